@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/crypto.h"
+
+#include "base/file.h"
+
+#include <fcntl.h>
+#include <openssl/core_names.h>
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <openssl/params.h>
+#include <openssl/pem.h>
+#include <openssl/rand.h>
+#include <openssl/sha.h>
+#include <stdlib.h>
+#include <string.h>
+
+bool sha256(const void *data, size_t length, uint8_t out[SHA256_BYTES])
+{
+    return SHA256(data, length, out) != NULL;
+}
+
+bool sha256_pair(const void *a, size_t a_length, const void *b, size_t b_length,
+                 uint8_t out[SHA256_BYTES])
+{
+    EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+    bool ok = ctx != NULL && EVP_DigestInit_ex(ctx, EVP_sha256(), NULL) == 1 &&
+              EVP_DigestUpdate(ctx, a, a_length) == 1 && EVP_DigestUpdate(ctx, b, b_length) == 1 &&
+              EVP_DigestFinal_ex(ctx, out, NULL) == 1;
+    EVP_MD_CTX_free(ctx);
+    return ok;
+}
+
+struct hmac {
+    EVP_MAC *mac;          /* owned */
+    EVP_MAC_CTX *prepared; /* owned; holds the key schedule */
+};
+
+struct hmac *hmac_new(const uint8_t *key, size_t length)
+{
+    struct hmac *hmac = calloc(1, sizeof(*hmac));
+    if (hmac == NULL)
+        return NULL;
+    char digest[] = "SHA256";
+    OSSL_PARAM params[] = {OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0),
+                           OSSL_PARAM_construct_end()};
+    hmac->mac = EVP_MAC_fetch(NULL, "HMAC", NULL);
+    hmac->prepared = hmac->mac ? EVP_MAC_CTX_new(hmac->mac) : NULL;
+    if (hmac->prepared == NULL || EVP_MAC_init(hmac->prepared, key, length, params) != 1)
+        hmac_free(&hmac);
+    return hmac;
+}
+
+void hmac_free(struct hmac **hmac)
+{
+    if (*hmac == NULL)
+        return;
+    EVP_MAC_CTX_free((*hmac)->prepared);
+    EVP_MAC_free((*hmac)->mac);
+    free(*hmac);
+    *hmac = NULL;
+}
+
+bool hmac_compute(struct hmac *hmac, const void *data, size_t length, uint8_t out[SHA256_BYTES])
+{
+    size_t written = 0;
+    return EVP_MAC_init(hmac->prepared, NULL, 0, NULL) == 1 &&
+           EVP_MAC_update(hmac->prepared, data, length) == 1 &&
+           EVP_MAC_final(hmac->prepared, out, &written, SHA256_BYTES) == 1 &&
+           written == SHA256_BYTES;
+}
+
+bool random_bytes(void *out, size_t length)
+{
+    return RAND_bytes(out, (int)length) == 1;
+}
+
+void wipe(void *data, size_t length)
+{
+    OPENSSL_cleanse(data, length);
+}
+
+bool equal_constant_time(const void *a, const void *b, size_t length)
+{
+    return CRYPTO_memcmp(a, b, length) == 0;
+}
+
+struct signing_key {
+    EVP_PKEY *pkey; /* owned */
+};
+
+static enum result wrap_key(EVP_PKEY *pkey, struct signing_key **key_out, struct error *err)
+{
+    struct signing_key *key = calloc(1, sizeof(*key));
+    if (key == NULL) {
+        EVP_PKEY_free(pkey);
+        return error_no_memory(err);
+    }
+    key->pkey = pkey;
+    *key_out = key;
+    return RESULT_OK;
+}
+
+enum result signing_key_generate(struct signing_key **key_out, struct error *err)
+{
+    EVP_PKEY *pkey = EVP_PKEY_Q_keygen(NULL, NULL, "ED25519");
+    if (pkey == NULL)
+        return error_set(err, RESULT_SYSTEM, "cannot generate an Ed25519 key");
+    return wrap_key(pkey, key_out, err);
+}
+
+/* Nobody is there to be asked for one; without this OpenSSL would ask the terminal. */
+static int no_passphrase(char *out, int size, int writing, void *arg)
+{
+    (void)out;
+    (void)size;
+    (void)writing;
+    (void)arg;
+    return 0;
+}
+
+static enum result load_key(const char *path, bool want_private, struct signing_key **key_out,
+                            struct error *err)
+{
+    struct strbuf pem = {0};
+    enum result result = file_read(path, 64 * 1024, &pem, err);
+    if (result != RESULT_OK)
+        return result;
+    BIO *bio = BIO_new_mem_buf(pem.data, (int)pem.length);
+    EVP_PKEY *pkey = NULL;
+    if (bio != NULL)
+        pkey = want_private ? PEM_read_bio_PrivateKey(bio, NULL, no_passphrase, NULL)
+                            : PEM_read_bio_PUBKEY(bio, NULL, NULL, NULL);
+    BIO_free(bio);
+    if (pem.data != NULL)
+        wipe(pem.data, pem.length);
+    strbuf_free(&pem);
+    if (pkey == NULL || EVP_PKEY_get_base_id(pkey) != EVP_PKEY_ED25519) {
+        EVP_PKEY_free(pkey);
+        return error_set(err, RESULT_DAMAGED, "%s holds no Ed25519 %s key in PEM", path,
+                         want_private ? "private" : "public");
+    }
+    return wrap_key(pkey, key_out, err);
+}
+
+enum result signing_key_load_private(const char *path, struct signing_key **key_out,
+                                     struct error *err)
+{
+    return load_key(path, true, key_out, err);
+}
+
+enum result signing_key_load_public(const char *path, struct signing_key **key_out,
+                                    struct error *err)
+{
+    return load_key(path, false, key_out, err);
+}
+
+static enum result save_pem(const EVP_PKEY *pkey, bool as_private, const char *path,
+                            struct error *err)
+{
+    BIO *bio = BIO_new(BIO_s_mem());
+    int ok =
+        bio != NULL && (as_private ? PEM_write_bio_PrivateKey(bio, pkey, NULL, NULL, 0, NULL, NULL)
+                                   : PEM_write_bio_PUBKEY(bio, pkey));
+    char *data = NULL;
+    long length = ok == 1 ? BIO_get_mem_data(bio, &data) : 0;
+    enum result result =
+        length > 0 ? file_create(path, as_private ? 0600 : 0644, data, (size_t)length, err)
+                   : error_set(err, RESULT_SYSTEM, "cannot encode the key for %s", path);
+    if (length > 0)
+        wipe(data, (size_t)length);
+    BIO_free(bio);
+    return result;
+}
+
+enum result signing_key_save(const struct signing_key *key, const char *private_path,
+                             const char *public_path, struct error *err)
+{
+    enum result result = save_pem(key->pkey, true, private_path, err);
+    return result == RESULT_OK ? save_pem(key->pkey, false, public_path, err) : result;
+}
+
+void signing_key_free(struct signing_key **key)
+{
+    if (*key == NULL)
+        return;
+    EVP_PKEY_free((*key)->pkey);
+    free(*key);
+    *key = NULL;
+}
+
+bool signing_key_sign(const struct signing_key *key, const void *data, size_t length,
+                      uint8_t out[SIGNATURE_BYTES])
+{
+    EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+    size_t written = SIGNATURE_BYTES;
+    bool ok = ctx != NULL && EVP_DigestSignInit(ctx, NULL, NULL, NULL, key->pkey) == 1 &&
+              EVP_DigestSign(ctx, out, &written, data, length) == 1 && written == SIGNATURE_BYTES;
+    EVP_MD_CTX_free(ctx);
+    return ok;
+}
+
+bool signing_key_verify(const struct signing_key *key, const void *data, size_t length,
+                        const uint8_t signature[SIGNATURE_BYTES])
+{
+    EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+    bool ok = ctx != NULL && EVP_DigestVerifyInit(ctx, NULL, NULL, NULL, key->pkey) == 1 &&
+              EVP_DigestVerify(ctx, signature, SIGNATURE_BYTES, data, length) == 1;
+    EVP_MD_CTX_free(ctx);
+    return ok;
+}

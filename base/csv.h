@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * RFC 4180, streamed: bytes go in, rows come out, memory stays constant. Accepts CRLF and LF line
+ * ends and a UTF-8 byte order mark; refuses, by line and reason, what would otherwise be guessed
+ * at (a quote inside a plain field, text after a closing quote, NUL, invalid UTF-8, a field over
+ * the cap), and goes on with the next line.
+ */
+#ifndef OCTROI_BASE_CSV_H
+#define OCTROI_BASE_CSV_H
+
+#include "base/error.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define CSV_FIELDS_MAX 256
+#define CSV_ROW_MAX    (1024 * 1024) /* bytes of all fields of a row */
+
+struct csv_row {
+    uint64_t line;       /* where the row starts, from 1 */
+    size_t count;        /* 0 for a refused row */
+    const char **fields; /* NUL-terminated; valid during the callback */
+    const char *problem; /* NULL, or why this row is refused; count is then 0 */
+};
+
+/* Return false to stop. Empty lines are not reported. */
+typedef bool csv_row_fn(void *arg, const struct csv_row *row);
+
+struct csv;
+struct csv *csv_new(csv_row_fn *on_row, void *arg);
+void csv_free(struct csv **csv);
+/* False when on_row asked to stop or memory ran out (csv_out_of_memory tells which). */
+bool csv_feed(struct csv *csv, const char *bytes, size_t length);
+bool csv_finish(struct csv *csv);
+bool csv_out_of_memory(const struct csv *csv);
+
+#endif

@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/loop.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <event2/thread.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+struct task_queue {
+    struct loop_task *first;
+    struct loop_task **last;
+};
+
+struct loop {
+    unsigned index;
+    struct event_base *base; /* owned */
+    int wake_fd;
+    struct event *wake;  /* owned */
+    struct event *later; /* owned; runs the deferred tasks */
+    pthread_mutex_t lock;
+    struct task_queue posted;   /* under lock */
+    struct task_queue deferred; /* the loop's thread only */
+};
+
+static void queue_push(struct task_queue *queue, struct loop_task *task)
+{
+    task->next = NULL;
+    *queue->last = task;
+    queue->last = &task->next;
+}
+
+static struct loop_task *queue_take(struct task_queue *queue)
+{
+    struct loop_task *first = queue->first;
+    queue->first = NULL;
+    queue->last = &queue->first;
+    return first;
+}
+
+static void run_all(struct loop_task *task)
+{
+    while (task != NULL) {
+        struct loop_task *next = task->next;
+        task->run(task);
+        task = next;
+    }
+}
+
+static void on_wake(evutil_socket_t fd, short what, void *arg)
+{
+    (void)what;
+    struct loop *loop = arg;
+    eventfd_t count;
+    eventfd_read(fd, &count);
+    pthread_mutex_lock(&loop->lock);
+    struct loop_task *tasks = queue_take(&loop->posted);
+    pthread_mutex_unlock(&loop->lock);
+    run_all(tasks);
+}
+
+static void on_later(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    struct loop *loop = arg;
+    run_all(queue_take(&loop->deferred));
+}
+
+enum result loop_new(unsigned index, struct loop **loop_out, struct error *err)
+{
+    struct loop *loop = calloc(1, sizeof(*loop));
+    if (loop == NULL)
+        return error_no_memory(err);
+    loop->index = index;
+    loop->posted.last = &loop->posted.first;
+    loop->deferred.last = &loop->deferred.first;
+    pthread_mutex_init(&loop->lock, NULL);
+    loop->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    if (loop->wake_fd < 0) {
+        enum result result = error_errno(err, RESULT_SYSTEM, errno, "cannot make an eventfd");
+        loop_free(&loop);
+        return result;
+    }
+    /* event_base_loopbreak is called from other threads, which needs libevent's locks. */
+    evthread_use_pthreads();
+    loop->base = event_base_new();
+    if (loop->base != NULL) {
+        loop->wake = event_new(loop->base, loop->wake_fd, EV_READ | EV_PERSIST, on_wake, loop);
+        loop->later = event_new(loop->base, -1, 0, on_later, loop);
+    }
+    if (loop->wake == NULL || loop->later == NULL || event_add(loop->wake, NULL) != 0) {
+        loop_free(&loop);
+        return error_set(err, RESULT_SYSTEM, "cannot make an event loop");
+    }
+    *loop_out = loop;
+    return RESULT_OK;
+}
+
+void loop_free(struct loop **loop_pointer)
+{
+    struct loop *loop = *loop_pointer;
+    if (loop == NULL)
+        return;
+    /* What runs here may post or defer more. */
+    while (loop->posted.first != NULL || loop->deferred.first != NULL) {
+        run_all(queue_take(&loop->posted));
+        run_all(queue_take(&loop->deferred));
+    }
+    if (loop->wake != NULL)
+        event_free(loop->wake);
+    if (loop->later != NULL)
+        event_free(loop->later);
+    if (loop->base != NULL)
+        event_base_free(loop->base);
+    if (loop->wake_fd >= 0)
+        close(loop->wake_fd);
+    pthread_mutex_destroy(&loop->lock);
+    free(loop);
+    *loop_pointer = NULL;
+}
+
+unsigned loop_index(const struct loop *loop)
+{
+    return loop->index;
+}
+
+struct event_base *loop_base(struct loop *loop)
+{
+    return loop->base;
+}
+
+void loop_run(struct loop *loop)
+{
+    event_base_loop(loop->base, EVLOOP_NO_EXIT_ON_EMPTY);
+}
+
+void loop_turn(struct loop *loop)
+{
+    event_base_loop(loop->base, EVLOOP_NONBLOCK);
+}
+
+struct stop_task {
+    struct loop_task task;
+    struct loop *loop;
+};
+
+static void run_stop(struct loop_task *task)
+{
+    struct stop_task *stop = (struct stop_task *)task;
+    event_base_loopexit(stop->loop->base, NULL);
+    free(stop);
+}
+
+void loop_stop(struct loop *loop)
+{
+    /* Through the mailbox, so that a stop asked for before loop_run is not forgotten. */
+    struct stop_task *stop = calloc(1, sizeof(*stop));
+    if (stop == NULL) {
+        event_base_loopbreak(loop->base);
+        return;
+    }
+    stop->task.run = run_stop;
+    stop->loop = loop;
+    loop_post(loop, &stop->task);
+}
+
+void loop_post(struct loop *loop, struct loop_task *task)
+{
+    pthread_mutex_lock(&loop->lock);
+    bool was_empty = loop->posted.first == NULL;
+    queue_push(&loop->posted, task);
+    pthread_mutex_unlock(&loop->lock);
+    if (was_empty)
+        eventfd_write(loop->wake_fd, 1);
+}
+
+void loop_defer(struct loop *loop, struct loop_task *task)
+{
+    if (loop->deferred.first == NULL)
+        event_active(loop->later, EV_TIMEOUT, 0);
+    queue_push(&loop->deferred, task);
+}

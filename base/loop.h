@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One event loop, run by one thread, and its mailbox: the only way for another thread to reach
+ * what lives there. Tasks are intrusive (embedded in what they act upon), so posting never
+ * allocates and cannot fail.
+ */
+#ifndef OCTROI_BASE_LOOP_H
+#define OCTROI_BASE_LOOP_H
+
+#include "base/error.h"
+
+#include <stdbool.h>
+
+struct event_base;
+struct loop;
+
+struct loop_task {
+    struct loop_task *next;          /* the loop's, while posted or deferred */
+    void (*run)(struct loop_task *); /* on the loop's thread; may free the task */
+};
+
+/* index: 0 … n-1, unique among the loops of a process. */
+enum result loop_new(unsigned index, struct loop **loop_out, struct error *err);
+/* Only when the loop's thread has ended. Runs what is still posted or deferred first. */
+void loop_free(struct loop **loop);
+
+unsigned loop_index(const struct loop *loop);
+struct event_base *loop_base(struct loop *loop);
+
+/* Runs until loop_stop. Call on the thread that shall own the loop. */
+void loop_run(struct loop *loop);
+/* Runs what is ready once, without waiting: for tests and for short-lived commands. */
+void loop_turn(struct loop *loop);
+void loop_stop(struct loop *loop); /* any thread */
+
+/* Any thread: task->run happens on the loop's thread, in the order of posting. A task must not be
+ * posted again before it ran. */
+void loop_post(struct loop *loop, struct loop_task *task);
+/* The loop's own thread: task->run happens after the running callback has returned. This is how
+ * things are freed: closing marks, the loop's end frees. */
+void loop_defer(struct loop *loop, struct loop_task *task);
+
+#endif

@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/csv.h"
+#include "base/str.h"
+#include "tests/unit/test_base_parts.h"
+
+#include <string.h>
+
+/* Rows as "LINE:field|field;" and refusals as "LINE!;". */
+static bool gather(void *arg, const struct csv_row *row)
+{
+    struct strbuf *out = arg;
+    strbuf_add_uint(out, row->line);
+    strbuf_add_str(out, row->problem != NULL ? "!" : ":");
+    ck_assert_int_eq(row->count == 0, row->problem != NULL);
+    for (size_t i = 0; i < row->count; i++) {
+        strbuf_add_str(out, i > 0 ? "|" : "");
+        strbuf_add_str(out, row->fields[i]);
+    }
+    strbuf_add_str(out, ";");
+    return true;
+}
+
+static char *read_all(const char *text, size_t length, size_t step)
+{
+    struct strbuf out = {0};
+    struct csv *csv = csv_new(gather, &out);
+    ck_assert_ptr_nonnull(csv);
+    for (size_t at = 0; at < length; at += step)
+        ck_assert(csv_feed(csv, text + at, length - at < step ? length - at : step));
+    ck_assert(csv_finish(csv));
+    ck_assert(!csv_out_of_memory(csv));
+    csv_free(&csv);
+    strbuf_add(&out, "", 0);
+    return strbuf_take(&out);
+}
+
+#define ROW(text, want)              \
+    {                                \
+        text, sizeof(text) - 1, want \
+    }
+
+static const struct {
+    const char *text;
+    size_t length;
+    const char *want;
+} rows[] = {
+    ROW("", ""),
+    ROW("a,b\n", "1:a|b;"),
+    ROW("a,b\r\n", "1:a|b;"),
+    ROW("a,b", "1:a|b;"),
+    ROW("a,b\nc,d\r\ne", "1:a|b;2:c|d;3:e;"),
+    ROW("a,\n,\n", "1:a|;2:|;"),
+    ROW("a,", "1:a|;"),
+    ROW("\n\r\na\n\n", "3:a;"),
+    ROW("\xef\xbb\xbf"
+        "a\n",
+        "1:a;"),
+    ROW("\xef\xbb\xbf", ""),
+    ROW("\xef\xbb\xbf\xef\xbb\xbf"
+        "a\n",
+        "1:\xef\xbb\xbf"
+        "a;"),
+    ROW("\xef\xbb", "1!;"),
+    ROW("\xef\xbb"
+        "a\nb\n",
+        "1!;2:b;"),
+    ROW("\xef\xbb\xbe\nb\n", "1:\xef\xbb\xbe;2:b;"),
+    ROW("\"\"\n", "1:;"),
+    ROW("\"\"", "1:;"),
+    ROW("\"a,b\"\"c\",d\n", "1:a,b\"c|d;"),
+    ROW("\"a\nb\",c\nd\n", "1:a\nb|c;3:d;"),
+    ROW("\"a\r\nb\"\r\nd\n", "1:a\r\nb;3:d;"),
+    ROW("\"a\"", "1:a;"),
+    ROW("caf\xc3\xa9,x\n", "1:caf\xc3\xa9|x;"),
+    /* Refused, and on with the next. */
+    ROW("a\"b\"\nc\n", "1!;2:c;"),
+    ROW("\"a\"b,c\nd\n", "1!;2:d;"),
+    ROW("\"a\" ,c\nd\n", "1!;2:d;"),
+    ROW("a\0b\nc\n", "1!;2:c;"),
+    ROW("\"a\0b\nc\n", "1!;2:c;"),
+    ROW("\xff\nc\n", "1!;2:c;"),
+    ROW("a,\xed\xa0\x80\nc\n", "1!;2:c;"),
+    ROW("\xc3\nc\n", "1!;2:c;"),
+    ROW("\xc3,\xa9\nc\n", "1!;2:c;"),
+    ROW("a\rb\nc\n", "1!;2:c;"),
+    ROW("a,\rb\nc\n", "1!;2:c;"),
+    ROW("a\r\r\nc\n", "1!;2:c;"),
+    ROW("\"a\"\rb\nc\n", "1!;2:c;"),
+    ROW("a\n\"b\nc\n", "1:a;2!;"),
+    ROW("a\"b", "1!;"),
+};
+
+START_TEST(reads_the_same_in_any_pieces)
+{
+    for (size_t step = 1; step <= rows[_i].length + 1; step++) {
+        char *got = read_all(rows[_i].text, rows[_i].length, step);
+        ck_assert_msg(strcmp(got, rows[_i].want) == 0, "row %d in pieces of %zu:\n%s\ngot %s", _i,
+                      step, rows[_i].want, got);
+        free(got);
+    }
+}
+END_TEST
+
+START_TEST(keeps_its_caps)
+{
+    static const struct {
+        size_t length; /* of one field */
+        size_t fields;
+        const char *want; /* how the answer begins */
+    } caps[] = {
+        {CSV_ROW_MAX, 1, "1:"},
+        {CSV_ROW_MAX + 1, 1, "1!;2:x;"},
+        {3 * CSV_ROW_MAX, 1, "1!;2:x;"},
+        {1, CSV_FIELDS_MAX, "1:a|"},
+        {1, CSV_FIELDS_MAX + 1, "1!;2:x;"},
+        {0, CSV_FIELDS_MAX, "1:|"},
+        {0, CSV_FIELDS_MAX + 1, "1!;2:x;"},
+    };
+    for (size_t i = 0; i < sizeof(caps) / sizeof(caps[0]); i++) {
+        struct strbuf text = {0};
+        for (size_t f = 0; f < caps[i].fields; f++) {
+            if (f > 0)
+                strbuf_add_char(&text, ',');
+            for (size_t n = 0; n < caps[i].length; n++)
+                strbuf_add_char(&text, 'a');
+        }
+        strbuf_add_str(&text, "\nx\n");
+        char *got = read_all(text.data, text.length, 65536);
+        ck_assert_msg(strncmp(got, caps[i].want, strlen(caps[i].want)) == 0, "row %zu", i);
+        size_t length = strlen(got);
+        ck_assert_str_eq(got + length - 4, "2:x;");
+        free(got);
+        strbuf_free(&text);
+    }
+}
+END_TEST
+
+static bool stop(void *arg, const struct csv_row *row)
+{
+    (void)row;
+    return ++*(int *)arg < 2;
+}
+
+START_TEST(stops_when_asked)
+{
+    int calls = 0;
+    struct csv *csv = csv_new(stop, &calls);
+    ck_assert(!csv_feed(csv, "a\nb\nc\n", 6));
+    ck_assert_int_eq(calls, 2);
+    ck_assert(!csv_out_of_memory(csv));
+    csv_free(&csv);
+}
+END_TEST
+
+Suite *csv_suite(void)
+{
+    Suite *suite = suite_create("csv");
+    TCase *cases = tcase_create("csv");
+    tcase_set_timeout(cases, 60);
+    tcase_add_loop_test(cases, reads_the_same_in_any_pieces, 0,
+                        (int)(sizeof(rows) / sizeof(rows[0])));
+    tcase_add_test(cases, keeps_its_caps);
+    tcase_add_test(cases, stops_when_asked);
+    suite_add_tcase(suite, cases);
+    return suite;
+}

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The suites of test_base, by what they need. */
+#ifndef OCTROI_TESTS_TEST_BASE_PARTS_H
+#define OCTROI_TESTS_TEST_BASE_PARTS_H
+
+#include "tests/unit/unit.h"
+
+Suite *csv_suite(void);
+Suite *loop_suite(void);
+Suite *secrets_suite(void);
+
+#endif
