@@ -1,0 +1,627 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the golden cases do not say: words, addresses and masks, senders, calendar, effects. */
+#include "base/clock.h"
+#include "base/str.h"
+#include "policy/calendar.h"
+#include "policy/judge.h"
+#include "policy/partner.h"
+#include "policy/phone.h"
+#include "policy/recipient.h"
+#include "tests/unit/unit.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+#define SPELLINGS(type, limit, name, parse)                                             \
+    for (int i = 0; i < (limit); i++) {                                                 \
+        type value;                                                                     \
+        ck_assert(parse(name((type)i), &value));                                        \
+        ck_assert_int_eq((int)value, i);                                                \
+    }                                                                                   \
+    ck_assert_ptr_null(name((type)(limit)));                                            \
+    {                                                                                   \
+        type value = (type)1;                                                           \
+        ck_assert(!parse("", &value) && !parse("nothing", &value) && value == (type)1); \
+    }
+
+START_TEST(words_are_read_as_written)
+{
+    SPELLINGS(enum channel, CHANNEL_COUNT, channel_name, channel_parse)
+    SPELLINGS(enum purpose, PURPOSE_COUNT, purpose_name, purpose_parse)
+    SPELLINGS(enum basis, BASIS_COUNT, basis_name, basis_parse)
+    SPELLINGS(enum event_kind, EVENT_KIND_COUNT, event_kind_name, event_kind_parse)
+    SPELLINGS(enum stream_class, CLASS_COUNT, stream_class_name, stream_class_parse)
+    SPELLINGS(enum mode, MODE_COUNT, mode_name, mode_parse)
+    SPELLINGS(enum verdict, VERDICT_COUNT, verdict_name, verdict_parse)
+    SPELLINGS(enum reason, REASON_COUNT, reason_name, reason_parse)
+    for (int i = 0; i < EFFECT_COUNT; i++)
+        ck_assert_ptr_nonnull(effect_name((enum effect)i));
+    ck_assert_ptr_null(outcome_name(OUTCOME_NONE));
+    ck_assert_str_eq(outcome_name(OUTCOME_UNKNOWN), "unknown");
+    ck_assert_str_eq(basis_name(BASIS_SOFT_OPT_IN), "soft-opt-in");
+    for (int i = 0; i < REASON_COUNT; i++) {
+        const char *text = reason_text((enum reason)i);
+        ck_assert_ptr_nonnull(text);
+        ck_assert_int_eq(text[strlen(text) - 1], '.');
+    }
+    enum channel channel;
+    ck_assert(!channel_parse("EMAIL", &channel));
+}
+END_TEST
+
+static void repeat(char *out, const char *piece, size_t times)
+{
+    *out = '\0';
+    while (times-- > 0)
+        out = stpcpy(out, piece);
+}
+
+START_TEST(emails_are_normalised)
+{
+    static const struct {
+        const char *text, *normal;
+    } rows[] = {
+        {"John.Doe+News@Example.ORG", "john.doe+news@example.org"},
+        {"john@example.org", "john@example.org"},
+        {"#$&'*+-/=?^_`{|}~@example.org", "#$&'*+-/=?^_`{|}~@example.org"},
+        {"\"john\"@example.org", "john@example.org"},
+        {"\"John.Doe\"@example.org", "john.doe@example.org"},
+        {"\"j\\ohn\"@example.org", "john@example.org"},
+        {"\"john doe\"@example.org", "\"john doe\"@example.org"},
+        {"\"john\\ doe\"@example.org", "\"john doe\"@example.org"},
+        {"\"a..b\"@example.org", "\"a..b\"@example.org"},
+        {"\" \"@example.org", "\" \"@example.org"},
+        {"a@b.c.d.example", "a@b.c.d.example"},
+        {"a@1.example", "a@1.example"},
+        {"\u00c9lo\u00efse@example.org", "\u00e9lo\u00efse@example.org"},
+        {"E\u0301lo\u00efse@example.org", "\u00e9lo\u00efse@example.org"},
+        {"\u212aelvin@example.org", "kelvin@example.org"},
+        {"\u03a3\u03af\u03c3\u03c5\u03c6\u03bf\u03a3@example.org",
+         "\u03c3\u03af\u03c3\u03c5\u03c6\u03bf\u03c3@example.org"},
+        {"a@B\u00dcCHER.de", "a@xn--bcher-kva.de"},
+        {"a@bu\u0308cher.de", "a@xn--bcher-kva.de"},
+        {"a@XN--bcher-KVA.de", "a@xn--bcher-kva.de"},
+        {"a@fa\u00df.de", "a@xn--fa-hia.de"},
+        {"a@example\u3002org", "a@example.org"},
+        {"a@r3---sn.example", "a@r3---sn.example"},
+    };
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct address address, again;
+        struct error err = {0};
+        ck_assert_msg(address_parse_email(rows[i].text, &address, &err) == RESULT_OK, "%s: %s",
+                      rows[i].text, err.text);
+        ck_assert_int_eq(address.kind, ADDRESS_EMAIL);
+        ck_assert_str_eq(address.text, rows[i].normal);
+        /* What is normal stays as it is. */
+        ck_assert_int_eq(address_parse_email(address.text, &again, &err), RESULT_OK);
+        ck_assert_str_eq(again.text, address.text);
+    }
+}
+END_TEST
+
+START_TEST(emails_are_refused)
+{
+    static const char *const rows[] = {
+        "",
+        "@",
+        "john",
+        "@example.org",
+        "john@",
+        "\"\"@example.org",
+        "\"john@example.org",
+        "\"john\"doe@example.org",
+        "\"john\" @example.org",
+        "\"jo\"hn\"@example.org",
+        "\"jo\\\"hn\"@example.org",
+        "\"jo\\\\hn\"@example.org",
+        "\"john\\",
+        "\"a@b\"@example.org",
+        "\"a\\@b\"@example.org",
+        "\"a%b\"@example.org",
+        "\"a!b\"@example.org",
+        "\"a\tb\"@example.org",
+        "a@b@example.org",
+        "a%b@example.org",
+        "host!a@example.org",
+        "@relay.example:a@example.org",
+        ".john@example.org",
+        "john.@example.org",
+        "jo..hn@example.org",
+        "jo hn@example.org",
+        " john@example.org",
+        "john@example.org ",
+        "<john@example.org>",
+        "john(x)@example.org",
+        "jo\x01hn@example.org",
+        "jo\x7fhn@example.org",
+        "john@example.org\r\n",
+        "john@exam\x01ple.org",
+        "john@[192.0.2.1]",
+        "john@[IPv6:2001:db8::1]",
+        "john@192.0.2.1",
+        "john@example.org.",
+        "john@.example.org",
+        "john@example..org",
+        "john@-example.org",
+        "john@example-.org",
+        "john@exa_mple.org",
+        "john@localhost",
+        "john@xn--a.example",
+        "john@xn--.example",
+        "john@\u2603\u200d.example",
+        /* NFC makes ';' of it, which needs quotes the writer did not give. */
+        "jo\u037ehn@example.org",
+        "jo\xc2\x85hn@example.org",
+        "jo\u200bhn@example.org",
+        "jo\u00a0hn@example.org",
+        "jo\u202ehn@example.org",
+        "jo\xc3@example.org",
+        "jo\xed\xa0\x80hn@example.org",
+        "john@b\xfc"
+        "cher.de",
+    };
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct address address;
+        struct error err = {0};
+        ck_assert_msg(address_parse_email(rows[i], &address, &err) == RESULT_BAD_INPUT, "%zu: %s",
+                      i, rows[i]);
+        ck_assert_str_ne(err.text, "");
+        ck_assert_ptr_null(strstr(err.text, "john"));
+        ck_assert_ptr_null(strstr(err.text, "example"));
+    }
+}
+END_TEST
+
+START_TEST(email_lengths_have_limits)
+{
+    char local[80], label[80], text[512];
+    struct address address;
+    struct error err;
+    for (size_t length = 63; length <= 65; length++) {
+        repeat(local, "a", length);
+        snprintf(text, sizeof(text), "%s@example.org", local);
+        ck_assert_int_eq(address_parse_email(text, &address, &err) == RESULT_OK, length <= 64);
+        repeat(local, "a ", length / 2);
+        snprintf(text, sizeof(text), "\"%s\"@example.org", local);
+        ck_assert_int_eq(address_parse_email(text, &address, &err) == RESULT_OK, length <= 63);
+        repeat(label, "b", length);
+        snprintf(text, sizeof(text), "a@%s.example", label);
+        ck_assert_int_eq(address_parse_email(text, &address, &err) == RESULT_OK, length <= 63);
+    }
+    /* Folding can make a local part shorter (U+1E9E becomes ss) or longer (U+0149). */
+    repeat(local, "\u1e9e", 21);
+    snprintf(text, sizeof(text), "%s@example.org", local);
+    ck_assert_int_eq(address_parse_email(text, &address, &err), RESULT_OK);
+    repeat(local, "\u0149", 32);
+    snprintf(text, sizeof(text), "%s@example.org", local);
+    ck_assert_int_eq(address_parse_email(text, &address, &err), RESULT_BAD_INPUT);
+    for (size_t last = 60; last <= 63; last++) {
+        /* Three labels of 63, their dots, and one of last: 192 + last, whole domain ≤ 255. */
+        repeat(label, "b", 63);
+        repeat(local, "c", last);
+        snprintf(text, sizeof(text), "a@%s.%s.%s.%s", label, label, label, local);
+        ck_assert_int_eq(address_parse_email(text, &address, &err), RESULT_OK);
+        snprintf(text, sizeof(text), "a@%s.%s.%s.%s.d", label, label, label, local);
+        ck_assert_int_eq(address_parse_email(text, &address, &err) == RESULT_OK, last <= 61);
+    }
+    repeat(local, "a", 64);
+    char domain[4 * sizeof(label)];
+    repeat(label, "b", 63);
+    snprintf(domain, sizeof(domain), "%s.%s.%s.%s", label, label, label, label);
+    snprintf(text, sizeof(text), "%s@%s", local, domain);
+    ck_assert_int_eq(address_parse_email(text, &address, &err), RESULT_BAD_INPUT);
+    snprintf(text, sizeof(text), "%s@%s", local, domain + 1);
+    ck_assert_int_eq(address_parse_email(text, &address, &err), RESULT_OK);
+    ck_assert_uint_eq(strlen(address.text), ADDRESS_MAX - 1);
+}
+END_TEST
+
+START_TEST(long_domains_are_refused_unread)
+{
+    static char text[8192];
+    char out[DOMAIN_MAX];
+    struct error err;
+    repeat(text, "\u00e9", 4000);
+    ck_assert_int_eq(domain_normalise(text, out, &err), RESULT_BAD_INPUT);
+    repeat(text, "a", 8000);
+    ck_assert_int_eq(domain_normalise(text, out, &err), RESULT_BAD_INPUT);
+    ck_assert_int_eq(domain_normalise("Localhost", out, &err), RESULT_OK);
+    ck_assert_str_eq(out, "localhost");
+    ck_assert_int_eq(domain_normalise("", out, &err), RESULT_BAD_INPUT);
+}
+END_TEST
+
+START_TEST(phones_are_normalised)
+{
+    static const struct {
+        const char *text, *region, *normal;
+    } rows[] = {
+        {"0612345678", "FR", "+33612345678"},
+        {"06 12 34 56 78", "FR", "+33612345678"},
+        {"06.12.34.56.78", "FR", "+33612345678"},
+        {"06\u00a012\u202f34-56/78", "FR", "+33612345678"},
+        {"+33 (0)6 12 34 56 78", "FR", "+33612345678"},
+        {"+33612345678", "DE", "+33612345678"},
+        {"0033612345678", "FR", "+33612345678"},
+        {"(415) 555-2671", "US", "+14155552671"},
+        {"0692 12 34 56", "RE", "+262692123456"},
+    };
+    static const char *const refused[] = {
+        "",
+        "+",
+        "-",
+        "112",
+        "0012",
+        "06123",
+        "+336123456789012",
+        "06 12 34 56 78 ext. 4",
+        "06 12 34 56 7A",
+        "tel:+33612345678",
+        "+33+612345678",
+        "06+12345678",
+        "0612345678;ext=4",
+        "\u0660\u0666",
+        "06 12 34 56 78\n",
+        "1-800-FLOWERS",
+        "+999123456789",
+    };
+    struct address address;
+    struct error err;
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        ck_assert_msg(address_parse(rows[i].text, rows[i].region, &address, &err) == RESULT_OK,
+                      "%s", rows[i].text);
+        ck_assert_int_eq(address.kind, ADDRESS_PHONE);
+        ck_assert_str_eq(address.text, rows[i].normal);
+    }
+    for (size_t i = 0; i < COUNT(refused); i++)
+        ck_assert_msg(address_parse(refused[i], "FR", &address, &err) == RESULT_BAD_INPUT, "%s",
+                      refused[i]);
+    ck_assert(phone_region_known("FR") && phone_region_known("RE"));
+    ck_assert(!phone_region_known("fr") && !phone_region_known("") && !phone_region_known("XX"));
+    char small[8];
+    ck_assert(!phone_to_e164("+33612345678", "FR", small, sizeof(small)));
+}
+END_TEST
+
+START_TEST(masks_hide)
+{
+    static const struct {
+        const char *text, *masked;
+    } rows[] = {
+        {"john@example.org", "j•••@example.org"},
+        {"jo@example.org", "j•••@example.org"},
+        {"j@example.org", "•••@example.org"},
+        {"\u00e9lo@example.org", "\u00e9•••@example.org"},
+        {"\u00e9@example.org", "•••@example.org"},
+        {"\"john doe\"@example.org", "j•••@example.org"},
+        {"\" \"@example.org", "•••@example.org"},
+        {"+33612345678", "+33 6 •• •• •• 78"},
+        {"+14155552671", "+1 4••-•••-••71"},
+        {"+4740612345", "+47 4•• •• •45"},
+        {"+29022158", "+290 ••••8"},
+        {"+6834002", "+683 ••••"},
+    };
+    static const uint8_t key[32] = {1};
+    struct hmac *hmac = hmac_new(key, sizeof(key));
+    ck_assert_ptr_nonnull(hmac);
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct address address;
+        struct recipient recipient;
+        struct error err = {0};
+        uint8_t expected[SHA256_BYTES];
+        ck_assert_msg(address_parse(rows[i].text, "FR", &address, &err) == RESULT_OK, "%s: %s",
+                      rows[i].text, err.text);
+        ck_assert_int_eq(recipient_make(hmac, &address, &recipient, &err), RESULT_OK);
+        ck_assert_str_eq(recipient.masked, rows[i].masked);
+        ck_assert(hmac_compute(hmac, address.text, strlen(address.text), expected));
+        ck_assert_mem_eq(recipient.key, expected, sizeof(expected));
+    }
+    hmac_free(&hmac);
+}
+END_TEST
+
+START_TEST(emails_in_texts_are_hidden)
+{
+    static const struct {
+        const char *text, *hidden;
+    } rows[] = {
+        {"", ""},
+        {"entry 4711 of jeu-ete@3, 10.0.0.1", "entry 4711 of jeu-ete@3, 10.0.0.1"},
+        {"mail of jean@example.org.", "mail of j•••@example.org."},
+        {"<jean.dupont+x@example.org>,<a@b>", "<j•••@example.org>,<•••@b>"},
+        {"https://f.example/?email=jean%40example.org&x=1",
+         "https://f.example/?email=j•••%40example.org&x=1"},
+        {"j•••@example.org", "j•••@example.org"},
+        {"\"jean d\"@example.org", "•••@example.org"},
+        {"élodie@exemple.fr élodie＠exemple.fr", "é•••@exemple.fr é•••＠exemple.fr"},
+        {"jean@[10.0.0.1] jean@163.com", "j•••@[10.0.0.1] j•••@163.com"},
+        {"@ @x a @ b jean@", "@ @x a @ b jean@"},
+        {"a@b@c.example", "•••@•••@c.example"},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct strbuf out = {0};
+        text_hide_emails(rows[i].text, &out);
+        ck_assert_str_eq(out.data, rows[i].hidden);
+        strbuf_free(&out);
+    }
+}
+END_TEST
+
+START_TEST(longest_address_is_masked_whole)
+{
+    struct address address = {.kind = ADDRESS_EMAIL};
+    struct recipient recipient;
+    struct error err;
+    char domain[DOMAIN_MAX];
+    repeat(domain, "b", 254);
+    snprintf(address.text, sizeof(address.text), "ab@%s", domain);
+    struct hmac *hmac = hmac_new((const uint8_t *)"key", 3);
+    ck_assert_ptr_nonnull(hmac);
+    ck_assert_int_eq(recipient_make(hmac, &address, &recipient, &err), RESULT_OK);
+    ck_assert_uint_eq(strlen(recipient.masked), strlen("a•••@") + 254);
+    hmac_free(&hmac);
+}
+END_TEST
+
+START_TEST(addresses_fit_channels)
+{
+    ck_assert(address_fits(ADDRESS_EMAIL, CHANNEL_EMAIL));
+    ck_assert(!address_fits(ADDRESS_PHONE, CHANNEL_EMAIL));
+    for (enum channel channel = CHANNEL_SMS; channel <= CHANNEL_AUTOCALL; channel++) {
+        ck_assert(address_fits(ADDRESS_PHONE, channel));
+        ck_assert(!address_fits(ADDRESS_EMAIL, channel));
+    }
+    ck_assert(address_fits(ADDRESS_PHONE, CHANNEL_POST));
+    ck_assert(address_fits(ADDRESS_EMAIL, CHANNEL_POST));
+}
+END_TEST
+
+START_TEST(senders_belong_to_a_stream)
+{
+    const char *senders[] = {"acme.example", ".mail.acme.example"};
+    const struct stream stream = {.senders = senders, .n_senders = 2};
+    ck_assert(stream_allows_domain(&stream, "acme.example"));
+    ck_assert(stream_allows_domain(&stream, "a.mail.acme.example"));
+    ck_assert(!stream_allows_domain(&stream, "mail.acme.example"));
+    ck_assert(!stream_allows_domain(&stream, ".mail.acme.example"));
+    ck_assert(!stream_allows_domain(&stream, "xacme.example"));
+    ck_assert(!stream_allows_domain(&stream, "acme.example.evil.example"));
+    ck_assert(!stream_allows_domain(&stream, ""));
+    ck_assert(stream_allows_sender_id(&stream, "acme.example"));
+    ck_assert(!stream_allows_sender_id(&stream, "ACME.example"));
+    ck_assert(!stream_allows_sender_id(&stream, "a.mail.acme.example"));
+    ck_assert(!stream_allows_sender_id(&stream, ""));
+}
+END_TEST
+
+START_TEST(policy_versions_follow_content)
+{
+    struct channel_policy a, b;
+    struct opening hours[] = {{480, 1290}};
+    const char *sectors[] = {"cpf"};
+    channel_policy_default(CHANNEL_EMAIL, &a);
+    channel_policy_default(CHANNEL_EMAIL, &b);
+    ck_assert_uint_eq(strlen(a.version), 12);
+    ck_assert_str_eq(a.version, b.version);
+    ck_assert_uint_eq(a.accept, BASIS_BIT(BASIS_CONSENT));
+    ck_assert_int_eq(a.stale_after.months, 36);
+    ck_assert_uint_eq(a.days, 0x7f);
+    ck_assert_ptr_null(a.hours);
+#define CHANGES(change)                            \
+    do {                                           \
+        channel_policy_default(CHANNEL_EMAIL, &b); \
+        change;                                    \
+        channel_policy_stamp(&b);                  \
+        ck_assert_str_ne(a.version, b.version);    \
+    } while (0)
+    CHANGES(b.channel = CHANNEL_SMS);
+    CHANGES(b.accept |= BASIS_BIT(BASIS_INFORMED));
+    CHANGES(b.partner_naming = NAMING_CATEGORY);
+    CHANGES(b.partner_added_later = ADDED_LATER_PASS);
+    CHANGES(b.stale_after.months = 35);
+    CHANGES(b.stale_after.microseconds = 1);
+    CHANGES((b.banned_sectors = sectors, b.n_banned_sectors = 1));
+    CHANGES((b.hours = hours, b.n_hours = 1));
+    CHANGES((b.hours = hours, b.n_hours = 0));
+    CHANGES(b.days = 0x3f);
+    CHANGES(b.holidays = "FR");
+    CHANGES(b.timezone = "UTC");
+    CHANGES(b.stop_mention = true);
+    channel_policy_default(CHANNEL_POST, &b);
+    ck_assert_uint_eq(b.accept, BASIS_BIT(BASIS_INFORMED) | BASIS_BIT(BASIS_CONSENT));
+}
+END_TEST
+
+static int64_t at(const char *text)
+{
+    int64_t instant = 0;
+    ck_assert_msg(clock_parse(text, strlen(text), &instant), "%s", text);
+    return instant;
+}
+
+START_TEST(paris_follows_the_union)
+{
+    static const struct {
+        const char *utc;
+        int month, day, weekday, minute;
+    } rows[] = {
+        {"2026-01-01T00:00:00Z", 1, 1, 3, 60},       {"2026-03-29T00:59:59Z", 3, 29, 6, 119},
+        {"2026-03-29T01:00:00Z", 3, 29, 6, 180},     {"2026-10-25T00:59:59Z", 10, 25, 6, 179},
+        {"2026-10-25T01:00:00Z", 10, 25, 6, 120},    {"2024-03-31T01:00:00Z", 3, 31, 6, 180},
+        {"2026-12-31T23:00:00Z", 1, 1, 4, 0},        {"2026-06-30T22:00:00Z", 7, 1, 2, 0},
+        {"1999-12-31T22:59:59.9Z", 12, 31, 4, 1439},
+    };
+    struct local_time local;
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        ck_assert(local_time_at("Europe/Paris", at(rows[i].utc), &local));
+        ck_assert_msg(local.month == rows[i].month && local.day == rows[i].day &&
+                          local.weekday == rows[i].weekday && local.minute == rows[i].minute,
+                      "%s", rows[i].utc);
+    }
+    ck_assert(local_time_at("UTC", -1, &local));
+    ck_assert_int_eq(local.year, 1969);
+    ck_assert_int_eq(local.minute, 1439);
+    ck_assert(!local_time_at("Europe/London", 0, &local));
+    ck_assert(timezone_known("Europe/Paris") && timezone_known("UTC") && !timezone_known(""));
+    ck_assert(holidays_known("FR") && holidays_known("") && !holidays_known("fr"));
+}
+END_TEST
+
+START_TEST(french_holidays)
+{
+    static const char *const rows[] = {
+        "2026-01-01",
+        "2026-04-06",
+        "2026-05-01",
+        "2026-05-08",
+        "2026-05-14",
+        "2026-05-25",
+        "2026-07-14",
+        "2026-08-15",
+        "2026-11-01",
+        "2026-11-11",
+        "2026-12-25",
+        /* The earliest and the latest Easter of our time, and a leap year. */
+        "2008-03-24",
+        "2008-05-01",
+        "2008-05-12",
+        "2038-04-26",
+        "2038-06-03",
+        "2038-06-14",
+        "2024-04-01",
+        "2024-05-09",
+        "2024-05-20",
+    };
+    static const char *const ordinary[] = {
+        "2026-04-03", "2026-04-05", "2026-04-07", "2026-05-24", "2026-12-26", "2024-03-31",
+    };
+    struct local_time local = {0};
+    for (size_t i = 0; i < COUNT(rows) + COUNT(ordinary); i++) {
+        const char *text = i < COUNT(rows) ? rows[i] : ordinary[i - COUNT(rows)];
+        ck_assert_int_eq(sscanf(text, "%d-%d-%d", &local.year, &local.month, &local.day), 3);
+        ck_assert_msg(holiday_on("FR", &local) == (i < COUNT(rows)), "%s", text);
+        ck_assert(!holiday_on("", &local));
+    }
+    /* A year has eleven, or fewer where two fall on one day (Ascension on 1 May 2008). */
+    int count = 0;
+    for (int day = 0; day < 365; day++) {
+        ck_assert(local_time_at("UTC", at("2026-01-01T12:00:00Z") + day * CLOCK_DAY, &local));
+        count += holiday_on("FR", &local);
+    }
+    ck_assert_int_eq(count, 11);
+}
+END_TEST
+
+START_TEST(modes_make_effects)
+{
+    static const struct {
+        enum verdict verdict;
+        enum reason reason;
+        enum effect enforce, observe, discard;
+    } rows[] = {
+        {VERDICT_PASS, REASON_CONSENT, EFFECT_PASSED, EFFECT_PASSED, EFFECT_PASSED},
+        {VERDICT_BLOCK, REASON_NO_CONSENT, EFFECT_REFUSED, EFFECT_PASSED, EFFECT_DISCARDED},
+        {VERDICT_BLOCK, REASON_OPTOUT_MISSING, EFFECT_REFUSED, EFFECT_PASSED, EFFECT_DISCARDED},
+        {VERDICT_BLOCK, REASON_SUSPENDED, EFFECT_REFUSED, EFFECT_REFUSED, EFFECT_DISCARDED},
+        {VERDICT_BLOCK, REASON_SENDER_NOT_ALLOWED, EFFECT_REFUSED, EFFECT_REFUSED,
+         EFFECT_DISCARDED},
+        {VERDICT_BLOCK, REASON_OBJECTED, EFFECT_REFUSED, EFFECT_REFUSED, EFFECT_DISCARDED},
+        {VERDICT_BLOCK, REASON_WITHDRAWN, EFFECT_REFUSED, EFFECT_REFUSED, EFFECT_DISCARDED},
+        {VERDICT_DEFER, REASON_OUTSIDE_HOURS, EFFECT_DEFERRED, EFFECT_DEFERRED, EFFECT_DEFERRED},
+        {VERDICT_DEFER, REASON_UNABLE, EFFECT_DEFERRED, EFFECT_DEFERRED, EFFECT_DEFERRED},
+    };
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        ck_assert_int_eq(policy_effect(MODE_ENFORCE, rows[i].verdict, rows[i].reason),
+                         rows[i].enforce);
+        ck_assert_int_eq(policy_effect(MODE_OBSERVE, rows[i].verdict, rows[i].reason),
+                         rows[i].observe);
+        ck_assert_int_eq(policy_effect(MODE_DISCARD, rows[i].verdict, rows[i].reason),
+                         rows[i].discard);
+    }
+    int enforced = 0;
+    for (int i = 0; i < REASON_COUNT; i++)
+        enforced += reason_always_enforced((enum reason)i);
+    ck_assert_int_eq(enforced, 4);
+}
+END_TEST
+
+#define ANY REASON_CONSENT /* stands for: the content holds */
+
+START_TEST(mail_content_is_judged)
+{
+    const char *senders[] = {"acme.example"};
+    const char *own[] = {"acme.example"};
+    const char *mixed[] = {"acme.example", "beta.example"};
+    const struct {
+        enum stream_class class;
+        enum unsubscribe unsubscribe;
+        struct mail_content content;
+        enum reason reason;
+    } rows[] = {
+        {CLASS_PROSPECTING, UNSUBSCRIBE_OFF, {own, 1, 1, false, false, false}, ANY},
+        {CLASS_SERVICE, UNSUBSCRIBE_REQUIRE, {own, 1, 1, false, false, false}, ANY},
+        {CLASS_PROSPECTING, UNSUBSCRIBE_ADD, {own, 1, 1, false, false, false}, ANY},
+        {CLASS_PROSPECTING, UNSUBSCRIBE_REQUIRE, {own, 1, 1, false, true, true}, ANY},
+        {CLASS_PROSPECTING,
+         UNSUBSCRIBE_REQUIRE,
+         {own, 1, 1, false, true, false},
+         REASON_OPTOUT_MISSING},
+        {CLASS_PROSPECTING,
+         UNSUBSCRIBE_REQUIRE,
+         {own, 1, 1, false, false, true},
+         REASON_OPTOUT_MISSING},
+        {CLASS_PROSPECTING,
+         UNSUBSCRIBE_OFF,
+         {NULL, 0, 0, false, true, true},
+         REASON_IDENTITY_MISSING},
+        {CLASS_PROSPECTING,
+         UNSUBSCRIBE_OFF,
+         {NULL, 0, 1, false, true, true},
+         REASON_SENDER_NOT_ALLOWED},
+        {CLASS_PROSPECTING,
+         UNSUBSCRIBE_OFF,
+         {own, 1, 1, true, true, true},
+         REASON_SENDER_NOT_ALLOWED},
+        {CLASS_PROSPECTING,
+         UNSUBSCRIBE_OFF,
+         {own, 1, 2, false, true, true},
+         REASON_SENDER_NOT_ALLOWED},
+        {CLASS_SERVICE,
+         UNSUBSCRIBE_OFF,
+         {mixed, 2, 1, false, true, true},
+         REASON_SENDER_NOT_ALLOWED},
+        {CLASS_SERVICE, UNSUBSCRIBE_OFF, {own, 1, 2, false, true, true}, REASON_SENDER_NOT_ALLOWED},
+    };
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        const struct stream stream = {.senders = senders,
+                                      .n_senders = 1,
+                                      .class = rows[i].class,
+                                      .unsubscribe = rows[i].unsubscribe};
+        struct judgement judgement = {.verdict = VERDICT_PASS, .reason = ANY, .event = 7};
+        bool holds = policy_judge_mail(&stream, &rows[i].content, &judgement);
+        ck_assert_msg(holds == (rows[i].reason == ANY), "row %zu", i);
+        ck_assert_msg(judgement.reason == rows[i].reason, "row %zu", i);
+        ck_assert_int_eq(judgement.verdict, holds ? VERDICT_PASS : VERDICT_BLOCK);
+        ck_assert_int_eq(judgement.event, 7);
+    }
+}
+END_TEST
+
+int main(void)
+{
+    const TTest *const recipient[] = {emails_are_normalised,      emails_are_refused,
+                                      email_lengths_have_limits,  long_domains_are_refused_unread,
+                                      phones_are_normalised,      masks_hide,
+                                      emails_in_texts_are_hidden, longest_address_is_masked_whole,
+                                      addresses_fit_channels,     NULL};
+    const TTest *const partner[] = {senders_belong_to_a_stream, policy_versions_follow_content,
+                                    NULL};
+    const TTest *const calendar[] = {paris_follows_the_union, french_holidays, NULL};
+    const TTest *const judge[] = {words_are_read_as_written, modes_make_effects,
+                                  mail_content_is_judged, NULL};
+    Suite *const suites[] = {unit_suite("recipient", recipient), unit_suite("partner", partner),
+                             unit_suite("calendar", calendar), unit_suite("judge", judge), NULL};
+    return unit_run(suites);
+}
