@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config/build.h"
+
+#include "base/file.h"
+#include "base/tls.h"
+#include "config/checks.h"
+
+#include <string.h>
+
+static void check_bind(struct build *build, const struct node *group, struct listener_config *out)
+{
+    struct node *node = build_node(group, "bind");
+    const char *why = NULL;
+    if (node == NULL)
+        return;
+    if (!bind_parse(node->text, &out->address, &out->address_length, &why)) {
+        node_problem(build->problems, node, "\"%.64s\" %s", node->text, why);
+        return;
+    }
+    for (const struct listener_config *other = build->config->listeners; other < out; other++)
+        if (other->address_length == out->address_length &&
+            memcmp(&other->address, &out->address, sizeof(out->address)) == 0) {
+            node_problem(build->problems, node, "\"%s\" is already bound by listeners.%s",
+                         node->text, other->name);
+            return;
+        }
+}
+
+static bool need(struct build *build, const struct node *group, const char *key, const char *tls)
+{
+    if (node_child(group, key) == NULL)
+        node_key_problem(build->problems, group, key, "is missing (tls is \"%s\")", tls);
+    return build_node(group, key) != NULL;
+}
+
+static void check_certificate(struct build *build, const struct node *group,
+                              const struct listener_config *out)
+{
+    static const char *const keys[] = {"certificate_file", "key_file"};
+    static const char *const names[] = {"none", "optional", "required", "implicit"};
+    struct error why = {0};
+    bool there = true;
+    if (out->tls == TLS_NONE) {
+        for (size_t i = 0; i < 2; i++) {
+            struct node *node = build_node(group, keys[i]);
+            if (node != NULL)
+                node_problem(build->problems, node, "is not used when tls is \"none\"");
+        }
+        return;
+    }
+    for (size_t i = 0; i < 2; i++)
+        there = need(build, group, keys[i], names[out->tls]) && there;
+    if (!there)
+        return;
+    struct node *key = build_node(group, "key_file");
+    if (file_check_private(out->key_file, &why) != RESULT_OK) {
+        node_problem(build->problems, key, "%s", why.text);
+        return;
+    }
+    /* What the daemon will do with them at its start, so that no reload finds out too late. */
+    SSL_CTX *context = NULL;
+    struct node *certificate = build_node(group, "certificate_file");
+    if (!file_exists(out->certificate_file))
+        node_problem(build->problems, certificate, "%s does not exist", out->certificate_file);
+    else if (tls_server_context(out->certificate_file, out->key_file, false, &context, &why) !=
+             RESULT_OK)
+        node_problem(build->problems, strstr(why.text, out->key_file) != NULL ? key : certificate,
+                     "%s", why.text);
+    SSL_CTX_free(context);
+}
+
+static void build_listener(struct build *build, const struct node *group,
+                           struct listener_config *out)
+{
+    out->name = build_copy(build, group->name);
+    out->protocol = (enum protocol)build_number(group, "protocol");
+    out->bind = build_text(build, group, "bind");
+    out->tls = (enum tls_mode)build_number(group, "tls");
+    out->certificate_file = build_path(build, group, "certificate_file");
+    out->key_file = build_path(build, group, "key_file");
+    out->max_message_size = (uint64_t)build_number(group, "max_message_size");
+    out->max_recipients = (unsigned)build_number(group, "max_recipients");
+    out->max_connections = (unsigned)build_number(group, "max_connections");
+    out->idle_timeout = build_number(group, "idle_timeout");
+    check_bind(build, group, out);
+    const struct node *tls = node_child(group, "tls");
+    if (tls == NULL || !tls->bad)
+        check_certificate(build, group, out);
+}
+
+void build_listeners(struct build *build)
+{
+    const struct node *all = build_group(build, NULL, "listeners");
+    struct listener_config *listeners = build_array(build, all->n_children, sizeof(*listeners));
+    build->config->listeners = listeners;
+    if (listeners == NULL)
+        return;
+    for (const struct node *group = all->first; group != NULL; group = group->next)
+        if (group->type == NODE_GROUP)
+            build_listener(build, group, &listeners[build->config->n_listeners++]);
+}

@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Partners and their streams; the accounts are in build_accounts.c. */
+#include "config/build.h"
+
+#include "config/build_accounts.h"
+#include "config/checks.h"
+#include "policy/recipient.h"
+
+#include <string.h>
+
+/* A domain of a mail sender, with a leading dot for its subdomains, as policy compares it. */
+static const char *sender_domain(struct build *build, struct node *item)
+{
+    char domain[DOMAIN_MAX + 1] = ".";
+    struct error why = {0};
+    bool dot = item->text[0] == '.';
+    if (strchr(item->text, '@') != NULL) { /* an address is not repeated */
+        node_problem(build->problems, item, "holds an address: a sender is a domain");
+        return NULL;
+    }
+    if (domain_normalise(item->text + dot, domain + 1, &why) != RESULT_OK) {
+        node_problem(build->problems, item, "\"%.128s\" is no domain: %s", item->text, why.text);
+        return NULL;
+    }
+    if (!host_name_valid(domain + 1)) {
+        node_problem(build->problems, item, "\"%.128s\" is no domain", item->text);
+        return NULL;
+    }
+    if (dot && strchr(domain + 1, '.') == NULL) {
+        node_problem(build->problems, item, "\"%.128s\" would be all of a top-level domain",
+                     item->text);
+        return NULL;
+    }
+    return build_copy(build, dot ? domain : domain + 1);
+}
+
+static void build_senders(struct build *build, const struct node *group, struct stream *terms)
+{
+    const struct node *node = build_node(group, "senders");
+    if (node == NULL || build_node(group, "channel") == NULL)
+        return; /* what a sender is depends on the channel */
+    terms->senders = build_array(build, node->n_children, sizeof(*terms->senders));
+    if (terms->senders == NULL)
+        return;
+    for (struct node *item = node->first; item != NULL; item = item->next) {
+        const char *domain = item->bad ? NULL : sender_domain(build, item);
+        if (domain != NULL)
+            terms->senders[terms->n_senders++] = domain;
+    }
+}
+
+static const struct provider_config *find_provider(const struct config *config, const char *name)
+{
+    for (size_t i = 0; i < config->n_providers; i++)
+        if (strcmp(config->providers[i].name, name) == 0)
+            return &config->providers[i];
+    return NULL;
+}
+
+static void add_route(struct build *build, struct node *item, struct stream_config *out)
+{
+    const struct provider_config *provider = find_provider(build->config, item->text);
+    if (provider == NULL) {
+        node_problem(build->problems, item, "there is no providers.%.128s", item->text);
+        return;
+    }
+    for (size_t i = 0; i < out->n_providers; i++)
+        if (out->providers[i] == provider) {
+            node_problem(build->problems, item, "\"%s\" stands twice", item->text);
+            return;
+        }
+    out->providers[out->n_providers++] = provider;
+}
+
+static void build_routes(struct build *build, const struct node *group, struct stream_config *out)
+{
+    const struct node *node = build_node(group, "providers");
+    if (node == NULL)
+        return;
+    out->providers = build_array(build, node->n_children, sizeof(*out->providers));
+    if (out->providers == NULL)
+        return;
+    for (struct node *item = node->first; item != NULL; item = item->next)
+        if (!item->bad)
+            add_route(build, item, out);
+}
+
+static void build_stream(struct build *build, const struct node *group,
+                         const struct partner *partner)
+{
+    struct config *config = build->config;
+    struct stream_config *out = &config->streams[config->n_streams];
+    out->index = (unsigned)config->n_streams++;
+    out->terms.id = build_copy(build, group->name);
+    out->terms.partner = partner;
+    out->terms.channel = (enum channel)build_number(group, "channel");
+    out->terms.class = (enum stream_class)build_number(group, "class");
+    out->terms.sector = build_text(build, group, "sector");
+    out->terms.unsubscribe = (enum unsubscribe)build_number(group, "unsubscribe");
+    out->rate = (unsigned)build_number(group, "rate");
+    build_senders(build, group, &out->terms);
+    build_routes(build, group, out);
+}
+
+static void build_partner(struct build *build, const struct node *group, struct partner *out)
+{
+    struct node *siren = build_node(group, "siren");
+    out->id = build_copy(build, group->name);
+    out->name = build_text(build, group, "name");
+    out->siren = build_text(build, group, "siren");
+    out->categories = build_texts(build, group, "categories", &out->n_categories);
+    out->mode = (enum mode)build_number(group, "mode");
+    if (siren != NULL && siren->text[0] != '\0' && !siren_valid(siren->text))
+        node_problem(build->problems, siren, "\"%s\" is no SIREN, which has nine digits",
+                     siren->text);
+}
+
+static size_t count_streams(const struct build *build, const struct node *partners)
+{
+    size_t count = 0;
+    for (const struct node *group = partners->first; group != NULL; group = group->next)
+        count += build_group(build, group, "streams")->n_children;
+    return count;
+}
+
+void build_partners(struct build *build)
+{
+    struct config *config = build->config;
+    const struct node *all = build_group(build, NULL, "partners");
+    size_t n_streams = count_streams(build, all);
+    config->partners = build_array(build, all->n_children, sizeof(*config->partners));
+    config->streams = build_array(build, n_streams, sizeof(*config->streams));
+    if (config->partners == NULL || config->streams == NULL)
+        return;
+    for (const struct node *group = all->first; group != NULL; group = group->next) {
+        if (group->type != NODE_GROUP)
+            continue;
+        struct partner *partner = &config->partners[config->n_partners++];
+        build_partner(build, group, partner);
+        const struct node *streams = build_group(build, group, "streams");
+        for (const struct node *stream = streams->first; stream; stream = stream->next)
+            if (stream->type == NODE_GROUP)
+                build_stream(build, stream, partner);
+    }
+    build_accounts(build, all);
+}

@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The configuration: loaded from libconfig files, checked as a whole, then immutable and counted.
+ * A running session keeps the snapshot it started with; a reload makes a new one.
+ */
+#ifndef OCTROI_CONFIG_CONFIG_H
+#define OCTROI_CONFIG_CONFIG_H
+
+#include "base/error.h"
+#include "policy/partner.h"
+
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+enum protocol { PROTOCOL_SMTP };
+enum tls_mode { TLS_NONE, TLS_OPTIONAL, TLS_REQUIRED, TLS_IMPLICIT };
+enum adapter_kind { ADAPTER_SMTP, ADAPTER_CAPTURE };
+
+struct listener_config {
+    const char *name;
+    enum protocol protocol;
+    const char *bind; /* as written: "127.0.0.1:2525", "[::1]:2525", "*:25" */
+    /* Of "*" it is [::], and the socket is to take IPv4 too (IPV6_V6ONLY off). */
+    struct sockaddr_storage address;
+    socklen_t address_length;
+    enum tls_mode tls;
+    const char *certificate_file; /* NULL when tls is none */
+    const char *key_file;
+    uint64_t max_message_size; /* bytes, offered as SIZE */
+    unsigned max_recipients;   /* a transaction; at least 100 */
+    unsigned max_connections;  /* over all loops */
+    int64_t idle_timeout;      /* microseconds: for a command, and for a block of content */
+};
+
+struct provider_config {
+    const char *name;
+    enum adapter_kind adapter;
+    const char *host; /* smtp */
+    uint16_t port;
+    enum tls_mode tls;
+    const char *tls_name;    /* the name to verify and to send as SNI; defaults to host */
+    const char *tls_ca_file; /* NULL: the system's */
+    bool tls_verify;         /* default true for required and implicit, false for optional */
+    const char *username;    /* NULL: no AUTH */
+    const char *password;    /* from password or password_file; wiped with the snapshot */
+    const char *directory;   /* capture: the Maildir */
+    unsigned connections;    /* total over all loops */
+    int64_t connect_timeout; /* microseconds */
+    int64_t reply_timeout;
+    int64_t final_timeout;
+    int64_t idle_timeout; /* how long a warm connection is kept */
+    /* Hex SHA-256 of all of the above: equal digests mean the provider need not be restarted. */
+    char digest[65];
+};
+
+struct network {
+    uint8_t bytes[16]; /* IPv4 as ::ffff:a.b.c.d */
+    unsigned prefix;   /* over the 128 bits */
+};
+
+struct stream_config;
+
+struct account_config {
+    const char *name;
+    const char *password; /* crypt(5) hash; NULL when the account has none */
+    struct network *networks;
+    size_t n_networks;
+    const char *certificate_sha256; /* lower-case hex; NULL when none */
+    const struct stream_config *stream;
+};
+
+struct stream_config {
+    struct stream terms;                      /* what policy looks at */
+    const struct provider_config **providers; /* in order of preference */
+    size_t n_providers;
+    unsigned rate;  /* messages a second; 0: no limit */
+    unsigned index; /* unique in the snapshot, 0 … n_streams-1 */
+};
+
+struct journal_config {
+    uint64_t segment_size;    /* bytes */
+    int64_t checkpoint_every; /* microseconds */
+};
+
+struct config {
+    const char *file; /* the main file */
+    const char *hostname;
+    const char *public_url; /* "" when not given */
+    const char *state_dir;  /* absolute or relative to the working directory, resolved */
+    const char *registry;   /* "sqlite" */
+    const char *region;
+    const char *recipient_key_file; /* the HMAC key: 64 hex digits; default keys/recipient.key
+                                       beside file */
+    const char
+        *journal_key_file; /* Ed25519 private key, PEM; default keys/journal.key beside file */
+    unsigned threads;      /* loops; 0 in the file means the cores, resolved here */
+    struct journal_config journal;
+    struct listener_config *listeners;
+    size_t n_listeners;
+    struct provider_config *providers;
+    size_t n_providers;
+    struct partner *partners;
+    size_t n_partners;
+    struct stream_config *streams;
+    size_t n_streams;
+    struct account_config *accounts; /* sorted by name */
+    size_t n_accounts;
+    struct channel_policy policies[CHANNEL_COUNT];
+    /* First 12 hex digits of the SHA-256 over all files read, for `status` and the journal. */
+    char version[13];
+};
+
+/* One finding of the configuration, in the order of the files and lines. */
+typedef void config_problem_fn(void *arg, const char *file, int line, const char *message);
+
+/* Loads path and what it includes. On success *config_out is a snapshot with one reference. Else
+ * every problem found was reported (of syntax the first, of meaning all) and err says how many;
+ * when path itself cannot be read there is no problem to report, and err says why. */
+enum result config_load(const char *path, config_problem_fn *on_problem, void *arg,
+                        struct config **config_out, struct error *err);
+/* For commands that must work while the file has mistakes, such as the immediate stop: as
+ * config_load, but mistakes of meaning outside state_dir, region and the key files do not matter.
+ * They are counted in *problems_out and not reported; what they concern is missing or zero in the
+ * snapshot, so nothing but those keys and the partners' ids may be relied on. */
+enum result config_load_essentials(const char *path, config_problem_fn *on_problem, void *arg,
+                                   struct config **config_out, size_t *problems_out,
+                                   struct error *err);
+/* Any thread. */
+struct config *config_ref(struct config *config);
+void config_unref(struct config **config);
+
+const struct account_config *config_account(const struct config *config, const char *name);
+const struct partner *config_partner(const struct config *config, const char *id);
+/* The account without a password whose conditions this client meets: networks, certificate, or
+ * both; NULL when there is none. fingerprint: lower-case hex, NULL when none was presented. */
+const struct account_config *config_account_of_peer(const struct config *config,
+                                                    const struct sockaddr *peer,
+                                                    const char *fingerprint);
+/* Whether the peer meets the account's network and certificate conditions, its password aside. */
+bool account_admits(const struct account_config *account, const struct sockaddr *peer,
+                    const char *fingerprint);
+
+/* Every key the configuration knows, as "listeners.*.bind": for the documentation scan. */
+const char *const *config_known_keys(size_t *count_out);
+
+#endif

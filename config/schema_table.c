@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The table of all keys. docs/man/octroi.conf.5 describes each: tests/scan/docs.sh sees to it. */
+#include "config/schema_table.h"
+
+#define KB INT64_C(1024)
+#define MB (1024 * KB)
+#define GB (1024 * MB)
+
+#define MILLISECOND (CLOCK_SECOND / 1000)
+/* The bounds of every timeout: shorter is a slip, longer holds a descriptor for nothing. */
+#define TIMEOUT MILLISECOND, CLOCK_DAY
+
+#define NAME_TEXT 1, 256
+#define PATH_TEXT 1, 4095
+
+static const struct word registries[] = {{"sqlite", 0}, {NULL, 0}};
+static const struct word protocols[] = {
+    {"smtp", PROTOCOL_SMTP}, {"smpp", WORD_LATER}, {"http", WORD_LATER}, {NULL, 0}};
+static const struct word tls_modes[] = {{"none", TLS_NONE},
+                                        {"optional", TLS_OPTIONAL},
+                                        {"required", TLS_REQUIRED},
+                                        {"implicit", TLS_IMPLICIT},
+                                        {NULL, 0}};
+static const struct word adapters[] = {{"smtp", ADAPTER_SMTP}, {"capture", ADAPTER_CAPTURE},
+                                       {"esmtp", WORD_LATER},  {"smpp", WORD_LATER},
+                                       {"http", WORD_LATER},   {NULL, 0}};
+static const struct word modes[] = {
+    {"enforce", MODE_ENFORCE}, {"observe", MODE_OBSERVE}, {"discard", MODE_DISCARD}, {NULL, 0}};
+static const struct word channels[] = {{"email", CHANNEL_EMAIL}, {"sms", WORD_LATER}, {NULL, 0}};
+static const struct word classes[] = {
+    {"prospecting", CLASS_PROSPECTING}, {"service", CLASS_SERVICE}, {NULL, 0}};
+static const struct word unsubscribes[] = {
+    {"off", UNSUBSCRIBE_OFF}, {"require", UNSUBSCRIBE_REQUIRE}, {"add", WORD_LATER}, {NULL, 0}};
+static const struct word bases[] = {{"consent", BASIS_CONSENT},
+                                    {"soft-opt-in", BASIS_SOFT_OPT_IN},
+                                    {"professional", BASIS_PROFESSIONAL},
+                                    {"informed", BASIS_INFORMED},
+                                    {NULL, 0}};
+static const struct word namings[] = {
+    {"named", NAMING_NAMED}, {"category", NAMING_CATEGORY}, {NULL, 0}};
+static const struct word added_laters[] = {
+    {"block", ADDED_LATER_BLOCK}, {"pass", ADDED_LATER_PASS}, {NULL, 0}};
+static const struct word timezones[] = {{"Europe/Paris", 0}, {"UTC", 0}, {NULL, 0}};
+static const struct word calendars[] = {{"", 0}, {"FR", 0}, {NULL, 0}};
+static const struct word stop_mentions[] = {{"off", 0}, {"require", 1}, {NULL, 0}};
+
+/* A policy key without a fallback here takes the channel's own default (channel_policy_default). */
+const struct schema_key schema_table[] = {
+    {"include", KIND_TEXTS, false, NULL, 0, 1000, NULL},
+    {"hostname", KIND_TEXT, true, NULL, 1, 253, NULL},
+    {"public_url", KIND_TEXT, false, "", 0, 1024, NULL},
+    {"state_dir", KIND_TEXT, true, NULL, PATH_TEXT, NULL},
+    {"registry", KIND_CHOICE, false, "sqlite", 0, 0, registries},
+    {"region", KIND_TEXT, false, "FR", 1, 16, NULL},
+    {"threads", KIND_NUMBER, false, "0", 0, 64, NULL},
+    {"recipient_key_file", KIND_TEXT, false, "keys/recipient.key", PATH_TEXT, NULL},
+    {"journal_key_file", KIND_TEXT, false, "keys/journal.key", PATH_TEXT, NULL},
+    {"journal.segment_size", KIND_SIZE, false, "64 MB", 64 * KB, 4 * GB, NULL},
+    {"journal.checkpoint_every", KIND_TIME, false, "60 s", 100 * MILLISECOND, CLOCK_DAY, NULL},
+
+    {"listeners.*.protocol", KIND_CHOICE, false, "smtp", 0, 0, protocols},
+    {"listeners.*.bind", KIND_TEXT, true, NULL, NAME_TEXT, NULL},
+    {"listeners.*.tls", KIND_CHOICE, false, "required", 0, 0, tls_modes},
+    {"listeners.*.certificate_file", KIND_TEXT, false, NULL, PATH_TEXT, NULL},
+    {"listeners.*.key_file", KIND_TEXT, false, NULL, PATH_TEXT, NULL},
+    {"listeners.*.max_message_size", KIND_SIZE, false, "150 MB", 64 * KB, 4 * GB, NULL},
+    {"listeners.*.max_recipients", KIND_NUMBER, false, "1000", 100, 50000, NULL},
+    {"listeners.*.max_connections", KIND_NUMBER, false, "20000", 1, 1000000, NULL},
+    {"listeners.*.idle_timeout", KIND_TIME, false, "5 min", TIMEOUT, NULL},
+
+    {"providers.*.adapter", KIND_CHOICE, true, NULL, 0, 0, adapters},
+    {"providers.*.host", KIND_TEXT, false, NULL, NAME_TEXT, NULL},
+    {"providers.*.port", KIND_NUMBER, false, "25", 1, 65535, NULL},
+    {"providers.*.tls", KIND_CHOICE, false, "required", 0, 0, tls_modes},
+    {"providers.*.tls_name", KIND_TEXT, false, NULL, NAME_TEXT, NULL},
+    {"providers.*.tls_ca_file", KIND_TEXT, false, NULL, PATH_TEXT, NULL},
+    {"providers.*.tls_verify", KIND_BOOLEAN, false, NULL, 0, 1, NULL},
+    {"providers.*.username", KIND_TEXT, false, NULL, 1, 512, NULL},
+    {"providers.*.password", KIND_SECRET, false, NULL, 1, 4096, NULL},
+    {"providers.*.password_file", KIND_TEXT, false, NULL, PATH_TEXT, NULL},
+    {"providers.*.directory", KIND_TEXT, false, NULL, PATH_TEXT, NULL},
+    {"providers.*.connections", KIND_NUMBER, false, "32", 1, 10000, NULL},
+    {"providers.*.connect_timeout", KIND_TIME, false, "10 s", TIMEOUT, NULL},
+    {"providers.*.reply_timeout", KIND_TIME, false, "5 min", TIMEOUT, NULL},
+    {"providers.*.final_timeout", KIND_TIME, false, "10 min", TIMEOUT, NULL},
+    {"providers.*.idle_timeout", KIND_TIME, false, "60 s", TIMEOUT, NULL},
+
+    {"partners.*.name", KIND_TEXT, true, NULL, NAME_TEXT, NULL},
+    {"partners.*.siren", KIND_TEXT, false, "", 0, 32, NULL},
+    {"partners.*.categories", KIND_TEXTS, false, NULL, 0, 100, NULL},
+    {"partners.*.mode", KIND_CHOICE, false, "enforce", 0, 0, modes},
+    {"partners.*.streams.*.channel", KIND_CHOICE, true, NULL, 0, 0, channels},
+    {"partners.*.streams.*.class", KIND_CHOICE, false, "prospecting", 0, 0, classes},
+    {"partners.*.streams.*.providers", KIND_TEXTS, true, NULL, 1, 16, NULL},
+    {"partners.*.streams.*.senders", KIND_TEXTS, true, NULL, 1, 1000, NULL},
+    {"partners.*.streams.*.sector", KIND_TEXT, false, "", 0, NAME_BYTES_MAX, NULL},
+    {"partners.*.streams.*.unsubscribe", KIND_CHOICE, false, "off", 0, 0, unsubscribes},
+    {"partners.*.streams.*.rate", KIND_NUMBER, false, "0", 0, 1000000, NULL},
+    {"partners.*.streams.*.accounts.*.password", KIND_SECRET, false, NULL, 1, 512, NULL},
+    {"partners.*.streams.*.accounts.*.networks", KIND_TEXTS, false, NULL, 1, 1000, NULL},
+    {"partners.*.streams.*.accounts.*.certificate_sha256", KIND_TEXT, false, NULL, 1, 95, NULL},
+
+    {"policies.*.accept", KIND_CHOICES, false, NULL, 1, BASIS_COUNT, bases},
+    {"policies.*.partner_naming", KIND_CHOICE, false, NULL, 0, 0, namings},
+    {"policies.*.partner_added_later", KIND_CHOICE, false, NULL, 0, 0, added_laters},
+    {"policies.*.stale_after", KIND_PERIOD, false, NULL, 0, 0, NULL},
+    {"policies.*.banned_sectors", KIND_TEXTS, false, NULL, 0, 100, NULL},
+    {"policies.*.hours", KIND_TEXTS, false, NULL, 0, 24, NULL},
+    {"policies.*.days", KIND_TEXT, false, NULL, 1, 64, NULL},
+    {"policies.*.holidays", KIND_CHOICE, false, NULL, 0, 0, calendars},
+    {"policies.*.timezone", KIND_CHOICE, false, NULL, 0, 0, timezones},
+    {"policies.*.stop_mention", KIND_CHOICE, false, NULL, 0, 0, stop_mentions},
+};
+
+const size_t schema_table_size = sizeof(schema_table) / sizeof(schema_table[0]);
+
+const char *const *config_known_keys(size_t *count_out)
+{
+    /* One array for the life of the program, filled from constants: writing it twice is harmless,
+     * and the only caller is the documentation scan. */
+    static const char *paths[sizeof(schema_table) / sizeof(schema_table[0])];
+    for (size_t i = 0; i < schema_table_size; i++)
+        paths[i] = schema_table[i].path;
+    *count_out = schema_table_size;
+    return paths;
+}

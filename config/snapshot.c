@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The snapshot: one arena that holds the struct config and all it points to, counted. Nothing in
+ * it changes after config_load, so readers need no lock; the last reference wipes the secrets and
+ * frees the arena.
+ */
+#include "base/crypto.h"
+#include "base/file.h"
+#include "base/str.h"
+#include "config/build.h"
+#include "config/checks.h"
+#include "config/network.h"
+#include "policy/phone.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define SNAPSHOT_CAP ((size_t)1024 * 1024 * 1024)
+#define THREADS_MAX  64
+
+struct snapshot {
+    struct config config; /* first: a struct config * is a struct snapshot * */
+    atomic_uint references;
+    struct arena *arena; /* owned; this very struct lies in it */
+};
+
+static void snapshot_free(struct snapshot *snapshot)
+{
+    struct arena *arena = snapshot->arena;
+    for (size_t i = 0; i < snapshot->config.n_providers; i++) {
+        /* The arena's own copy, reached through the pointer everybody else reads by. */
+        char *password = (char *)snapshot->config.providers[i].password;
+        if (password != NULL)
+            wipe(password, strlen(password));
+    }
+    arena_free(&arena);
+}
+
+struct config *config_ref(struct config *config)
+{
+    struct snapshot *snapshot = (struct snapshot *)config;
+    atomic_fetch_add_explicit(&snapshot->references, 1, memory_order_relaxed);
+    return config;
+}
+
+void config_unref(struct config **config)
+{
+    struct snapshot *snapshot = (struct snapshot *)*config;
+    *config = NULL;
+    /* The last one must see all that the others did before they let go. */
+    if (snapshot != NULL &&
+        atomic_fetch_sub_explicit(&snapshot->references, 1, memory_order_acq_rel) == 1)
+        snapshot_free(snapshot);
+}
+
+/* ---- loading ---- */
+
+static unsigned resolve_threads(int64_t threads)
+{
+    if (threads > 0)
+        return (unsigned)threads;
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    return cores < 1 ? 1 : cores > THREADS_MAX ? THREADS_MAX : (unsigned)cores;
+}
+
+static bool url_valid(const char *url)
+{
+    char host[260];
+    const char *at = NULL;
+    if (strncmp(url, "https://", 8) == 0)
+        at = url + 8;
+    else if (strncmp(url, "http://", 7) == 0)
+        at = url + 7;
+    else
+        return false;
+    size_t length = strcspn(at, ":/");
+    if (!str_copy_n(host, sizeof(host), at, length) || strpbrk(at, " \"<>\\?#@") != NULL)
+        return false;
+    return host_name_valid(host) || host_address_valid(host);
+}
+
+/* A key that exists must be private; one that does not is for whoever needs it to report, since
+ * `init` writes the configuration first and a check on another machine has no keys. */
+static void check_key_file(struct build *build, const char *key, const char *path)
+{
+    struct node *root = build->tree->root;
+    struct node *node = node_child(root, key);
+    struct error why = {0};
+    if (path == NULL || (node != NULL && node->bad) || !file_exists(path) ||
+        file_check_private(path, &why) == RESULT_OK)
+        return;
+    if (node != NULL)
+        node_problem(build->problems, node, "%s", why.text);
+    else
+        node_key_problem(build->problems, root, key, "%s", why.text);
+}
+
+static void build_top(struct build *build, const char *path)
+{
+    struct config *config = build->config;
+    const struct node *root = build->tree->root;
+    static const struct node no_journal = {.type = NODE_GROUP, .pattern = "journal"};
+    const struct node *journal = node_child(root, "journal");
+    if (journal == NULL || journal->type != NODE_GROUP)
+        journal = &no_journal;
+    struct node *hostname = build_node(root, "hostname");
+    struct node *url = build_node(root, "public_url");
+    struct node *region = build_node(root, "region");
+    config->file = build_copy(build, path);
+    memcpy(config->version, build->tree->version, sizeof(config->version));
+    config->hostname = build_text(build, root, "hostname");
+    config->public_url = build_text(build, root, "public_url");
+    config->state_dir = build_path(build, root, "state_dir");
+    config->registry = build_text(build, root, "registry");
+    config->region = build_text(build, root, "region");
+    config->recipient_key_file = build_path(build, root, "recipient_key_file");
+    config->journal_key_file = build_path(build, root, "journal_key_file");
+    config->threads = resolve_threads(build_number(root, "threads"));
+    config->journal.segment_size = (uint64_t)build_number(journal, "segment_size");
+    config->journal.checkpoint_every = build_number(journal, "checkpoint_every");
+    if (hostname != NULL && !host_name_valid(hostname->text))
+        node_problem(build->problems, hostname, "\"%s\" is no host name", hostname->text);
+    if (url != NULL && url->text[0] != '\0' && !url_valid(url->text))
+        node_problem(build->problems, url,
+                     "is no address such as \"https://gate.example.fr\" (without a login)");
+    if (region != NULL && !phone_region_known(region->text))
+        node_problem(build->problems, region, "\"%s\" is no region such as \"FR\"", region->text);
+    check_key_file(build, "recipient_key_file", config->recipient_key_file);
+    check_key_file(build, "journal_key_file", config->journal_key_file);
+}
+
+static struct snapshot *snapshot_new(void)
+{
+    struct arena *arena = arena_new(SNAPSHOT_CAP);
+    struct snapshot *snapshot = arena != NULL ? arena_alloc(arena, sizeof(*snapshot)) : NULL;
+    if (snapshot == NULL) {
+        arena_free(&arena);
+        return NULL;
+    }
+    snapshot->arena = arena;
+    atomic_init(&snapshot->references, 1);
+    return snapshot;
+}
+
+static enum result make_snapshot(const char *path, struct tree *tree, struct problems *problems,
+                                 struct snapshot **snapshot_out, struct error *err)
+{
+    struct snapshot *snapshot = snapshot_new();
+    *snapshot_out = snapshot;
+    if (snapshot == NULL || schema_check(tree, problems) != RESULT_OK)
+        return error_no_memory(err);
+    struct build build = {
+        .arena = snapshot->arena, .config = &snapshot->config, .problems = problems, .tree = tree};
+    build_top(&build, path);
+    build_listeners(&build);
+    build_providers(&build);
+    build_partners(&build);
+    build_policies(&build);
+    return build.no_memory ? error_no_memory(err) : RESULT_OK;
+}
+
+/* What every command needs to find the gateway's files. */
+static bool has_essentials(const struct config *config)
+{
+    return config->state_dir != NULL && config->recipient_key_file != NULL &&
+           config->journal_key_file != NULL && config->region != NULL &&
+           phone_region_known(config->region);
+}
+
+static enum result load(const char *path, bool essentials_do, config_problem_fn *on_problem,
+                        void *arg, struct config **config_out, size_t *problems_out,
+                        struct error *err)
+{
+    struct tree tree = {0};
+    struct problems problems = {0};
+    struct snapshot *snapshot = NULL;
+    *config_out = NULL;
+    enum result result = tree_read(path, &tree, &problems, err);
+    if (result == RESULT_OK)
+        result = make_snapshot(path, &tree, &problems, &snapshot, err);
+    if (result == RESULT_OK && problems.no_memory)
+        result = error_no_memory(err);
+    bool usable = result == RESULT_OK &&
+                  (problems.count == 0 || (essentials_do && has_essentials(&snapshot->config)));
+    if (problems.count > 0 && !usable && (result == RESULT_OK || result == RESULT_BAD_INPUT))
+        result = error_set(err, RESULT_BAD_INPUT, "%s: %zu error%s", path, problems.count,
+                           problems.count == 1 ? "" : "s");
+    if (!usable && on_problem != NULL)
+        problems_report(&problems, on_problem, arg);
+    *problems_out = problems.count;
+    problems_free(&problems);
+    tree_free(&tree);
+    if (usable)
+        *config_out = &snapshot->config;
+    else if (snapshot != NULL)
+        snapshot_free(snapshot);
+    return result;
+}
+
+enum result config_load(const char *path, config_problem_fn *on_problem, void *arg,
+                        struct config **config_out, struct error *err)
+{
+    size_t problems;
+    return load(path, false, on_problem, arg, config_out, &problems, err);
+}
+
+enum result config_load_essentials(const char *path, config_problem_fn *on_problem, void *arg,
+                                   struct config **config_out, size_t *problems_out,
+                                   struct error *err)
+{
+    return load(path, true, on_problem, arg, config_out, problems_out, err);
+}
+
+/* ---- looking things up ---- */
+
+static int compare_account(const void *name, const void *account)
+{
+    return strcmp(name, ((const struct account_config *)account)->name);
+}
+
+const struct account_config *config_account(const struct config *config, const char *name)
+{
+    if (config->n_accounts == 0)
+        return NULL;
+    return bsearch(name, config->accounts, config->n_accounts, sizeof(config->accounts[0]),
+                   compare_account);
+}
+
+const struct partner *config_partner(const struct config *config, const char *id)
+{
+    for (size_t i = 0; i < config->n_partners; i++)
+        if (strcmp(config->partners[i].id, id) == 0)
+            return &config->partners[i];
+    return NULL;
+}
+
+bool account_admits(const struct account_config *account, const struct sockaddr *peer,
+                    const char *fingerprint)
+{
+    if (account->certificate_sha256 != NULL &&
+        (fingerprint == NULL || strcmp(account->certificate_sha256, fingerprint) != 0))
+        return false;
+    for (size_t i = 0; i < account->n_networks; i++)
+        if (network_holds_peer(&account->networks[i], peer))
+            return true;
+    return account->n_networks == 0;
+}
+
+const struct account_config *config_account_of_peer(const struct config *config,
+                                                    const struct sockaddr *peer,
+                                                    const char *fingerprint)
+{
+    const struct account_config *best = NULL;
+    int best_rank = 0;
+    for (size_t i = 0; i < config->n_accounts; i++) {
+        const struct account_config *account = &config->accounts[i];
+        int rank = (account->certificate_sha256 != NULL ? 2 : 0) + (account->n_networks > 0);
+        /* No two accounts of one rank admit the same peer: the load has refused that. */
+        if (account->password == NULL && rank > best_rank &&
+            account_admits(account, peer, fingerprint)) {
+            best = account;
+            best_rank = rank;
+        }
+    }
+    return best;
+}
