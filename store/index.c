@@ -1,0 +1,455 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "store/index.h"
+
+#include "base/file.h"
+#include "base/log.h"
+#include "store/segment.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { INDEX_VERSION = 1, INDEX_ROWS = 5000, BUSY_MS = 10000, OPEN_TRIES = 25 };
+
+/* Instants are microseconds; keys and hashes are bytes. The log is read newest first, by time and
+ * then row, which each index but the first serves without sorting; most rows pass, so the two for
+ * stopped ones stay small. */
+static const char schema[] =
+    "CREATE TABLE decision (seq INTEGER PRIMARY KEY, hash BLOB NOT NULL, id TEXT NOT NULL,"
+    " at INTEGER NOT NULL, gateway TEXT, session TEXT, partner TEXT, stream TEXT, account TEXT,"
+    " channel TEXT, purpose TEXT, recipient TEXT, recipient_key BLOB, verdict TEXT, reason TEXT,"
+    " effect TEXT, mode TEXT, policy TEXT, event INTEGER, provider TEXT, outcome TEXT,"
+    " provider_reply TEXT, queue_id TEXT, size INTEGER);"
+    "CREATE INDEX decision_id ON decision (id);"
+    "CREATE INDEX decision_at ON decision (at);"
+    "CREATE INDEX decision_recipient ON decision (recipient_key, at)"
+    " WHERE recipient_key IS NOT NULL;"
+    "CREATE INDEX decision_partner ON decision (partner, at);"
+    "CREATE INDEX decision_stopped ON decision (verdict, at) WHERE verdict <> 'pass';"
+    "CREATE INDEX decision_reason ON decision (reason, at) WHERE verdict <> 'pass';"
+    "CREATE TABLE position (one INTEGER PRIMARY KEY CHECK (one = 1), segment INTEGER NOT NULL,"
+    " offset INTEGER NOT NULL, rows INTEGER NOT NULL, hash BLOB NOT NULL);"
+    "INSERT INTO position VALUES (1, 1, 0, 0, zeroblob(32));"
+    "PRAGMA user_version = 1;";
+
+/* How far the segments are indexed. */
+struct position {
+    uint64_t segment;
+    uint64_t offset;
+    uint64_t rows;
+    uint8_t hash[SHA256_BYTES];
+};
+
+/* ---- opening and rebuilding ---- */
+
+static enum result user_version(sqlite3 *db, int *version_out, struct error *err)
+{
+    sqlite3_stmt *statement = NULL;
+    enum result result = sql_prepare(db, "PRAGMA user_version", &statement, err);
+    if (result != RESULT_OK)
+        return result;
+    if (sqlite3_step(statement) == SQLITE_ROW)
+        *version_out = sqlite3_column_int(statement, 0);
+    else
+        result = sql_failure(db, "index", err);
+    sqlite3_finalize(statement);
+    return result;
+}
+
+static void close_db(struct journal_index *index)
+{
+    sqlite3_stmt **const statements[] = {&index->insert, &index->outcome, &index->position,
+                                         &index->move};
+    for (size_t i = 0; i < sizeof(statements) / sizeof(statements[0]); i++) {
+        sqlite3_finalize(*statements[i]);
+        *statements[i] = NULL;
+    }
+    sql_close(&index->db);
+}
+
+/* Two processes may open a new index at once: one makes the tables, the other then finds them. */
+static enum result make_tables(sqlite3 *db, struct error *err)
+{
+    int version = 0;
+    enum result result = sql_exec(db, "BEGIN IMMEDIATE", err);
+    if (result != RESULT_OK)
+        return result;
+    result = user_version(db, &version, err);
+    if (result == RESULT_OK && version == 0)
+        result = sql_exec(db, schema, err);
+    else if (result == RESULT_OK && version != INDEX_VERSION)
+        result = error_set(err, RESULT_DAMAGED, "index of version %d", version);
+    if (result == RESULT_OK)
+        result = sql_exec(db, "COMMIT", err);
+    if (result != RESULT_OK)
+        (void)sql_exec(db, "ROLLBACK", NULL);
+    /* Whatever stands in the way of the tables is not an index of this program. */
+    return result == RESULT_SYSTEM ? RESULT_DAMAGED : result;
+}
+
+/* A new index made by root, who only wanted to read the log, must stay usable for the gateway: it
+ * gets the owner of the segments. SQLite gives its side files the owner of the main one. */
+static void make_file(const struct journal_index *index)
+{
+    struct stat st;
+    int fd = geteuid() == 0 ? open(index->path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600) : -1;
+    if (fd < 0)
+        return;
+    if (stat(index->directory, &st) == 0 && fchown(fd, st.st_uid, st.st_gid) != 0)
+        log_event(LOG_LEVEL_WARN, "index keeps root's ownership", LOG_TEXT("file", index->path));
+    close(fd);
+}
+
+static enum result open_db(struct journal_index *index, struct error *err)
+{
+    make_file(index);
+    enum result result = sql_open(index->path, SQL_CREATE, BUSY_MS, &index->db, err);
+    /* SQLite does not wait where two connections turn a new file to WAL at once. */
+    for (int i = 0; result == RESULT_UNAVAILABLE && i < OPEN_TRIES; i++) {
+        usleep(20000);
+        result = sql_open(index->path, SQL_CREATE, BUSY_MS, &index->db, err);
+    }
+    if (result == RESULT_OK)
+        result = sql_exec(index->db, "PRAGMA synchronous = OFF; PRAGMA temp_store = MEMORY", err);
+    if (result == RESULT_OK)
+        result = make_tables(index->db, err);
+    if (result == RESULT_OK)
+        result = sql_prepare(index->db,
+                             "INSERT INTO decision (seq, hash, id, at, recipient_key, event,"
+                             " gateway, session, partner, stream, account, channel, purpose,"
+                             " recipient, verdict, reason, effect, mode, policy, provider)"
+                             " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13,"
+                             " ?14, ?15, ?16, ?17, ?18, ?19, ?20)",
+                             &index->insert, err);
+    if (result == RESULT_OK)
+        result = sql_prepare(index->db,
+                             "UPDATE decision SET outcome = ?2, effect = coalesce(?3, effect),"
+                             " provider = coalesce(?4, provider), provider_reply = ?5,"
+                             " queue_id = ?6, size = ?7 WHERE id = ?1",
+                             &index->outcome, err);
+    if (result == RESULT_OK)
+        result = sql_prepare(index->db, "SELECT segment, offset, rows, hash FROM position",
+                             &index->position, err);
+    if (result == RESULT_OK)
+        result = sql_prepare(index->db,
+                             "UPDATE position SET segment = ?1, offset = ?2, rows = ?3, hash = ?4",
+                             &index->move, err);
+    if (result != RESULT_OK)
+        close_db(index);
+    return result;
+}
+
+static enum result rebuild(struct journal_index *index, struct error *err)
+{
+    static const char *const suffixes[] = {"", "-wal", "-shm"};
+    close_db(index);
+    for (size_t i = 0; i < sizeof(suffixes) / sizeof(suffixes[0]); i++) {
+        struct strbuf path = {0};
+        strbuf_add_str(&path, index->path);
+        strbuf_add_str(&path, suffixes[i]);
+        bool gone = !path.failed && (unlink(path.data) == 0 || errno == ENOENT);
+        int failed = errno;
+        strbuf_free(&path);
+        if (!gone)
+            return error_errno(err, RESULT_UNAVAILABLE, failed, "cannot remove the damaged %s",
+                               index->path);
+    }
+    return open_db(index, err);
+}
+
+enum result journal_index_open(const char *index_path, const char *directory,
+                               struct journal_index **index_out, struct error *err)
+{
+    struct journal_index *index = calloc(1, sizeof(*index));
+    enum result result = RESULT_OK;
+    if (index == NULL)
+        return error_no_memory(err);
+    index->path = strdup(index_path);
+    index->directory = strdup(directory);
+    if (index->path == NULL || index->directory == NULL)
+        result = error_no_memory(err);
+    if (result == RESULT_OK)
+        result = open_db(index, err);
+    if (result == RESULT_DAMAGED)
+        result = rebuild(index, err);
+    if (result != RESULT_OK) {
+        journal_index_close(&index);
+        return result;
+    }
+    *index_out = index;
+    return RESULT_OK;
+}
+
+void journal_index_close(struct journal_index **index)
+{
+    if (*index == NULL)
+        return;
+    close_db(*index);
+    free((*index)->path);
+    free((*index)->directory);
+    free(*index);
+    *index = NULL;
+}
+
+/* ---- the position ---- */
+
+static bool read_position(sqlite3_stmt *statement, struct position *position_out)
+{
+    bool ok =
+        sqlite3_step(statement) == SQLITE_ROW && sqlite3_column_bytes(statement, 3) == SHA256_BYTES;
+    if (ok) {
+        position_out->segment = (uint64_t)sqlite3_column_int64(statement, 0);
+        position_out->offset = (uint64_t)sqlite3_column_int64(statement, 1);
+        position_out->rows = (uint64_t)sqlite3_column_int64(statement, 2);
+        memcpy(position_out->hash, sqlite3_column_blob(statement, 3), SHA256_BYTES);
+    }
+    sqlite3_reset(statement);
+    return ok;
+}
+
+static enum result get_position(struct journal_index *index, struct position *position_out,
+                                struct error *err)
+{
+    if (read_position(index->position, position_out))
+        return RESULT_OK;
+    return sql_failure(index->db, "index", err);
+}
+
+static enum result set_position(struct journal_index *index, const struct position *position,
+                                struct error *err)
+{
+    sqlite3_bind_int64(index->move, 1, (sqlite3_int64)position->segment);
+    sqlite3_bind_int64(index->move, 2, (sqlite3_int64)position->offset);
+    sqlite3_bind_int64(index->move, 3, (sqlite3_int64)position->rows);
+    sqlite3_bind_blob(index->move, 4, position->hash, SHA256_BYTES, SQLITE_STATIC);
+    return sql_run(index->db, index->move, err);
+}
+
+enum result index_last_row(const char *index_path, uint64_t *rows_out,
+                           uint8_t hash_out[SHA256_BYTES], struct error *err)
+{
+    sqlite3 *db = NULL;
+    sqlite3_stmt *statement = NULL;
+    struct position position = {0};
+    int version = 0;
+    *rows_out = 0;
+    if (!file_exists(index_path))
+        return RESULT_OK;
+    enum result result = sql_open(index_path, SQL_READ, BUSY_MS, &db, err);
+    if (result == RESULT_OK)
+        result = user_version(db, &version, err);
+    if (result == RESULT_OK && version == INDEX_VERSION) {
+        result =
+            sql_prepare(db, "SELECT segment, offset, rows, hash FROM position", &statement, err);
+        if (result == RESULT_OK && read_position(statement, &position)) {
+            *rows_out = position.rows;
+            memcpy(hash_out, position.hash, SHA256_BYTES);
+        } else if (result == RESULT_OK) {
+            result = sql_failure(db, "index", err);
+        }
+        sqlite3_finalize(statement);
+    }
+    sql_close(&db);
+    return result == RESULT_DAMAGED ? RESULT_OK : result;
+}
+
+/* ---- catching up ---- */
+
+static enum result segment_damaged(struct journal_index *index, const struct position *position,
+                                   const char *fault, struct error *err)
+{
+    char label[SEGMENT_LABEL];
+    segment_label(index->directory, position->segment, label);
+    return error_set(err, RESULT_DAMAGED, "row %" PRIu64 ", %s: %s", position->rows + 1, label,
+                     fault);
+}
+
+/* Opens the position's segment. *finished_out: the next one exists, so this one has its end. */
+static enum result open_segment(struct journal_index *index, const struct position *position,
+                                struct segment_reader *reader, bool *finished_out,
+                                struct error *err)
+{
+    char *next = segment_path(index->directory, position->segment + 1, ".seg");
+    if (next == NULL)
+        return error_no_memory(err);
+    *finished_out = file_exists(next); /* before the size is read, which is then the last */
+    free(next);
+    enum result result =
+        segment_reader_open(reader, index->directory, position->segment, position->offset, err);
+    if (result == RESULT_NOT_FOUND && position->rows > 0)
+        return segment_damaged(index, position, "the file is missing", err);
+    if (result == RESULT_OK && reader->limit < position->offset) {
+        segment_reader_close(reader);
+        return segment_damaged(index, position, "the file ends before what is indexed", err);
+    }
+    return result;
+}
+
+/* A killed writer leaves rows that are whole and perhaps not yet on disk. They are made durable
+ * before the index knows them: a row it knows must never vanish by accident. */
+static enum result settle(const struct segment_reader *reader, struct error *err)
+{
+    if (reader->live || reader->limit == reader->offset || fdatasync(reader->fd) == 0 ||
+        errno == EROFS || errno == EINVAL)
+        return RESULT_OK;
+    return error_errno(err, RESULT_UNAVAILABLE, errno, "cannot sync %s", reader->path);
+}
+
+/* Takes lines of one segment until it has no more or rows reach up_to. */
+static enum result take_lines(struct journal_index *index, struct segment_reader *reader,
+                              struct chain_walk *walk, struct position *position, uint64_t up_to,
+                              bool finished, struct error *err)
+{
+    while (position->rows < up_to) {
+        enum segment_read read = segment_reader_next(reader, err);
+        if (read == SEGMENT_FAILED)
+            return RESULT_SYSTEM;
+        if (read == SEGMENT_TOO_LONG || (read == SEGMENT_END && finished && reader->length > 0))
+            return segment_damaged(index, position, "the line has no end", err);
+        if (read == SEGMENT_END) {
+            if (finished) {
+                position->segment++;
+                position->offset = 0;
+            }
+            return RESULT_OK;
+        }
+        const char *fault = chain_step(walk, reader->text, reader->length);
+        if (fault != NULL)
+            return segment_damaged(index, position, fault, err);
+        enum result result = RESULT_OK;
+        if (!walk->line.erased)
+            result = index_record(index, walk->rows, walk->line.hash, walk->line.record,
+                                  walk->line.length, err);
+        if (result != RESULT_OK)
+            return result;
+        position->rows = walk->rows;
+        position->offset = reader->offset;
+        memcpy(position->hash, walk->head, SHA256_BYTES);
+    }
+    return RESULT_OK;
+}
+
+/* Moves position on by at most `rows`; stops where it did when nothing more is there. */
+static enum result take_rows(struct journal_index *index, struct position *position, uint64_t rows,
+                             struct error *err)
+{
+    struct chain_walk walk;
+    enum result result = RESULT_OK;
+    uint64_t up_to = position->rows + rows;
+    uint64_t before = 0;
+    if (!chain_open(&walk, NULL))
+        return error_no_memory(err);
+    walk.rows = position->rows;
+    memcpy(walk.head, position->hash, SHA256_BYTES);
+    do {
+        struct segment_reader reader = {.fd = -1};
+        bool finished = false;
+        before = position->segment;
+        chain_segment(&walk, position->segment);
+        walk.lines = position->offset > 0;
+        result = open_segment(index, position, &reader, &finished, err);
+        if (result == RESULT_NOT_FOUND) { /* no journal yet */
+            result = RESULT_OK;
+            break;
+        }
+        if (result == RESULT_OK)
+            result = settle(&reader, err);
+        if (result == RESULT_OK)
+            result = take_lines(index, &reader, &walk, position, up_to, finished, err);
+        segment_reader_close(&reader);
+    } while (result == RESULT_OK && position->segment != before && position->rows < up_to);
+    chain_close(&walk);
+    return result;
+}
+
+/* To be asked before the next call to SQLite, which forgets. */
+static void note_broken(struct journal_index *index)
+{
+    int code = sqlite3_errcode(index->db) & 0xff;
+    index->broken = code == SQLITE_CORRUPT || code == SQLITE_NOTADB;
+}
+
+/* One transaction. *taken_out is 0 when there was nothing to do. */
+static enum result index_some(struct journal_index *index, uint64_t rows, uint64_t *taken_out,
+                              struct error *err)
+{
+    struct position position = {0};
+    *taken_out = 0;
+    enum result result = sql_exec(index->db, "BEGIN IMMEDIATE", err);
+    if (result != RESULT_OK) {
+        note_broken(index);
+        return result;
+    }
+    result = get_position(index, &position, err);
+    uint64_t before = position.rows;
+    if (result == RESULT_OK)
+        result = take_rows(index, &position, rows, err);
+    if (result == RESULT_OK)
+        result = set_position(index, &position, err);
+    if (result == RESULT_OK)
+        result = sql_exec(index->db, "COMMIT", err);
+    if (result == RESULT_OK) {
+        *taken_out = position.rows - before;
+    } else {
+        note_broken(index);
+        (void)sqlite3_exec(index->db, "ROLLBACK", NULL, NULL, NULL);
+    }
+    return result;
+}
+
+/* Looks without taking the write lock, so that readers of an index that is up to date do not
+ * stand in each other's way. */
+static enum result is_behind(struct journal_index *index, bool *behind_out, struct error *err)
+{
+    struct position position = {0};
+    struct segment_reader reader = {.fd = -1};
+    bool finished = false;
+    *behind_out = false;
+    enum result result = get_position(index, &position, err);
+    if (result != RESULT_OK) {
+        note_broken(index);
+        return result;
+    }
+    result = open_segment(index, &position, &reader, &finished, err);
+    if (result == RESULT_NOT_FOUND)
+        return RESULT_OK;
+    if (result == RESULT_OK)
+        *behind_out = finished || reader.limit > position.offset;
+    segment_reader_close(&reader);
+    return result;
+}
+
+enum result journal_index_catch_up(struct journal_index *index, uint64_t max_rows,
+                                   uint64_t *rows_out, struct error *err)
+{
+    uint64_t total = 0;
+    uint64_t taken = 0;
+    bool behind = false;
+    bool rebuilt = false;
+    enum result result;
+    do {
+        uint64_t rows = INDEX_ROWS;
+        if (max_rows > 0 && max_rows - total < rows)
+            rows = max_rows - total;
+        taken = 0;
+        result = is_behind(index, &behind, err);
+        if (result == RESULT_OK && behind)
+            result = index_some(index, rows, &taken, err);
+        if (result == RESULT_DAMAGED && !rebuilt && index->broken) {
+            rebuilt = true;
+            index->broken = false;
+            total = 0;
+            result = rebuild(index, err);
+            taken = 1; /* go on */
+            continue;
+        }
+        total += taken;
+    } while (result == RESULT_OK && taken > 0 && (max_rows == 0 || total < max_rows));
+    if (rows_out != NULL)
+        *rows_out = total;
+    return result;
+}

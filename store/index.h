@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The journal's index inside: a SQLite file that can be rebuilt from the segments at any time, so
+ * it is never synced and a damaged one is thrown away. It holds no authority.
+ */
+#ifndef OCTROI_STORE_INDEX_H
+#define OCTROI_STORE_INDEX_H
+
+#include "store/journal.h"
+#include "store/sql.h"
+
+struct journal_index {
+    char *path;           /* owned */
+    char *directory;      /* owned; of the segments */
+    sqlite3 *db;          /* owned; NULL only while it is being rebuilt */
+    sqlite3_stmt *insert; /* owned, as those below */
+    sqlite3_stmt *outcome;
+    sqlite3_stmt *position;
+    sqlite3_stmt *move;
+    bool broken; /* the file itself does not hold, as opposed to the segments */
+};
+
+/* The last row an index knows. *rows_out is 0 when there is no index, or one that is of no use and
+ * will be rebuilt. */
+enum result index_last_row(const char *index_path, uint64_t *rows_out,
+                           uint8_t hash_out[SHA256_BYTES], struct error *err);
+/* store/journal_verify.c: whether the index knows rows that a journal, just opened and not yet
+ * extended, does not end with: RESULT_DAMAGED. Cheap; an index that is missing, damaged or not to
+ * be opened says nothing. */
+enum result index_compare_end(const char *index_path, const struct journal_state *state,
+                              struct error *err);
+/* store/index_row.c: one record as it is inserted. RESULT_DAMAGED when it cannot be read. */
+enum result index_record(struct journal_index *index, uint64_t seq,
+                         const uint8_t hash[SHA256_BYTES], const char *record, size_t length,
+                         struct error *err);
+
+#endif

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The journal: append-only segment files are the authority (format: store/record.h), an SQLite
+ * index behind them serves the questions. One writer thread takes all batches that wait, chains
+ * them, writes once, syncs once, and wakes the loops (group commit).
+ */
+#ifndef OCTROI_STORE_JOURNAL_H
+#define OCTROI_STORE_JOURNAL_H
+
+#include "base/crypto.h"
+#include "base/error.h"
+#include "base/loop.h"
+#include "store/record.h"
+
+/* ---- rows on their way in ---- */
+
+struct journal_batch;
+
+/* NULL when memory is short. */
+struct journal_batch *journal_batch_new(void);
+void journal_batch_free(struct journal_batch **batch);
+/* False when memory is short; the batch must then be freed, not appended. */
+bool journal_batch_decision(struct journal_batch *batch, const struct decision *decision);
+bool journal_batch_outcome(struct journal_batch *batch, const struct outcome_row *outcome);
+size_t journal_batch_rows(const struct journal_batch *batch);
+
+/* ---- the writer: one a gateway, under state_dir/lock ---- */
+
+struct journal;
+
+struct journal_options {
+    const char *directory;         /* state_dir/journal, made when missing */
+    const char *index_path;        /* what it knows must be there; NULL: not asked */
+    const char *gateway;           /* name in the records */
+    const struct signing_key *key; /* borrowed; signs the checkpoints */
+    uint64_t segment_size;         /* bytes; a new segment is begun past it */
+    /* Microseconds; checkpoints also come every 10,000 rows, at a segment's end and at close. */
+    int64_t checkpoint_every;
+};
+
+struct journal_state {
+    uint64_t rows;    /* durable, of all segments */
+    uint64_t segment; /* number of the current one */
+    uint64_t waiting; /* rows not yet durable */
+    uint8_t head[SHA256_BYTES];
+    bool failing; /* the last write did not succeed */
+    struct error last_error;
+};
+
+/* Finds the end of the chain and starts the writer thread. A torn tail (a line the last writer did
+ * not finish) is moved to NNNNNNNN.torn and noted by a `recovered` record; any other damage is
+ * RESULT_DAMAGED and nothing is changed; so are rows that the index knows and the journal has not.
+ */
+enum result journal_open(const struct journal_options *options, struct journal **journal_out,
+                         struct error *err);
+/* Writes what waits and a last checkpoint, then ends the thread. */
+void journal_close(struct journal **journal);
+
+/* Any thread. Takes the batch. done->run (may be NULL: nobody waits) happens on home's thread,
+ * once; by then *result_out says RESULT_OK (durable) or why not. Both must live until then. After
+ * a failed write the file is cut back to its last durable row and the next batch tries again;
+ * batches nobody waits for are kept for that, up to 100,000 rows. */
+void journal_append(struct journal *journal, struct journal_batch *batch, struct loop *home,
+                    struct loop_task *done, enum result *result_out);
+void journal_state(struct journal *journal, struct journal_state *state_out);
+
+/* ---- reading ---- */
+
+struct verify_report {
+    uint64_t rows;
+    uint64_t erased;
+    uint64_t checkpoints;
+    uint64_t segments;
+    bool index_unread;   /* the index could not be opened: a shortened journal would not show */
+    uint64_t torn_bytes; /* an unfinished last line: not an error, the next start removes it */
+    uint8_t head[SHA256_BYTES];
+    /* When the journal does not hold: */
+    char where[512]; /* "row 17, id 01KB…, journal/00000001.seg line 17: …", or the file */
+};
+
+typedef void verify_progress_fn(void *arg, uint64_t bytes_done, uint64_t bytes_total);
+
+/* Recomputes the chain and the checkpoints' signatures over what was durable at the start, and
+ * compares with the index's last row, so that a shortened journal shows. index_path may be NULL.
+ * RESULT_DAMAGED when something does not hold. */
+enum result journal_verify(const char *directory, const struct signing_key *public_key,
+                           const char *index_path, verify_progress_fn *progress, void *arg,
+                           struct verify_report *report_out, struct error *err);
+
+/* ---- the index: state_dir/journal.db, rebuilt from the segments whenever it is missing ---- */
+
+struct journal_index;
+
+enum result journal_index_open(const char *index_path, const char *directory,
+                               struct journal_index **index_out, struct error *err);
+void journal_index_close(struct journal_index **index);
+/* Indexes what is durable and not yet indexed, in transactions of at most 5,000 rows; several
+ * processes may do so at once. max_rows 0: all there is now. */
+enum result journal_index_catch_up(struct journal_index *index, uint64_t max_rows,
+                                   uint64_t *rows_out, struct error *err);
+
+struct log_filter {
+    bool has_verdict;
+    enum verdict verdict;
+    bool has_channel;
+    enum channel channel;
+    const char *partner; /* NULL: any */
+    const char *reason;
+    const uint8_t *recipient_key; /* NULL: any */
+    int64_t since;                /* INT64_MIN: no limit */
+    int64_t until;                /* exclusive; INT64_MAX: no limit */
+    uint64_t limit;               /* 0: all */
+};
+
+/* A decision with its outcome joined, as `log` shows it; NULL where the journal has null. */
+struct log_entry {
+    uint64_t seq; /* the decision's row number in the chain, from 1 */
+    const char *id, *at, *gateway, *session, *partner, *stream, *account, *channel, *purpose;
+    const char *recipient, *recipient_key, *verdict, *reason, *effect, *mode, *policy;
+    int64_t event; /* 0: null */
+    const char *provider, *outcome, *provider_reply, *queue_id;
+    int64_t size; /* -1: null */
+    const char *hash;
+};
+
+/* Newest first; return false to stop. */
+typedef bool log_entry_fn(void *arg, const struct log_entry *entry);
+enum result journal_index_log(struct journal_index *index, const struct log_filter *filter,
+                              log_entry_fn *on_entry, void *arg, struct error *err);
+
+#endif

@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The registry: forms, consent events, suppliers, suspensions, in one SQLite file (WAL). This is
+ * the synchronous end for commands; sessions use store/store.h. Several processes may use it at
+ * once; write transactions stay short (RESULT_UNAVAILABLE when the file stays locked for 10 s).
+ * A struct registry belongs to one thread.
+ */
+#ifndef OCTROI_STORE_REGISTRY_H
+#define OCTROI_STORE_REGISTRY_H
+
+#include "base/error.h"
+#include "policy/facts.h"
+#include "policy/recipient.h"
+#include "store/form.h"
+
+struct registry;
+
+/* create: makes the file when missing. Migrations run here, in one transaction each. */
+enum result registry_open(const char *path, bool create, struct registry **registry_out,
+                          struct error *err);
+void registry_close(struct registry **registry);
+
+/* ---- forms ---- */
+
+/* RESULT_CONFLICT when the version exists with other content, or when it would begin before an
+ * earlier version does; adding the same file again is RESULT_OK and changes nothing. */
+enum result registry_add_form(struct registry *registry, const struct form *form, bool *added_out,
+                              struct error *err);
+
+struct form_row {
+    const char *id;
+    int version;
+    const char *collector_name, *collector_siren;
+    unsigned channels, purposes;
+    const char *language;
+    int64_t effective_from;
+    int64_t effective_until; /* INT64_MAX while current */
+    size_t n_partners;
+    int64_t added_at;
+    int64_t invalidated_at; /* 0: valid */
+    const char *invalid_reason;
+    const char *json;
+    uint64_t events; /* how many events name it */
+};
+typedef bool form_row_fn(void *arg, const struct form_row *row);
+/* version 0: all versions; id NULL: all forms. RESULT_NOT_FOUND when an id was given and is not
+ * there. */
+enum result registry_forms(struct registry *registry, const char *id, int version,
+                           form_row_fn *on_row, void *arg, struct error *err);
+/* From now on no grant of this version passes. Its events and evidence stay. */
+enum result registry_invalidate_form(struct registry *registry, const char *id, int version,
+                                     const char *reason, int64_t at, struct error *err);
+
+/* ---- consent events ---- */
+
+struct event_input {
+    uint8_t recipient_key[RECIPIENT_KEY_BYTES];
+    enum address_kind address_kind;
+    enum event_kind kind;
+    unsigned channels; /* CHANNEL_BIT set; one event is stored a channel */
+    int64_t occurred_at;
+    const char *form_id; /* NULL: none */
+    int form_version;
+    const char **partners; /* ids; empty: the form's own list, or all */
+    size_t n_partners;
+    enum basis basis;
+    const char *supplier;  /* "" : none */
+    const char *collector; /* objected to this collector only; "" : none */
+    const char *evidence;  /* "" : none */
+    const char *origin;    /* who recorded it: "import FILE", "command" */
+};
+
+/* One write transaction for many events. */
+enum result registry_begin(struct registry *registry, struct error *err);
+enum result registry_commit(struct registry *registry, struct error *err);
+void registry_rollback(struct registry *registry);
+/* Inside a transaction, or alone. RESULT_BAD_INPUT with a reason when the event does not hold: an
+ * unknown form, a grant from the future (now), a partner that the form does not list (withdrawals
+ * and objections are taken in all three cases). After any other failure inside a transaction roll
+ * it back: some of the event's channels may be in it. An event
+ * that is there already (same person, channel, kind, moment, form, partners, basis, supplier,
+ * collector, evidence) changes nothing. added_out: how many rows were new. */
+enum result registry_add_event(struct registry *registry, const struct event_input *event,
+                               int64_t now, unsigned *added_out, struct error *err);
+/* The same checks, and the same count, without writing; takes no lock. Events checked before on
+ * this connection count as there already. */
+enum result registry_check_event(struct registry *registry, const struct event_input *event,
+                                 int64_t now, unsigned *added_out, struct error *err);
+
+struct event_row {
+    int64_t id;
+    enum event_kind kind;
+    enum channel channel;
+    int64_t occurred_at, recorded_at;
+    const char *form_id; /* NULL: none */
+    int form_version;
+    const char *partners; /* joined by '|', "" when none */
+    enum basis basis;
+    const char *supplier, *collector, *evidence, *origin;
+};
+typedef bool event_row_fn(void *arg, const struct event_row *row);
+/* Oldest first. */
+enum result registry_events(struct registry *registry, const uint8_t key[RECIPIENT_KEY_BYTES],
+                            event_row_fn *on_row, void *arg, struct error *err);
+
+/* ---- the question ---- */
+
+/* The facts policy needs, read in one transaction; valid until the next call on this registry.
+ * stream NULL: the question is of no stream. A form's presence is relative to the lists of its
+ * valid versions: an invalidated later version vouches for nobody. */
+enum result registry_facts(struct registry *registry, const uint8_t key[RECIPIENT_KEY_BYTES],
+                           const char *partner, const char *stream, const struct facts **facts_out,
+                           struct error *err);
+
+/* ---- suspension ---- */
+
+enum suspension_kind {
+    SUSPEND_PARTNER,
+    SUSPEND_STREAM, /* "partner/stream" */
+    SUSPEND_FORM,
+    SUSPEND_SUPPLIER,
+    SUSPENSION_KIND_COUNT
+};
+const char *suspension_kind_name(enum suspension_kind kind);
+bool suspension_kind_parse(const char *text, enum suspension_kind *kind_out);
+
+/* RESULT_NOT_FOUND for a form or supplier the registry does not know. Suspending what is suspended,
+ * or resuming what is not, is RESULT_CONFLICT. Both stay in the history. */
+enum result registry_suspend(struct registry *registry, enum suspension_kind kind, const char *id,
+                             const char *reason, int64_t at, struct error *err);
+enum result registry_resume(struct registry *registry, enum suspension_kind kind, const char *id,
+                            const char *reason, int64_t at, struct error *err);
+
+struct suspension_row {
+    enum suspension_kind kind;
+    const char *id;
+    int64_t suspended_at;
+    const char *reason;
+    bool resumed;
+    int64_t resumed_at;        /* when resumed */
+    const char *resume_reason; /* "" when not resumed */
+};
+typedef bool suspension_row_fn(void *arg, const struct suspension_row *row);
+/* The whole history, oldest first. */
+enum result registry_suspensions(struct registry *registry, suspension_row_fn *on_row, void *arg,
+                                 struct error *err);
+
+struct registry_counts {
+    uint64_t events, forms, suppliers;
+    uint64_t suspensions; /* in force */
+};
+enum result registry_counts(struct registry *registry, struct registry_counts *counts_out,
+                            struct error *err);
+
+#endif

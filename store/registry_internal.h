@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the registry's own files share; nobody else includes it (unit tests apart). A registry is
+ * one connection, its prepared statements (made at first use, kept until close) and the memory of
+ * the last answer of registry_facts.
+ */
+#ifndef OCTROI_STORE_REGISTRY_INTERNAL_H
+#define OCTROI_STORE_REGISTRY_INTERNAL_H
+
+#include "base/arena.h"
+#include "base/str.h"
+#include "store/registry.h"
+#include "store/sql.h"
+
+#include <sqlite3.h>
+
+/* The layout this program writes; PRAGMA user_version of the file. */
+#define REGISTRY_SCHEMA_VERSION 1
+/* How long a writer waits for another one, as the interface promises. */
+#define REGISTRY_BUSY_MS 10000
+/* Caps on one person's history. Past them it is no history but an attack or a mistake: the
+ * question is answered RESULT_NO_MEMORY, and nothing passes. */
+#define REGISTRY_EVENTS_MAX  (512 * 1024)
+#define REGISTRY_FACTS_BYTES (64u * 1024 * 1024)
+
+enum registry_statement {
+    STATEMENT_READ_BEGIN,
+    STATEMENT_READ_END,
+    STATEMENT_FACTS_SUSPENSIONS,
+    STATEMENT_FACTS_EVENTS,
+    STATEMENT_FACTS_FORM,
+    STATEMENT_FACTS_CATEGORIES,
+    STATEMENT_FORM_EXISTS,
+    STATEMENT_PARTNER_LISTED,
+    STATEMENT_SUPPLIER_ADD,
+    STATEMENT_EVENT_ADD,
+    STATEMENT_EVENT_KNOWN,
+    STATEMENT_EVENT_CHECKED,
+    STATEMENT_COUNT
+};
+
+struct registry {
+    sqlite3 *db;                               /* owned */
+    sqlite3_stmt *statements[STATEMENT_COUNT]; /* owned; NULL until first used */
+    bool in_transaction;                       /* between registry_begin and its end */
+    bool checking;                             /* the table of registry_check_event exists */
+    struct strbuf scratch;                     /* canonical text of an event */
+    const char *refused;    /* the consent CSV's column the last refusal of an event is about */
+    struct strbuf partners; /* its joined partners */
+    struct arena *arena;    /* owned; strings and forms of the last facts */
+    struct consent_event *events; /* owned; grows, reused */
+    size_t events_capacity;
+    struct facts facts;
+};
+
+/* Brings the file to REGISTRY_SCHEMA_VERSION, one transaction a migration. */
+enum result registry_migrate(sqlite3 *db, struct error *err);
+/* Refuses a file whose layout is not exactly this program's; writes nothing. */
+enum result registry_check_schema(sqlite3 *db, struct error *err);
+
+/* registry_open with every choice open: a read-only connection, another waiting time. */
+enum result registry_open_as(const char *path, enum sql_access access, int busy_ms,
+                             struct registry **registry_out, struct error *err);
+
+/* The statement of that slot, prepared from sql when it was not yet. */
+enum result registry_prepared(struct registry *registry, enum registry_statement slot,
+                              const char *sql, sqlite3_stmt **statement_out, struct error *err);
+/* One step; row_out says whether a row is there to be read. */
+enum result registry_step(struct registry *registry, sqlite3_stmt *statement, bool *row_out,
+                          struct error *err);
+/* Ready for the next use, holding on to nothing the caller bound. */
+void registry_done(sqlite3_stmt *statement);
+void registry_bind_text(sqlite3_stmt *statement, int index, const char *text);
+/* For what people write freely: e-mail addresses in it come to rest in their masked form only. The
+ * text need not live on. */
+enum result registry_bind_masked(sqlite3_stmt *statement, int index, const char *text,
+                                 struct error *err);
+
+/* A write transaction of its own unless the caller has one open; own is passed to the end, which
+ * commits when result is RESULT_OK, else rolls back, and returns what came of it. */
+enum result registry_enter(struct registry *registry, bool *own_out, struct error *err);
+enum result registry_leave(struct registry *registry, bool own, enum result result,
+                           struct error *err);
+
+/* Sets of channels and purposes as they stand in the file: "email|sms". */
+#define REGISTRY_SET_TEXT 64
+void registry_channels_text(unsigned channels, char out[REGISTRY_SET_TEXT]);
+void registry_purposes_text(unsigned purposes, char out[REGISTRY_SET_TEXT]);
+bool registry_channels_parse(const char *text, unsigned *channels_out);
+bool registry_purposes_parse(const char *text, unsigned *purposes_out);
+
+#endif

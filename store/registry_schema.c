@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The registry's layout, as a list of migrations. A migration is never edited once released: a
+ * change is a new one at the end. Words of the model (channels, kinds, bases) are kept as text in
+ * their one stable spelling, so that the file can be read without this program; instants are
+ * microseconds since 1970. Beyond triggers and AUTOINCREMENT the SQL is what PostgreSQL and
+ * CockroachDB also take.
+ *
+ * An event's partners are one '|'-joined column and not a table: they are only ever read together
+ * with their event, and the look-up before each message is spared a join. Partner ids cannot hold
+ * a '|'. An event names its form by id and version rather than by row: a withdrawal may name a
+ * form that was never registered, and is kept all the same.
+ */
+#include "store/registry_internal.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+static const char migration_1[] =
+    "CREATE TABLE form ("
+    " form_key INTEGER PRIMARY KEY,"
+    " id TEXT NOT NULL,"
+    " version INTEGER NOT NULL,"
+    " collector_name TEXT NOT NULL,"
+    " collector_siren TEXT NOT NULL,"
+    " channels TEXT NOT NULL,"
+    " purposes TEXT NOT NULL,"
+    " language TEXT NOT NULL,"
+    " display TEXT NOT NULL,"
+    " url TEXT NOT NULL,"
+    " wording TEXT NOT NULL,"
+    " effective_from BIGINT NOT NULL,"
+    " json TEXT NOT NULL,"
+    " sha256 BLOB NOT NULL,"
+    " added_at BIGINT NOT NULL,"
+    " invalidated_at BIGINT,"
+    " invalid_reason TEXT,"
+    " UNIQUE (id, version));"
+    "CREATE TABLE form_partner ("
+    " form_key INTEGER NOT NULL REFERENCES form (form_key),"
+    " partner TEXT NOT NULL,"
+    " PRIMARY KEY (form_key, partner));"
+    "CREATE TABLE form_category ("
+    " form_key INTEGER NOT NULL REFERENCES form (form_key),"
+    " category TEXT NOT NULL,"
+    " PRIMARY KEY (form_key, category));"
+    "CREATE TABLE supplier ("
+    " id TEXT PRIMARY KEY NOT NULL,"
+    " first_seen BIGINT NOT NULL);"
+    /* AUTOINCREMENT: the journal refers to events by number, so no number is ever given twice. */
+    "CREATE TABLE event ("
+    " event_id INTEGER PRIMARY KEY AUTOINCREMENT,"
+    " digest BLOB NOT NULL UNIQUE,"
+    " recipient_key BLOB NOT NULL,"
+    " channel TEXT NOT NULL,"
+    " kind TEXT NOT NULL,"
+    " occurred_at BIGINT NOT NULL,"
+    " recorded_at BIGINT NOT NULL,"
+    " form_id TEXT,"
+    " form_version INTEGER,"
+    " partners TEXT NOT NULL,"
+    " basis TEXT NOT NULL,"
+    " supplier TEXT NOT NULL,"
+    " collector TEXT NOT NULL,"
+    " evidence TEXT NOT NULL,"
+    " origin TEXT NOT NULL);"
+    "CREATE INDEX event_recipient ON event (recipient_key);"
+    "CREATE INDEX event_form ON event (form_id, form_version) WHERE form_id IS NOT NULL;"
+    "CREATE TRIGGER event_no_update BEFORE UPDATE ON event"
+    " BEGIN SELECT RAISE(ABORT, 'consent events are never changed'); END;"
+    "CREATE TRIGGER event_no_delete BEFORE DELETE ON event"
+    " BEGIN SELECT RAISE(ABORT, 'consent events are never deleted'); END;"
+    "CREATE TABLE suspension ("
+    " suspension_id INTEGER PRIMARY KEY AUTOINCREMENT,"
+    " kind TEXT NOT NULL,"
+    " id TEXT NOT NULL,"
+    " suspended_at BIGINT NOT NULL,"
+    " reason TEXT NOT NULL,"
+    " resumed_at BIGINT,"
+    " resume_reason TEXT);"
+    /* At most one open suspension of each thing, and the hot path's way to it. */
+    "CREATE UNIQUE INDEX suspension_open ON suspension (kind, id) WHERE resumed_at IS NULL;";
+
+static const char *const migrations[] = {migration_1};
+_Static_assert(sizeof(migrations) / sizeof(migrations[0]) == REGISTRY_SCHEMA_VERSION,
+               "one migration a version");
+
+static enum result read_number(sqlite3 *db, const char *sql, int64_t *number_out, struct error *err)
+{
+    sqlite3_stmt *statement = NULL;
+    enum result result = sql_prepare(db, sql, &statement, err);
+    if (result != RESULT_OK)
+        return result;
+    if (sqlite3_step(statement) == SQLITE_ROW)
+        *number_out = sqlite3_column_int64(statement, 0);
+    else
+        result = sql_failure(db, "database", err);
+    sqlite3_finalize(statement);
+    return result;
+}
+
+static enum result read_version(sqlite3 *db, int64_t *version_out, struct error *err)
+{
+    enum result result = read_number(db, "PRAGMA user_version", version_out, err);
+    if (result != RESULT_OK)
+        return result;
+    if (*version_out > REGISTRY_SCHEMA_VERSION || *version_out < 0)
+        return error_set(err, RESULT_DAMAGED,
+                         "the registry has layout %" PRId64
+                         ", this program knows layouts up to %d: a newer octroi wrote it",
+                         *version_out, REGISTRY_SCHEMA_VERSION);
+    if (*version_out > 0)
+        return RESULT_OK;
+    int64_t objects = 0;
+    result = read_number(db, "SELECT count(*) FROM sqlite_master", &objects, err);
+    if (result == RESULT_OK && objects > 0)
+        return error_set(err, RESULT_DAMAGED, "is an SQLite file, but not a registry");
+    return result;
+}
+
+/* Another process may have migrated since the version was read: it is read again under the lock. */
+static enum result migrate_once(sqlite3 *db, int64_t *version_out, struct error *err)
+{
+    enum result result = sql_exec(db, "BEGIN IMMEDIATE", err);
+    if (result != RESULT_OK)
+        return result;
+    result = read_version(db, version_out, err);
+    if (result == RESULT_OK && *version_out < REGISTRY_SCHEMA_VERSION) {
+        char pragma[48];
+        snprintf(pragma, sizeof(pragma), "PRAGMA user_version = %d", (int)*version_out + 1);
+        result = sql_exec(db, migrations[*version_out], err);
+        if (result == RESULT_OK)
+            result = sql_exec(db, pragma, err);
+        if (result == RESULT_OK)
+            ++*version_out;
+    }
+    if (result == RESULT_OK)
+        result = sql_exec(db, "COMMIT", err);
+    if (result != RESULT_OK && !sqlite3_get_autocommit(db))
+        (void)sql_exec(db, "ROLLBACK", NULL); /* the first error is the one that counts */
+    return result;
+}
+
+enum result registry_migrate(sqlite3 *db, struct error *err)
+{
+    int64_t version = 0;
+    enum result result = read_version(db, &version, err);
+    while (result == RESULT_OK && version < REGISTRY_SCHEMA_VERSION)
+        result = migrate_once(db, &version, err);
+    return result;
+}
+
+enum result registry_check_schema(sqlite3 *db, struct error *err)
+{
+    int64_t version = 0;
+    enum result result = read_version(db, &version, err);
+    if (result == RESULT_OK && version < REGISTRY_SCHEMA_VERSION)
+        return error_set(err, RESULT_UNAVAILABLE,
+                         "the registry has layout %" PRId64
+                         " and must be brought to layout %d by a command that writes",
+                         version, REGISTRY_SCHEMA_VERSION);
+    return result;
+}
