@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What faces providers. One interface for mail: begin, recipient, content, finish, abort, each
+ * answered by callback. A session and its transactions live on one loop; after mail_abort, and
+ * after on_finished or on_failed, no callback comes any more.
+ *
+ * The promise: a recipient is answered only with what the provider itself said of it, and
+ * OUTCOME_ACCEPTED means that the provider took the message.
+ */
+#ifndef OCTROI_ADAPTERS_ADAPTER_H
+#define OCTROI_ADAPTERS_ADAPTER_H
+
+#include "base/error.h"
+#include "base/loop.h"
+#include "config/config.h"
+#include "policy/model.h"
+
+struct evbuffer;
+
+/* An SMTP reply (RFC 5321, 4.2). text: the lines after their codes, joined by LF, enhanced status
+ * included, printable characters only. */
+#define REPLY_TEXT_MAX 1024
+struct mail_reply {
+    int code; /* 200 … 599 */
+    char text[REPLY_TEXT_MAX];
+};
+
+struct mail_envelope {
+    const char *sender; /* "" for the empty reverse path; grammar already checked */
+    uint64_t size;      /* the SIZE the partner declared; 0: none */
+    bool eight_bit;     /* BODY=8BITMIME */
+};
+
+struct mail_handler {
+    /* The provider's answer to one recipient: 2xx, or its refusal (of MAIL, too). */
+    void (*on_recipient)(void *session, unsigned index, const struct mail_reply *reply);
+    /* The provider refused DATA (or, 4xx and 5xx only, the content half-way): what content is still
+     * given is thrown away. If mail_finish was called or is called later, on_finished (refused)
+     * follows with the same reply. */
+    void (*on_content_refused)(void *session, const struct mail_reply *reply);
+    /* mail_pending fell below MAIL_PENDING_LOW after it was above MAIL_PENDING_HIGH. */
+    void (*on_drained)(void *session);
+    /* After mail_finish: the end. accepted: with the provider's final reply and queue id (NULL
+     * when it named none). refused: with its reply. unknown: the answer was lost; reply->text says
+     * how. */
+    void (*on_finished)(void *session, enum outcome outcome, const struct mail_reply *reply,
+                        const char *queue_id);
+    /* Before the final dot went out (mail_finish may have been called while DATA was not answered
+     * yet): the transaction is dead and nothing was accepted. nothing_said: the
+     * provider was not told anything of this transaction, so another one may be tried. */
+    void (*on_failed)(void *session, bool nothing_said, const struct error *why);
+};
+
+#define MAIL_PENDING_HIGH (64 * 1024)
+#define MAIL_PENDING_LOW  (16 * 1024)
+
+/* ---- providers: one a configured provider, counted, shared by all loops ---- */
+
+struct provider;
+
+/* What the provider's last EHLO offered. */
+#define CAPABILITY_KNOWN      0x01u
+#define CAPABILITY_8BITMIME   0x02u
+#define CAPABILITY_PIPELINING 0x04u
+#define CAPABILITY_SIZE       0x08u
+#define CAPABILITY_STARTTLS   0x10u
+
+struct capabilities {
+    unsigned bits;
+    uint64_t max_size; /* 0: not said */
+};
+
+struct provider_state {
+    unsigned connections; /* open now, over all loops */
+    unsigned busy;
+    uint64_t accepted, refused, unknown, failed; /* transactions, since the provider was made */
+    struct capabilities capabilities;
+    char last_error[200]; /* "" when the last attempt went well */
+};
+
+/* loops: those the provider will be used from (borrowed, they outlive it). state_dir: where the
+ * capabilities last seen are kept over restarts. */
+enum result provider_new(const struct provider_config *config, struct config *owner,
+                         struct loop *const *loops, unsigned n_loops,
+                         struct provider **provider_out, struct error *err);
+/* Any thread. The last unref closes the connections, each on its own loop. */
+struct provider *provider_ref(struct provider *provider);
+void provider_unref(struct provider **provider);
+const char *provider_name(const struct provider *provider);
+const char *provider_digest(const struct provider *provider);
+void provider_capabilities(const struct provider *provider, struct capabilities *out);
+void provider_state(const struct provider *provider, struct provider_state *out);
+/* How many recipients one transaction takes. */
+unsigned provider_max_recipients(const struct provider *provider);
+/* On loop's thread: opens a connection when none is warm, learns what it offers, keeps it warm. */
+void provider_warm(struct provider *provider, struct loop *loop);
+
+/* ---- transactions: all on the loop given ---- */
+
+struct mail_transaction;
+
+/* A transaction ends with on_finished, on_failed or mail_abort, and is freed when the loop comes
+ * round: inside the callback it may still be named (mail_abort then does no more than clear the
+ * pointer), afterwards not. It holds a reference to its provider. A process that uses it ignores
+ * SIGPIPE. */
+
+/* NULL (err says why) only when memory is short; every other failure comes by on_failed, never
+ * before mail_begin has returned. envelope and its strings are copied. */
+struct mail_transaction *mail_begin(struct provider *provider, struct loop *loop,
+                                    const struct mail_envelope *envelope,
+                                    const struct mail_handler *handler, void *session,
+                                    struct error *err);
+/* address: as the partner wrote it, grammar already checked; copied. index: 0, 1, 2, … Answers come
+ * in that order, never before this call has returned. */
+void mail_recipient(struct mail_transaction *transaction, unsigned index, const char *address);
+/* Content in wire form: CRLF lines, dot-stuffed, without the final dot; moved out of from. The
+ * first call says DATA upstream; call it only when every recipient has been answered. */
+void mail_content(struct mail_transaction *transaction, struct evbuffer *from);
+/* Bytes taken by mail_content and not yet handed to the provider. */
+size_t mail_pending(const struct mail_transaction *transaction);
+/* The content is complete (it ended in CRLF). */
+void mail_finish(struct mail_transaction *transaction);
+/* Ends the transaction at any time, without the final dot; *transaction becomes NULL. The
+ * connection is kept only if the provider can be left in a known state (RSET). */
+void mail_abort(struct mail_transaction **transaction);
+
+#endif
