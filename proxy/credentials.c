@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "proxy/credentials.h"
+
+#include "base/crypto.h"
+#include "base/str.h"
+
+#include <crypt.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define REMEMBERED 1024 /* verified credentials kept; a gateway has fewer accounts than that */
+
+struct credentials {
+    struct workers *workers; /* borrowed */
+    pthread_mutex_t lock;
+    struct hmac *hmac;                       /* owned; under lock; its key dies with the process */
+    uint8_t known[REMEMBERED][SHA256_BYTES]; /* under lock */
+    size_t n_known;
+    size_t oldest;                 /* the slot to be overwritten next once all are used */
+    char decoy[CRYPT_OUTPUT_SIZE]; /* a hash that no password has */
+};
+
+struct check {
+    struct worker_job job; /* first */
+    struct credentials *credentials;
+    credentials_fn *answer;
+    void *owner;
+    struct ticket ticket;
+    bool known_account;
+    bool matches;
+    uint8_t digest[SHA256_BYTES];
+    char hash[CRYPT_OUTPUT_SIZE];
+    char password[CRYPT_MAX_PASSPHRASE_SIZE];
+    struct crypt_data scratch;
+};
+
+enum result credentials_new(struct workers *workers, struct credentials **credentials_out,
+                            struct error *err)
+{
+    struct credentials *credentials = calloc(1, sizeof(*credentials));
+    if (credentials == NULL)
+        return error_no_memory(err);
+    pthread_mutex_init(&credentials->lock, NULL);
+    credentials->workers = workers;
+    uint8_t key[32];
+    uint8_t salt[16];
+    char setting[CRYPT_GENSALT_OUTPUT_SIZE];
+    bool ok = random_bytes(key, sizeof(key)) && random_bytes(salt, sizeof(salt)) &&
+              crypt_gensalt_rn("$y$", 0, (const char *)salt, sizeof(salt), setting,
+                               sizeof(setting)) != NULL;
+    if (ok)
+        credentials->hmac = hmac_new(key, sizeof(key));
+    wipe(key, sizeof(key));
+    if (credentials->hmac == NULL) {
+        credentials_free(&credentials);
+        return error_set(err, RESULT_SYSTEM, "cannot prepare the credentials' memory");
+    }
+    /* The setting alone: hashing against it takes the usual time and cannot match. */
+    str_copy(credentials->decoy, sizeof(credentials->decoy), setting);
+    *credentials_out = credentials;
+    return RESULT_OK;
+}
+
+void credentials_free(struct credentials **credentials)
+{
+    if (*credentials == NULL)
+        return;
+    hmac_free(&(*credentials)->hmac);
+    pthread_mutex_destroy(&(*credentials)->lock);
+    free(*credentials);
+    *credentials = NULL;
+}
+
+/* Over name, hash and password, so that a changed hash in the configuration is a new question. */
+static bool digest_of(struct credentials *credentials, const char *name, const struct check *check,
+                      uint8_t out[SHA256_BYTES])
+{
+    struct strbuf text = {0};
+    strbuf_add(&text, name, strlen(name) + 1);
+    strbuf_add(&text, check->hash, strlen(check->hash) + 1);
+    strbuf_add(&text, check->password, strlen(check->password) + 1);
+    bool ok = !text.failed;
+    if (ok) {
+        pthread_mutex_lock(&credentials->lock);
+        ok = hmac_compute(credentials->hmac, text.data, text.length, out);
+        pthread_mutex_unlock(&credentials->lock);
+    }
+    if (text.data != NULL)
+        wipe(text.data, text.length);
+    strbuf_free(&text);
+    return ok;
+}
+
+static bool is_known(struct credentials *credentials, const uint8_t digest[SHA256_BYTES])
+{
+    bool found = false;
+    pthread_mutex_lock(&credentials->lock);
+    for (size_t i = 0; i < credentials->n_known && !found; i++)
+        found = equal_constant_time(credentials->known[i], digest, SHA256_BYTES);
+    pthread_mutex_unlock(&credentials->lock);
+    return found;
+}
+
+static void remember(struct credentials *credentials, const uint8_t digest[SHA256_BYTES])
+{
+    pthread_mutex_lock(&credentials->lock);
+    size_t slot = credentials->n_known;
+    if (slot < REMEMBERED) {
+        credentials->n_known++;
+    } else {
+        slot = credentials->oldest;
+        credentials->oldest = (slot + 1) % REMEMBERED;
+    }
+    memcpy(credentials->known[slot], digest, SHA256_BYTES);
+    pthread_mutex_unlock(&credentials->lock);
+}
+
+static void check_free(struct check *check)
+{
+    wipe(check, sizeof(*check));
+    free(check);
+}
+
+static void run_check(struct worker_job *job)
+{
+    struct check *check = (struct check *)job;
+    const char *result = crypt_r(check->password, check->hash, &check->scratch);
+    size_t length = strlen(check->hash);
+    check->matches = result != NULL && check->known_account && strlen(result) == length &&
+                     equal_constant_time(result, check->hash, length);
+    if (check->matches)
+        remember(check->credentials, check->digest);
+}
+
+static void finish_check(struct loop_task *task)
+{
+    struct check *check = (struct check *)task;
+    check->answer(check->owner, check->ticket, check->matches);
+    check_free(check);
+}
+
+bool credentials_check(struct credentials *credentials, const char *name, const char *hash,
+                       const char *password, struct loop *home, credentials_fn *answer, void *owner,
+                       struct ticket ticket)
+{
+    struct check *check = calloc(1, sizeof(*check));
+    if (check == NULL)
+        return false;
+    check->job.task.run = finish_check;
+    check->job.work = run_check;
+    check->job.home = home;
+    check->credentials = credentials;
+    check->answer = answer;
+    check->owner = owner;
+    check->ticket = ticket;
+    check->known_account = hash != NULL;
+    /* A password longer than crypt takes is compared as cut, and so never matches. */
+    check->known_account &= str_copy(check->password, sizeof(check->password), password);
+    str_copy(check->hash, sizeof(check->hash), hash != NULL ? hash : credentials->decoy);
+    if (!digest_of(credentials, name, check, check->digest)) {
+        check_free(check);
+        return false;
+    }
+    if (check->known_account && is_known(credentials, check->digest)) {
+        check_free(check);
+        answer(owner, ticket, true);
+        return true;
+    }
+    if (!workers_submit(credentials->workers, &check->job)) {
+        check_free(check);
+        return false;
+    }
+    return true;
+}

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "proxy/indexer.h"
+
+#include "base/log.h"
+#include "store/journal.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <time.h>
+
+#define INTERVAL_NS 500000000L
+
+struct indexer {
+    pthread_t thread;
+    pthread_mutex_t lock;
+    pthread_cond_t wake;
+    bool stopping;               /* under lock */
+    struct journal_index *index; /* owned; the thread's */
+    bool failing;
+};
+
+static void catch_up(struct indexer *indexer)
+{
+    uint64_t rows;
+    struct error err;
+    enum result result = journal_index_catch_up(indexer->index, 0, &rows, &err);
+    /* The index can always be rebuilt; the authority is elsewhere. Say it once and go on. */
+    if (result != RESULT_OK && !indexer->failing)
+        log_event(LOG_LEVEL_ERROR, "the journal's index falls behind",
+                  LOG_TEXT("reason", err.text));
+    indexer->failing = result != RESULT_OK;
+}
+
+static void *run(void *arg)
+{
+    struct indexer *indexer = arg;
+    pthread_mutex_lock(&indexer->lock);
+    while (!indexer->stopping) {
+        struct timespec until;
+        clock_gettime(CLOCK_REALTIME, &until);
+        until.tv_nsec += INTERVAL_NS;
+        if (until.tv_nsec >= 1000000000L) {
+            until.tv_sec++;
+            until.tv_nsec -= 1000000000L;
+        }
+        pthread_cond_timedwait(&indexer->wake, &indexer->lock, &until);
+        pthread_mutex_unlock(&indexer->lock);
+        catch_up(indexer);
+        pthread_mutex_lock(&indexer->lock);
+    }
+    pthread_mutex_unlock(&indexer->lock);
+    return NULL;
+}
+
+enum result indexer_start(const char *index_path, const char *journal_directory,
+                          struct indexer **indexer_out, struct error *err)
+{
+    struct indexer *indexer = calloc(1, sizeof(*indexer));
+    if (indexer == NULL)
+        return error_no_memory(err);
+    pthread_mutex_init(&indexer->lock, NULL);
+    pthread_cond_init(&indexer->wake, NULL);
+    enum result result = journal_index_open(index_path, journal_directory, &indexer->index, err);
+    if (result == RESULT_OK) {
+        sigset_t all, before;
+        sigfillset(&all);
+        pthread_sigmask(SIG_SETMASK, &all, &before);
+        int failed = pthread_create(&indexer->thread, NULL, run, indexer);
+        pthread_sigmask(SIG_SETMASK, &before, NULL);
+        if (failed != 0)
+            result = error_errno(err, RESULT_SYSTEM, failed, "cannot start the indexer's thread");
+    }
+    if (result != RESULT_OK) {
+        journal_index_close(&indexer->index);
+        free(indexer);
+        return result;
+    }
+    *indexer_out = indexer;
+    return RESULT_OK;
+}
+
+void indexer_stop(struct indexer **indexer_pointer)
+{
+    struct indexer *indexer = *indexer_pointer;
+    if (indexer == NULL)
+        return;
+    pthread_mutex_lock(&indexer->lock);
+    indexer->stopping = true;
+    pthread_cond_signal(&indexer->wake);
+    pthread_mutex_unlock(&indexer->lock);
+    pthread_join(indexer->thread, NULL);
+    catch_up(indexer);
+    journal_index_close(&indexer->index);
+    pthread_cond_destroy(&indexer->wake);
+    pthread_mutex_destroy(&indexer->lock);
+    free(indexer);
+    *indexer_pointer = NULL;
+}

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A lane: one loop thread and all that lives on it and never leaves it: its sessions, its store
+ * reader, its keyed hash, its reference to the current snapshot. What lanes share hangs on struct
+ * gate and is safe to use from any thread.
+ */
+#ifndef OCTROI_PROXY_LANE_H
+#define OCTROI_PROXY_LANE_H
+
+#include "base/crypto.h"
+#include "base/loop.h"
+#include "base/ticket.h"
+#include "proxy/credentials.h"
+#include "proxy/rate.h"
+#include "proxy/snapshot.h"
+#include "store/store.h"
+
+#include <stdatomic.h>
+
+/* Where partners come in: an address that is, or was, listened on. Lives as long as the gate. */
+struct entrance {
+    char bind[128]; /* as configured; the identity over reloads */
+    _Atomic unsigned sessions;
+};
+
+/* Shared by all lanes. */
+struct gate {
+    struct credentials *credentials; /* borrowed */
+    struct rates *rates;             /* borrowed */
+    _Atomic unsigned sessions;
+    _Atomic uint64_t verdicts[VERDICT_COUNT];
+};
+
+struct lane {
+    struct gate *gate;             /* borrowed */
+    struct loop *loop;             /* borrowed */
+    struct store *store;           /* owned */
+    struct hmac *hmac;             /* owned */
+    struct ticket_table *sessions; /* owned; what each ticket stands for is a struct smtp_session */
+    struct snapshot *snapshot;     /* owned reference: what new sessions get */
+    bool draining;
+};
+
+/* Everything but the store and the snapshot, which the caller sets. key: the gateway's recipient
+ * key. */
+enum result lane_init(struct lane *lane, struct gate *gate, struct loop *loop, const uint8_t *key,
+                      size_t key_length, struct error *err);
+/* On the lane's thread or after it ended; there must be no session left. */
+void lane_end(struct lane *lane);
+
+#endif

@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* AUTH PLAIN and LOGIN (RFC 4954, RFC 4616): a password makes the session a partner's account. */
+#include "proxy/smtp/session.h"
+
+#include "base/log.h"
+#include "base/str.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define AUTH_FAILURES_MAX 3
+#define CREDENTIAL_MAX    512 /* bytes of a name or of a password */
+
+static void refuse_auth(struct smtp_session *session)
+{
+    session->auth_failures++;
+    log_event(LOG_LEVEL_WARN, "authentication failed", LOG_TEXT("session", session->id),
+              LOG_TEXT("peer", session->peer_text), LOG_NUMBER("failures", session->auth_failures));
+    /* The answer is given when the penalty is over: guessing is slow, and nobody else waits. */
+    smtp_enter(session, SMTP_PENALTY);
+}
+
+void smtp_auth_penalty_over(struct smtp_session *session)
+{
+    smtp_enter(session, SMTP_COMMAND);
+    smtp_reply(session, 535, "5.7.8 The name or the password is not right");
+    if (session->auth_failures >= AUTH_FAILURES_MAX) {
+        smtp_reply(session, 421, "4.7.0 Too many failures, closing");
+        smtp_close(session);
+    }
+    smtp_continue(session);
+}
+
+static void on_checked(void *lane, struct ticket ticket, bool matches)
+{
+    struct smtp_session *session = smtp_redeem(lane, ticket);
+    if (session == NULL || session->state != SMTP_AUTH_CHECK)
+        return;
+    const struct account_config *account =
+        config_account(session->snapshot->config, session->auth_name);
+    /* All of an account's conditions must hold, whatever the password says. */
+    const char *fingerprint = session->fingerprint[0] ? session->fingerprint : NULL;
+    if (!matches || account == NULL || account->password == NULL ||
+        !account_admits(account, (const struct sockaddr *)&session->peer, fingerprint)) {
+        refuse_auth(session);
+        return;
+    }
+    session->account = account;
+    session->authenticated = true;
+    log_event(LOG_LEVEL_INFO, "authenticated", LOG_TEXT("session", session->id),
+              LOG_TEXT("peer", session->peer_text), LOG_TEXT("account", account->name));
+    smtp_enter(session, SMTP_COMMAND);
+    smtp_reply(session, 235, "2.7.0 Welcome");
+    smtp_continue(session);
+}
+
+/* name and password: NUL-terminated. */
+static void check(struct smtp_session *session, const char *name, const char *password)
+{
+    char *copy = strdup(name);
+    free(session->auth_name);
+    session->auth_name = copy;
+    session->auth_step = AUTH_NONE;
+    const struct account_config *account =
+        copy != NULL ? config_account(session->snapshot->config, copy) : NULL;
+    smtp_enter(session, SMTP_AUTH_CHECK);
+    if (copy == NULL ||
+        !credentials_check(session->lane->gate->credentials, copy,
+                           account != NULL ? account->password : NULL, password,
+                           session->lane->loop, on_checked, session->lane, session->ticket)) {
+        smtp_enter(session, SMTP_COMMAND);
+        smtp_reply(session, 454, "4.7.0 Authentication is not possible right now, try again later");
+    }
+}
+
+/* Decodes base64 into out (CREDENTIAL_MAX * 3 bytes and a NUL); the length, or -1. */
+static ptrdiff_t decode(const char *text, char *out)
+{
+    size_t length = strlen(text);
+    if (length > (size_t)CREDENTIAL_MAX * 4)
+        return -1;
+    ptrdiff_t n = base64_decode(text, length, (uint8_t *)out);
+    if (n >= 0)
+        out[n] = '\0';
+    return n;
+}
+
+static void bad_exchange(struct smtp_session *session)
+{
+    session->auth_step = AUTH_NONE;
+    if (session->state == SMTP_AUTH)
+        smtp_enter(session, SMTP_COMMAND);
+    smtp_refuse(session, 501, "5.5.2 That is not a valid AUTH exchange");
+}
+
+/* [authzid] NUL authcid NUL password; acting for somebody else is not a thing here. */
+static void plain(struct smtp_session *session, const char *text)
+{
+    char message[CREDENTIAL_MAX * 3 + 1];
+    ptrdiff_t n = decode(text, message);
+    const char *end = message + (n > 0 ? n : 0);
+    const char *name = n > 0 ? memchr(message, '\0', (size_t)n) : NULL;
+    const char *password =
+        name != NULL && name + 1 < end ? memchr(name + 1, '\0', (size_t)(end - name - 1)) : NULL;
+    bool whole = password != NULL && password + 1 + strlen(password + 1) == end;
+    if (!whole || name[1] == '\0' || (message[0] != '\0' && strcmp(message, name + 1) != 0))
+        bad_exchange(session);
+    else
+        check(session, name + 1, password + 1);
+    wipe(message, sizeof(message));
+}
+
+static void login_name(struct smtp_session *session, const char *text)
+{
+    char name[CREDENTIAL_MAX * 3 + 1];
+    ptrdiff_t n = decode(text, name);
+    if (n <= 0 || strlen(name) != (size_t)n) {
+        bad_exchange(session);
+        return;
+    }
+    free(session->auth_name);
+    session->auth_name = strdup(name);
+    if (session->auth_name == NULL) {
+        bad_exchange(session);
+        return;
+    }
+    session->auth_step = AUTH_LOGIN_PASSWORD;
+    smtp_reply(session, 334, "UGFzc3dvcmQ6"); /* "Password:" */
+}
+
+static void login_password(struct smtp_session *session, const char *text)
+{
+    char password[CREDENTIAL_MAX * 3 + 1];
+    char name[CREDENTIAL_MAX * 3 + 1];
+    ptrdiff_t n = decode(text, password);
+    str_copy(name, sizeof(name), session->auth_name);
+    if (n < 0 || strlen(password) != (size_t)n)
+        bad_exchange(session);
+    else
+        check(session, name, password);
+    wipe(password, sizeof(password));
+}
+
+void smtp_auth_line(struct smtp_session *session, const char *line)
+{
+    if (strcmp(line, "*") == 0) {
+        session->auth_step = AUTH_NONE;
+        smtp_enter(session, SMTP_COMMAND);
+        smtp_reply(session, 501, "5.7.0 Authentication cancelled");
+        return;
+    }
+    switch (session->auth_step) {
+    case AUTH_PLAIN:
+        plain(session, line);
+        break;
+    case AUTH_LOGIN_NAME:
+        login_name(session, line);
+        break;
+    case AUTH_LOGIN_PASSWORD:
+        login_password(session, line);
+        break;
+    default:
+        bad_exchange(session);
+    }
+}
+
+void smtp_auth_command(struct smtp_session *session, const char *arguments)
+{
+    if (!smtp_auth_allowed(session)) {
+        smtp_refuse(session, 538, "5.7.11 Start TLS first");
+        return;
+    }
+    if (session->authenticated || session->transaction != NULL) {
+        smtp_refuse(session, 503,
+                    session->authenticated ? "5.5.1 You are authenticated already"
+                                           : "5.5.1 Not during a message");
+        return;
+    }
+    size_t length = strcspn(arguments, " ");
+    const char *initial = arguments[length] == ' ' ? arguments + length + 1 : NULL;
+    bool is_plain = ascii_equal_n(arguments, length, "PLAIN");
+    if (!is_plain && !ascii_equal_n(arguments, length, "LOGIN")) {
+        smtp_refuse(session, 504, "5.5.4 Only PLAIN and LOGIN are offered");
+        return;
+    }
+    session->auth_step = is_plain ? AUTH_PLAIN : AUTH_LOGIN_NAME;
+    smtp_enter(session, SMTP_AUTH);
+    if (initial != NULL)
+        smtp_auth_line(session, strcmp(initial, "=") == 0 ? "" : initial);
+    else
+        smtp_reply(session, 334, is_plain ? "" : "VXNlcm5hbWU6"); /* "Username:" */
+}

@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the partner sends, taken one step at a time: strict CRLF lines for commands, content behind
+ * DATA. Commands are run one at a time, except that RCPTs may overlap while their verdicts and the
+ * provider's answers are on their way; their replies leave in order all the same.
+ */
+#include "proxy/smtp/session.h"
+
+#include <event2/event.h>
+#include <string.h>
+
+#define OUTPUT_HIGH (64 * 1024) /* bytes of replies the peer does not read: no more commands */
+
+/* ---- lines ---- */
+
+enum line_kind { LINE_NONE, LINE_GOOD, LINE_LONG, LINE_BARE, LINE_NUL };
+
+static bool ends_in_crlf(struct evbuffer *input, size_t length)
+{
+    char end[2];
+    struct evbuffer_ptr at;
+    return length >= sizeof(end) &&
+           evbuffer_ptr_set(input, &at, length - sizeof(end), EVBUFFER_PTR_SET) == 0 &&
+           evbuffer_copyout_from(input, &at, end, sizeof(end)) == (ev_ssize_t)sizeof(end) &&
+           end[0] == '\r' && end[1] == '\n';
+}
+
+/* Looks at the first line of the input without taking it. line: SMTP_LONGEST_LINE bytes; holds the
+ * line without its CRLF when good. *length_out: bytes to drain once it is taken. */
+static enum line_kind peek_line(struct smtp_session *session, char *line, size_t *length_out)
+{
+    struct evbuffer *input = bufferevent_get_input(session->bev);
+    struct evbuffer_ptr feed = evbuffer_search_eol(input, NULL, NULL, EVBUFFER_EOL_LF);
+    if (feed.pos < 0) {
+        size_t held = evbuffer_get_length(input);
+        /* The last byte stays: it may be the CR of the line's end. */
+        *length_out = held > 0 ? held - 1 : 0;
+        return held > SMTP_LONGEST_LINE || (session->skipping_line && held > 1) ? LINE_LONG
+                                                                                : LINE_NONE;
+    }
+    size_t length = (size_t)feed.pos + 1;
+    *length_out = length;
+    if (length > SMTP_LONGEST_LINE || session->skipping_line)
+        return ends_in_crlf(input, length) ? LINE_LONG : LINE_BARE;
+    evbuffer_copyout(input, line, length);
+    if (length < 2 || line[length - 2] != '\r' || memchr(line, '\r', length - 2) != NULL)
+        return LINE_BARE;
+    if (memchr(line, '\0', length) != NULL)
+        return LINE_NUL;
+    line[length - 2] = '\0';
+    return LINE_GOOD;
+}
+
+static void take_bad_line(struct smtp_session *session, enum line_kind kind, size_t length)
+{
+    struct evbuffer *input = bufferevent_get_input(session->bev);
+    if (kind == LINE_BARE) {
+        smtp_reply(session, 554, "5.5.2 A line must end in CRLF and hold no other CR or LF");
+        smtp_close(session);
+        return;
+    }
+    char last = 0;
+    struct evbuffer_ptr end;
+    evbuffer_ptr_set(input, &end, length - 1, EVBUFFER_PTR_SET);
+    evbuffer_copyout_from(input, &end, &last, 1);
+    evbuffer_drain(input, length);
+    bool was_skipping = session->skipping_line;
+    session->skipping_line = kind == LINE_LONG && last != '\n';
+    if (kind == LINE_NUL)
+        smtp_refuse(session, 500, "5.5.2 A command holds no NUL");
+    else if (!was_skipping)
+        smtp_refuse(session, 500, "5.5.6 The line is too long");
+}
+
+static bool recipients_wait(const struct smtp_session *session)
+{
+    return session->transaction != NULL && session->transaction->unanswered != NULL;
+}
+
+/* One command line; false when there is none, or it has to wait for the answers before it. */
+static bool step_command(struct smtp_session *session)
+{
+    char line[SMTP_LONGEST_LINE];
+    size_t length = 0;
+    enum line_kind kind = peek_line(session, line, &length);
+    if (kind == LINE_NONE)
+        return false;
+    const char *arguments = NULL;
+    enum smtp_verb verb = kind == LINE_GOOD ? smtp_verb_of(line, &arguments) : VERB_UNKNOWN;
+    if (recipients_wait(session) &&
+        (verb != VERB_RCPT || length > smtp_verb_limit(verb) ||
+         session->transaction->n_recipients >= session->listener->max_recipients))
+        return false;
+    smtp_touch(session);
+    if (kind != LINE_GOOD) {
+        take_bad_line(session, kind, length);
+        return true;
+    }
+    evbuffer_drain(bufferevent_get_input(session->bev), length);
+    if (length > smtp_verb_limit(verb))
+        smtp_refuse(session, 500, "5.5.6 The line is too long");
+    else
+        smtp_run_command(session, verb, arguments);
+    if (verb == VERB_AUTH)
+        wipe(line, length);
+    return true;
+}
+
+static bool step_auth(struct smtp_session *session)
+{
+    char line[SMTP_LONGEST_LINE];
+    size_t length = 0;
+    enum line_kind kind = peek_line(session, line, &length);
+    if (kind == LINE_NONE)
+        return false;
+    if (kind != LINE_GOOD) {
+        smtp_enter(session, SMTP_COMMAND);
+        take_bad_line(session, kind, length);
+        return true;
+    }
+    evbuffer_drain(bufferevent_get_input(session->bev), length);
+    smtp_auth_line(session, line);
+    wipe(line, length);
+    return true;
+}
+
+/* ---- the input loop ---- */
+
+static bool step(struct smtp_session *session)
+{
+    if (session->ended || evbuffer_get_length(bufferevent_get_output(session->bev)) > OUTPUT_HIGH)
+        return false;
+    switch (session->state) {
+    case SMTP_COMMAND:
+        return step_command(session);
+    case SMTP_AUTH:
+        return step_auth(session);
+    case SMTP_HEADER:
+    case SMTP_BODY:
+    case SMTP_DRAIN:
+        return smtp_content(session);
+    default:
+        return false;
+    }
+}
+
+bool smtp_waits_for_peer(const struct smtp_session *session)
+{
+    switch (session->state) {
+    case SMTP_COMMAND:
+        return !recipients_wait(session);
+    case SMTP_AUTH:
+    case SMTP_HEADER:
+    case SMTP_DRAIN:
+        return true;
+    case SMTP_BODY:
+        return !session->transaction->reading_paused;
+    default:
+        return false;
+    }
+}
+
+/* A peer that closed only its sending side still reads: what was answered must reach it. */
+static void end_for_closed_peer(struct smtp_session *session)
+{
+    size_t unsent = evbuffer_get_length(bufferevent_get_output(session->bev));
+    if (unsent == 0 || (bufferevent_get_enabled(session->bev) & EV_WRITE) == 0)
+        smtp_end(session, "closed by the peer");
+    else if (unsent <= OUTPUT_HIGH)
+        smtp_close(session);
+    /* Else there may be more commands to answer, once this is out. */
+}
+
+void smtp_continue(struct smtp_session *session)
+{
+    if (session->processing) {
+        session->input_again = true;
+        return;
+    }
+    session->processing = true;
+    do {
+        session->input_again = false;
+        while (step(session))
+            continue;
+    } while (session->input_again && !session->ended);
+    session->processing = false;
+    if (session->ended)
+        return;
+    if (session->peer_closed && smtp_waits_for_peer(session))
+        end_for_closed_peer(session);
+    else if (session->lane->draining && session->state == SMTP_COMMAND &&
+             session->transaction == NULL) {
+        smtp_reply(session, 421, "4.3.2 The gate is shutting down");
+        smtp_close(session);
+    }
+}
+
+void smtp_pause_reading(struct smtp_session *session, bool pause)
+{
+    if (pause)
+        bufferevent_disable(session->bev, EV_READ);
+    else
+        bufferevent_enable(session->bev, EV_READ);
+}

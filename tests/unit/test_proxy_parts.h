@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The suites of test_proxy, one file each. */
+#ifndef OCTROI_TESTS_TEST_PROXY_PARTS_H
+#define OCTROI_TESTS_TEST_PROXY_PARTS_H
+
+#include "tests/unit/unit.h"
+
+Suite *content_suite(void);
+Suite *header_suite(void);
+
+#endif
