@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* `octroi check-config`: everything that would keep `serve` or a reload from starting. */
+#include "base/file.h"
+#include "cli/context.h"
+#include "cli/options.h"
+
+static void print_count(size_t count, const char *one, const char *many, const char *after)
+{
+    printf("%zu %s%s", count, count == 1 ? one : many, after);
+}
+
+/* What `init` made once and no gateway serves without. The configuration itself may be good before
+ * they exist, which is when `init` loads it. */
+static bool files_are_there(const struct config *config)
+{
+    const struct {
+        const char *key;
+        const char *path;
+    } files[] = {{"state_dir", config->state_dir},
+                 {"recipient_key_file", config->recipient_key_file},
+                 {"journal_key_file", config->journal_key_file}};
+    bool there = true;
+    for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++)
+        if (!file_exists(files[i].path)) {
+            fprintf(stderr, "%s: %s: %s does not exist (octroi init makes a new gateway)\n",
+                    config->file, files[i].key, files[i].path);
+            there = false;
+        }
+    return there;
+}
+
+/* Root can read everything; the gateway cannot. So root looks with the eyes of the state
+ * directory's owner, as far as the file lets one find out who that is. */
+static bool become_service_user(const char *file)
+{
+    struct config *config = NULL;
+    struct error err;
+    size_t mistakes;
+    if (config_load_essentials(file, NULL, NULL, &config, &mistakes, &err) != RESULT_OK)
+        return true; /* the mistakes are told by who loads it in earnest */
+    bool become = !file_exists(config->state_dir) || context_become_owner(config->state_dir);
+    config_unref(&config);
+    return become;
+}
+
+int cli_check_config(const struct invocation *invocation, int argc, char **argv)
+{
+    const struct option_spec specs[] = {{0}};
+    int code = options_read(invocation, argc, argv, specs, 0, 0, NULL);
+    if (code != OPTIONS_GO)
+        return code;
+    struct config *config = NULL;
+    if (!become_service_user(invocation->config_file) ||
+        !context_load_config(invocation->config_file, &config))
+        return EXIT_FAILED;
+    if (!files_are_there(config)) {
+        config_unref(&config);
+        return EXIT_FAILED;
+    }
+    printf("%s is good (version %s): ", config->file, config->version);
+    print_count(config->n_listeners, "listener", "listeners", ", ");
+    print_count(config->n_providers, "provider", "providers", ", ");
+    print_count(config->n_partners, "partner", "partners", ", ");
+    print_count(config->n_streams, "stream", "streams", ", ");
+    print_count(config->n_accounts, "account", "accounts", "\n");
+    config_unref(&config);
+    return EXIT_DONE;
+}

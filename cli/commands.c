@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The table of subcommands, in the order in which help shows them. */
+#include "cli/command.h"
+
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+
+#define FORMAT_HELP "  --format table|json|csv   how rows are printed; json is one object a line\n"
+
+const struct command commands[] = {
+    {"init", "DIR", "make a new gateway: configuration, keys, empty registry and journal",
+     "DIR is made when missing. Nothing that exists is overwritten.\n", cli_init},
+    {"serve", "", "run the gateway in the foreground",
+     "SIGTERM finishes what runs and stops; SIGHUP reads the configuration again.\n", cli_serve},
+    {"check-config", "", "list what is wrong with the configuration, as file:line: message", "",
+     cli_check_config},
+    {"password", "", "read a password, print its hash for an account",
+     "Asked for twice on a terminal; otherwise one line of standard input.\n", cli_password},
+    {"form add", "FILE.json", "take a version of a collection form into the registry",
+     "FILE.json may be - for standard input. A version never changes once added.\n", cli_form_add},
+    {"form list", "[--format F]", "list the form versions", FORMAT_HELP, cli_form_list},
+    {"form show", "ID@VERSION [--format F]", "show one form version",
+     FORMAT_HELP "json prints the form itself, as it was added.\n", cli_form_show},
+    {"form invalidate", "ID@VERSION --reason TEXT",
+     "let no consent given through this form version pass any more", "", cli_form_invalidate},
+    {"consent import", "FILE.csv [--dry-run]", "take consent events in from a CSV file",
+     "FILE.csv may be - for standard input. Refused lines are named on standard error\n"
+     "and make the exit code 1; the other lines are in.\n"
+     "  --dry-run                 check every line, keep nothing\n",
+     cli_consent_import},
+    {"consent record",
+     "ADDRESS --event E --channel C[|C] [--form ID@VERSION] [--partners P[|P]] [--basis B] "
+     "[--supplier S] [--collector NAME] [--evidence TEXT] [--occurred-at T]",
+     "record one event of one person",
+     "  --event E                 given, renewed, active, withdrawn or objected\n"
+     "  --channel C               email, sms, call, autocall, post; several with |\n"
+     "  --form ID@VERSION         the form version the person saw\n"
+     "  --partners P              default: the form's list, or all for withdrawn and objected\n"
+     "  --basis B                 consent (default), soft-opt-in, professional, informed\n"
+     "  --supplier S              who handed the event over\n"
+     "  --collector NAME          objected: to this collector only\n"
+     "  --evidence TEXT           what proves the act\n"
+     "  --occurred-at T           when it happened (default: now), 2026-01-31T09:30:00Z\n",
+     cli_consent_record},
+    {"consent withdraw",
+     "ADDRESS [--partner P]... [--channel C]... [--objection] [--evidence TEXT] [--occurred-at T]",
+     "record that a person withdrew; it counts from the next verdict on",
+     "  --partner P               default: all partners\n"
+     "  --channel C               default: every channel the address can be reached on\n"
+     "  --objection               an objection instead of a withdrawal\n"
+     "  --evidence TEXT           what shows it, such as a ticket number\n"
+     "  --occurred-at T           when it happened (default: now), 2026-01-31T09:30:00Z\n",
+     cli_consent_withdraw},
+    {"consent show",
+     "ADDRESS [--partner P --channel C [--purpose receipt|transmission] [--at T]] [--format F]",
+     "show a person's history, or judge a partner's question and explain it",
+     "  --partner P --channel C   may this partner write to this person on this channel?\n"
+     "  --purpose P               receipt of a message (default), or transmission of the data\n"
+     "  --at T                    at this moment instead of now, "
+     "2026-01-31T09:30:00Z\n" FORMAT_HELP,
+     cli_consent_show},
+    {"suspend", "partner|stream|form|supplier ID --reason TEXT",
+     "block at once whatever relies on it",
+     "A stream is written PARTNER/STREAM; a form is its id, for all versions.\n", cli_suspend},
+    {"resume", "partner|stream|form|supplier ID --reason TEXT", "end a suspension",
+     "A stream is written PARTNER/STREAM; a form is its id, for all versions.\n", cli_resume},
+    {"log",
+     "[--verdict V] [--partner P] [--channel C] [--reason R] [--recipient ADDRESS] [--since T] "
+     "[--until T] [--limit N] [--format F]",
+     "show the journal's decisions, newest first",
+     "  --verdict V               pass, block or defer\n"
+     "  --partner P, --channel C  of this partner, on this channel\n"
+     "  --reason R                with this reason code, such as WITHDRAWN\n"
+     "  --recipient ADDRESS       about this person\n"
+     "  --since T, --until T      a time, or a date (UTC; --until includes that day)\n"
+     "  --limit N                 at most N, 0 for all (default: 50 on a terminal, else "
+     "all)\n" FORMAT_HELP,
+     cli_log},
+    {"verify", "[--format F]", "check the journal's hash chain and its signed checkpoints",
+     FORMAT_HELP, cli_verify},
+    {"status", "[--format F]", "show the running gateway", FORMAT_HELP "csv is key,value.\n",
+     cli_status},
+    {"help", "[COMMAND | --names]", "explain a command, or list them all",
+     "  --names                   only the names, one a line\n", cli_help},
+    {"version", "", "print the version", "", cli_version},
+    {0}};
+
+static int word_count(const char *name)
+{
+    return strchr(name, ' ') != NULL ? 2 : 1;
+}
+
+const struct command *command_find(int argc, char *const *argv, int *words_out)
+{
+    for (const struct command *command = commands; command->name != NULL; command++) {
+        int words = word_count(command->name);
+        if (argc < words)
+            continue;
+        size_t first = strcspn(command->name, " ");
+        if (strlen(argv[0]) != first || strncmp(argv[0], command->name, first) != 0)
+            continue;
+        if (words == 2 && strcmp(argv[1], command->name + first + 1) != 0)
+            continue;
+        *words_out = words;
+        return command;
+    }
+    return NULL;
+}
+
+int command_unknown(int argc, char *const *argv)
+{
+    bool group = false;
+    if (argc == 0) {
+        fputs("octroi: a command is missing; see octroi help\n", stderr);
+        return EXIT_USAGE;
+    }
+    size_t length = strlen(argv[0]);
+    for (const struct command *command = commands; command->name != NULL; command++)
+        if (length > 0 && strncmp(command->name, argv[0], length) == 0 &&
+            command->name[length] == ' ') {
+            fputs(group      ? ""
+                  : argc > 1 ? "octroi: unknown command; there is:\n"
+                             : "octroi: one word more; there is:\n",
+                  stderr);
+            fprintf(stderr, "  octroi %s %s\n", command->name, command->usage);
+            group = true;
+        }
+    if (!group)
+        fprintf(stderr, "octroi: unknown command '%s'; see octroi help\n", argv[0]);
+    return EXIT_USAGE;
+}
+
+static void print_usage(FILE *stream, const struct command *command)
+{
+    fprintf(stream, "usage: octroi [-c FILE] %s%s%s\n", command->name,
+            *command->usage != '\0' ? " " : "", command->usage);
+}
+
+void command_print_help(const struct command *command)
+{
+    print_usage(stdout, command);
+    printf("\n%s.\n%s%s", command->summary, *command->details != '\0' ? "\n" : "",
+           command->details);
+}
+
+int command_usage(const struct invocation *invocation, const char *format, ...)
+{
+    va_list args;
+    fprintf(stderr, "octroi %s: ", invocation->command->name);
+    va_start(args, format);
+    vfprintf(stderr, format, args);
+    va_end(args);
+    fputc('\n', stderr);
+    print_usage(stderr, invocation->command);
+    return EXIT_USAGE;
+}
+
+int command_failed(const struct error *err)
+{
+    fprintf(stderr, "octroi: %s\n", err->text);
+    return EXIT_FAILED;
+}
+
+static void say(const char *prefix, const char *format, va_list args)
+{
+    fputs(prefix, stderr);
+    vfprintf(stderr, format, args);
+    fputc('\n', stderr);
+}
+
+int command_failed_text(const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    say("octroi: ", format, args);
+    va_end(args);
+    return EXIT_FAILED;
+}
+
+void command_warn(const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    say("octroi: warning: ", format, args);
+    va_end(args);
+}

@@ -1,0 +1,27 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# Runs each libFuzzer target for FUZZ_SECONDS from its corpus; what it grows and what it finds goes
+# to tests/fuzz/work in the build folder. Fails when there is a finding.
+# Usage: run.sh SRCDIR TARGET…
+set -eu
+srcdir=$1
+shift
+failed=
+# In memory where that can be had: the targets that need files write thousands of them.
+scratch=$(mktemp -d -p /dev/shm 2>/dev/null || mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+for target in "$@"; do
+    name=${target##*/fuzz_}
+    work=tests/fuzz/work/$name
+    mkdir -p "$work/corpus"
+    echo "fuzzing $name for $FUZZ_SECONDS s"
+    if TMPDIR=$scratch "./$target" -max_total_time="$FUZZ_SECONDS" -max_len=8192 -timeout=10 \
+        -artifact_prefix="$work/" "$work/corpus" "$srcdir/tests/fuzz/corpus/$name" \
+        </dev/null >"$work/log" 2>&1; then
+        grep "^Done " "$work/log"
+    else
+        tail -n 40 "$work/log"
+        failed="$failed $name"
+    fi
+done
+[ -z "$failed" ] || { echo "findings:$failed (see tests/fuzz/work)"; exit 1; }
