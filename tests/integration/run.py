@@ -1,0 +1,182 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""Runs the integration tests: each test in a process of its own, a few at a time.
+
+A line a test; of a failed one also its report, the gateways' configurations and logs. The last
+line is "N passed, N failed"; exit code 0 only if none failed and some ran.
+"""
+
+import argparse
+import faulthandler
+import fnmatch
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+import unittest
+
+HERE = pathlib.Path(__file__).resolve().parent
+MOST_SECONDS = 180
+
+
+def all_tests(suite):
+    for item in suite:
+        if isinstance(item, unittest.TestSuite):
+            yield from all_tests(item)
+        else:
+            yield item
+
+
+def discover(pattern):
+    sys.path.insert(0, str(HERE))
+    loader = unittest.TestLoader()
+    tests = []
+    for test in all_tests(loader.discover(str(HERE), "test_*.py", str(HERE))):
+        name = test.id()
+        broken = name.startswith("unittest.loader._FailedTest")
+        if broken or pattern is None or pattern in name or fnmatch.fnmatch(name, pattern):
+            tests.append((name, getattr(test, "timeout", MOST_SECONDS)))
+    if loader.errors:
+        print("\n".join(loader.errors))
+    return tests
+
+
+def run_one(name):
+    """In a process of its own: runs one test, prints its report."""
+    faulthandler.enable()  # SIGABRT, when it takes too long, shows where it was
+    sys.path.insert(0, str(HERE))
+    test = next(all_tests(unittest.defaultTestLoader.loadTestsFromName(name)))
+    # Before the cleanups take the gateways' folders away.
+    import harness
+
+    class Result(unittest.TestResult):
+        def startTest(self, running):
+            super().startTest(running)
+            self.described = ""
+            original = running.doCleanups
+
+            def do_cleanups():
+                self.described = describe(harness)
+                return original()
+            running.doCleanups = do_cleanups
+
+    result = Result()
+    test.run(result)
+    problems = result.failures + result.errors
+    for _, text in problems:
+        print(text)
+    if result.unexpectedSuccesses:
+        print("passed although it was expected to fail")
+    if problems:
+        print(result.described)
+    for _, why in result.skipped:
+        print(f"SKIPPED {why}")
+    return 0 if result.wasSuccessful() else 1
+
+
+def describe(harness):
+    parts = []
+    for each in harness.created:
+        try:
+            parts.append(each.describe())
+        except Exception:
+            parts.append(traceback.format_exc())
+    return "\n".join(parts)
+
+
+class Running:
+    def __init__(self, name, timeout):
+        self.name = name
+        self.timeout = timeout
+        self.output = tempfile.TemporaryFile()
+        self.folder = tempfile.TemporaryDirectory(prefix="octroi-run-")
+        os.chmod(self.folder.name, 0o755)
+        self.since = time.monotonic()
+        environment = {**os.environ, "TMPDIR": self.folder.name}
+        self.process = subprocess.Popen(
+            ["setpriv", "--pdeathsig", "KILL", "--", sys.executable, __file__, "--one", name],
+            stdout=self.output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
+            env=environment, start_new_session=True)
+
+    def finished(self):
+        if self.process.poll() is not None:
+            return True
+        if time.monotonic() - self.since > self.timeout:
+            # What the test started dies with it.
+            self.process.send_signal(signal.SIGABRT)
+            try:
+                self.process.wait(5)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+            self.output.seek(0, os.SEEK_END)
+            self.output.write(f"took more than {self.timeout} s\n".encode())
+            return True
+        return False
+
+    def report(self):
+        seconds = time.monotonic() - self.since
+        self.output.seek(0)
+        text = self.output.read().decode(errors="replace")
+        self.output.close()
+        self.folder.cleanup()
+        passed = self.process.returncode == 0
+        print(f"{'PASS' if passed else 'FAIL'} {self.name} {seconds:.1f}", flush=True)
+        if text.strip():
+            print(text.rstrip(), flush=True)
+        return passed
+
+
+def run_all(tests, jobs):
+    waiting = list(tests)
+    running = []
+    counts = {True: 0, False: 0}
+    try:
+        while waiting or running:
+            while waiting and len(running) < jobs:
+                running.append(Running(*waiting.pop(0)))
+            for each in [each for each in running if each.finished()]:
+                running.remove(each)
+                counts[each.report()] += 1
+            time.sleep(0.02)
+    finally:
+        for each in running:
+            each.process.kill()
+            each.process.wait()
+            each.folder.cleanup()
+    return counts
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--octroi", help="the program under test")
+    parser.add_argument("--plain", help="an uninstrumented build, for measuring memory")
+    parser.add_argument("-k", metavar="PATTERN", help="only tests whose name holds or matches this")
+    parser.add_argument("--jobs", type=int, default=max(1, os.cpu_count() or 1))
+    parser.add_argument("--list", action="store_true", help="print the tests' names")
+    parser.add_argument("--one", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.one:
+        return run_one(options.one)
+    if options.octroi:
+        os.environ["OCTROI_BIN"] = str(pathlib.Path(options.octroi).resolve())
+    if options.plain:
+        os.environ["OCTROI_PLAIN"] = str(pathlib.Path(options.plain).resolve())
+    tests = discover(options.k)
+    if options.list:
+        print(json.dumps([name for name, _ in tests], indent=0))
+        return 0
+    if not os.access(os.environ.get("OCTROI_BIN", ""), os.X_OK):
+        parser.error("--octroi must name the program under test")
+    counts = run_all(tests, options.jobs)
+    print(f"{counts[True]} passed, {counts[False]} failed")
+    return 0 if counts[False] == 0 and counts[True] > 0 else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

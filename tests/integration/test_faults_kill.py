@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The two promises, under kill -9: no refusal is answered and no message leaves before its row is
+durable; a partner is told 250 only after the provider has taken the message.
+
+OCTROI_ROUNDS=500 kills more often; OCTROI_SEED repeats the moments of a run.
+"""
+
+import itertools
+import os
+import random
+import secrets
+import time
+
+import harness
+import load
+
+ROUNDS = int(os.environ.get("OCTROI_ROUNDS", "50"))
+SESSIONS = 12
+MOST_A_ROUND = 400  # messages that may pass
+
+
+class Kill(harness.IntegrationTest):
+    timeout = 120 + 3 * ROUNDS
+
+    def test_killed_at_any_moment(self):
+        people = [f"yes{i}@example.org" for i in range(ROUNDS * MOST_A_ROUND)]
+        strangers = (f"no{i}@example.org" for i in itertools.count())
+        provider = load.Recorder(self)
+        # Small segments, so that some are killed while they begin a new one.
+        gateway = self.gateway(provider, start=False,
+                               journal={"segment_size": "64 kB", "checkpoint_every": "100 ms"})
+        load.import_people(gateway, people)
+        everyone = iter(people)
+        seed = int(os.environ.get("OCTROI_SEED") or secrets.randbelow(1 << 32))
+        chance = random.Random(seed)
+        print(f"OCTROI_SEED={seed}")
+        total = {"passed": 0, "refused": 0, "at the provider": 0}
+        seen = set()
+        for _ in range(ROUNDS):
+            gateway.start()
+            since = harness.instant(2)
+            told = load.Load(gateway.port, SESSIONS, itertools.islice(everyone, MOST_A_ROUND),
+                             strangers)
+            time.sleep(chance.uniform(0.05, 0.4))
+            gateway.kill9()
+            told.stopping.set()
+            told.join()
+            # What the dead gateway had written still has to be read.
+            harness.wait_for("the provider to hang up", lambda: not provider.server.open)
+            gateway.verify()
+            self._check_round(gateway, provider, told, since, seen)
+            total["passed"] += len(told.passed)
+            total["refused"] += len(told.refused)
+        total["at the provider"] = len(provider.given)
+        print(f"{ROUNDS} kills: {total}")
+        # A loop that kills idle gateways proves nothing.
+        self.assertGreater(total["passed"], ROUNDS)
+        self.assertGreater(total["refused"], ROUNDS)
+        gateway.start()
+        gateway.verify()
+        # All rounds again, now that everything was recovered and indexed many times over.
+        rows = gateway.log_rows()
+        self.assertEqual(len({row["id"] for row in rows}), len(rows))
+        self._check_provider(gateway, rows, provider.given, provider.acknowledged)
+
+    def _check_round(self, gateway, provider, told, since, seen):
+        self.assertEqual(told.other, [])
+        rows = gateway.log_rows("--since", since)
+        for recipient, queue_id in told.passed.items():
+            self.assertTrue(recipient in provider.acknowledged, f"{recipient} is lost")
+            self.assertEqual(provider.acknowledged[recipient][0], queue_id)
+        fresh = {recipient: times for recipient, times in provider.given.items()
+                 if recipient not in seen}
+        seen.update(fresh)
+        self._check_provider(gateway, rows, fresh, provider.acknowledged)
+        by_id = {row["id"]: row for row in rows}
+        for recipient, ref in told.refused.items():
+            self.assertTrue(ref in by_id, f"{recipient} was refused as {ref} without a row")
+            self.assertRow(by_id[ref], verdict="block", reason="NO_CONSENT", effect="refused",
+                           recipient_key=load.recipient_key(gateway, recipient))
+            self.assertFalse(recipient in provider.given, recipient)
+
+    def _check_provider(self, gateway, rows, given, acknowledged):
+        """Whatever the provider was given, even in part, has exactly one row: effect passed."""
+        by_key = {}
+        for row in rows:
+            by_key.setdefault(row["recipient_key"], []).append(row)
+        for recipient, times in given.items():
+            self.assertEqual(times, 1, recipient)
+            found = by_key.get(load.recipient_key(gateway, recipient), [])
+            self.assertEqual(len(found), 1, f"{recipient}: {found}")
+            self.assertRow(found[0], verdict="pass", reason="CONSENT", effect="passed")
+            queue_id = acknowledged.get(recipient, (None,))[0]
+            self.assertIn(found[0]["queue_id"], (None, queue_id), recipient)
+            self.assertIn(found[0]["outcome"], (None, "accepted", "unknown"))
+            if recipient in acknowledged:
+                self.assertIn(found[0]["session"].encode(), acknowledged[recipient][1])
