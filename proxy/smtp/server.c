@@ -156,11 +156,25 @@ void smtp_close(struct smtp_session *session)
 
 /* ---- the end ---- */
 
+/* Says close_notify, so that the peer can tell an end from a cut (RFC 8446, 6.1). What the socket
+ * does not take at once is not worth waiting for. */
+static void end_tls(struct smtp_session *session)
+{
+    SSL *ssl = bufferevent_openssl_get_ssl(session->bev);
+    if (ssl == NULL || !SSL_is_init_finished(ssl))
+        return;
+    SSL_set_shutdown(ssl, SSL_RECEIVED_SHUTDOWN);
+    SSL_shutdown(ssl);
+    ERR_clear_error();
+}
+
 static void free_session(struct loop_task *task)
 {
     struct smtp_session *session = (struct smtp_session *)task;
-    if (session->bev != NULL)
+    if (session->bev != NULL) {
+        end_tls(session);
         bufferevent_free(session->bev);
+    }
     if (session->timer != NULL)
         event_free(session->timer);
     snapshot_unref(&session->snapshot);
