@@ -20,17 +20,22 @@ if [ ! -x configure ] || [ -n "$stale" ]; then
 fi
 mkdir -p "$folder"
 cd "$folder"
-if [ ! -f Makefile ] || [ "$top/configure" -nt Makefile ] || [ "$(cat .options 2>/dev/null)" != "$*" ]; then
+if [ ! -f Makefile ] || [ "$top/configure" -nt Makefile ] || [ ! -f .options ] ||
+    [ "$(cat .options)" != "$*" ]; then
     echo "configuring in $folder"
     # By a relative name: configure refuses a source folder whose path has a space in it.
     "$(realpath --relative-to=. "$top")/configure" "$@" >configure.out 2>&1 || {
         tail -n 20 configure.out
         exit 1
     }
+    # Objects made with other options do not link with new ones.
+    if [ ! -f .options ] || [ "$(cat .options)" != "$*" ]; then
+        make -s clean >/dev/null
+    fi
     printf '%s' "$*" >.options
 fi
 echo "building in $folder"
 make -s -j"$(nproc)" all >make.out 2>&1 || {
-    cat make.out
+    tail -n 60 make.out
     exit 1
 }
