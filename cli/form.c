@@ -148,14 +148,10 @@ static int print_form_rows(struct context *context, const char *id, int version,
 
 int cli_form_list(const struct invocation *invocation, int argc, char **argv)
 {
-    const char *format_text = NULL;
     enum output_format format = OUTPUT_TABLE;
-    const struct option_spec specs[] = {{"format", OPTION_TEXT, &format_text}, {0}};
-    int code = options_read(invocation, argc, argv, specs, 0, 0, NULL);
+    int code = options_read_format(invocation, argc, argv, &format);
     if (code != OPTIONS_GO)
         return code;
-    if (!option_format(invocation, format_text, &format))
-        return EXIT_USAGE;
     struct context context;
     if (!context_open(invocation, CONTEXT_REGISTRY, &context))
         return EXIT_FAILED;

@@ -173,6 +173,17 @@ bool option_format(const struct invocation *invocation, const char *text,
     return false;
 }
 
+int options_read_format(const struct invocation *invocation, int argc, char **argv,
+                        enum output_format *format_out)
+{
+    const char *text = NULL;
+    const struct option_spec specs[] = {{"format", OPTION_TEXT, &text}, {0}};
+    int code = options_read(invocation, argc, argv, specs, 0, 0, NULL);
+    if (code == OPTIONS_GO && !option_format(invocation, text, format_out))
+        return EXIT_USAGE;
+    return code;
+}
+
 bool option_channel(const struct invocation *invocation, const char *text,
                     enum channel *channel_out)
 {

@@ -42,6 +42,9 @@ struct option_spec {
  * are changed. */
 int options_read(const struct invocation *invocation, int argc, char **argv,
                  const struct option_spec *specs, int min, int max, char ***operands_out);
+/* For a command that takes --format and nothing else. */
+int options_read_format(const struct invocation *invocation, int argc, char **argv,
+                        enum output_format *format_out);
 void option_words_free(struct option_words *words);
 
 /* Each turns an option's text into its value, or prints why not and returns false: the command then

@@ -891,7 +891,10 @@ class Wire:
         self.secure(context)
 
     def secure(self, context, name="gate.test"):
-        self.socket = context.wrap_socket(self.socket, server_hostname=name)
+        # An end without close_notify could be a cut: it is an error here.
+        context.options &= ~getattr(ssl, "OP_IGNORE_UNEXPECTED_EOF", 0x80)
+        self.socket = context.wrap_socket(
+            self.socket, server_hostname=name, suppress_ragged_eofs=False)
         self.file = self.socket.makefile("rb")
 
     def send(self, data):

@@ -129,6 +129,14 @@ class Swaks(SwaksTest):
         self.assertNotIn("STARTTLS", offers)
         self.assertIn("AUTH PLAIN LOGIN", offers)
 
+    def test_the_end_of_tls_is_told(self):
+        """A close without close_notify could be somebody's cut; the harness takes it for one."""
+        client = self.wire(self.gate)
+        client.hello()
+        client.starttls(harness.client_context(self.authority))
+        client.say("QUIT", 221)
+        self.assertTrue(client.closed())
+
 
 class FromOutside(SwaksTest):
     """A peer that is not on loopback gets AUTH only under TLS."""

@@ -200,6 +200,8 @@ START_TEST(tls_contexts)
         tls_server_context(path_of("tls.pem"), path_of("tls.key"), false, &server, &err);
     ck_assert_msg(result == RESULT_OK, "%s", err.text);
     ck_assert_int_eq(SSL_CTX_get_min_proto_version(server), TLS1_2_VERSION);
+    /* A resumed session would show no certificate, and with one asked for OpenSSL ends it. */
+    ck_assert_uint_ne(SSL_CTX_get_options(server) & SSL_OP_NO_TICKET, 0);
     ck_assert_int_eq(tls_client_context(true, path_of("tls.pem"), &client, &err), RESULT_OK);
     ck_assert_int_eq(SSL_CTX_get_min_proto_version(client), TLS1_2_VERSION);
     ck_assert(handshake(server, client, "gate.example", true, version));
