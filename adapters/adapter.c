@@ -18,9 +18,10 @@ struct mail_transaction *mail_begin(struct provider *provider, struct loop *loop
     return transaction;
 }
 
-void mail_recipient(struct mail_transaction *transaction, unsigned index, const char *address)
+void mail_recipient(struct mail_transaction *transaction, unsigned index,
+                    const struct mail_rcpt *rcpt)
 {
-    transaction->ops->recipient(transaction, index, address);
+    transaction->ops->recipient(transaction, index, rcpt);
 }
 
 void mail_content(struct mail_transaction *transaction, struct evbuffer *from)

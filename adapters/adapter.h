@@ -29,6 +29,16 @@ struct mail_envelope {
     const char *sender; /* "" for the empty reverse path; grammar already checked */
     uint64_t size;      /* the SIZE the partner declared; 0: none */
     bool eight_bit;     /* BODY=8BITMIME */
+    bool utf8;          /* SMTPUTF8 (RFC 6531): addresses or headers are not ASCII */
+    const char *ret;    /* DSN (RFC 3461): "FULL" or "HDRS"; "" when not given */
+    const char *envid;  /* DSN: xtext as the partner wrote it; "" when not given */
+};
+
+/* One recipient as the provider is to be told; grammar already checked. */
+struct mail_rcpt {
+    const char *address; /* as the partner wrote it */
+    const char *notify;  /* DSN: "NEVER", or a list of SUCCESS, FAILURE, DELAY; "" when not given */
+    const char *orcpt;   /* DSN: "type;xtext" as the partner wrote it; "" when not given */
 };
 
 struct mail_handler {
@@ -64,6 +74,8 @@ struct provider;
 #define CAPABILITY_PIPELINING 0x04u
 #define CAPABILITY_SIZE       0x08u
 #define CAPABILITY_STARTTLS   0x10u
+#define CAPABILITY_DSN        0x20u
+#define CAPABILITY_SMTPUTF8   0x40u
 
 struct capabilities {
     unsigned bits;
@@ -110,9 +122,10 @@ struct mail_transaction *mail_begin(struct provider *provider, struct loop *loop
                                     const struct mail_envelope *envelope,
                                     const struct mail_handler *handler, void *session,
                                     struct error *err);
-/* address: as the partner wrote it, grammar already checked; copied. index: 0, 1, 2, … Answers come
- * in that order, never before this call has returned. */
-void mail_recipient(struct mail_transaction *transaction, unsigned index, const char *address);
+/* rcpt and its strings are copied. index: 0, 1, 2, … Answers come in that order, never before this
+ * call has returned. */
+void mail_recipient(struct mail_transaction *transaction, unsigned index,
+                    const struct mail_rcpt *rcpt);
 /* Content in wire form: CRLF lines, dot-stuffed, without the final dot; moved out of from. The
  * first call says DATA upstream; call it only when every recipient has been answered. */
 void mail_content(struct mail_transaction *transaction, struct evbuffer *from);

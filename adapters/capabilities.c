@@ -16,10 +16,9 @@ static const struct {
     unsigned bit;
     const char *name;
 } names[] = {
-    {CAPABILITY_8BITMIME, "8BITMIME"},
-    {CAPABILITY_PIPELINING, "PIPELINING"},
-    {CAPABILITY_SIZE, "SIZE"},
-    {CAPABILITY_STARTTLS, "STARTTLS"},
+    {CAPABILITY_8BITMIME, "8BITMIME"}, {CAPABILITY_PIPELINING, "PIPELINING"},
+    {CAPABILITY_SIZE, "SIZE"},         {CAPABILITY_STARTTLS, "STARTTLS"},
+    {CAPABILITY_DSN, "DSN"},           {CAPABILITY_SMTPUTF8, "SMTPUTF8"},
 };
 #define N_NAMES (sizeof(names) / sizeof(names[0]))
 

@@ -295,7 +295,8 @@ capture_begin(struct provider_port *port, const struct mail_envelope *envelope, 
     return &capture->base;
 }
 
-static void capture_recipient(struct mail_transaction *base, unsigned index, const char *address)
+static void capture_recipient(struct mail_transaction *base, unsigned index,
+                              const struct mail_rcpt *rcpt)
 {
     struct capture_transaction *capture = of(base);
     if (capture->ended || capture->lost)
@@ -312,7 +313,7 @@ static void capture_recipient(struct mail_transaction *base, unsigned index, con
     capture->last_answer = &answer->next;
     if (answer->taken) {
         capture->n_taken++;
-        strbuf_add_format(&capture->envelope, "X-Octroi-Recipient: <%s>\r\n", address);
+        strbuf_add_format(&capture->envelope, "X-Octroi-Recipient: <%s>\r\n", rcpt->address);
     }
     kick(capture);
 }

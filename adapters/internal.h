@@ -38,7 +38,8 @@ struct mail_ops {
     /* The caller fills the common head once begin has returned, so begin calls nothing back. */
     struct mail_transaction *(*begin)(struct provider_port *port,
                                       const struct mail_envelope *envelope, struct error *err);
-    void (*recipient)(struct mail_transaction *transaction, unsigned index, const char *address);
+    void (*recipient)(struct mail_transaction *transaction, unsigned index,
+                      const struct mail_rcpt *rcpt);
     void (*content)(struct mail_transaction *transaction, struct evbuffer *from);
     size_t (*pending)(const struct mail_transaction *transaction);
     void (*finish)(struct mail_transaction *transaction);

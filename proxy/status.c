@@ -56,10 +56,9 @@ static void add_capabilities(const struct capabilities *capabilities, struct str
         unsigned bit;
         const char *name;
     } names[] = {
-        {CAPABILITY_8BITMIME, "8BITMIME"},
-        {CAPABILITY_PIPELINING, "PIPELINING"},
-        {CAPABILITY_SIZE, "SIZE"},
-        {CAPABILITY_STARTTLS, "STARTTLS"},
+        {CAPABILITY_8BITMIME, "8BITMIME"}, {CAPABILITY_PIPELINING, "PIPELINING"},
+        {CAPABILITY_SIZE, "SIZE"},         {CAPABILITY_STARTTLS, "STARTTLS"},
+        {CAPABILITY_DSN, "DSN"},           {CAPABILITY_SMTPUTF8, "SMTPUTF8"},
     };
     const char *separator = "";
     strbuf_add_str(out, ",\"capabilities\":[");

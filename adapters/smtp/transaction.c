@@ -451,8 +451,10 @@ static bool can_be_said(const char *address)
     return true;
 }
 
-static void smtp_recipient_add(struct mail_transaction *base, unsigned index, const char *address)
+static void smtp_recipient_add(struct mail_transaction *base, unsigned index,
+                               const struct mail_rcpt *rcpt)
 {
+    const char *address = rcpt->address;
     struct smtp_transaction *transaction = of(base);
     if (transaction->ended || transaction->failed || transaction->content_given)
         return;

@@ -132,6 +132,13 @@ static const struct mail_handler handler = {
 
 /* ---- choosing and losing a provider ---- */
 
+static void tell_recipient(struct smtp_transaction *transaction, uint32_t index)
+{
+    struct mail_rcpt rcpt = {
+        .address = transaction->offered[index]->address, .notify = "", .orcpt = ""};
+    mail_recipient(transaction->upstream, index, &rcpt);
+}
+
 /* Begins at the preferred provider not yet tried; all offered recipients go there. */
 static enum result begin(struct smtp_session *session, struct error *err)
 {
@@ -140,6 +147,8 @@ static enum result begin(struct smtp_session *session, struct error *err)
         .sender = transaction->mail.sender,
         .size = transaction->mail.size,
         .eight_bit = transaction->mail.eight_bit,
+        .ret = "",
+        .envid = "",
     };
     struct provider *provider = snapshot_provider(session->snapshot, smtp_provider(session));
     transaction->upstream =
@@ -147,7 +156,7 @@ static enum result begin(struct smtp_session *session, struct error *err)
     if (transaction->upstream == NULL)
         return RESULT_NO_MEMORY;
     for (uint32_t i = 0; i < transaction->n_offered; i++)
-        mail_recipient(transaction->upstream, i, transaction->offered[i]->address);
+        tell_recipient(transaction, i);
     return RESULT_OK;
 }
 
@@ -233,7 +242,7 @@ void smtp_offer(struct smtp_session *session, struct smtp_recipient *recipient)
     if (transaction->failed)
         lose_provider(session, "the provider was lost earlier in this transaction");
     else if (transaction->upstream != NULL)
-        mail_recipient(transaction->upstream, transaction->n_offered - 1, recipient->address);
+        tell_recipient(transaction, transaction->n_offered - 1);
     else if (begin(session, &err) != RESULT_OK)
         lose_provider(session, err.text);
 }

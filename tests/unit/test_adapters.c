@@ -239,7 +239,8 @@ static const struct mail_handler handler = {on_recipient, on_content_refused, on
 
 static void trial_begin(struct trial *trial, unsigned recipients)
 {
-    struct mail_envelope envelope = {.sender = "a@example.org", .eight_bit = true};
+    struct mail_envelope envelope = {
+        .sender = "a@example.org", .eight_bit = true, .ret = "", .envid = ""};
     struct error err;
     log_set_level(LOG_LEVEL_ERROR);
     memset(trial, 0, sizeof(*trial));
@@ -258,7 +259,7 @@ static void trial_begin(struct trial *trial, unsigned recipients)
     for (unsigned i = 0; i < recipients; i++) {
         char address[40];
         snprintf(address, sizeof(address), "r%u@example.net", i);
-        mail_recipient(trial->transaction, i, address);
+        mail_recipient(trial->transaction, i, &(struct mail_rcpt){address, "", ""});
         ck_assert_uint_eq(trial->taken + trial->refused, 0);
     }
     loop_turn(trial->loop);

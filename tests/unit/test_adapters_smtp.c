@@ -241,8 +241,11 @@ static const struct mail_handler handler = {on_recipient, on_content_refused, on
 static void session_begin(struct session *session, struct stage *stage, unsigned loop)
 {
     struct error err;
-    struct mail_envelope envelope = {
-        .sender = "a@example.org", .size = 1234, .eight_bit = session->eight_bit};
+    struct mail_envelope envelope = {.sender = "a@example.org",
+                                     .size = 1234,
+                                     .eight_bit = session->eight_bit,
+                                     .ret = "",
+                                     .envid = ""};
     session->stage = stage;
     if (session->recipients == 0)
         session->recipients = 1;
@@ -255,7 +258,7 @@ static void session_begin(struct session *session, struct stage *stage, unsigned
     for (unsigned i = 0; i < session->recipients; i++) {
         char address[40];
         snprintf(address, sizeof(address), "r%u@example.net", i);
-        mail_recipient(session->transaction, i, address);
+        mail_recipient(session->transaction, i, &(struct mail_rcpt){address, "", ""});
     }
     session->inside = false;
 }

@@ -370,8 +370,10 @@ struct mail_transaction *mail_begin(struct provider *provider, struct loop *loop
     return transaction;
 }
 
-void mail_recipient(struct mail_transaction *transaction, unsigned index, const char *address)
+void mail_recipient(struct mail_transaction *transaction, unsigned index,
+                    const struct mail_rcpt *rcpt)
 {
+    const char *address = rcpt->address;
     ck_assert(!transaction->dead && !transaction->content);
     ck_assert_uint_eq(index, transaction->n);
     ck_assert_uint_lt(transaction->n, 16);
