@@ -223,16 +223,39 @@ void smtp_port_close(struct provider_port *port);
 
 /* ---- transaction.c ---- */
 
-/* Its connection is in ENVELOPE: say what there is to say. */
-void smtp_transaction_start(struct smtp_transaction *transaction);
-/* A reply in ENVELOPE, DATA, CONTENT or FINAL. */
-void smtp_transaction_reply(struct smtp_transaction *transaction, const struct mail_reply *reply);
+static inline struct provider *smtp_provider_of(const struct smtp_transaction *transaction)
+{
+    return transaction->port->base.provider;
+}
+
 /* Output became shorter. */
 void smtp_transaction_written(struct smtp_transaction *transaction);
+void smtp_transaction_fail(struct smtp_transaction *transaction, bool nothing_said,
+                           const struct error *why);
+/* The message's answer, in final, or that it was lost. */
+void smtp_transaction_finished(struct smtp_transaction *transaction, enum outcome outcome);
+/* From now on each recipient and the content get this reply, without a connection. */
+void smtp_transaction_refuse(struct smtp_transaction *transaction, const struct mail_reply *reply);
+/* Lets go of the connection, which is in ENVELOPE or DATA with its commands answered or awaited. */
+void smtp_transaction_let_go(struct smtp_transaction *transaction);
+/* The oldest unanswered recipient is answered. */
+void smtp_transaction_pop(struct smtp_transaction *transaction);
+bool smtp_transaction_pass(struct smtp_transaction *transaction, struct evbuffer *from);
+void smtp_transaction_dot(struct smtp_transaction *transaction);
+
+/* ---- envelope.c ---- */
+
+/* Its connection is in ENVELOPE: say what there is to say. */
+void smtp_transaction_start(struct smtp_transaction *transaction);
+/* Says what may be said now. */
+void smtp_transaction_say(struct smtp_transaction *transaction);
+
+/* ---- answer.c ---- */
+
+/* A reply in ENVELOPE, DATA, CONTENT or FINAL. */
+void smtp_transaction_reply(struct smtp_transaction *transaction, const struct mail_reply *reply);
 /* Its connection, in this state, is gone. */
 void smtp_transaction_lost(struct smtp_transaction *transaction, enum smtp_state state,
                            bool may_retry, const struct error *why);
-void smtp_transaction_fail(struct smtp_transaction *transaction, bool nothing_said,
-                           const struct error *why);
 
 #endif

@@ -9,7 +9,6 @@
 
 #include "base/tls.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -29,7 +28,7 @@ static void kick(struct smtp_transaction *transaction)
     loop_defer(transaction->port->base.loop, &transaction->step);
 }
 
-static void pop_recipient(struct smtp_transaction *transaction)
+void smtp_transaction_pop(struct smtp_transaction *transaction)
 {
     struct smtp_recipient *recipient = transaction->first;
     transaction->first = recipient->next;
@@ -41,17 +40,12 @@ static void pop_recipient(struct smtp_transaction *transaction)
 static void transaction_free(struct smtp_transaction *transaction)
 {
     while (transaction->first != NULL)
-        pop_recipient(transaction);
+        smtp_transaction_pop(transaction);
     if (transaction->held != NULL)
         evbuffer_free(transaction->held);
     free(transaction->sender);
     provider_unref(&transaction->base.provider);
     free(transaction);
-}
-
-static struct provider *provider_of(const struct smtp_transaction *transaction)
-{
-    return transaction->port->base.provider;
 }
 
 /* ---- ends ---- */
@@ -67,31 +61,31 @@ void smtp_transaction_fail(struct smtp_transaction *transaction, bool nothing_sa
 {
     if (transaction->ended || transaction->failed || transaction->outcome != OUTCOME_NONE)
         return;
-    provider_count_failed(provider_of(transaction), why);
+    provider_count_failed(smtp_provider_of(transaction), why);
     transaction->failed = true;
     transaction->nothing_said = nothing_said;
     transaction->why = *why;
     kick(transaction);
 }
 
-static void finished(struct smtp_transaction *transaction, enum outcome outcome)
+void smtp_transaction_finished(struct smtp_transaction *transaction, enum outcome outcome)
 {
-    provider_count(provider_of(transaction), outcome);
+    provider_count(smtp_provider_of(transaction), outcome);
     transaction->outcome = outcome;
     kick(transaction);
 }
 
 /* From now on each recipient and the content get this reply, without a connection. */
-static void refuse(struct smtp_transaction *transaction, const struct mail_reply *reply)
+void smtp_transaction_refuse(struct smtp_transaction *transaction, const struct mail_reply *reply)
 {
     transaction->refusal = *reply;
     evbuffer_drain(transaction->held, evbuffer_get_length(transaction->held));
-    provider_count(provider_of(transaction), OUTCOME_REFUSED);
+    provider_count(smtp_provider_of(transaction), OUTCOME_REFUSED);
     kick(transaction);
 }
 
 /* Lets go of the connection, which is in ENVELOPE or DATA with its commands answered or awaited. */
-static void let_go(struct smtp_transaction *transaction)
+void smtp_transaction_let_go(struct smtp_transaction *transaction)
 {
     struct smtp_connection *connection = transaction->connection;
     smtp_connection_unbind(connection);
@@ -108,7 +102,7 @@ static void answer_refused_recipients(struct smtp_transaction *transaction)
     transaction->unsent = NULL;
     while (transaction->first != NULL && !transaction->ended) {
         unsigned index = transaction->first->index;
-        pop_recipient(transaction);
+        smtp_transaction_pop(transaction);
         transaction->answered++;
         transaction->base.handler->on_recipient(transaction->base.session, index,
                                                 &transaction->refusal);
@@ -126,7 +120,7 @@ static void step_refused(struct smtp_transaction *transaction)
     const struct mail_handler *handler = transaction->base.handler;
     void *session = transaction->base.session;
     if (transaction->connection != NULL)
-        let_go(transaction);
+        smtp_transaction_let_go(transaction);
     answer_refused_recipients(transaction);
     if (!transaction->ended && transaction->content_given && !transaction->content_refused_told) {
         transaction->content_refused_told = true;
@@ -160,117 +154,9 @@ static void run_step(struct loop_task *task)
     }
 }
 
-/* ---- the envelope ---- */
-
-static bool say_mail(struct smtp_transaction *transaction)
-{
-    struct smtp_connection *connection = transaction->connection;
-    unsigned offer = connection->offer.bits;
-    char size[40] = "";
-    if (transaction->size > 0 && (offer & CAPABILITY_SIZE) != 0)
-        snprintf(size, sizeof(size), " SIZE=%llu", (unsigned long long)transaction->size);
-    transaction->mail_sent = true;
-    return smtp_command(connection, "MAIL FROM:<%s>%s%s", transaction->sender, size,
-                        transaction->eight_bit ? " BODY=8BITMIME" : "");
-}
-
-/* Says what may be said now. */
-static void pump(struct smtp_transaction *transaction)
-{
-    struct smtp_connection *connection = transaction->connection;
-    if (connection == NULL || connection->state != SMTP_ENVELOPE || transaction->failed)
-        return;
-    bool pipelining = (connection->offer.bits & CAPABILITY_PIPELINING) != 0;
-    unsigned window = pipelining ? PIPELINE_WINDOW : 1;
-    if (!transaction->mail_sent && transaction->unsent != NULL) {
-        if (!say_mail(transaction))
-            return;
-        connection->outstanding++;
-    }
-    while (transaction->unsent != NULL && connection->outstanding < window) {
-        if (!smtp_command(connection, "RCPT TO:<%s>", transaction->unsent->address))
-            return;
-        connection->outstanding++;
-        transaction->unsent = transaction->unsent->next;
-    }
-}
-
-void smtp_transaction_start(struct smtp_transaction *transaction)
-{
-    struct smtp_connection *connection = transaction->connection;
-    if (transaction->eight_bit && (connection->offer.bits & CAPABILITY_8BITMIME) == 0) {
-        struct mail_reply reply;
-        reply_format(&reply, 554, "5.6.3 the provider does not take 8-bit content");
-        /* The step lets go of the connection: here it would start the next waiter within this. */
-        refuse(transaction, &reply);
-        return;
-    }
-    pump(transaction);
-}
-
-/* A reply of a class that this command cannot have. */
-static void senseless(struct smtp_transaction *transaction, const char *command, int code)
-{
-    smtp_connection_fail(transaction->connection, "it answered %s with %d", command, code);
-}
-
-static void mail_reply(struct smtp_transaction *transaction, const struct mail_reply *reply)
-{
-    struct smtp_connection *connection = transaction->connection;
-    transaction->mail_answered = true;
-    if (reply->code / 100 == 2) {
-        pump(transaction);
-    } else if (reply->code / 100 == 3) {
-        senseless(transaction, "MAIL", reply->code);
-    } else {
-        refuse(transaction, reply);
-        smtp_connection_unbind(connection);
-        if (reply->code == 421)
-            smtp_connection_close(connection);
-        else
-            smtp_connection_reset(connection);
-    }
-}
-
-static void recipient_reply(struct smtp_transaction *transaction, const struct mail_reply *reply)
-{
-    struct smtp_connection *connection = transaction->connection;
-    if (reply->code / 100 == 3) {
-        senseless(transaction, "RCPT", reply->code);
-        return;
-    }
-    unsigned index = transaction->first->index;
-    pop_recipient(transaction);
-    transaction->answered++;
-    if (reply->code / 100 == 2)
-        transaction->accepted++;
-    if (reply->code == 421)
-        smtp_connection_fail(connection, "it answered RCPT with 421 and is closing");
-    else
-        pump(transaction);
-    transaction->base.handler->on_recipient(transaction->base.session, index, reply);
-}
-
-static void envelope_reply(struct smtp_transaction *transaction, const struct mail_reply *reply)
-{
-    struct smtp_connection *connection = transaction->connection;
-    if (connection->outstanding == 0) {
-        smtp_connection_fail(connection, "it said %d unasked", reply->code);
-        return;
-    }
-    connection->outstanding--;
-    smtp_set_deadline(connection, connection->outstanding > 0
-                                      ? smtp_config(transaction->port)->reply_timeout
-                                      : 0);
-    if (!transaction->mail_answered)
-        mail_reply(transaction, reply);
-    else
-        recipient_reply(transaction, reply);
-}
-
 /* ---- the content ---- */
 
-static bool pass_content(struct smtp_transaction *transaction, struct evbuffer *from)
+bool smtp_transaction_pass(struct smtp_transaction *transaction, struct evbuffer *from)
 {
     struct smtp_connection *connection = transaction->connection;
     if (evbuffer_get_length(from) == 0)
@@ -280,11 +166,11 @@ static bool pass_content(struct smtp_transaction *transaction, struct evbuffer *
         return false;
     }
     if (connection->deadline == 0)
-        smtp_set_deadline(connection, provider_of(transaction)->content_stall);
+        smtp_set_deadline(connection, smtp_provider_of(transaction)->content_stall);
     return true;
 }
 
-static void say_dot(struct smtp_transaction *transaction)
+void smtp_transaction_dot(struct smtp_transaction *transaction)
 {
     struct smtp_connection *connection = transaction->connection;
     if (evbuffer_add(smtp_output(connection), ".\r\n", 3) != 0) {
@@ -293,107 +179,7 @@ static void say_dot(struct smtp_transaction *transaction)
     }
     smtp_set_state(connection, SMTP_FINAL);
     if (connection->deadline == 0)
-        smtp_set_deadline(connection, provider_of(transaction)->content_stall);
-}
-
-static void data_reply(struct smtp_transaction *transaction, const struct mail_reply *reply)
-{
-    struct smtp_connection *connection = transaction->connection;
-    if (reply->code == 354) {
-        smtp_set_deadline(connection, 0);
-        smtp_set_state(connection, SMTP_CONTENT);
-        /* Whatever follows 354 is said before the content: it is judged before any is sent. */
-        if (evbuffer_get_length(bufferevent_get_input(connection->bev)) > 0)
-            return;
-        if (pass_content(transaction, transaction->held) && transaction->finish_given)
-            say_dot(transaction);
-        return;
-    }
-    struct mail_reply own;
-    bool sensible = reply->code / 100 >= 4;
-    if (!sensible) {
-        /* A 2xx here must never reach a partner as if it were the message's. */
-        reply_format(&own, 451, "4.3.0 the provider answered DATA with %d", reply->code);
-        reply = &own;
-    }
-    refuse(transaction, reply);
-    smtp_connection_unbind(connection);
-    if (sensible && reply->code != 421)
-        smtp_connection_reset(connection);
-    else
-        smtp_connection_close(connection);
-}
-
-/* A refusal before the end of the content is one; anything else makes no sense. */
-static void early_reply(struct smtp_transaction *transaction, const struct mail_reply *reply)
-{
-    struct smtp_connection *connection = transaction->connection;
-    if (reply->code / 100 < 4) {
-        smtp_connection_fail(connection, "it said %d before the end of the content", reply->code);
-        return;
-    }
-    refuse(transaction, reply);
-    smtp_connection_close(connection);
-}
-
-static void final_reply(struct smtp_transaction *transaction, const struct mail_reply *reply)
-{
-    struct smtp_connection *connection = transaction->connection;
-    bool dot_written = evbuffer_get_length(smtp_output(connection)) == 0;
-    int class = reply->code / 100;
-    if (class == 3 || (class == 2 && !dot_written)) {
-        senseless(transaction, "the final dot", reply->code);
-        return;
-    }
-    transaction->final = *reply;
-    transaction->has_queue_id = class == 2 && reply_queue_id(reply, transaction->queue_id);
-    smtp_connection_unbind(connection);
-    finished(transaction, class == 2 ? OUTCOME_ACCEPTED : OUTCOME_REFUSED);
-    if (dot_written && reply->code != 421)
-        smtp_pool_ready(connection);
-    else
-        smtp_connection_close(connection);
-}
-
-void smtp_transaction_reply(struct smtp_transaction *transaction, const struct mail_reply *reply)
-{
-    transaction->replies++;
-    switch (transaction->connection->state) {
-    case SMTP_ENVELOPE:
-        envelope_reply(transaction, reply);
-        break;
-    case SMTP_DATA:
-        data_reply(transaction, reply);
-        break;
-    case SMTP_CONTENT:
-        early_reply(transaction, reply);
-        break;
-    default:
-        final_reply(transaction, reply);
-        break;
-    }
-}
-
-void smtp_transaction_lost(struct smtp_transaction *transaction, enum smtp_state state,
-                           bool may_retry, const struct error *why)
-{
-    if (state == SMTP_FINAL) {
-        reply_format(&transaction->final, 451, "4.4.2 the answer to the message was lost: %s",
-                     why->text);
-        finished(transaction, OUTCOME_UNKNOWN);
-        return;
-    }
-    if (transaction->refusal.code != 0)
-        return; /* refused by ourselves: the step that says so is on its way, and needs nobody */
-    if (state == SMTP_ENVELOPE && may_retry && transaction->replies == 0 && !transaction->retried) {
-        /* The provider had left before it was spoken to: once more, on a new connection. */
-        transaction->retried = true;
-        transaction->mail_sent = false;
-        transaction->unsent = transaction->first;
-        smtp_pool_acquire(transaction->port, transaction, true);
-        return;
-    }
-    smtp_transaction_fail(transaction, !transaction->mail_sent, why);
+        smtp_set_deadline(connection, smtp_provider_of(transaction)->content_stall);
 }
 
 static size_t pending(const struct smtp_transaction *transaction)
@@ -480,7 +266,7 @@ static void smtp_recipient_add(struct mail_transaction *base, unsigned index,
         struct error why;
         error_set(&why, RESULT_BAD_INPUT, "an address holds what SMTP cannot say");
         if (transaction->connection != NULL && transaction->connection->state == SMTP_ENVELOPE)
-            let_go(transaction);
+            smtp_transaction_let_go(transaction);
         else if (transaction->connection != NULL)
             smtp_connection_unbind(transaction->connection);
         smtp_pool_cancel(transaction->port, transaction);
@@ -490,7 +276,7 @@ static void smtp_recipient_add(struct mail_transaction *base, unsigned index,
     if (transaction->refusal.code != 0)
         kick(transaction);
     else
-        pump(transaction);
+        smtp_transaction_say(transaction);
 }
 
 /* Says DATA, or refuses the content when there is nobody to send it to. */
@@ -507,9 +293,9 @@ static void begin_content(struct smtp_transaction *transaction)
         struct mail_reply reply;
         reply_format(&reply, 503, "5.5.1 no recipient was accepted");
         smtp_pool_cancel(transaction->port, transaction);
-        refuse(transaction, &reply);
+        smtp_transaction_refuse(transaction, &reply);
         if (connection != NULL && connection->state == SMTP_ENVELOPE)
-            let_go(transaction);
+            smtp_transaction_let_go(transaction);
         else if (connection != NULL)
             smtp_connection_unbind(connection);
         return;
@@ -529,7 +315,7 @@ static void smtp_content(struct mail_transaction *base, struct evbuffer *from)
         return;
     }
     if (transaction->connection->state == SMTP_CONTENT) {
-        if (!pass_content(transaction, from))
+        if (!smtp_transaction_pass(transaction, from))
             return;
     } else if (evbuffer_add_buffer(transaction->held, from) != 0) {
         smtp_connection_fail(transaction->connection, "out of memory");
@@ -553,7 +339,7 @@ static void smtp_finish(struct mail_transaction *base)
         begin_content(transaction);
     transaction->finish_given = true;
     if (transaction->connection != NULL && transaction->connection->state == SMTP_CONTENT)
-        say_dot(transaction);
+        smtp_transaction_dot(transaction);
     else if (transaction->refusal.code != 0)
         kick(transaction);
 }
@@ -569,11 +355,11 @@ static void smtp_abort(struct mail_transaction *base)
     if (connection == NULL)
         return;
     if (transaction->answered > 0 && transaction->accepted == 0)
-        provider_count(provider_of(transaction), OUTCOME_REFUSED);
+        provider_count(smtp_provider_of(transaction), OUTCOME_REFUSED);
     if (connection->state < SMTP_READY)
         smtp_connection_unbind(connection); /* it goes on, for the next one */
     else if (connection->state == SMTP_ENVELOPE)
-        let_go(transaction);
+        smtp_transaction_let_go(transaction);
     else
         smtp_connection_close(connection);
 }
