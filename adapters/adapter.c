@@ -47,6 +47,12 @@ void mail_abort(struct mail_transaction **transaction)
     *transaction = NULL;
 }
 
+void provider_test(struct provider *provider, struct loop *loop, provider_finding_fn *report,
+                   void *arg)
+{
+    provider->ops->test(provider->ports[loop_index(loop)], report, arg);
+}
+
 void provider_warm(struct provider *provider, struct loop *loop)
 {
     provider->ops->warm(provider->ports[loop_index(loop)]);

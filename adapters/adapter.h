@@ -82,12 +82,24 @@ struct capabilities {
     uint64_t max_size; /* 0: not said */
 };
 
+/* Their names in EHLO, for files and for people; ends with an entry whose name is NULL. */
+struct capability_name {
+    unsigned bit;
+    const char *name;
+};
+extern const struct capability_name capability_names[];
+
 struct provider_state {
     unsigned connections; /* open now, over all loops */
     unsigned busy;
     uint64_t accepted, refused, unknown, failed; /* transactions, since the provider was made */
     struct capabilities capabilities;
     char last_error[200]; /* "" when the last attempt went well */
+
+    unsigned limit;           /* of connections: as configured, or fewer when it refused more */
+    const char *breaker;      /* "closed", "open": not tried, "half-open": being tried */
+    unsigned attempts_failed; /* in a row */
+    int64_t retry_at;         /* instant of the next attempt while open; 0: none */
 };
 
 /* loops: those the provider will be used from (borrowed, they outlive it). state_dir: where the
@@ -104,8 +116,34 @@ void provider_capabilities(const struct provider *provider, struct capabilities 
 void provider_state(const struct provider *provider, struct provider_state *out);
 /* How many recipients one transaction takes. */
 unsigned provider_max_recipients(const struct provider *provider);
-/* On loop's thread: opens a connection when none is warm, learns what it offers, keeps it warm. */
+/* On loop's thread: opens a connection when none is warm, learns what it offers, keeps it warm.
+ * One that fails is tried again in the background. */
 void provider_warm(struct provider *provider, struct loop *loop);
+/* What this provider was last seen to offer, from the file kept for it; all zero when nothing is
+ * known. For commands, when no gateway runs. */
+void provider_remembered(const struct provider_config *config, const char *state_dir,
+                         struct capabilities *out);
+
+/* ---- the test of a provider, for people ---- */
+
+/* One step that ended, or the end of all: step is NULL, and ok says whether the provider works. */
+struct provider_finding {
+    const char *step; /* "resolve", "connect", "tls", "greeting", "ehlo", "auth", … */
+    bool ok;
+    int64_t took;       /* microseconds */
+    const char *detail; /* what was found, or why it failed; never a secret */
+};
+typedef void provider_finding_fn(void *arg, const struct provider_finding *finding);
+
+/* On loop's thread: connects anew, step by step, without a message, and reports each step. Nothing
+ * is learned from it. No report comes before this call has returned; the last one always comes,
+ * within the provider's deadlines. */
+void provider_test(struct provider *provider, struct loop *loop, provider_finding_fn *report,
+                   void *arg);
+/* A provider for that test alone: it keeps no file. */
+enum result provider_new_for_test(const struct provider_config *config, struct config *owner,
+                                  struct loop *loop, struct provider **provider_out,
+                                  struct error *err);
 
 /* ---- transactions: all on the loop given ---- */
 

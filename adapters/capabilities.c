@@ -6,21 +6,22 @@
  */
 #include "adapters/internal.h"
 #include "base/file.h"
+#include "base/log.h"
 #include "base/str.h"
 
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
-static const struct {
-    unsigned bit;
-    const char *name;
-} names[] = {
-    {CAPABILITY_8BITMIME, "8BITMIME"}, {CAPABILITY_PIPELINING, "PIPELINING"},
-    {CAPABILITY_SIZE, "SIZE"},         {CAPABILITY_STARTTLS, "STARTTLS"},
-    {CAPABILITY_DSN, "DSN"},           {CAPABILITY_SMTPUTF8, "SMTPUTF8"},
+const struct capability_name capability_names[] = {
+    {CAPABILITY_8BITMIME, "8BITMIME"},
+    {CAPABILITY_PIPELINING, "PIPELINING"},
+    {CAPABILITY_SIZE, "SIZE"},
+    {CAPABILITY_STARTTLS, "STARTTLS"},
+    {CAPABILITY_DSN, "DSN"},
+    {CAPABILITY_SMTPUTF8, "SMTPUTF8"},
+    {0, NULL},
 };
-#define N_NAMES (sizeof(names) / sizeof(names[0]))
 
 static bool read_object(json_t *root, const char *endpoint, struct capabilities *out, bool *damaged)
 {
@@ -38,9 +39,9 @@ static bool read_object(json_t *root, const char *endpoint, struct capabilities 
     json_array_foreach(list, i, item)
     {
         const char *name = json_string_value(item);
-        for (size_t k = 0; k < N_NAMES; k++)
-            if (name != NULL && strcmp(name, names[k].name) == 0)
-                out->bits |= names[k].bit;
+        for (const struct capability_name *known = capability_names; known->name != NULL; known++)
+            if (name != NULL && strcmp(name, known->name) == 0)
+                out->bits |= known->bit;
     }
     return true;
 }
@@ -78,10 +79,10 @@ enum result capabilities_save(const char *path, const char *endpoint,
     strbuf_add_json_number(&text, "max_size", (int64_t)capabilities->max_size);
     strbuf_add_str(&text, ",\"capabilities\":[");
     const char *comma = "";
-    for (size_t k = 0; k < N_NAMES; k++) {
-        if ((capabilities->bits & names[k].bit) == 0)
+    for (const struct capability_name *known = capability_names; known->name != NULL; known++) {
+        if ((capabilities->bits & known->bit) == 0)
             continue;
-        strbuf_add_format(&text, "%s\"%s\"", comma, names[k].name);
+        strbuf_add_format(&text, "%s\"%s\"", comma, known->name);
         comma = ",";
     }
     strbuf_add_str(&text, "]}\n");
@@ -89,4 +90,68 @@ enum result capabilities_save(const char *path, const char *endpoint,
         text.failed ? error_no_memory(err) : file_replace(path, 0644, text.data, text.length, err);
     strbuf_free(&text);
     return result;
+}
+
+/* ---- who writes it ---- */
+
+struct capability_file {
+    atomic_uint refs;
+    char *path; /* owned */
+    char endpoint[320];
+    pthread_mutex_t lock;
+    struct capabilities latest; /* under lock */
+    pthread_mutex_t writing;    /* held while the file is written */
+};
+
+struct capability_file *capability_file_new(char *path, const char *endpoint)
+{
+    struct capability_file *file = calloc(1, sizeof(*file));
+    if (file == NULL) {
+        free(path);
+        return NULL;
+    }
+    atomic_init(&file->refs, 1);
+    file->path = path;
+    str_copy(file->endpoint, sizeof(file->endpoint), endpoint);
+    pthread_mutex_init(&file->lock, NULL);
+    pthread_mutex_init(&file->writing, NULL);
+    return file;
+}
+
+struct capability_file *capability_file_ref(struct capability_file *file)
+{
+    atomic_fetch_add(&file->refs, 1);
+    return file;
+}
+
+void capability_file_unref(struct capability_file **file_pointer)
+{
+    struct capability_file *file = *file_pointer;
+    *file_pointer = NULL;
+    if (file == NULL || atomic_fetch_sub(&file->refs, 1) != 1)
+        return;
+    pthread_mutex_destroy(&file->lock);
+    pthread_mutex_destroy(&file->writing);
+    free(file->path);
+    free(file);
+}
+
+void capability_file_set(struct capability_file *file, const struct capabilities *capabilities)
+{
+    pthread_mutex_lock(&file->lock);
+    file->latest = *capabilities;
+    pthread_mutex_unlock(&file->lock);
+}
+
+void capability_file_write(struct capability_file *file)
+{
+    struct error err;
+    pthread_mutex_lock(&file->writing);
+    pthread_mutex_lock(&file->lock);
+    struct capabilities capabilities = file->latest;
+    pthread_mutex_unlock(&file->lock);
+    if (capabilities_save(file->path, file->endpoint, &capabilities, &err) != RESULT_OK)
+        log_event(LOG_LEVEL_WARN, "capabilities not kept", LOG_TEXT("file", file->path),
+                  LOG_TEXT("error", err.text));
+    pthread_mutex_unlock(&file->writing);
 }

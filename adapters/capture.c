@@ -390,12 +390,61 @@ static void capture_warm(struct provider_port *port)
     (void)port; /* there is nothing to connect to */
 }
 
+struct capture_test {
+    struct loop_task task;
+    struct provider_port *port; /* borrowed */
+    provider_finding_fn *report;
+    void *arg;
+};
+
+/* Whether a message could be put there. */
+static void run_test(struct loop_task *task)
+{
+    struct capture_test *test = CONTAINER_OF(task, struct capture_test, task);
+    const char *directory = test->port->provider->config->directory;
+    struct strbuf path = {0};
+    struct error why = {.text = ""};
+    int64_t begun = clock_monotonic();
+    strbuf_add_format(&path, "%s/tmp/octroi-test.%ld", directory, (long)getpid());
+    int fd = path.failed ? -1 : open(path.data, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
+    bool ok = fd >= 0 && write(fd, "test\n", 5) == 5 && fsync(fd) == 0;
+    if (!ok)
+        error_errno(&why, RESULT_SYSTEM, path.failed ? ENOMEM : errno, "cannot write in %s",
+                    directory);
+    if (fd >= 0) {
+        close(fd);
+        unlink(path.data);
+    }
+    strbuf_free(&path);
+    const struct provider_finding finding = {.step = "directory",
+                                             .ok = ok,
+                                             .took = clock_monotonic() - begun,
+                                             .detail = ok ? directory : why.text};
+    const struct provider_finding end = {.ok = ok, .detail = ""};
+    test->report(test->arg, &finding);
+    test->report(test->arg, &end);
+    free(test);
+}
+
+static void capture_test(struct provider_port *port, provider_finding_fn *report, void *arg)
+{
+    struct capture_test *test = calloc(1, sizeof(*test));
+    if (test == NULL) {
+        const struct provider_finding end = {.detail = "out of memory"};
+        report(arg, &end);
+        return;
+    }
+    *test = (struct capture_test){.task.run = run_test, .port = port, .report = report, .arg = arg};
+    loop_defer(port->loop, &test->task);
+}
+
 const struct mail_ops capture_ops = {
     .max_recipients = CAPTURE_RECIPIENTS,
     .start = capture_start,
     .port_new = capture_port_new,
     .port_close = capture_port_close,
     .warm = capture_warm,
+    .test = capture_test,
     .begin = capture_begin,
     .recipient = capture_recipient,
     .content = capture_content,

@@ -7,6 +7,7 @@
 #define OCTROI_ADAPTERS_INTERNAL_H
 
 #include "adapters/adapter.h"
+#include "adapters/breaker.h"
 #include "base/workers.h"
 
 #include <openssl/ssl.h>
@@ -34,6 +35,8 @@ struct mail_ops {
      * and then calls provider_port_gone. */
     void (*port_close)(struct provider_port *port);
     void (*warm)(struct provider_port *port);
+    /* As provider_test says. */
+    void (*test)(struct provider_port *port, provider_finding_fn *report, void *arg);
 
     /* The caller fills the common head once begin has returned, so begin calls nothing back. */
     struct mail_transaction *(*begin)(struct provider_port *port,
@@ -53,17 +56,19 @@ struct provider {
     const struct mail_ops *ops;
     const struct provider_config *config; /* borrowed from owner */
     struct config *owner;                 /* owned: one reference */
-    char *capabilities_file;              /* owned; NULL: not kept */
+    struct capability_file *file;         /* owned: one reference; NULL: not kept */
     atomic_uint refs;
     atomic_uint open_ports; /* those whose loop has still to close them */
-    atomic_bool closing;    /* the last reference is gone */
 
     pthread_mutex_t lock;
     struct provider_state state; /* under lock */
+    struct breaker breaker;      /* under lock */
     unsigned next_port;          /* under lock: who is looked at first for a free connection */
-    pthread_mutex_t save_lock;   /* held while the capabilities file is written */
+    unsigned established;        /* under lock: connections that work, or worked when last used */
+    int64_t limit_grows_at;      /* under lock: when state.limit, lowered, is raised by one */
+    int64_t limit_pause;         /* between two such raises */
 
-    struct workers *helpers; /* owned, under lock; smtp: name lookups, the capabilities file */
+    struct workers *helpers; /* owned; smtp: name lookups, the capabilities file */
     SSL_CTX *tls;            /* owned; smtp: NULL when tls is none */
     int64_t content_stall;   /* microseconds without progress on content before giving up */
     unsigned n_ports;
@@ -83,10 +88,29 @@ struct mail_transaction {
 void provider_count(struct provider *provider, enum outcome outcome);
 void provider_count_failed(struct provider *provider, const struct error *why);
 void provider_attempt_failed(struct provider *provider, const struct error *why);
+
+/* health.c: each attempt to connect is admitted first, and its end told. probe: as admit said.
+ * with_message: a partner waits for it; else it is the background's. */
+bool provider_admit(struct provider *provider, bool with_message, bool *probe_out,
+                    struct error *why);
+void provider_connected(struct provider *provider);
+/* These two: whether it went out of service with this, so that the caller's loop has to try again
+ * in the background, after provider_retry_in. */
+bool provider_unconnected(struct provider *provider, bool probe, const struct error *why);
+bool provider_unanswered(struct provider *provider, const struct error *why);
+void provider_answered(struct provider *provider);
+void provider_abandoned(struct provider *provider, bool probe);
+/* Microseconds until the background may try again. */
+int64_t provider_retry_in(struct provider *provider);
+/* Not tried at the moment, and why. */
+bool provider_is_out(struct provider *provider, struct error *why);
+/* Out of service because it does not answer: connections that stand are no good either. */
+bool provider_is_mute(struct provider *provider);
 /* A connection is ready and offered this: kept, and written to the file when it changed. */
 void provider_learned(struct provider *provider, struct loop *loop,
                       const struct capabilities *capabilities);
-/* False when the helpers have no room, or the provider is closing. */
+/* False when the helpers have no room. A job must be able to outlive the provider: it touches
+ * nothing of it and has a discard; what its task would touch gives it up in time. */
 bool provider_submit(struct provider *provider, struct worker_job *job);
 /* After a port was closed and freed; the last one frees the provider. */
 void provider_port_gone(struct provider *provider);
@@ -97,5 +121,15 @@ enum result capabilities_load(const char *path, const char *endpoint, struct cap
                               struct error *err);
 enum result capabilities_save(const char *path, const char *endpoint,
                               const struct capabilities *capabilities, struct error *err);
+
+/* The same file, and what it shall hold next, counted: whoever writes it may outlive the provider.
+ * Takes path. NULL when memory is short. */
+struct capability_file *capability_file_new(char *path, const char *endpoint);
+struct capability_file *capability_file_ref(struct capability_file *file);
+void capability_file_unref(struct capability_file **file);
+/* Never waits. */
+void capability_file_set(struct capability_file *file, const struct capabilities *capabilities);
+/* Writes what was set last; logs a failure. Not on a loop. */
+void capability_file_write(struct capability_file *file);
 
 #endif

@@ -6,31 +6,33 @@
  * loop: closing is posted to each, and the last one to close frees the rest.
  */
 #include "adapters/internal.h"
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/str.h"
-#include "store/record.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+/* A provider that refused connections is asked for one more so often: it refuses one attempt a
+ * pause at most. */
+#define LIMIT_PAUSE   (30 * CLOCK_SECOND)
 #define CONTENT_STALL (180 * INT64_C(1000000)) /* RFC 5321, 4.5.3.2.5: three minutes a block */
 
-static void endpoint_of(const struct provider *provider, char out[320])
+static void endpoint_of(const struct provider_config *config, char out[320])
 {
-    const char *host = provider->config->host;
-    snprintf(out, 320, "%s:%u", host != NULL ? host : "", provider->config->port);
+    snprintf(out, 320, "%s:%u", config->host != NULL ? config->host : "", config->port);
 }
 
 /* All that is not a loop's. */
 static void provider_free(struct provider *provider)
 {
-    workers_free(&provider->helpers);
+    /* Not waited for: one of them may sit in a name lookup for as long as the resolver likes. */
+    workers_leave(&provider->helpers);
     SSL_CTX_free(provider->tls);
-    free(provider->capabilities_file);
+    capability_file_unref(&provider->file);
     pthread_mutex_destroy(&provider->lock);
-    pthread_mutex_destroy(&provider->save_lock);
     if (provider->owner != NULL)
         config_unref(&provider->owner);
     free(provider);
@@ -42,40 +44,70 @@ static void run_close(struct loop_task *task)
     port->provider->ops->port_close(port);
 }
 
+static char *path_of(const struct provider_config *config, const char *state_dir)
+{
+    struct strbuf path = {0};
+    strbuf_add_format(&path, "%s/providers/%s.json", state_dir, config->name);
+    return strbuf_take(&path);
+}
+
 /* No provider runs without its file's folder, so that a wrong state_dir is seen at the start. */
 static enum result open_capabilities(struct provider *provider, struct error *err)
 {
-    if (provider->owner == NULL || provider->owner->state_dir == NULL)
+    const char *state_dir = provider->owner != NULL ? provider->owner->state_dir : NULL;
+    if (state_dir == NULL)
         return RESULT_OK;
-    char *folder = file_join(provider->owner->state_dir, "providers");
-    struct strbuf path = {0};
-    enum result result = folder == NULL ? error_no_memory(err) : RESULT_OK;
-    if (result == RESULT_OK)
-        result = file_make_folder(folder, 0750, err);
-    if (result == RESULT_OK) {
-        strbuf_add_format(&path, "%s/%s.json", folder, provider->config->name);
-        provider->capabilities_file = strbuf_take(&path);
-        if (provider->capabilities_file == NULL)
-            result = error_no_memory(err);
-    }
-    strbuf_free(&path);
+    char *folder = file_join(state_dir, "providers");
+    enum result result =
+        folder == NULL ? error_no_memory(err) : file_make_folder(folder, 0750, err);
     free(folder);
     if (result != RESULT_OK)
         return result;
-
+    char *path = path_of(provider->config, state_dir);
+    if (path == NULL)
+        return error_no_memory(err);
     char endpoint[320];
     struct error problem;
-    endpoint_of(provider, endpoint);
-    if (capabilities_load(provider->capabilities_file, endpoint, &provider->state.capabilities,
-                          &problem) == RESULT_DAMAGED)
+    endpoint_of(provider->config, endpoint);
+    if (capabilities_load(path, endpoint, &provider->state.capabilities, &problem) ==
+        RESULT_DAMAGED)
         log_event(LOG_LEVEL_WARN, "capabilities forgotten",
                   LOG_TEXT("provider", provider->config->name), LOG_TEXT("error", problem.text));
+    provider->file = capability_file_new(path, endpoint);
+    return provider->file != NULL ? RESULT_OK : error_no_memory(err);
+}
+
+void provider_remembered(const struct provider_config *config, const char *state_dir,
+                         struct capabilities *out)
+{
+    char endpoint[320];
+    struct error problem;
+    char *path = path_of(config, state_dir);
+    *out = (struct capabilities){0};
+    endpoint_of(config, endpoint);
+    if (path != NULL)
+        (void)capabilities_load(path, endpoint, out, &problem);
+    free(path);
+}
+
+static enum result make_ports(struct provider *provider, struct loop *const *loops,
+                              struct error *err)
+{
+    for (unsigned i = 0; i < provider->n_ports; i++) {
+        struct provider_port *port = provider->ops->port_new();
+        if (port == NULL)
+            return error_no_memory(err);
+        port->provider = provider;
+        port->loop = loops[i];
+        port->close.run = run_close;
+        provider->ports[loop_index(loops[i])] = port;
+    }
     return RESULT_OK;
 }
 
-enum result provider_new(const struct provider_config *config, struct config *owner,
-                         struct loop *const *loops, unsigned n_loops,
-                         struct provider **provider_out, struct error *err)
+static enum result make(const struct provider_config *config, struct config *owner, bool keep,
+                        struct loop *const *loops, unsigned n_loops, struct provider **provider_out,
+                        struct error *err)
 {
     for (unsigned i = 0; i < n_loops; i++)
         if (loop_index(loops[i]) >= n_loops)
@@ -89,26 +121,17 @@ enum result provider_new(const struct provider_config *config, struct config *ow
     provider->owner = config_ref(owner);
     provider->content_stall = CONTENT_STALL;
     provider->n_ports = n_loops;
+    provider->limit_pause = LIMIT_PAUSE;
+    provider->state.limit = config->connections;
     pthread_mutex_init(&provider->lock, NULL);
-    pthread_mutex_init(&provider->save_lock, NULL);
     atomic_init(&provider->refs, 1);
     atomic_init(&provider->open_ports, n_loops);
-    atomic_init(&provider->closing, false);
 
-    enum result result = open_capabilities(provider, err);
+    enum result result = keep ? open_capabilities(provider, err) : RESULT_OK;
     if (result == RESULT_OK)
         result = provider->ops->start(provider, err);
-    for (unsigned i = 0; i < n_loops && result == RESULT_OK; i++) {
-        struct provider_port *port = provider->ops->port_new();
-        if (port == NULL) {
-            result = error_no_memory(err);
-            break;
-        }
-        port->provider = provider;
-        port->loop = loops[i];
-        port->close.run = run_close;
-        provider->ports[loop_index(loops[i])] = port;
-    }
+    if (result == RESULT_OK)
+        result = make_ports(provider, loops, err);
     if (result != RESULT_OK) {
         /* No port has done anything yet: they are plain memory. */
         for (unsigned i = 0; i < n_loops; i++)
@@ -118,6 +141,20 @@ enum result provider_new(const struct provider_config *config, struct config *ow
     }
     *provider_out = provider;
     return RESULT_OK;
+}
+
+enum result provider_new(const struct provider_config *config, struct config *owner,
+                         struct loop *const *loops, unsigned n_loops,
+                         struct provider **provider_out, struct error *err)
+{
+    return make(config, owner, true, loops, n_loops, provider_out, err);
+}
+
+enum result provider_new_for_test(const struct provider_config *config, struct config *owner,
+                                  struct loop *loop, struct provider **provider_out,
+                                  struct error *err)
+{
+    return make(config, owner, false, &loop, 1, provider_out, err);
 }
 
 struct provider *provider_ref(struct provider *provider)
@@ -132,14 +169,6 @@ void provider_unref(struct provider **provider_pointer)
     *provider_pointer = NULL;
     if (provider == NULL || atomic_fetch_sub(&provider->refs, 1) != 1)
         return;
-    /* The helpers' answers must be in the mailboxes before the ports close. A helper that sits in
-     * a name lookup is waited for; those still queued see `closing` and do nothing. */
-    atomic_store(&provider->closing, true);
-    pthread_mutex_lock(&provider->lock);
-    struct workers *helpers = provider->helpers;
-    provider->helpers = NULL;
-    pthread_mutex_unlock(&provider->lock);
-    workers_free(&helpers);
     /* The last port to close frees the provider, perhaps while this runs. */
     unsigned n_ports = provider->n_ports;
     if (n_ports == 0)
@@ -186,8 +215,13 @@ void provider_capabilities(const struct provider *provider, struct capabilities 
 
 void provider_state(const struct provider *provider, struct provider_state *out)
 {
+    int64_t now = clock_now(), tick = clock_monotonic();
     pthread_mutex_lock(lock_of(provider));
+    const struct breaker *breaker = &provider->breaker;
     *out = provider->state;
+    out->breaker = breaker_state_name(breaker->state);
+    out->attempts_failed = breaker->unconnected + breaker->unanswered;
+    out->retry_at = breaker->state == BREAKER_OPEN ? now + (breaker->retry_at - tick) : 0;
     pthread_mutex_unlock(lock_of(provider));
 }
 
@@ -209,76 +243,51 @@ void provider_count(struct provider *provider, enum outcome outcome)
     pthread_mutex_unlock(&provider->lock);
 }
 
-void provider_attempt_failed(struct provider *provider, const struct error *why)
-{
-    pthread_mutex_lock(&provider->lock);
-    /* A reply may repeat the recipient's address. */
-    reply_scrub(why->text, provider->state.last_error, sizeof(provider->state.last_error));
-    pthread_mutex_unlock(&provider->lock);
-}
-
-void provider_count_failed(struct provider *provider, const struct error *why)
-{
-    pthread_mutex_lock(&provider->lock);
-    provider->state.failed++;
-    /* A reply may repeat the recipient's address. */
-    reply_scrub(why->text, provider->state.last_error, sizeof(provider->state.last_error));
-    pthread_mutex_unlock(&provider->lock);
-}
-
 bool provider_submit(struct provider *provider, struct worker_job *job)
 {
-    pthread_mutex_lock(&provider->lock);
-    bool taken = provider->helpers != NULL && workers_submit(provider->helpers, job);
-    pthread_mutex_unlock(&provider->lock);
-    return taken;
+    return provider->helpers != NULL && workers_submit(provider->helpers, job);
 }
 
+/* Touches nothing of the provider, which may go meanwhile. */
 struct save_job {
     struct worker_job job;
-    struct provider *provider; /* borrowed: its last unref waits for its helpers */
+    struct capability_file *file; /* owned: one reference */
 };
+
+static void save_discard(struct worker_job *job)
+{
+    struct save_job *save = (struct save_job *)job;
+    capability_file_unref(&save->file);
+    free(save);
+}
 
 static void save_work(struct worker_job *job)
 {
-    struct provider *provider = ((struct save_job *)job)->provider;
-    struct capabilities capabilities;
-    struct error err;
-    char endpoint[320];
-    endpoint_of(provider, endpoint);
-    pthread_mutex_lock(&provider->save_lock);
-    provider_capabilities(provider, &capabilities);
-    if (capabilities_save(provider->capabilities_file, endpoint, &capabilities, &err) != RESULT_OK)
-        log_event(LOG_LEVEL_WARN, "capabilities not kept",
-                  LOG_TEXT("provider", provider->config->name), LOG_TEXT("error", err.text));
-    pthread_mutex_unlock(&provider->save_lock);
-}
-
-static void save_done(struct loop_task *task)
-{
-    free(CONTAINER_OF(task, struct save_job, job.task));
+    capability_file_write(((struct save_job *)job)->file);
 }
 
 void provider_learned(struct provider *provider, struct loop *loop,
                       const struct capabilities *capabilities)
 {
+    (void)loop; /* nobody waits for the file */
     pthread_mutex_lock(&provider->lock);
     struct capabilities *known = &provider->state.capabilities;
     bool changed = known->bits != capabilities->bits || known->max_size != capabilities->max_size;
     *known = *capabilities;
     provider->state.last_error[0] = '\0';
     pthread_mutex_unlock(&provider->lock);
-    if (!changed || provider->capabilities_file == NULL)
+    if (!changed || provider->file == NULL)
         return;
+    capability_file_set(provider->file, capabilities);
     struct save_job *save = calloc(1, sizeof(*save));
     if (save != NULL) {
         save->job.work = save_work;
-        save->job.task.run = save_done;
-        save->job.home = loop;
-        save->provider = provider;
+        save->job.discard = save_discard;
+        save->file = capability_file_ref(provider->file);
     }
     if (save == NULL || !provider_submit(provider, &save->job)) {
-        free(save);
+        if (save != NULL)
+            save_discard(&save->job);
         log_event(LOG_LEVEL_WARN, "capabilities not kept",
                   LOG_TEXT("provider", provider->config->name),
                   LOG_TEXT("error", "no helper for it"));

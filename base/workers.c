@@ -14,9 +14,31 @@ struct workers {
     unsigned queued;
     unsigned cap;
     bool closing;
+    bool left;        /* nobody joins: the thread that ends last frees */
+    unsigned running; /* threads that have not ended */
     unsigned threads;
     pthread_t ids[];
 };
+
+static void destroy(struct workers *workers)
+{
+    pthread_cond_destroy(&workers->more);
+    pthread_mutex_destroy(&workers->lock);
+    free(workers);
+}
+
+/* Under the lock, so that who gives a job up may let its home go right after. */
+static void complete_locked(struct workers *workers, struct worker_job *job)
+{
+    if (job->home != NULL && !job->given_up && !(workers->left && job->discard != NULL)) {
+        job->posted = true;
+        loop_post(job->home, &job->task);
+        return;
+    }
+    pthread_mutex_unlock(&workers->lock);
+    job->discard(job);
+    pthread_mutex_lock(&workers->lock);
+}
 
 static void *work(void *arg)
 {
@@ -32,12 +54,18 @@ static void *work(void *arg)
         if (workers->first == NULL)
             workers->last = &workers->first;
         workers->queued--;
-        pthread_mutex_unlock(&workers->lock);
-        job->work(job);
-        loop_post(job->home, &job->task);
-        pthread_mutex_lock(&workers->lock);
+        if (!job->given_up && !workers->left) {
+            pthread_mutex_unlock(&workers->lock);
+            job->work(job);
+            pthread_mutex_lock(&workers->lock);
+        }
+        complete_locked(workers, job);
     }
+    workers->running--;
+    bool last = workers->left && workers->running == 0;
     pthread_mutex_unlock(&workers->lock);
+    if (last)
+        destroy(workers);
     return NULL;
 }
 
@@ -55,11 +83,14 @@ enum result workers_new(unsigned threads, unsigned queue_cap, struct workers **w
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     int failed = 0;
+    pthread_mutex_lock(&workers->lock); /* they count themselves down */
     while (workers->threads < threads && failed == 0) {
         failed = pthread_create(&workers->ids[workers->threads], NULL, work, workers);
         if (failed == 0)
             workers->threads++;
     }
+    workers->running = workers->threads;
+    pthread_mutex_unlock(&workers->lock);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (failed != 0) {
         workers_free(&workers);
@@ -80,10 +111,36 @@ void workers_free(struct workers **workers_pointer)
     pthread_mutex_unlock(&workers->lock);
     for (unsigned i = 0; i < workers->threads; i++)
         pthread_join(workers->ids[i], NULL);
-    pthread_cond_destroy(&workers->more);
-    pthread_mutex_destroy(&workers->lock);
-    free(workers);
+    destroy(workers);
     *workers_pointer = NULL;
+}
+
+void workers_leave(struct workers **workers_pointer)
+{
+    struct workers *workers = *workers_pointer;
+    if (workers == NULL)
+        return;
+    *workers_pointer = NULL;
+    pthread_mutex_lock(&workers->lock);
+    workers->closing = true;
+    workers->left = true;
+    for (unsigned i = 0; i < workers->threads; i++)
+        pthread_detach(workers->ids[i]);
+    pthread_cond_broadcast(&workers->more);
+    bool last = workers->running == 0;
+    pthread_mutex_unlock(&workers->lock);
+    if (last)
+        destroy(workers);
+}
+
+bool workers_give_up(struct workers *workers, struct worker_job *job)
+{
+    pthread_mutex_lock(&workers->lock);
+    bool in_time = !job->posted;
+    if (in_time)
+        job->given_up = true;
+    pthread_mutex_unlock(&workers->lock);
+    return in_time;
 }
 
 bool workers_submit(struct workers *workers, struct worker_job *job)
@@ -92,6 +149,8 @@ bool workers_submit(struct workers *workers, struct worker_job *job)
     bool taken = workers->queued < workers->cap && !workers->closing;
     if (taken) {
         job->task.next = NULL;
+        job->given_up = false;
+        job->posted = false;
         *workers->last = &job->task;
         workers->last = &job->task.next;
         workers->queued++;

@@ -16,13 +16,23 @@ struct workers;
 struct worker_job {
     struct loop_task task;             /* posted to `home` once done; task.run is the completion */
     void (*work)(struct worker_job *); /* on a worker thread */
-    struct loop *home;                 /* borrowed */
+    struct loop *home;                 /* borrowed; NULL: nobody is told, discard follows work */
+    /* Frees a job whose home is not to be told: on any thread. NULL: it is never given up. */
+    void (*discard)(struct worker_job *);
+    bool given_up; /* the workers', under their lock */
+    bool posted;
 };
 
 enum result workers_new(unsigned threads, unsigned queue_cap, struct workers **workers_out,
                         struct error *err);
-/* Finishes what is queued, then joins. */
+/* Finishes what is queued, then joins: it may take as long as the jobs do. */
 void workers_free(struct workers **workers);
+/* Never waits: for work that may take long and whose jobs touch nothing but themselves. Every job
+ * is given up, the threads end by themselves, and the last one frees what they share. */
+void workers_leave(struct workers **workers);
+/* The job's home may go: task.run never comes, discard comes instead, once. Only while neither of
+ * them ran. False: the task is in its home's mailbox already, and comes. */
+bool workers_give_up(struct workers *workers, struct worker_job *job);
 /* False when the queue is full: the job was not taken. */
 bool workers_submit(struct workers *workers, struct worker_job *job);
 

@@ -52,20 +52,12 @@ static void add_listeners(const struct gateway *gateway, struct strbuf *out)
 
 static void add_capabilities(const struct capabilities *capabilities, struct strbuf *out)
 {
-    static const struct {
-        unsigned bit;
-        const char *name;
-    } names[] = {
-        {CAPABILITY_8BITMIME, "8BITMIME"}, {CAPABILITY_PIPELINING, "PIPELINING"},
-        {CAPABILITY_SIZE, "SIZE"},         {CAPABILITY_STARTTLS, "STARTTLS"},
-        {CAPABILITY_DSN, "DSN"},           {CAPABILITY_SMTPUTF8, "SMTPUTF8"},
-    };
     const char *separator = "";
     strbuf_add_str(out, ",\"capabilities\":[");
-    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-        if ((capabilities->bits & names[i].bit) == 0)
+    for (const struct capability_name *known = capability_names; known->name != NULL; known++) {
+        if ((capabilities->bits & known->bit) == 0)
             continue;
-        strbuf_add_format(out, "%s\"%s\"", separator, names[i].name);
+        strbuf_add_format(out, "%s\"%s\"", separator, known->name);
         separator = ",";
     }
     strbuf_add_char(out, ']');
@@ -82,7 +74,13 @@ static void add_providers(const struct gateway *gateway, struct strbuf *out)
         strbuf_add_json_field(out, "name", config->providers[i].name);
         strbuf_add_json_field(out, "adapter",
                               config->providers[i].adapter == ADAPTER_SMTP ? "smtp" : "capture");
+        strbuf_add_json_field(out, "breaker", state.breaker);
+        strbuf_add_json_number(out, "attempts_failed", state.attempts_failed);
+        char retry_at[CLOCK_TEXT];
+        clock_format(state.retry_at, retry_at);
+        strbuf_add_json_field(out, "retry_at", state.retry_at != 0 ? retry_at : NULL);
         strbuf_add_json_number(out, "connections", state.connections);
+        strbuf_add_json_number(out, "limit", state.limit);
         strbuf_add_json_number(out, "busy", state.busy);
         strbuf_add_json_number(out, "accepted", (int64_t)state.accepted);
         strbuf_add_json_number(out, "refused", (int64_t)state.refused);

@@ -39,6 +39,10 @@ static void recipient_reply(struct smtp_transaction *transaction, const struct m
         senseless(transaction, "RCPT", reply->code);
         return;
     }
+    /* Those who were not said stand before the one this is about. */
+    smtp_transaction_answer_ours(transaction);
+    if (transaction->ended)
+        return;
     unsigned index = transaction->first->index;
     smtp_transaction_pop(transaction);
     transaction->answered++;
@@ -122,6 +126,7 @@ static void final_reply(struct smtp_transaction *transaction, const struct mail_
     transaction->final = *reply;
     transaction->has_queue_id = class == 2 && reply_queue_id(reply, transaction->queue_id);
     smtp_connection_unbind(connection);
+    provider_answered(smtp_provider_of(transaction));
     smtp_transaction_finished(transaction, class == 2 ? OUTCOME_ACCEPTED : OUTCOME_REFUSED);
     if (dot_written && reply->code != 421)
         smtp_pool_ready(connection);
@@ -164,6 +169,8 @@ void smtp_transaction_lost(struct smtp_transaction *transaction, enum smtp_state
         transaction->retried = true;
         transaction->mail_sent = false;
         transaction->unsent = transaction->first;
+        for (struct smtp_recipient *each = transaction->first; each != NULL; each = each->next)
+            each->ours = false;
         smtp_pool_acquire(transaction->port, transaction, true);
         return;
     }

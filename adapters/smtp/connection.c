@@ -56,6 +56,8 @@ void smtp_set_state(struct smtp_connection *connection, enum smtp_state state)
               allowed ? "smtp state" : "smtp state not allowed",
               LOG_TEXT("provider", smtp_config(connection->port)->name),
               LOG_TEXT("from", states[connection->state].name), LOG_TEXT("to", states[state].name));
+    if (connection->trial != NULL)
+        smtp_trial_step(connection, state, NULL);
     connection->state = state;
 }
 
@@ -83,8 +85,19 @@ void smtp_set_deadline(struct smtp_connection *connection, int64_t microseconds)
         arm(connection, now);
 }
 
+static void note_silence(struct smtp_connection *connection)
+{
+    struct error why;
+    error_set(&why, RESULT_UNAVAILABLE, "provider %s: no answer in time to %s",
+              smtp_config(connection->port)->name, states[connection->state].awaited);
+    if (provider_unanswered(connection->port->base.provider, &why))
+        smtp_pool_retry(connection->port);
+}
+
 static void expired(struct smtp_connection *connection)
 {
+    if (connection->state > SMTP_READY && connection->state < SMTP_QUIT)
+        note_silence(connection);
     switch (connection->state) {
     case SMTP_RESOLVING:
     case SMTP_CONNECTING:
@@ -129,6 +142,7 @@ static void run_release(struct loop_task *task)
     struct smtp_connection *connection = CONTAINER_OF(task, struct smtp_connection, release);
     if (connection->addresses != NULL)
         freeaddrinfo(connection->addresses);
+    smtp_trial_end(connection);
     free(connection);
 }
 
@@ -216,10 +230,20 @@ static void drop_bufferevent(struct smtp_connection *connection, bool keep_socke
     connection->bev = NULL;
 }
 
+/* It is not one of those that work any more. */
+static void not_established(struct smtp_connection *connection)
+{
+    if (connection->established)
+        smtp_places_established(connection->port, connection->established = false);
+}
+
 void smtp_connection_close(struct smtp_connection *connection)
 {
     if (connection->state == SMTP_CLOSED)
         return;
+    not_established(connection);
+    if (connection->probe)
+        provider_abandoned(connection->port->base.provider, true);
     smtp_pool_remove_idle(connection);
     smtp_connection_unbind(connection);
     smtp_dial_forget(connection);
@@ -229,7 +253,16 @@ void smtp_connection_close(struct smtp_connection *connection)
     connection->timer = NULL;
     TAILQ_REMOVE(&connection->port->connections, connection, all);
     loop_defer(connection->port->base.loop, &connection->release);
-    smtp_pool_release(connection->port);
+    smtp_places_release(connection->port);
+}
+
+/* A connection that was lost before it could carry mail. */
+static void attempt_failed(struct smtp_connection *connection, const struct error *why)
+{
+    bool opened = provider_unconnected(connection->port->base.provider, connection->probe, why);
+    connection->probe = false;
+    if (opened || connection->transaction == NULL)
+        smtp_pool_retry(connection->port);
 }
 
 void smtp_connection_lost(struct smtp_connection *connection, bool peer_left,
@@ -239,8 +272,10 @@ void smtp_connection_lost(struct smtp_connection *connection, bool peer_left,
     enum smtp_state state = connection->state;
     if (state == SMTP_CLOSED)
         return;
-    if (state < SMTP_READY)
-        provider_attempt_failed(connection->port->base.provider, why);
+    if (connection->trial != NULL)
+        smtp_trial_step(connection, SMTP_CLOSED, why);
+    else if (state < SMTP_READY)
+        attempt_failed(connection, why);
     char error[sizeof(why->text)];
     reply_scrub(why->text, error, sizeof(error)); /* a reply may repeat the recipient's address */
     log_event(state < SMTP_READY || transaction != NULL ? LOG_LEVEL_WARN : LOG_LEVEL_DEBUG,
@@ -252,17 +287,45 @@ void smtp_connection_lost(struct smtp_connection *connection, bool peer_left,
         smtp_transaction_lost(transaction, state, may_retry, why);
 }
 
+static void say_why(const struct smtp_connection *connection, struct error *why, const char *format,
+                    va_list args)
+{
+    char text[400];
+    vsnprintf(text, sizeof(text), format, args);
+    error_set(why, RESULT_UNAVAILABLE, "provider %s: %s", smtp_config(connection->port)->name,
+              text);
+}
+
 void smtp_connection_fail(struct smtp_connection *connection, const char *format, ...)
 {
     struct error why;
-    char text[400];
     va_list args;
     va_start(args, format);
-    vsnprintf(text, sizeof(text), format, args);
+    say_why(connection, &why, format, args);
     va_end(args);
-    error_set(&why, RESULT_UNAVAILABLE, "provider %s: %s", smtp_config(connection->port)->name,
-              text);
     smtp_connection_lost(connection, false, &why);
+}
+
+void smtp_connection_refused(struct smtp_connection *connection, bool turned_away,
+                             const char *format, ...)
+{
+    struct smtp_port *port = connection->port;
+    struct smtp_transaction *transaction = connection->transaction;
+    struct error why;
+    va_list args;
+    va_start(args, format);
+    say_why(connection, &why, format, args);
+    va_end(args);
+    if (!turned_away || connection->trial != NULL || !smtp_places_turned_away(port)) {
+        smtp_connection_lost(connection, false, &why);
+        return;
+    }
+    /* It answers, and serves others of ours: nothing is wrong with it. */
+    connection->probe = false;
+    provider_connected(port->base.provider);
+    smtp_connection_close(connection);
+    if (transaction != NULL)
+        smtp_pool_acquire(port, transaction, false);
 }
 
 /* ---- saying ---- */
@@ -303,6 +366,7 @@ void smtp_connection_reset(struct smtp_connection *connection)
 void smtp_connection_quit(struct smtp_connection *connection)
 {
     smtp_pool_remove_idle(connection);
+    not_established(connection);
     smtp_set_state(connection, SMTP_QUIT);
     if (smtp_command(connection, "QUIT"))
         smtp_set_deadline(connection, QUIT_TIMEOUT);
@@ -332,8 +396,10 @@ static void take_reply(struct smtp_connection *connection, const struct mail_rep
         if (more)
             smtp_connection_fail(connection, "it sent more than the answer to %s",
                                  states[connection->state].awaited);
-        else
+        else {
+            smtp_trial_heard(connection, reply);
             smtp_hello_reply(connection, reply);
+        }
         break;
     case SMTP_ENVELOPE:
     case SMTP_DATA:
@@ -351,6 +417,7 @@ static void take_reply(struct smtp_connection *connection, const struct mail_rep
             smtp_set_deadline(connection, smtp_config(connection->port)->reply_timeout);
         break;
     case SMTP_RSET:
+        provider_answered(connection->port->base.provider);
         if (reply->code / 100 == 2 && !more)
             smtp_pool_ready(connection);
         else
@@ -442,6 +509,8 @@ bool smtp_connection_wrap(struct smtp_connection *connection, bool tls)
         const char *name = config->tls_name != NULL ? config->tls_name : config->host;
         SSL *ssl =
             tls_client_session(connection->port->base.provider->tls, name, config->tls_verify);
+        if (ssl != NULL && connection->trial != NULL)
+            smtp_trial_watch_tls(connection, ssl);
         if (ssl != NULL)
             connection->bev = bufferevent_openssl_socket_new(
                 base, connection->fd, ssl, BUFFEREVENT_SSL_CONNECTING, BEV_OPT_CLOSE_ON_FREE);

@@ -18,31 +18,36 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* Outlives a connection that does not wait for it. */
+/* Touches nothing but itself: it may outlive the connection, and the provider, too. */
 struct smtp_resolve {
     struct worker_job job;
     struct smtp_connection *connection; /* the loop's; NULL when it is gone */
-    struct provider *provider;          /* borrowed: its last unref waits for its helpers */
     int failed;                         /* EAI_… */
-    struct addrinfo *addresses;         /* owned */
+    struct addrinfo *addresses;         /* owned; when failed is 0 and the work was done */
+    char service[8];
+    char host[];
 };
 
-static int look_up(const struct provider *provider, int flags, struct addrinfo **addresses_out)
+static int look_up(const char *host, const char *service, int flags,
+                   struct addrinfo **addresses_out)
 {
-    char service[8];
-    snprintf(service, sizeof(service), "%u", provider->config->port);
     struct addrinfo hints = {
         .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV | flags};
-    return getaddrinfo(provider->config->host, service, &hints, addresses_out);
+    return getaddrinfo(host, service, &hints, addresses_out);
 }
 
 static void resolve_work(struct worker_job *job)
 {
     struct smtp_resolve *resolve = CONTAINER_OF(job, struct smtp_resolve, job);
-    if (atomic_load(&resolve->provider->closing))
-        resolve->failed = EAI_AGAIN;
-    else
-        resolve->failed = look_up(resolve->provider, AI_ADDRCONFIG, &resolve->addresses);
+    resolve->failed = look_up(resolve->host, resolve->service, AI_ADDRCONFIG, &resolve->addresses);
+}
+
+static void resolve_discard(struct worker_job *job)
+{
+    struct smtp_resolve *resolve = CONTAINER_OF(job, struct smtp_resolve, job);
+    if (resolve->failed == 0 && resolve->addresses != NULL)
+        freeaddrinfo(resolve->addresses);
+    free(resolve);
 }
 
 static void connect_next(struct smtp_connection *connection, struct error *why);
@@ -52,9 +57,7 @@ static void resolve_done(struct loop_task *task)
     struct smtp_resolve *resolve = CONTAINER_OF(task, struct smtp_resolve, job.task);
     struct smtp_connection *connection = resolve->connection;
     if (connection == NULL) {
-        if (resolve->failed == 0)
-            freeaddrinfo(resolve->addresses);
-        free(resolve);
+        resolve_discard(&resolve->job);
         return;
     }
     connection->resolve = NULL;
@@ -75,8 +78,11 @@ void smtp_dial(struct smtp_connection *connection)
 {
     struct smtp_port *port = connection->port;
     struct provider *provider = port->base.provider;
+    const char *host = smtp_config(port)->host;
+    char service[sizeof(((struct smtp_resolve *)NULL)->service)];
+    snprintf(service, sizeof(service), "%u", smtp_config(port)->port);
     smtp_set_deadline(connection, smtp_config(port)->connect_timeout);
-    if (look_up(provider, AI_NUMERICHOST, &connection->addresses) == 0) {
+    if (look_up(host, service, AI_NUMERICHOST, &connection->addresses) == 0) {
         struct error why = {0};
         connection->address = connection->addresses;
         smtp_set_state(connection, SMTP_CONNECTING);
@@ -84,16 +90,18 @@ void smtp_dial(struct smtp_connection *connection)
         return;
     }
     connection->addresses = NULL;
-    struct smtp_resolve *resolve = calloc(1, sizeof(*resolve));
+    struct smtp_resolve *resolve = calloc(1, sizeof(*resolve) + strlen(host) + 1);
     if (resolve == NULL) {
         smtp_connection_fail(connection, "out of memory");
         return;
     }
     resolve->job.work = resolve_work;
     resolve->job.task.run = resolve_done;
+    resolve->job.discard = resolve_discard;
     resolve->job.home = port->base.loop;
     resolve->connection = connection;
-    resolve->provider = provider;
+    memcpy(resolve->host, host, strlen(host));
+    memcpy(resolve->service, service, sizeof(service));
     if (!provider_submit(provider, &resolve->job)) {
         free(resolve);
         smtp_connection_fail(connection, "too many name lookups wait already");
@@ -104,7 +112,9 @@ void smtp_dial(struct smtp_connection *connection)
 
 void smtp_dial_forget(struct smtp_connection *connection)
 {
-    if (connection->resolve != NULL)
+    struct workers *helpers = connection->port->base.provider->helpers;
+    /* Either the answer is in this loop's mailbox, or the helper keeps it and frees it. */
+    if (connection->resolve != NULL && !workers_give_up(helpers, &connection->resolve->job))
         connection->resolve->connection = NULL;
     connection->resolve = NULL;
     if (connection->dial != NULL)

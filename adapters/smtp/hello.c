@@ -73,6 +73,10 @@ void smtp_hello_line(void *arg, unsigned number, const char *text, size_t length
         offer->bits |= CAPABILITY_PIPELINING;
     else if (is_keyword(text, length, "8BITMIME"))
         offer->bits |= CAPABILITY_8BITMIME;
+    else if (is_keyword(text, length, "DSN"))
+        offer->bits |= CAPABILITY_DSN;
+    else if (is_keyword(text, length, "SMTPUTF8"))
+        offer->bits |= CAPABILITY_SMTPUTF8;
     else if (is_keyword(text, length, "STARTTLS"))
         offer->bits |= CAPABILITY_STARTTLS;
     else if (is_keyword(text, length, "SIZE")) {
@@ -180,7 +184,7 @@ static void auth_reply(struct smtp_connection *connection, int code)
         if (!send_secret(connection, "", secret, strlen(secret)))
             smtp_connection_fail(connection, "out of memory");
     } else {
-        smtp_connection_fail(connection, "it answered AUTH with %d", code);
+        smtp_connection_refused(connection, code == 421, "it answered AUTH with %d", code);
     }
 }
 
@@ -215,7 +219,7 @@ static void starttls_reply(struct smtp_connection *connection, int code)
     } else if (smtp_config(connection->port)->tls == TLS_OPTIONAL && code != 421) {
         authenticate(connection);
     } else {
-        smtp_connection_fail(connection, "it answered STARTTLS with %d", code);
+        smtp_connection_refused(connection, code == 421, "it answered STARTTLS with %d", code);
     }
 }
 
@@ -229,15 +233,16 @@ void smtp_hello_reply(struct smtp_connection *connection, const struct mail_repl
         if (reply->code == 220)
             say_ehlo(connection);
         else
-            smtp_connection_fail(connection, "it greeted with %d %.*s", reply->code, shown,
-                                 reply->text);
+            smtp_connection_refused(connection, reply->code / 100 == 4, "it greeted with %d %.*s",
+                                    reply->code, shown, reply->text);
         break;
     case SMTP_EHLO:
         if (reply->code == 250)
             ehlo_done(connection);
         else
-            smtp_connection_fail(connection, "it answered EHLO with %d %.*s", reply->code, shown,
-                                 reply->text);
+            smtp_connection_refused(connection, reply->code / 100 == 4,
+                                    "it answered EHLO with %d %.*s", reply->code, shown,
+                                    reply->text);
         break;
     case SMTP_STARTTLS:
         starttls_reply(connection, reply->code);

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Who gets which connection. A loop keeps its own idle connections and its own waiters; the cap on
- * connections is the provider's over all loops. A place under the cap that becomes free is handed
- * straight to a waiter, of whatever loop, so that nobody can overtake it; idle connections of other
- * loops are asked for through their mailboxes. What is shared lies under the provider's lock, held
- * for a few instructions.
+ * connections is the provider's over all loops (places.c). Idle connections of other loops are
+ * asked for through their mailboxes. A new connection is attempted only if the provider's breaker
+ * admits it; what failed without a message is tried again in the background.
  */
 #include "adapters/smtp/smtp.h"
 
@@ -15,90 +14,13 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 
-/* NULL: that loop has closed its port already. */
-static struct smtp_port *port_at(const struct provider *provider, unsigned i)
-{
-    return (struct smtp_port *)provider->ports[i];
-}
-
-/* ---- places under the cap; the lock is held where a name ends in _locked ---- */
-
-static unsigned unserved_locked(const struct smtp_port *port)
-{
-    return port->n_waiting > port->granted ? port->n_waiting - port->granted : 0;
-}
-
-/* Waiters of the other loops; *poorer_out: whether one such loop holds clearly less than port. */
-static unsigned others_wait_locked(const struct smtp_port *port, bool *poorer_out)
-{
-    const struct provider *provider = port->base.provider;
-    unsigned waiting = 0;
-    *poorer_out = false;
-    for (unsigned i = 0; i < provider->n_ports; i++) {
-        const struct smtp_port *other = port_at(provider, i);
-        if (other == port || other == NULL || unserved_locked(other) == 0)
-            continue;
-        waiting += unserved_locked(other);
-        if (other->open == 0 || other->open + 1 < port->open)
-            *poorer_out = true;
-    }
-    return waiting;
-}
-
-static bool reserve(struct smtp_port *port)
-{
-    struct provider *provider = port->base.provider;
-    pthread_mutex_lock(&provider->lock);
-    bool free_place = provider->state.connections < provider->config->connections;
-    if (free_place) {
-        provider->state.connections++;
-        port->open++;
-    }
-    pthread_mutex_unlock(&provider->lock);
-    return free_place;
-}
-
-/* Gives port a place that is free. */
-static void grant_locked(struct smtp_port *port)
-{
-    port->base.provider->state.connections++;
-    port->open++;
-    port->granted++;
-    if (!port->told) {
-        port->told = true;
-        loop_post(port->base.loop, &port->grant);
-    }
-}
-
-void smtp_pool_release(struct smtp_port *port)
-{
-    struct provider *provider = port->base.provider;
-    pthread_mutex_lock(&provider->lock);
-    port->open--;
-    struct smtp_port *next = NULL;
-    for (unsigned i = 0; i < provider->n_ports && next == NULL; i++) {
-        struct smtp_port *other = port_at(provider, (provider->next_port + i) % provider->n_ports);
-        if (other != NULL && unserved_locked(other) > 0)
-            next = other;
-    }
-    provider->state.connections--;
-    if (next != NULL) {
-        provider->next_port = (loop_index(next->base.loop) + 1) % provider->n_ports;
-        grant_locked(next);
-    }
-    pthread_mutex_unlock(&provider->lock);
-}
-
 /* ---- waiters ---- */
 
 static void remove_waiter(struct smtp_port *port, struct smtp_transaction *transaction)
 {
-    struct provider *provider = port->base.provider;
     TAILQ_REMOVE(&port->waiters, transaction, wait);
     transaction->waiting = false;
-    pthread_mutex_lock(&provider->lock);
-    port->n_waiting--;
-    pthread_mutex_unlock(&provider->lock);
+    smtp_places_wait_ends(port);
 }
 
 void smtp_pool_cancel(struct smtp_port *port, struct smtp_transaction *transaction)
@@ -138,23 +60,8 @@ static void on_wait_timer(evutil_socket_t fd, short what, void *arg)
     arm_wait_timer(port);
 }
 
-/* Asks a loop that has idle connections to close one: its place will then come here. */
-static void ask_others_locked(struct smtp_port *port)
-{
-    const struct provider *provider = port->base.provider;
-    for (unsigned i = 0; i < provider->n_ports; i++) {
-        struct smtp_port *other = port_at(provider, i);
-        if (other == port || other == NULL || other->n_idle == 0 || other->asked)
-            continue;
-        other->asked = true;
-        loop_post(other->base.loop, &other->ask);
-        return;
-    }
-}
-
 static void wait_in_line(struct smtp_port *port, struct smtp_transaction *transaction)
 {
-    struct provider *provider = port->base.provider;
     if (port->wait_timer == NULL)
         port->wait_timer = event_new(loop_base(port->base.loop), -1, 0, on_wait_timer, port);
     if (port->wait_timer == NULL) {
@@ -164,32 +71,42 @@ static void wait_in_line(struct smtp_port *port, struct smtp_transaction *transa
         return;
     }
     transaction->waiting = true;
-    transaction->wait_until = clock_monotonic() + smtp_config(port)->connect_timeout;
-    TAILQ_INSERT_TAIL(&port->waiters, transaction, wait);
+    /* Who was turned away goes on waiting, at the place that its time gives it. */
+    if (transaction->wait_until == 0)
+        transaction->wait_until = clock_monotonic() + smtp_config(port)->connect_timeout;
+    struct smtp_transaction *after = TAILQ_LAST(&port->waiters, smtp_wait_list);
+    while (after != NULL && after->wait_until > transaction->wait_until)
+        after = TAILQ_PREV(after, smtp_wait_list, wait);
+    if (after != NULL)
+        TAILQ_INSERT_AFTER(&port->waiters, after, transaction, wait);
+    else
+        TAILQ_INSERT_HEAD(&port->waiters, transaction, wait);
     if (TAILQ_FIRST(&port->waiters) == transaction)
         arm_wait_timer(port);
-    pthread_mutex_lock(&provider->lock);
-    port->n_waiting++;
-    /* A place may have become free since it was asked for. */
-    if (provider->state.connections < provider->config->connections)
-        grant_locked(port);
-    else
-        ask_others_locked(port);
-    pthread_mutex_unlock(&provider->lock);
+    smtp_places_wait(port);
 }
+
+/* ---- new connections ---- */
 
 /* A place under the cap is held: use it, for transaction or (NULL) to warm up. */
 static void open_new(struct smtp_port *port, struct smtp_transaction *transaction)
 {
-    struct smtp_connection *connection = smtp_connection_open(port);
-    if (connection == NULL) {
-        struct error why;
+    struct provider *provider = port->base.provider;
+    struct smtp_connection *connection = NULL;
+    struct error why;
+    bool probe = false;
+    if (provider_admit(provider, transaction != NULL, &probe, &why)) {
+        connection = smtp_connection_open(port);
         error_no_memory(&why);
-        smtp_pool_release(port);
+    }
+    if (connection == NULL) {
+        provider_abandoned(provider, probe);
+        smtp_places_release(port);
         if (transaction != NULL)
             smtp_transaction_fail(transaction, true, &why);
         return;
     }
+    connection->probe = probe;
     if (transaction != NULL)
         smtp_connection_bind(connection, transaction);
     smtp_dial(connection);
@@ -198,16 +115,10 @@ static void open_new(struct smtp_port *port, struct smtp_transaction *transactio
 static void run_grant(struct loop_task *task)
 {
     struct smtp_port *port = CONTAINER_OF(task, struct smtp_port, grant);
-    struct provider *provider = port->base.provider;
-    pthread_mutex_lock(&provider->lock);
-    unsigned granted = port->granted;
-    port->granted = 0;
-    port->told = false;
-    pthread_mutex_unlock(&provider->lock);
-    for (; granted > 0; granted--) {
+    for (unsigned granted = smtp_places_take_granted(port); granted > 0; granted--) {
         struct smtp_transaction *first = TAILQ_FIRST(&port->waiters);
         if (first == NULL) {
-            smtp_pool_release(port);
+            smtp_places_release(port);
             continue;
         }
         remove_waiter(port, first);
@@ -218,12 +129,11 @@ static void run_grant(struct loop_task *task)
 static void run_ask(struct loop_task *task)
 {
     struct smtp_port *port = CONTAINER_OF(task, struct smtp_port, ask);
-    struct provider *provider = port->base.provider;
     bool poorer;
-    pthread_mutex_lock(&provider->lock);
+    pthread_mutex_lock(&port->base.provider->lock);
     port->asked = false;
-    unsigned wanted = others_wait_locked(port, &poorer);
-    pthread_mutex_unlock(&provider->lock);
+    pthread_mutex_unlock(&port->base.provider->lock);
+    unsigned wanted = smtp_places_others_wait(port, &poorer);
     struct smtp_connection *oldest;
     for (; wanted > 0 && (oldest = TAILQ_LAST(&port->idle, smtp_idle_list)) != NULL; wanted--)
         smtp_connection_quit(oldest);
@@ -238,9 +148,7 @@ void smtp_pool_remove_idle(struct smtp_connection *connection)
         return;
     connection->listed = false;
     TAILQ_REMOVE(&port->idle, connection, idle);
-    pthread_mutex_lock(&port->base.provider->lock);
-    port->n_idle--;
-    pthread_mutex_unlock(&port->base.provider->lock);
+    smtp_places_idle_gone(port);
 }
 
 static struct smtp_connection *take_idle(struct smtp_port *port)
@@ -261,16 +169,27 @@ static struct smtp_connection *unbound_coming(struct smtp_port *port)
 {
     struct smtp_connection *connection;
     TAILQ_FOREACH(connection, &port->connections, all)
-    if (connection->transaction == NULL && connection->state < SMTP_READY)
+    if (connection->transaction == NULL && connection->state < SMTP_READY && !connection->probe &&
+        connection->trial == NULL)
         return connection;
     return NULL;
+}
+
+/* While it is out of service nobody waits for it. */
+static bool out_of_service(struct smtp_port *port, struct smtp_transaction *transaction)
+{
+    struct error why;
+    if (!provider_is_out(port->base.provider, &why))
+        return false;
+    smtp_transaction_fail(transaction, true, &why);
+    return true;
 }
 
 void smtp_pool_acquire(struct smtp_port *port, struct smtp_transaction *transaction, bool fresh)
 {
     struct smtp_connection *connection = NULL;
     bool first_in_line = TAILQ_EMPTY(&port->waiters);
-    if (!fresh && first_in_line)
+    if (!fresh && first_in_line && !provider_is_mute(port->base.provider))
         connection = take_idle(port);
     if (connection != NULL) {
         connection->was_idle = true;
@@ -281,9 +200,9 @@ void smtp_pool_acquire(struct smtp_port *port, struct smtp_transaction *transact
         connection = unbound_coming(port);
     if (connection != NULL)
         smtp_connection_bind(connection, transaction);
-    else if (reserve(port))
+    else if (smtp_places_reserve(port))
         open_new(port, transaction);
-    else
+    else if (!out_of_service(port, transaction))
         wait_in_line(port, transaction);
 }
 
@@ -301,26 +220,17 @@ static void learn(struct smtp_connection *connection)
 static bool keep_idle(struct smtp_connection *connection)
 {
     struct smtp_port *port = connection->port;
-    struct provider *provider = port->base.provider;
-    bool poorer;
-    pthread_mutex_lock(&provider->lock);
-    bool keep = others_wait_locked(port, &poorer) == 0;
-    if (keep)
-        port->n_idle++;
-    pthread_mutex_unlock(&provider->lock);
-    if (keep) {
-        connection->listed = true;
-        TAILQ_INSERT_HEAD(&port->idle, connection, idle);
-    }
-    return keep;
+    if (!smtp_places_keep_idle(port))
+        return false;
+    connection->listed = true;
+    TAILQ_INSERT_HEAD(&port->idle, connection, idle);
+    return true;
 }
 
 static bool must_give_way(struct smtp_port *port)
 {
     bool poorer;
-    pthread_mutex_lock(&port->base.provider->lock);
-    (void)others_wait_locked(port, &poorer);
-    pthread_mutex_unlock(&port->base.provider->lock);
+    (void)smtp_places_others_wait(port, &poorer);
     return poorer;
 }
 
@@ -328,8 +238,17 @@ void smtp_pool_ready(struct smtp_connection *connection)
 {
     struct smtp_port *port = connection->port;
     bool fresh = connection->state < SMTP_READY;
-    if (fresh)
+    if (fresh && connection->trial != NULL) {
+        smtp_set_state(connection, SMTP_READY);
+        smtp_connection_quit(connection);
+        return;
+    }
+    if (fresh) {
         learn(connection);
+        smtp_places_established(port, connection->established = true);
+        connection->probe = false;
+        provider_connected(port->base.provider);
+    }
     if (evbuffer_get_length(bufferevent_get_input(connection->bev)) > 0) {
         /* It has already said more than it was asked: the next answer could be anybody's. */
         smtp_connection_fail(connection, "it sent what nobody asked for");
@@ -361,8 +280,38 @@ void smtp_pool_ready(struct smtp_connection *connection)
 void smtp_pool_warm(struct provider_port *base)
 {
     struct smtp_port *port = (struct smtp_port *)base;
-    if (TAILQ_EMPTY(&port->idle) && unbound_coming(port) == NULL && reserve(port))
+    if (TAILQ_EMPTY(&port->idle) && unbound_coming(port) == NULL && smtp_places_reserve(port))
         open_new(port, NULL);
+}
+
+static void on_retry(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    struct smtp_port *port = arg;
+    struct error why;
+    if (!provider_is_out(port->base.provider, &why)) {
+        smtp_pool_warm(&port->base);
+        return;
+    }
+    if (smtp_places_reserve(port))
+        open_new(port, NULL);
+    /* Another loop tries, or it is too early, or there is no place under the cap. */
+    if (provider_is_out(port->base.provider, &why))
+        smtp_pool_retry(port);
+}
+
+void smtp_pool_retry(struct smtp_port *port)
+{
+    if (port->closing)
+        return;
+    if (port->retry_timer == NULL)
+        port->retry_timer = evtimer_new(loop_base(port->base.loop), on_retry, port);
+    if (port->retry_timer == NULL)
+        return; /* without it, the next message tries */
+    int64_t wait = provider_retry_in(port->base.provider);
+    struct timeval tv = {.tv_sec = wait / CLOCK_SECOND, .tv_usec = wait % CLOCK_SECOND};
+    (void)evtimer_add(port->retry_timer, &tv);
 }
 
 static void run_gone(struct loop_task *task)
@@ -374,6 +323,8 @@ static void run_gone(struct loop_task *task)
     pthread_mutex_unlock(&provider->lock);
     if (port->wait_timer != NULL)
         event_free(port->wait_timer);
+    if (port->retry_timer != NULL)
+        event_free(port->retry_timer);
     free(port);
     provider_port_gone(provider);
 }

@@ -56,6 +56,7 @@ enum smtp_auth { AUTH_NONE, AUTH_PLAIN, AUTH_LOGIN_NAME, AUTH_LOGIN_PASSWORD, AU
 
 struct smtp_transaction;
 struct smtp_resolve;
+struct smtp_trial;
 
 struct smtp_connection {
     TAILQ_ENTRY(smtp_connection) all;
@@ -82,8 +83,11 @@ struct smtp_connection {
     unsigned transactions; /* begun on it */
     bool secure;
     bool loopback;
-    bool starttls_seen; /* its EHLO in clear offered STARTTLS */
-    bool was_idle;      /* the transaction on it found it idle */
+    bool starttls_seen;       /* its EHLO in clear offered STARTTLS */
+    bool was_idle;            /* the transaction on it found it idle */
+    bool established;         /* counted in provider.established */
+    bool probe;               /* the one attempt of a half-open breaker, not decided yet */
+    struct smtp_trial *trial; /* owned; NULL but for a test of the provider */
     struct loop_task release;
 };
 
@@ -92,8 +96,10 @@ struct smtp_port {
     TAILQ_HEAD(smtp_connection_list, smtp_connection) connections;
     TAILQ_HEAD(smtp_idle_list, smtp_connection) idle; /* the one used last comes first */
     TAILQ_HEAD(smtp_wait_list, smtp_transaction)
-    waiters;                  /* the one that waited longest comes first */
-    struct event *wait_timer; /* owned; made with the first waiter */
+    waiters;                   /* the one that waited longest comes first */
+    struct event *wait_timer;  /* owned; made with the first waiter */
+    struct event *retry_timer; /* owned; made with the first failure: the next attempt without a
+                                * message */
     bool closing;
 
     /* Under the provider's lock, since other loops look at them. */
@@ -111,6 +117,9 @@ struct smtp_port {
 struct smtp_recipient {
     struct smtp_recipient *next;
     unsigned index;
+    bool ours;          /* not said to the provider: it lacks what this one needs */
+    const char *notify; /* "" when none; both stand behind address */
+    const char *orcpt;
     char address[];
 };
 
@@ -120,13 +129,16 @@ struct smtp_transaction {
     struct smtp_connection *connection; /* borrowed; NULL: waiting, refused or ended */
     TAILQ_ENTRY(smtp_transaction) wait;
     bool waiting;
-    int64_t wait_until;
+    int64_t wait_until;    /* clock_monotonic; 0: it has not waited yet */
     struct loop_task step; /* what must not be called back at once, and the end */
     bool step_queued;
 
     char *sender; /* owned */
+    char *envid;  /* owned; "" when none */
+    char ret[8];  /* "" when none */
     uint64_t size;
     bool eight_bit;
+    bool utf8;
     struct smtp_recipient *first; /* unanswered, oldest first; owned */
     struct smtp_recipient **last;
     struct smtp_recipient *unsent; /* the first of them not yet said */
@@ -181,6 +193,10 @@ void smtp_connection_lost(struct smtp_connection *connection, bool peer_left,
                           const struct error *why);
 void smtp_connection_fail(struct smtp_connection *connection, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+/* The provider would not have this connection. turned_away: for now; while others work, these are
+ * as many as it takes, and the transaction waits for one of them. */
+void smtp_connection_refused(struct smtp_connection *connection, bool turned_away,
+                             const char *format, ...) __attribute__((format(printf, 3, 4)));
 /* Closes at once and tells nobody. */
 void smtp_connection_close(struct smtp_connection *connection);
 /* Puts a bufferevent on fd: plain, or with a TLS handshake to come. */
@@ -215,11 +231,45 @@ void smtp_pool_cancel(struct smtp_port *port, struct smtp_transaction *transacti
 /* The connection is free, its state settled: serve a waiter, keep it warm, or close it. */
 void smtp_pool_ready(struct smtp_connection *connection);
 void smtp_pool_remove_idle(struct smtp_connection *connection);
-/* A connection is gone: its place under the cap is free. */
-void smtp_pool_release(struct smtp_port *port);
 void smtp_pool_warm(struct provider_port *port);
+/* Tries again without a message, when the provider may be tried again. */
+void smtp_pool_retry(struct smtp_port *port);
 struct provider_port *smtp_port_new(void);
 void smtp_port_close(struct provider_port *port);
+
+/* ---- places.c: the cap on connections, over all loops ---- */
+
+/* Takes a free place. */
+bool smtp_places_reserve(struct smtp_port *port);
+/* A connection is gone, or was not made: its place is free. */
+void smtp_places_release(struct smtp_port *port);
+/* The port has one waiter more: gives it a place, or asks other loops for one. */
+void smtp_places_wait(struct smtp_port *port);
+void smtp_places_wait_ends(struct smtp_port *port);
+/* Takes what was granted to this port. */
+unsigned smtp_places_take_granted(struct smtp_port *port);
+/* How many waiters other loops have; *poorer_out: one such loop holds clearly less than port. */
+unsigned smtp_places_others_wait(struct smtp_port *port, bool *poorer_out);
+/* One idle connection more, unless another loop needs its place: then false. */
+bool smtp_places_keep_idle(struct smtp_port *port);
+void smtp_places_idle_gone(struct smtp_port *port);
+/* One working connection more or less. */
+void smtp_places_established(struct smtp_port *port, bool more);
+/* A new connection was turned away. True when others work: the cap is their number now. */
+bool smtp_places_turned_away(struct smtp_port *port);
+
+/* ---- trial.c: the test of a provider ---- */
+
+/* The connection's state is about to change, or why says how it was lost in its state. */
+void smtp_trial_step(struct smtp_connection *connection, enum smtp_state to,
+                     const struct error *why);
+/* The TLS session of a test, before its handshake. */
+void smtp_trial_watch_tls(struct smtp_connection *connection, SSL *ssl);
+/* Its connection is closed: the end. */
+void smtp_trial_end(struct smtp_connection *connection);
+void smtp_trial_begin(struct provider_port *port, provider_finding_fn *report, void *arg);
+/* The greeting, or EHLO's or AUTH's answer, for the finding. */
+void smtp_trial_heard(struct smtp_connection *connection, const struct mail_reply *reply);
 
 /* ---- transaction.c ---- */
 
@@ -228,6 +278,8 @@ static inline struct provider *smtp_provider_of(const struct smtp_transaction *t
     return transaction->port->base.provider;
 }
 
+/* Runs the deferred step when the loop comes round. */
+void smtp_transaction_kick(struct smtp_transaction *transaction);
 /* Output became shorter. */
 void smtp_transaction_written(struct smtp_transaction *transaction);
 void smtp_transaction_fail(struct smtp_transaction *transaction, bool nothing_said,
@@ -245,6 +297,12 @@ void smtp_transaction_dot(struct smtp_transaction *transaction);
 
 /* ---- envelope.c ---- */
 
+/* The grammar was checked before; what could become a command or a parameter of its own is not
+ * taken even so. */
+bool smtp_transaction_sayable(const struct smtp_transaction *transaction,
+                              const struct smtp_recipient *recipient);
+/* Answers the oldest recipients, as long as they are ours to refuse. */
+void smtp_transaction_answer_ours(struct smtp_transaction *transaction);
 /* Its connection is in ENVELOPE: say what there is to say. */
 void smtp_transaction_start(struct smtp_transaction *transaction);
 /* Says what may be said now. */

@@ -7,12 +7,11 @@
  */
 #include "adapters/smtp/smtp.h"
 
+#include "base/str.h"
 #include "base/tls.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-#define ADDRESS_MAX 1000
 
 static struct smtp_transaction *of(const struct mail_transaction *transaction)
 {
@@ -20,7 +19,7 @@ static struct smtp_transaction *of(const struct mail_transaction *transaction)
 }
 
 /* What must not happen inside the session's call, and the end, happen in the deferred step. */
-static void kick(struct smtp_transaction *transaction)
+void smtp_transaction_kick(struct smtp_transaction *transaction)
 {
     if (transaction->step_queued)
         return;
@@ -44,6 +43,7 @@ static void transaction_free(struct smtp_transaction *transaction)
     if (transaction->held != NULL)
         evbuffer_free(transaction->held);
     free(transaction->sender);
+    free(transaction->envid);
     provider_unref(&transaction->base.provider);
     free(transaction);
 }
@@ -53,7 +53,7 @@ static void transaction_free(struct smtp_transaction *transaction)
 static void end(struct smtp_transaction *transaction)
 {
     transaction->ended = true;
-    kick(transaction);
+    smtp_transaction_kick(transaction);
 }
 
 void smtp_transaction_fail(struct smtp_transaction *transaction, bool nothing_said,
@@ -65,14 +65,14 @@ void smtp_transaction_fail(struct smtp_transaction *transaction, bool nothing_sa
     transaction->failed = true;
     transaction->nothing_said = nothing_said;
     transaction->why = *why;
-    kick(transaction);
+    smtp_transaction_kick(transaction);
 }
 
 void smtp_transaction_finished(struct smtp_transaction *transaction, enum outcome outcome)
 {
     provider_count(smtp_provider_of(transaction), outcome);
     transaction->outcome = outcome;
-    kick(transaction);
+    smtp_transaction_kick(transaction);
 }
 
 /* From now on each recipient and the content get this reply, without a connection. */
@@ -81,7 +81,7 @@ void smtp_transaction_refuse(struct smtp_transaction *transaction, const struct 
     transaction->refusal = *reply;
     evbuffer_drain(transaction->held, evbuffer_get_length(transaction->held));
     provider_count(smtp_provider_of(transaction), OUTCOME_REFUSED);
-    kick(transaction);
+    smtp_transaction_kick(transaction);
 }
 
 /* Lets go of the connection, which is in ENVELOPE or DATA with its commands answered or awaited. */
@@ -151,6 +151,8 @@ static void run_step(struct loop_task *task)
                              transaction->has_queue_id ? transaction->queue_id : NULL);
     } else if (transaction->refusal.code != 0) {
         step_refused(transaction);
+    } else {
+        smtp_transaction_answer_ours(transaction);
     }
 }
 
@@ -205,10 +207,12 @@ static struct mail_transaction *smtp_begin(struct provider_port *base,
 {
     struct smtp_transaction *transaction = calloc(1, sizeof(*transaction));
     char *sender = strdup(envelope->sender);
+    char *envid = strdup(envelope->envid);
     struct evbuffer *held = evbuffer_new();
-    if (transaction == NULL || sender == NULL || held == NULL) {
+    if (transaction == NULL || sender == NULL || envid == NULL || held == NULL) {
         free(transaction);
         free(sender);
+        free(envid);
         if (held != NULL)
             evbuffer_free(held);
         error_no_memory(err);
@@ -216,6 +220,10 @@ static struct mail_transaction *smtp_begin(struct provider_port *base,
     }
     transaction->port = (struct smtp_port *)base;
     transaction->sender = sender;
+    transaction->envid = envid;
+    /* A word that is cut is none the provider knows: it refuses it. */
+    str_copy(transaction->ret, sizeof(transaction->ret), envelope->ret);
+    transaction->utf8 = envelope->utf8;
     transaction->held = held;
     transaction->size = envelope->size;
     transaction->eight_bit = envelope->eight_bit;
@@ -225,27 +233,29 @@ static struct mail_transaction *smtp_begin(struct provider_port *base,
     return &transaction->base;
 }
 
-/* The grammar was checked before; what could become a command of its own is not taken even so. */
-static bool can_be_said(const char *address)
+/* NULL when memory is short. */
+static struct smtp_recipient *recipient_new(unsigned index, const struct mail_rcpt *rcpt)
 {
-    size_t length = 0;
-    for (; address[length] != '\0'; length++) {
-        unsigned char byte = (unsigned char)address[length];
-        if (byte < 0x20 || byte >= 0x7f || length >= ADDRESS_MAX)
-            return false;
-    }
-    return true;
+    size_t address = strlen(rcpt->address) + 1;
+    size_t notify = strlen(rcpt->notify) + 1;
+    size_t orcpt = strlen(rcpt->orcpt) + 1;
+    struct smtp_recipient *recipient = calloc(1, sizeof(*recipient) + address + notify + orcpt);
+    if (recipient == NULL)
+        return NULL;
+    recipient->index = index;
+    memcpy(recipient->address, rcpt->address, address);
+    recipient->notify = memcpy(recipient->address + address, rcpt->notify, notify);
+    recipient->orcpt = memcpy(recipient->address + address + notify, rcpt->orcpt, orcpt);
+    return recipient;
 }
 
 static void smtp_recipient_add(struct mail_transaction *base, unsigned index,
                                const struct mail_rcpt *rcpt)
 {
-    const char *address = rcpt->address;
     struct smtp_transaction *transaction = of(base);
     if (transaction->ended || transaction->failed || transaction->content_given)
         return;
-    size_t length = strlen(address);
-    struct smtp_recipient *recipient = calloc(1, sizeof(*recipient) + length + 1);
+    struct smtp_recipient *recipient = recipient_new(index, rcpt);
     if (recipient == NULL) {
         struct error why;
         error_no_memory(&why);
@@ -255,16 +265,13 @@ static void smtp_recipient_add(struct mail_transaction *base, unsigned index,
         smtp_transaction_fail(transaction, !transaction->mail_sent, &why);
         return;
     }
-    recipient->index = index;
-    memcpy(recipient->address, address, length);
     *transaction->last = recipient;
     transaction->last = &recipient->next;
     if (transaction->unsent == NULL)
         transaction->unsent = recipient;
-    if (transaction->refusal.code == 0 &&
-        (!can_be_said(address) || !can_be_said(transaction->sender))) {
+    if (transaction->refusal.code == 0 && !smtp_transaction_sayable(transaction, recipient)) {
         struct error why;
-        error_set(&why, RESULT_BAD_INPUT, "an address holds what SMTP cannot say");
+        error_set(&why, RESULT_BAD_INPUT, "the envelope holds what SMTP cannot say");
         if (transaction->connection != NULL && transaction->connection->state == SMTP_ENVELOPE)
             smtp_transaction_let_go(transaction);
         else if (transaction->connection != NULL)
@@ -274,7 +281,7 @@ static void smtp_recipient_add(struct mail_transaction *base, unsigned index,
         return;
     }
     if (transaction->refusal.code != 0)
-        kick(transaction);
+        smtp_transaction_kick(transaction);
     else
         smtp_transaction_say(transaction);
 }
@@ -285,7 +292,7 @@ static void begin_content(struct smtp_transaction *transaction)
     struct smtp_connection *connection = transaction->connection;
     transaction->content_given = true;
     if (transaction->refusal.code != 0 || transaction->failed) {
-        kick(transaction);
+        smtp_transaction_kick(transaction);
         return;
     }
     if (connection == NULL || connection->state != SMTP_ENVELOPE || transaction->accepted == 0 ||
@@ -341,7 +348,7 @@ static void smtp_finish(struct mail_transaction *base)
     if (transaction->connection != NULL && transaction->connection->state == SMTP_CONTENT)
         smtp_transaction_dot(transaction);
     else if (transaction->refusal.code != 0)
-        kick(transaction);
+        smtp_transaction_kick(transaction);
 }
 
 static void smtp_abort(struct mail_transaction *base)
@@ -383,6 +390,7 @@ const struct mail_ops smtp_ops = {
     .port_new = smtp_port_new,
     .port_close = smtp_port_close,
     .warm = smtp_pool_warm,
+    .test = smtp_trial_begin,
     .begin = smtp_begin,
     .recipient = smtp_recipient_add,
     .content = smtp_content,

@@ -152,7 +152,7 @@ START_TEST(workers_answer_at_home)
     pthread_mutex_lock(&gate);
     unsigned taken = 0;
     for (unsigned i = 0; i < 102; i++) {
-        jobs[i] = (struct sum_job){.job = {{NULL, done}, double_it, home}, .in = i};
+        jobs[i] = (struct sum_job){.job.task.run = done, .job.work = double_it, .job.home = home, .in = i};
         if (workers_submit(workers, &jobs[i].job))
             taken++;
     }
@@ -176,7 +176,7 @@ START_TEST(workers_finish_what_is_queued)
     ck_assert_int_eq(loop_new(0, &home, &err), RESULT_OK);
     ck_assert_int_eq(workers_new(1, 50, &workers, &err), RESULT_OK);
     for (unsigned i = 0; i < 50; i++) {
-        jobs[i] = (struct sum_job){.job = {{NULL, done}, double_it, home}, .in = i};
+        jobs[i] = (struct sum_job){.job.task.run = done, .job.work = double_it, .job.home = home, .in = i};
         ck_assert(workers_submit(workers, &jobs[i].job));
     }
     workers_free(&workers);
