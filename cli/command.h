@@ -77,6 +77,8 @@ command_fn cli_suspend;
 command_fn cli_resume;
 command_fn cli_log;
 command_fn cli_verify;
+command_fn cli_provider_list;
+command_fn cli_provider_test;
 command_fn cli_status;
 command_fn cli_help;
 command_fn cli_version;

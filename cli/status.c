@@ -90,24 +90,27 @@ static bool print_listeners(const json_t *listeners)
 static bool print_providers(const json_t *providers)
 {
     static const struct column columns[] = {
-        {"provider", CELL_TEXT, false},      {"adapter", CELL_TEXT, false},
-        {"connections", CELL_NUMBER, false}, {"busy", CELL_NUMBER, false},
-        {"accepted", CELL_NUMBER, false},    {"refused", CELL_NUMBER, false},
-        {"unknown", CELL_NUMBER, false},     {"failed", CELL_NUMBER, false},
-        {"last_error", CELL_TEXT, false},    {0}};
-    static const char *const counts[] = {"connections", "busy",    "accepted",
+        {"provider", CELL_TEXT, false},   {"adapter", CELL_TEXT, false},
+        {"breaker", CELL_TEXT, false},    {"connections", CELL_NUMBER, false},
+        {"limit", CELL_NUMBER, false},    {"busy", CELL_NUMBER, false},
+        {"accepted", CELL_NUMBER, false}, {"refused", CELL_NUMBER, false},
+        {"unknown", CELL_NUMBER, false},  {"failed", CELL_NUMBER, false},
+        {"last_error", CELL_TEXT, false}, {0}};
+    static const char *const counts[] = {"connections", "limit",   "busy",  "accepted",
                                          "refused",     "unknown", "failed"};
+    const size_t n_counts = sizeof(counts) / sizeof(counts[0]);
     struct output *output = output_new(stdout, OUTPUT_TABLE, columns);
     if (output == NULL)
         return false;
     putchar('\n');
     for (size_t i = 0; i < json_array_size(providers); i++) {
         const json_t *provider = json_array_get(providers, i);
-        struct cell cells[9] = {cell_text(text_of(provider, "name")),
-                                cell_text(text_of(provider, "adapter"))};
-        for (size_t j = 0; j < 6; j++)
-            cells[2 + j] = cell_number(number_of(provider, counts[j]));
-        cells[8] = cell_text(text_of(provider, "last_error"));
+        struct cell cells[11] = {cell_text(text_of(provider, "name")),
+                                 cell_text(text_of(provider, "adapter")),
+                                 cell_text(text_of(provider, "breaker"))};
+        for (size_t j = 0; j < n_counts; j++)
+            cells[3 + j] = cell_number(number_of(provider, counts[j]));
+        cells[10] = cell_text(text_of(provider, "last_error"));
         output_row(output, cells);
     }
     return output_end(&output, NULL) == RESULT_OK;
