@@ -64,7 +64,6 @@ struct provider {
     struct provider_state state; /* under lock */
     struct breaker breaker;      /* under lock */
     unsigned next_port;          /* under lock: who is looked at first for a free connection */
-    unsigned established;        /* under lock: connections that work, or worked when last used */
     int64_t limit_grows_at;      /* under lock: when state.limit, lowered, is raised by one */
     int64_t limit_pause;         /* between two such raises */
 

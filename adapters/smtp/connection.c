@@ -230,18 +230,10 @@ static void drop_bufferevent(struct smtp_connection *connection, bool keep_socke
     connection->bev = NULL;
 }
 
-/* It is not one of those that work any more. */
-static void not_established(struct smtp_connection *connection)
-{
-    if (connection->established)
-        smtp_places_established(connection->port, connection->established = false);
-}
-
 void smtp_connection_close(struct smtp_connection *connection)
 {
     if (connection->state == SMTP_CLOSED)
         return;
-    not_established(connection);
     if (connection->probe)
         provider_abandoned(connection->port->base.provider, true);
     smtp_pool_remove_idle(connection);
@@ -320,9 +312,9 @@ void smtp_connection_refused(struct smtp_connection *connection, bool turned_awa
         smtp_connection_lost(connection, false, &why);
         return;
     }
-    /* It answers, and serves others of ours: nothing is wrong with it. */
-    connection->probe = false;
-    provider_connected(port->base.provider);
+    /* It answers, and has others of ours: nothing is wrong with it. */
+    if (connection->probe)
+        smtp_pool_retry(port);
     smtp_connection_close(connection);
     if (transaction != NULL)
         smtp_pool_acquire(port, transaction, false);
@@ -366,7 +358,6 @@ void smtp_connection_reset(struct smtp_connection *connection)
 void smtp_connection_quit(struct smtp_connection *connection)
 {
     smtp_pool_remove_idle(connection);
-    not_established(connection);
     smtp_set_state(connection, SMTP_QUIT);
     if (smtp_command(connection, "QUIT"))
         smtp_set_deadline(connection, QUIT_TIMEOUT);

@@ -2,9 +2,9 @@
 /*
  * The places under the cap on a provider's connections, shared by all loops under the provider's
  * lock, which is held for a few instructions. A place that becomes free is handed straight to a
- * waiter, of whatever loop, so that nobody can overtake it. A provider that turns connections away
- * while others work has shown how many it takes: the cap is lowered to that, and raised again one
- * by one. It knows of counts only; connections and waiters are pool.c's.
+ * waiter, of whatever loop, so that nobody can overtake it. A provider that turns a connection away
+ * while there are others has shown how many it takes: the cap is lowered to that, and raised again
+ * one by one. It knows of counts only; connections and waiters are pool.c's.
  */
 #include "adapters/smtp/smtp.h"
 
@@ -173,31 +173,24 @@ void smtp_places_idle_gone(struct smtp_port *port)
     pthread_mutex_unlock(&port->base.provider->lock);
 }
 
-void smtp_places_established(struct smtp_port *port, bool more)
-{
-    pthread_mutex_lock(&port->base.provider->lock);
-    if (more)
-        port->base.provider->established++;
-    else
-        port->base.provider->established--;
-    pthread_mutex_unlock(&port->base.provider->lock);
-}
-
 bool smtp_places_turned_away(struct smtp_port *port)
 {
     struct provider *provider = port->base.provider;
+    struct provider_state *state = &provider->state;
     pthread_mutex_lock(&provider->lock);
-    unsigned established = provider->established;
-    bool lowered = established > 0 && established < provider->state.limit;
-    if (lowered)
-        provider->state.limit = established;
-    if (established > 0)
-        provider->limit_grows_at = clock_monotonic() + provider->limit_pause;
+    unsigned others = state->connections - 1;
+    unsigned before = state->limit;
+    /* Alone it shows nothing of how many would be taken. */
+    if (others == 0)
+        state->limit = provider->config->connections;
+    else if (others < state->limit)
+        state->limit = others;
+    provider->limit_grows_at = clock_monotonic() + provider->limit_pause;
+    bool lowered = state->limit < before;
     pthread_mutex_unlock(&provider->lock);
     if (lowered)
         log_event(LOG_LEVEL_WARN, "provider takes fewer connections",
-                  LOG_TEXT("provider", provider->config->name),
-                  LOG_NUMBER("connections", established),
+                  LOG_TEXT("provider", provider->config->name), LOG_NUMBER("connections", others),
                   LOG_NUMBER("configured", provider->config->connections));
-    return established > 0;
+    return others > 0;
 }

@@ -245,7 +245,6 @@ void smtp_pool_ready(struct smtp_connection *connection)
     }
     if (fresh) {
         learn(connection);
-        smtp_places_established(port, connection->established = true);
         connection->probe = false;
         provider_connected(port->base.provider);
     }

@@ -85,7 +85,6 @@ struct smtp_connection {
     bool loopback;
     bool starttls_seen;       /* its EHLO in clear offered STARTTLS */
     bool was_idle;            /* the transaction on it found it idle */
-    bool established;         /* counted in provider.established */
     bool probe;               /* the one attempt of a half-open breaker, not decided yet */
     struct smtp_trial *trial; /* owned; NULL but for a test of the provider */
     struct loop_task release;
@@ -193,8 +192,8 @@ void smtp_connection_lost(struct smtp_connection *connection, bool peer_left,
                           const struct error *why);
 void smtp_connection_fail(struct smtp_connection *connection, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
-/* The provider would not have this connection. turned_away: for now; while others work, these are
- * as many as it takes, and the transaction waits for one of them. */
+/* The provider would not have this connection. turned_away: for now; while there are others, they
+ * are as many as it takes, and the transaction waits for one of them. */
 void smtp_connection_refused(struct smtp_connection *connection, bool turned_away,
                              const char *format, ...) __attribute__((format(printf, 3, 4)));
 /* Closes at once and tells nobody. */
@@ -253,9 +252,8 @@ unsigned smtp_places_others_wait(struct smtp_port *port, bool *poorer_out);
 /* One idle connection more, unless another loop needs its place: then false. */
 bool smtp_places_keep_idle(struct smtp_port *port);
 void smtp_places_idle_gone(struct smtp_port *port);
-/* One working connection more or less. */
-void smtp_places_established(struct smtp_port *port, bool more);
-/* A new connection was turned away. True when others work: the cap is their number now. */
+/* A new connection, which still holds its place, was turned away. True when there are others: the
+ * cap is their number now. */
 bool smtp_places_turned_away(struct smtp_port *port);
 
 /* ---- trial.c: the test of a provider ---- */

@@ -51,6 +51,7 @@ class Recorder:
         self.lock = threading.Lock()
         self.given = {}
         self.acknowledged = {}
+        self.queue_ids = []  # of every message, in their order
         self.numbers = itertools.count(1)
         self.server = test.scripted({"connect": self._connect, "DATA": self._data,
                                      ".": self._dot}, **options)
@@ -75,7 +76,44 @@ class Recorder:
         with self.lock:  # before the answer leaves: what a client was told must be in here
             for recipient in message.recipients:
                 self.acknowledged[recipient] = (queue_id, message.body)
+            self.queue_ids.append(queue_id)
         return f"250 2.0.0 queued as {queue_id}"
+
+
+class Crowd:
+    """32 sessions of other partners, which send to a healthy provider while something is wrong
+    elsewhere in the gateway. as a context: in the end every message of theirs that was asked to pass
+    must have been delivered, once, and no session have ended otherwise than by its own QUIT."""
+
+    SESSIONS = 32
+
+    def __init__(self, test, port, people, recorder, login=None):
+        strangers = (f"no{i}@example.org" for i in itertools.count())
+        self.test = test
+        self.recorder = recorder
+        self.load = Load(port, self.SESSIONS, itertools.cycle(people), strangers, pause=0.1,
+                         login=login)
+        harness.wait_for("the crowd to move", lambda: self.sent() > 0)
+
+    def sent(self):
+        return len(self.load.queue_ids)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, problem, trace):
+        before = self.sent()
+        if kind is None:
+            # Unharmed is also: not standing still, each of them.
+            harness.wait_for("the crowd to go on",
+                             lambda: self.sent() >= before + self.SESSIONS)
+        self.load.stop()
+        if kind is not None:
+            return
+        self.test.assertEqual((self.load.broken, self.load.other), ([], []))
+        told = self.load.queue_ids
+        self.test.assertEqual(len(told), len(set(told)))
+        self.test.assertEqual(set(told), set(self.recorder.queue_ids))
 
 
 class Load:
@@ -97,6 +135,7 @@ class Load:
         self.lock = threading.Lock()
         self.stopping = threading.Event()
         self.passed, self.refused, self.other, self.broken = {}, {}, [], []
+        self.queue_ids = []  # what every message that passed was told, in no order
         self.threads = [threading.Thread(target=self._run, args=(i,), daemon=True)
                         for i in range(sessions)]
         for thread in self.threads:
@@ -164,6 +203,7 @@ class Load:
         with self.lock:
             if reply[0] == 250:
                 self.passed[recipient] = QUEUED.search(reply[1]).group(1)
+                self.queue_ids.append(self.passed[recipient])
             elif reply[0] == 550:
                 self.refused[recipient] = REF.search(reply[1]).group(1)
             elif reply[0] != 0:

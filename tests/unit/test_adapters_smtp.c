@@ -1,292 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The cut-through SMTP client against scripted servers: what the session is told, word by word. */
-#include "adapters/internal.h"
 #include "base/clock.h"
 #include "base/file.h"
-#include "base/log.h"
-#include "base/str.h"
-#include "tests/unit/test_adapters_fake.h"
+#include "tests/unit/test_adapters_stage.h"
 #include "tests/unit/unit.h"
 
-#include <event2/buffer.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-/* The configuration here is made by hand and outlives all. */
-__attribute__((weak)) struct config *config_ref(struct config *config)
-{
-    return config;
-}
-__attribute__((weak)) void config_unref(struct config **config)
-{
-    *config = NULL;
-}
-
-#define MILLISECONDS INT64_C(1000)
-#define GUARD        (40 * CLOCK_SECOND)
-#define LOOPS_MAX    2
-
-/* ---- the stage: loops, a provider, a fake server, a folder ---- */
-
-struct stage {
-    char folder[64];
-    struct config config;
-    struct provider_config provider_config;
-    struct loop *loops[LOOPS_MAX];
-    unsigned n_loops;
-    struct provider *provider;
-    struct fake *fake;
-};
-
-static void stage_path(const struct stage *stage, const char *name, char out[160])
-{
-    snprintf(out, 160, "%s/%s", stage->folder, name);
-}
-
-static void stage_begin(struct stage *stage)
-{
-    signal(SIGPIPE, SIG_IGN);
-    log_set_level(LOG_LEVEL_ERROR);
-    *stage = (struct stage){.n_loops = 1};
-    snprintf(stage->folder, sizeof(stage->folder), "/tmp/octroi-adapters-XXXXXX");
-    ck_assert_ptr_nonnull(mkdtemp(stage->folder));
-    stage->config.hostname = "gate.example.org";
-    stage->config.state_dir = stage->folder;
-    stage->provider_config = (struct provider_config){
-        .name = "fake",
-        .adapter = ADAPTER_SMTP,
-        .host = "127.0.0.1",
-        .connections = 4,
-        .connect_timeout = 5 * CLOCK_SECOND,
-        .reply_timeout = 5 * CLOCK_SECOND,
-        .final_timeout = 5 * CLOCK_SECOND,
-        .idle_timeout = 5 * CLOCK_SECOND,
-    };
-}
-
-static void stage_serve(struct stage *stage, const char *const *const *scripts)
-{
-    struct error err;
-    char certificate[160], key[160];
-    bool tls = stage->provider_config.tls != TLS_NONE;
-    stage_path(stage, "cert.pem", certificate);
-    stage_path(stage, "key.pem", key);
-    if (tls)
-        fake_certificate("mx.example.org", certificate, key);
-    stage->fake = fake_new(scripts, tls ? certificate : NULL, key);
-    stage->provider_config.port = fake_port(stage->fake);
-    for (unsigned i = 0; i < stage->n_loops; i++)
-        ck_assert_int_eq(loop_new(i, &stage->loops[i], &err), RESULT_OK);
-    ck_assert_int_eq(provider_new(&stage->provider_config, &stage->config, stage->loops,
-                                  stage->n_loops, &stage->provider, &err),
-                     RESULT_OK);
-}
-
-static void stage_turn(struct stage *stage)
-{
-    for (unsigned i = 0; i < stage->n_loops; i++)
-        loop_turn(stage->loops[i]);
-    usleep(200);
-}
-
-static void remove_file(const struct stage *stage, const char *name)
-{
-    char path[160];
-    stage_path(stage, name, path);
-    unlink(path);
-}
-
-static void stage_end(struct stage *stage)
-{
-    char path[160];
-    provider_unref(&stage->provider);
-    for (unsigned i = 0; i < stage->n_loops; i++)
-        loop_free(&stage->loops[i]);
-    fake_stop(stage->fake);
-    ck_assert_str_eq(fake_problem(stage->fake), "");
-    fake_free(stage->fake);
-    remove_file(stage, "providers/fake.json");
-    remove_file(stage, "cert.pem");
-    remove_file(stage, "key.pem");
-    stage_path(stage, "providers", path);
-    rmdir(path);
-    ck_assert_int_eq(rmdir(stage->folder), 0);
-}
-
-static const char *outcome_word(enum outcome outcome)
-{
-    return outcome == OUTCOME_ACCEPTED  ? "accepted"
-           : outcome == OUTCOME_REFUSED ? "refused"
-                                        : "unknown";
-}
-
-/* ---- a session: sends one message and writes down what it is told ---- */
-
-struct session {
-    struct stage *stage;
-    struct mail_transaction *transaction;
-    unsigned recipients; /* to name */
-    unsigned answered;
-    unsigned accepted;
-    uint64_t to_send; /* bytes of content still to give */
-    size_t most_pending;
-    bool eight_bit;
-    bool hold;   /* stop after the recipients were answered */
-    bool half;   /* stop within the content */
-    bool early;  /* finish in the same breath as the content */
-    bool inside; /* within one of the calls that must not call back */
-    bool done;
-    atomic_uint *undone; /* counted down at the end; may be NULL */
-    char log[4096];
-};
-
-static void note(struct session *session, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
-static void note(struct session *session, const char *format, ...)
-{
-    size_t at = strlen(session->log);
-    ck_assert_msg(!session->inside, "called back from within a call");
-    va_list args;
-    va_start(args, format);
-    if (at > 0 && at < sizeof(session->log) - 1)
-        session->log[at++] = ' ';
-    vsnprintf(session->log + at, sizeof(session->log) - at, format, args);
-    va_end(args);
-}
-
-static void give_content(struct session *session)
-{
-    static const char line[] = "0123456789012345678901234567890123456789012345678901234567890\r\n";
-    struct evbuffer *content = evbuffer_new();
-    while (session->to_send > 0 && mail_pending(session->transaction) <= MAIL_PENDING_HIGH) {
-        for (unsigned i = 0; i < 256 && session->to_send > 0; i++) {
-            evbuffer_add(content, line, sizeof(line) - 1);
-            session->to_send -=
-                session->to_send < sizeof(line) - 1 ? session->to_send : sizeof(line) - 1;
-        }
-        session->inside = true;
-        mail_content(session->transaction, content);
-        session->inside = false;
-        ck_assert_uint_eq(evbuffer_get_length(content), 0);
-        if (mail_pending(session->transaction) > session->most_pending)
-            session->most_pending = mail_pending(session->transaction);
-    }
-    evbuffer_free(content);
-    if (session->to_send == 0 && !session->half) {
-        session->inside = true;
-        mail_finish(session->transaction);
-        session->inside = false;
-    }
-}
-
-static void on_recipient(void *arg, unsigned index, const struct mail_reply *reply)
-{
-    struct session *session = arg;
-    ck_assert_uint_eq(index, session->answered);
-    session->answered++;
-    if (session->recipients <= 10)
-        note(session, "%d", reply->code);
-    if (reply->code / 100 == 2)
-        session->accepted++;
-    if (session->answered < session->recipients || session->hold)
-        return;
-    if (session->accepted > 0) {
-        give_content(session);
-    } else {
-        mail_abort(&session->transaction);
-        session->done = true;
-    }
-}
-
-static void on_content_refused(void *arg, const struct mail_reply *reply)
-{
-    note(arg, "content %d", reply->code);
-}
-
-static void on_drained(void *arg)
-{
-    struct session *session = arg;
-    ck_assert_uint_lt(mail_pending(session->transaction), MAIL_PENDING_LOW);
-    give_content(session);
-}
-
-static void on_finished(void *arg, enum outcome outcome, const struct mail_reply *reply,
-                        const char *queue_id)
-{
-    struct session *session = arg;
-    note(session, "%s %d%s%s", outcome_word(outcome), reply->code, queue_id != NULL ? " " : "",
-         queue_id != NULL ? queue_id : "");
-    session->done = true;
-    mail_abort(&session->transaction);
-    if (session->undone != NULL)
-        atomic_fetch_sub(session->undone, 1);
-}
-
-static void on_failed(void *arg, bool nothing_said, const struct error *why)
-{
-    struct session *session = arg;
-    ck_assert_str_ne(why->text, "");
-    note(session, nothing_said ? "failed unsaid" : "failed");
-    session->done = true;
-    mail_abort(&session->transaction);
-    if (session->undone != NULL)
-        atomic_fetch_sub(session->undone, 1);
-}
-
-static const struct mail_handler handler = {on_recipient, on_content_refused, on_drained,
-                                            on_finished, on_failed};
-
-static void session_begin(struct session *session, struct stage *stage, unsigned loop)
-{
-    struct error err;
-    struct mail_envelope envelope = {.sender = "a@example.org",
-                                     .size = 1234,
-                                     .eight_bit = session->eight_bit,
-                                     .ret = "",
-                                     .envid = ""};
-    session->stage = stage;
-    if (session->recipients == 0)
-        session->recipients = 1;
-    if (session->to_send == 0)
-        session->to_send = 100;
-    session->inside = true;
-    session->transaction =
-        mail_begin(stage->provider, stage->loops[loop], &envelope, &handler, session, &err);
-    ck_assert_ptr_nonnull(session->transaction);
-    for (unsigned i = 0; i < session->recipients; i++) {
-        char address[40];
-        snprintf(address, sizeof(address), "r%u@example.net", i);
-        mail_recipient(session->transaction, i, &(struct mail_rcpt){address, "", ""});
-    }
-    session->inside = false;
-}
-
-#define WAIT_UNTIL(stage, condition)                                                            \
-    do {                                                                                        \
-        int64_t guard_ = clock_monotonic() + GUARD;                                             \
-        while (!(condition)) {                                                                  \
-            stage_turn(stage);                                                                  \
-            ck_assert_msg(clock_monotonic() < guard_, "nothing happens any more: " #condition); \
-        }                                                                                       \
-    } while (0)
-
-/* A whole message on loop 0; what was said of it is in session->log. */
-static void session_run(struct session *session, struct stage *stage)
-{
-    session_begin(session, stage, 0);
-    WAIT_UNTIL(stage, session->done);
-}
-
 /* ---- what a provider may say ---- */
 
-#define HELLO     ">220 hi", "<EHLO gate.example.org", ">250-fake\r\n250-PIPELINING\r\n250 SIZE 9999"
-#define HELLO_ONE ">220 hi", "<EHLO", ">250 fake"
-#define MAIL      "<MAIL FROM:<a@example.org>", ">250 2.1.0 ok"
-#define RCPT      "<RCPT TO:<r", ">250 2.1.5 ok"
-#define DATA      "<DATA", ">354 go"
-#define STEPS     24
+#define STEPS 24
 
 struct row {
     const char *name;
@@ -444,13 +169,6 @@ static const struct row silences[] = {
     {"RSET", 1, "550", {HELLO, MAIL, "<RCPT", ">550 no", "<RSET", "W"}},
 };
 
-static void be_impatient(struct stage *stage)
-{
-    stage->provider_config.connect_timeout = 150 * MILLISECONDS;
-    stage->provider_config.reply_timeout = 150 * MILLISECONDS;
-    stage->provider_config.final_timeout = 150 * MILLISECONDS;
-}
-
 START_TEST(silence_ends_at_its_deadline)
 {
     const struct row *row = &silences[_i];
@@ -459,7 +177,7 @@ START_TEST(silence_ends_at_its_deadline)
     struct provider_state state;
     const char *const *const scripts[] = {row->script, NULL};
     stage_begin(&stage);
-    be_impatient(&stage);
+    stage_be_impatient(&stage);
     stage_serve(&stage, scripts);
     int64_t start = clock_monotonic();
     session_run(&session, &stage);
@@ -495,7 +213,7 @@ START_TEST(a_silent_session_is_not_the_providers_fault)
     struct stage stage;
     struct session session = {.half = true};
     stage_begin(&stage);
-    be_impatient(&stage);
+    stage_be_impatient(&stage);
     stage_serve(&stage, scripts);
     stage.provider->content_stall = 100 * MILLISECONDS;
     session_begin(&session, &stage, 0);
@@ -775,7 +493,7 @@ START_TEST(tls_and_auth)
         stage.provider_config.password = "pass";
     }
     if (strstr(secured[_i].name, "no ") != NULL)
-        be_impatient(&stage);
+        stage_be_impatient(&stage);
     stage_serve(&stage, scripts);
     session_run(&session, &stage);
     struct provider_state state;
@@ -789,8 +507,6 @@ START_TEST(tls_and_auth)
 END_TEST
 
 /* ---- connections: kept, shared, capped ---- */
-
-#define MESSAGE MAIL, RCPT, DATA, ".", ">250 ok"
 
 START_TEST(a_warm_connection_is_used_again)
 {
@@ -1154,7 +870,7 @@ START_TEST(a_thousand_recipients)
     stage.n_loops = 0;
     fake_stop(stage.fake); /* it did not expect RSET */
     fake_free(stage.fake);
-    remove_file(&stage, "providers/fake.json");
+    stage_remove(&stage, "providers/fake.json");
     char path[160];
     stage_path(&stage, "providers", path);
     rmdir(path);

@@ -7,7 +7,10 @@
 #include "tests/unit/test_base_parts.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define POSTERS 4
 #define POSTS   20000
@@ -152,7 +155,8 @@ START_TEST(workers_answer_at_home)
     pthread_mutex_lock(&gate);
     unsigned taken = 0;
     for (unsigned i = 0; i < 102; i++) {
-        jobs[i] = (struct sum_job){.job.task.run = done, .job.work = double_it, .job.home = home, .in = i};
+        jobs[i] = (struct sum_job){
+            .job.task.run = done, .job.work = double_it, .job.home = home, .in = i};
         if (workers_submit(workers, &jobs[i].job))
             taken++;
     }
@@ -176,13 +180,95 @@ START_TEST(workers_finish_what_is_queued)
     ck_assert_int_eq(loop_new(0, &home, &err), RESULT_OK);
     ck_assert_int_eq(workers_new(1, 50, &workers, &err), RESULT_OK);
     for (unsigned i = 0; i < 50; i++) {
-        jobs[i] = (struct sum_job){.job.task.run = done, .job.work = double_it, .job.home = home, .in = i};
+        jobs[i] = (struct sum_job){
+            .job.task.run = done, .job.work = double_it, .job.home = home, .in = i};
         ck_assert(workers_submit(workers, &jobs[i].job));
     }
     workers_free(&workers);
     ck_assert_ptr_null(workers);
     loop_turn(home);
     ck_assert_uint_eq(finished, 50);
+    loop_free(&home);
+}
+END_TEST
+
+/* ---- jobs that nobody waits for ---- */
+
+static atomic_uint discarded;
+
+static void discard(struct worker_job *job)
+{
+    atomic_fetch_add(&discarded, 1);
+    free(job);
+}
+
+static void never(struct loop_task *task)
+{
+    (void)task;
+    ck_abort_msg("told at home all the same");
+}
+
+static struct sum_job *lone_job(unsigned in)
+{
+    struct sum_job *sum = calloc(1, sizeof(*sum));
+    ck_assert_ptr_nonnull(sum);
+    *sum = (struct sum_job){.job.task.run = never,
+                            .job.work = double_it,
+                            .job.discard = discard,
+                            .job.home = home,
+                            .in = in};
+    return sum;
+}
+
+/* The threads sit in their work while the owner and the loop go. */
+START_TEST(workers_left_end_by_themselves)
+{
+    struct workers *workers = NULL;
+    struct error err;
+    atomic_store(&discarded, 0);
+    ck_assert_int_eq(loop_new(0, &home, &err), RESULT_OK);
+    ck_assert_int_eq(workers_new(2, 20, &workers, &err), RESULT_OK);
+    pthread_mutex_lock(&gate);
+    for (unsigned i = 0; i < 20; i++)
+        ck_assert(workers_submit(workers, &lone_job(i)->job));
+    workers_leave(&workers);
+    ck_assert_ptr_null(workers);
+    loop_free(&home);
+    ck_assert_uint_lt(atomic_load(&discarded), 20);
+    pthread_mutex_unlock(&gate);
+    for (unsigned i = 0; i < 10000 && atomic_load(&discarded) < 20; i++)
+        usleep(1000);
+    ck_assert_uint_eq(atomic_load(&discarded), 20);
+}
+END_TEST
+
+START_TEST(a_job_is_given_up)
+{
+    struct workers *workers = NULL;
+    struct sum_job told = {.job.task.run = done, .job.work = double_it, .in = 1};
+    struct error err;
+    atomic_store(&discarded, 0);
+    finished = 0;
+    ck_assert_int_eq(loop_new(0, &home, &err), RESULT_OK);
+    ck_assert_int_eq(workers_new(1, 3, &workers, &err), RESULT_OK);
+    pthread_mutex_lock(&gate);
+    struct sum_job *running = lone_job(1), *queued = lone_job(2);
+    told.job.home = home;
+    ck_assert(workers_submit(workers, &running->job));
+    ck_assert(workers_submit(workers, &queued->job));
+    ck_assert(workers_submit(workers, &told.job));
+    usleep(20000); /* one is at work by now, most probably */
+    ck_assert(workers_give_up(workers, &running->job));
+    ck_assert(workers_give_up(workers, &queued->job));
+    pthread_mutex_unlock(&gate);
+    for (unsigned i = 0; i < 10000 && finished == 0; i++) {
+        loop_turn(home);
+        usleep(1000);
+    }
+    ck_assert_uint_eq(finished, 1);
+    ck_assert_uint_eq(atomic_load(&discarded), 2);
+    ck_assert(!workers_give_up(workers, &told.job));
+    workers_free(&workers);
     loop_free(&home);
 }
 END_TEST
@@ -283,6 +369,8 @@ Suite *loop_suite(void)
                                   stop_before_run_is_not_forgotten,
                                   workers_answer_at_home,
                                   workers_finish_what_is_queued,
+                                  workers_left_end_by_themselves,
+                                  a_job_is_given_up,
                                   an_old_ticket_finds_nothing,
                                   many_tickets,
                                   arena_keeps_its_cap,
