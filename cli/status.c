@@ -48,6 +48,22 @@ static void print_journal(const json_t *journal)
         print_plain("journal error", text_of(journal, "last_error"));
 }
 
+/* Only what happened: most gateways have nothing to show here, and then a "-". */
+static void print_refusals(json_t *refusals)
+{
+    const char *title = "refusals";
+    const char *name;
+    json_t *count;
+    json_object_foreach (refusals, name, count) {
+        if (json_integer_value(count) == 0)
+            continue;
+        printf("%-14s %" PRId64 " %s\n", title, (int64_t)json_integer_value(count), name);
+        title = "";
+    }
+    if (*title != '\0')
+        printf("%-14s -\n", title);
+}
+
 static void print_summary(const json_t *answer)
 {
     const json_t *config = json_object_get(answer, "config");
@@ -63,6 +79,7 @@ static void print_summary(const json_t *answer)
     printf("%-14s %" PRId64 "\n", "sessions", number_of(answer, "sessions"));
     printf("%-14s %" PRId64 " pass, %" PRId64 " block, %" PRId64 " defer\n", "verdicts",
            number_of(verdicts, "pass"), number_of(verdicts, "block"), number_of(verdicts, "defer"));
+    print_refusals(json_object_get(answer, "refusals"));
     print_journal(json_object_get(answer, "journal"));
 }
 

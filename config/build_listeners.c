@@ -81,7 +81,11 @@ static void build_listener(struct build *build, const struct node *group,
     out->max_message_size = (uint64_t)build_number(group, "max_message_size");
     out->max_recipients = (unsigned)build_number(group, "max_recipients");
     out->max_connections = (unsigned)build_number(group, "max_connections");
+    out->max_connections_per_address =
+        (unsigned)build_number(group, "max_connections_per_address");
     out->idle_timeout = build_number(group, "idle_timeout");
+    out->login_timeout = build_number(group, "login_timeout");
+    out->min_rate = (uint64_t)build_number(group, "min_rate");
     check_bind(build, group, out);
     const struct node *tls = node_child(group, "tls");
     if (tls == NULL || !tls->bad)

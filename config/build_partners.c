@@ -86,7 +86,7 @@ static void build_routes(struct build *build, const struct node *group, struct s
 }
 
 static void build_stream(struct build *build, const struct node *group,
-                         const struct partner *partner)
+                         const struct partner *partner, unsigned partner_connections)
 {
     struct config *config = build->config;
     struct stream_config *out = &config->streams[config->n_streams];
@@ -98,6 +98,7 @@ static void build_stream(struct build *build, const struct node *group,
     out->terms.sector = build_text(build, group, "sector");
     out->terms.unsubscribe = (enum unsubscribe)build_number(group, "unsubscribe");
     out->rate = (unsigned)build_number(group, "rate");
+    out->partner_connections = partner_connections;
     build_senders(build, group, &out->terms);
     build_routes(build, group, out);
 }
@@ -137,10 +138,11 @@ void build_partners(struct build *build)
             continue;
         struct partner *partner = &config->partners[config->n_partners++];
         build_partner(build, group, partner);
+        unsigned connections = (unsigned)build_number(group, "max_connections");
         const struct node *streams = build_group(build, group, "streams");
         for (const struct node *stream = streams->first; stream; stream = stream->next)
             if (stream->type == NODE_GROUP)
-                build_stream(build, stream, partner);
+                build_stream(build, stream, partner, connections);
     }
     build_accounts(build, all);
 }

@@ -29,7 +29,11 @@ struct listener_config {
     uint64_t max_message_size; /* bytes, offered as SIZE */
     unsigned max_recipients;   /* a transaction; at least 100 */
     unsigned max_connections;  /* over all loops */
-    int64_t idle_timeout;      /* microseconds: for a command, and for a block of content */
+    /* Of one IPv4 address or IPv6 /64, over all loops and listeners; 0: no limit. */
+    unsigned max_connections_per_address;
+    int64_t idle_timeout;  /* microseconds: for a command, and for a block of content */
+    int64_t login_timeout; /* from the connection to being an account */
+    uint64_t min_rate;     /* bytes a second content has to come at, on the whole; 0: any */
 };
 
 struct provider_config {
@@ -74,6 +78,8 @@ struct stream_config {
     const struct provider_config **providers; /* in order of preference */
     size_t n_providers;
     unsigned rate;  /* messages a second; 0: no limit */
+    /* Of the partner, over all its streams, loops and listeners; 0: no limit. */
+    unsigned partner_connections;
     unsigned index; /* unique in the snapshot, 0 … n_streams-1 */
 };
 

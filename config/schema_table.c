@@ -66,7 +66,10 @@ const struct schema_key schema_table[] = {
     {"listeners.*.max_message_size", KIND_SIZE, false, "150 MB", 64 * KB, 4 * GB, NULL},
     {"listeners.*.max_recipients", KIND_NUMBER, false, "1000", 100, 50000, NULL},
     {"listeners.*.max_connections", KIND_NUMBER, false, "20000", 1, 1000000, NULL},
+    {"listeners.*.max_connections_per_address", KIND_NUMBER, false, "2000", 0, 1000000, NULL},
     {"listeners.*.idle_timeout", KIND_TIME, false, "5 min", TIMEOUT, NULL},
+    {"listeners.*.login_timeout", KIND_TIME, false, "60 s", TIMEOUT, NULL},
+    {"listeners.*.min_rate", KIND_SIZE, false, "1 kB", 0, MB, NULL},
 
     {"providers.*.adapter", KIND_CHOICE, true, NULL, 0, 0, adapters},
     {"providers.*.host", KIND_TEXT, false, NULL, NAME_TEXT, NULL},
@@ -89,6 +92,7 @@ const struct schema_key schema_table[] = {
     {"partners.*.siren", KIND_TEXT, false, "", 0, 32, NULL},
     {"partners.*.categories", KIND_TEXTS, false, NULL, 0, 100, NULL},
     {"partners.*.mode", KIND_CHOICE, false, "enforce", 0, 0, modes},
+    {"partners.*.max_connections", KIND_NUMBER, false, "0", 0, 1000000, NULL},
     {"partners.*.streams.*.channel", KIND_CHOICE, true, NULL, 0, 0, channels},
     {"partners.*.streams.*.class", KIND_CHOICE, false, "prospecting", 0, 0, classes},
     {"partners.*.streams.*.providers", KIND_TEXTS, true, NULL, 1, 16, NULL},

@@ -13,7 +13,9 @@
 
 struct credentials {
     struct workers *workers; /* borrowed */
+    struct peers *peers;     /* borrowed */
     pthread_mutex_t lock;
+    struct check *hashing; /* under lock: what the helpers have, linked by next */
     struct hmac *hmac;                       /* owned; under lock; its key dies with the process */
     uint8_t known[REMEMBERED][SHA256_BYTES]; /* under lock */
     size_t n_known;
@@ -24,6 +26,9 @@ struct credentials {
 struct check {
     struct worker_job job; /* first */
     struct credentials *credentials;
+    struct check *next;  /* under lock, while hashing */
+    struct check *alike; /* owned, under lock: others that asked the same meanwhile */
+    struct peer_key from;
     credentials_fn *answer;
     void *owner;
     struct ticket ticket;
@@ -35,14 +40,15 @@ struct check {
     struct crypt_data scratch;
 };
 
-enum result credentials_new(struct workers *workers, struct credentials **credentials_out,
-                            struct error *err)
+enum result credentials_new(struct workers *workers, struct peers *peers,
+                            struct credentials **credentials_out, struct error *err)
 {
     struct credentials *credentials = calloc(1, sizeof(*credentials));
     if (credentials == NULL)
         return error_no_memory(err);
     pthread_mutex_init(&credentials->lock, NULL);
     credentials->workers = workers;
+    credentials->peers = peers;
     uint8_t key[32];
     uint8_t salt[16];
     char setting[CRYPT_GENSALT_OUTPUT_SIZE];
@@ -122,6 +128,37 @@ static void check_free(struct check *check)
     free(check);
 }
 
+/* Joins a check of the same that is being hashed; false when there is none. */
+static bool join(struct credentials *credentials, struct check *check)
+{
+    bool joined = false;
+    pthread_mutex_lock(&credentials->lock);
+    for (struct check *c = credentials->hashing; c != NULL && !joined; c = c->next)
+        if (c->known_account == check->known_account &&
+            equal_constant_time(c->digest, check->digest, SHA256_BYTES)) {
+            check->alike = c->alike;
+            c->alike = check;
+            joined = true;
+        }
+    pthread_mutex_unlock(&credentials->lock);
+    return joined;
+}
+
+/* Returns those that asked the same meanwhile; from now on nobody joins. */
+static struct check *end_hashing(struct credentials *credentials, struct check *check)
+{
+    pthread_mutex_lock(&credentials->lock);
+    struct check **at = &credentials->hashing;
+    while (*at != check)
+        at = &(*at)->next;
+    *at = check->next;
+    struct check *alike = check->alike;
+    check->alike = NULL;
+    pthread_mutex_unlock(&credentials->lock);
+    peers_leave(credentials->peers, PEER_HASHING, &check->from, sizeof(check->from));
+    return alike;
+}
+
 static void run_check(struct worker_job *job)
 {
     struct check *check = (struct check *)job;
@@ -131,6 +168,13 @@ static void run_check(struct worker_job *job)
                      equal_constant_time(result, check->hash, length);
     if (check->matches)
         remember(check->credentials, check->digest);
+    struct check *alike = end_hashing(check->credentials, check);
+    while (alike != NULL) {
+        struct check *next = alike->alike;
+        alike->matches = check->matches;
+        loop_post(alike->job.home, &alike->job.task);
+        alike = next;
+    }
 }
 
 static void finish_check(struct loop_task *task)
@@ -140,9 +184,28 @@ static void finish_check(struct loop_task *task)
     check_free(check);
 }
 
-bool credentials_check(struct credentials *credentials, const char *name, const char *hash,
-                       const char *password, struct loop *home, credentials_fn *answer, void *owner,
-                       struct ticket ticket)
+/* Hands the check to the helpers; false when they, or this address, have enough to do. */
+static bool submit(struct credentials *credentials, struct check *check)
+{
+    if (!peers_enter(credentials->peers, PEER_HASHING, &check->from, sizeof(check->from),
+                     CREDENTIALS_AT_ONCE))
+        return false;
+    /* Listed only if it was taken, both under the lock: whoever joins it will be answered. */
+    pthread_mutex_lock(&credentials->lock);
+    bool taken = workers_submit(credentials->workers, &check->job);
+    if (taken) {
+        check->next = credentials->hashing;
+        credentials->hashing = check;
+    }
+    pthread_mutex_unlock(&credentials->lock);
+    if (!taken)
+        peers_leave(credentials->peers, PEER_HASHING, &check->from, sizeof(check->from));
+    return taken;
+}
+
+bool credentials_check(struct credentials *credentials, const struct peer_key *from,
+                       const char *name, const char *hash, const char *password, struct loop *home,
+                       credentials_fn *answer, void *owner, struct ticket ticket)
 {
     struct check *check = calloc(1, sizeof(*check));
     if (check == NULL)
@@ -151,6 +214,7 @@ bool credentials_check(struct credentials *credentials, const char *name, const 
     check->job.work = run_check;
     check->job.home = home;
     check->credentials = credentials;
+    check->from = *from;
     check->answer = answer;
     check->owner = owner;
     check->ticket = ticket;
@@ -167,7 +231,9 @@ bool credentials_check(struct credentials *credentials, const char *name, const 
         answer(owner, ticket, true);
         return true;
     }
-    if (!workers_submit(credentials->workers, &check->job)) {
+    if (join(credentials, check))
+        return true;
+    if (!submit(credentials, check)) {
         check_free(check);
         return false;
     }

@@ -2,7 +2,9 @@
 /*
  * Passwords. A hash such as yescrypt takes milliseconds by design, so it is computed on the helper
  * pool, never on a loop; what was verified is remembered under a keyed digest, so that a partner
- * that connects a thousand times pays once. An unknown account costs the same as a wrong password.
+ * that connects a thousand times pays once; and of those that ask the same at the same time, one is
+ * hashed. What one address may have hashed at a time is bounded: it is the helpers' time that a
+ * guesser would take from everybody else. An unknown account costs the same as a wrong password.
  */
 #ifndef OCTROI_PROXY_CREDENTIALS_H
 #define OCTROI_PROXY_CREDENTIALS_H
@@ -10,12 +12,17 @@
 #include "base/loop.h"
 #include "base/ticket.h"
 #include "base/workers.h"
+#include "proxy/peers.h"
 
 struct credentials;
 
-/* workers: borrowed. */
-enum result credentials_new(struct workers *workers, struct credentials **credentials_out,
-                            struct error *err);
+/* Different passwords of one address being hashed at a time. A gateway of a partner logs in to a
+ * few accounts at once when it starts; the same password asked for many times counts once. */
+#define CREDENTIALS_AT_ONCE 16
+
+/* workers, peers: borrowed. */
+enum result credentials_new(struct workers *workers, struct peers *peers,
+                            struct credentials **credentials_out, struct error *err);
 void credentials_free(struct credentials **credentials);
 
 /* matches: the password is the one of the hash. Called on home's thread, possibly before
@@ -23,10 +30,10 @@ void credentials_free(struct credentials **credentials);
 typedef void credentials_fn(void *owner, struct ticket ticket, bool matches);
 
 /* hash: crypt(5), or NULL for an unknown account, which never matches. name, hash and password are
- * copied, and wiped after use. False when the helpers are too busy or memory is short: no answer
- * will come. */
-bool credentials_check(struct credentials *credentials, const char *name, const char *hash,
-                       const char *password, struct loop *home, credentials_fn *answer, void *owner,
-                       struct ticket ticket);
+ * copied, and wiped after use. False when the helpers are too busy, with this address or at all, or
+ * memory is short: no answer will come. */
+bool credentials_check(struct credentials *credentials, const struct peer_key *from,
+                       const char *name, const char *hash, const char *password, struct loop *home,
+                       credentials_fn *answer, void *owner, struct ticket ticket);
 
 #endif

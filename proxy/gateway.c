@@ -152,7 +152,7 @@ static enum result start_lanes(struct gateway *gateway, struct error *err)
     return RESULT_OK;
 }
 
-/* Each session needs a descriptor, and its way to the provider another. */
+/* Each session needs a descriptor, and its way to the provider another (descriptors.h). */
 static void raise_descriptor_limit(void)
 {
     struct rlimit limit;
@@ -163,6 +163,23 @@ static void raise_descriptor_limit(void)
         log_event(LOG_LEVEL_DEBUG, "descriptors", LOG_NUMBER("limit", limit.rlim_cur));
 }
 
+/* What tells the many from the few: rates, connections of one peer, failed logins. */
+static enum result open_counters(struct gateway *gateway, struct error *err)
+{
+    gateway->rates = rates_new();
+    gateway->peers = peers_new();
+    if (gateway->rates == NULL || gateway->peers == NULL)
+        return error_no_memory(err);
+    enum result result = guesses_new(&gateway->guesses, err);
+    if (result == RESULT_OK)
+        result = credentials_new(gateway->workers, gateway->peers, &gateway->credentials, err);
+    gateway->gate.credentials = gateway->credentials;
+    gateway->gate.rates = gateway->rates;
+    gateway->gate.peers = gateway->peers;
+    gateway->gate.guesses = gateway->guesses;
+    return result;
+}
+
 static enum result open_all(struct gateway *gateway, const struct config *config, struct error *err)
 {
     enum result result = take_lock(gateway, config->state_dir, err);
@@ -171,11 +188,7 @@ static enum result open_all(struct gateway *gateway, const struct config *config
     if (result == RESULT_OK)
         result = workers_new(HELPERS, HELPERS_QUEUE, &gateway->workers, err);
     if (result == RESULT_OK)
-        result = credentials_new(gateway->workers, &gateway->credentials, err);
-    if (result == RESULT_OK && (gateway->rates = rates_new()) == NULL)
-        result = error_no_memory(err);
-    gateway->gate.credentials = gateway->credentials;
-    gateway->gate.rates = gateway->rates;
+        result = open_counters(gateway, err);
     if (result == RESULT_OK)
         result = open_lanes(gateway, config, err);
     if (result == RESULT_OK)
@@ -234,12 +247,13 @@ static void on_terminate(evutil_socket_t signal_number, short what, void *arg)
     drain_lanes(gateway, false);
 }
 
-/* Looks while draining whether all is done, or the time is up. */
+/* Sums up what was refused; looks while draining whether all is done, or the time is up. */
 static void on_tick(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd;
     (void)what;
     struct gateway *gateway = arg;
+    refusals_tick(&gateway->gate.refusals);
     if (gateway->drain_until == 0)
         return;
     unsigned sessions = atomic_load(&gateway->gate.sessions);
@@ -327,6 +341,8 @@ static void close_all(struct gateway *gateway)
     free(gateway->loops);
     free(gateway->lanes);
     credentials_free(&gateway->credentials);
+    guesses_free(&gateway->guesses);
+    peers_free(&gateway->peers);
     rates_free(&gateway->rates);
     signing_key_free(&gateway->journal_key);
     for (size_t i = 0; i < gateway->n_entrances; i++)

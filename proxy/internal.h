@@ -28,6 +28,8 @@ struct gateway {
     struct workers *workers;         /* owned */
     struct credentials *credentials; /* owned */
     struct rates *rates;             /* owned */
+    struct peers *peers;             /* owned */
+    struct guesses *guesses;         /* owned */
     struct signing_key *journal_key; /* owned */
     struct journal *journal;         /* owned */
     struct indexer *indexer;         /* owned */
@@ -39,6 +41,7 @@ struct gateway {
     unsigned n_lanes;
     struct entrance *entrances[ENTRANCES_MAX]; /* owned */
     size_t n_entrances;
+    unsigned descriptors_own; /* held by the gateway itself when it began */
     int lock_fd;
     int64_t started_at;
     int64_t drain_until; /* monotonic; 0: not draining */

@@ -11,7 +11,10 @@
 #include "base/loop.h"
 #include "base/ticket.h"
 #include "proxy/credentials.h"
+#include "proxy/guesses.h"
+#include "proxy/peers.h"
 #include "proxy/rate.h"
+#include "proxy/refusals.h"
 #include "proxy/snapshot.h"
 #include "store/store.h"
 
@@ -27,6 +30,11 @@ struct entrance {
 struct gate {
     struct credentials *credentials; /* borrowed */
     struct rates *rates;             /* borrowed */
+    struct peers *peers;             /* borrowed */
+    struct guesses *guesses;         /* borrowed */
+    struct refusals refusals;
+    /* Sessions for which there are descriptors beside those the providers may need; 0: no limit. */
+    _Atomic unsigned sessions_most;
     _Atomic unsigned sessions;
     _Atomic uint64_t verdicts[VERDICT_COUNT];
 };

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "proxy/descriptors.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -200,6 +201,8 @@ enum result gateway_install(struct gateway *gateway, struct config *config, stru
         discard_installs(gateway, installs);
         return result;
     }
+    if (gateway->snapshot == NULL)
+        gateway->descriptors_own = descriptors_open(); /* nothing comes in yet */
     for (unsigned j = 0; j < gateway->n_lanes; j++) {
         installs[j]->snapshot = snapshot_ref(snapshot);
         loop_post(gateway->loops[j], &installs[j]->task);
@@ -207,6 +210,8 @@ enum result gateway_install(struct gateway *gateway, struct config *config, stru
     free(installs);
     snapshot_unref(&gateway->snapshot);
     gateway->snapshot = snapshot;
+    atomic_store(&gateway->gate.sessions_most,
+                 descriptors_for_sessions(snapshot->config, gateway->descriptors_own));
     warm_providers(gateway);
     return RESULT_OK;
 }

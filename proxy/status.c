@@ -118,6 +118,15 @@ static void add_verdicts(const struct gateway *gateway, struct strbuf *out)
     strbuf_add_char(out, '}');
 }
 
+static void add_refusals(const struct gateway *gateway, struct strbuf *out)
+{
+    strbuf_add_str(out, ",\"refusals\":{");
+    for (int i = 0; i < REFUSAL_COUNT; i++)
+        strbuf_add_json_number(out, refusal_name((enum refusal)i),
+                               (int64_t)atomic_load(&gateway->gate.refusals.kinds[i].count));
+    strbuf_add_char(out, '}');
+}
+
 static void add_status(const struct gateway *gateway, struct strbuf *out)
 {
     char when[CLOCK_TEXT];
@@ -137,10 +146,12 @@ static void add_status(const struct gateway *gateway, struct strbuf *out)
     strbuf_add_char(out, '}');
     strbuf_add_json_number(out, "loops", gateway->n_lanes);
     strbuf_add_json_number(out, "sessions", atomic_load(&gateway->gate.sessions));
+    strbuf_add_json_number(out, "sessions_most", atomic_load(&gateway->gate.sessions_most));
     add_listeners(gateway, out);
     add_providers(gateway, out);
     add_journal(gateway, out);
     add_verdicts(gateway, out);
+    add_refusals(gateway, out);
     strbuf_add_char(out, '}');
 }
 

@@ -1,25 +1,35 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "proxy/net/listen.h"
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "proxy/smtp/server.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <event2/bufferevent.h>
 #include <event2/event.h>
 #include <event2/listener.h>
+#include <fcntl.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #define BACKLOG 1024
+/* When descriptors have run out: clients told so in one turn of the loop, which others wait for,
+ * and how long the kernel's queue is left alone after that, doubling. */
+#define REFUSED_AT_ONCE 64
+#define PAUSE_FIRST     (100 * CLOCK_SECOND / 1000)
+#define PAUSE_MOST      (5 * CLOCK_SECOND)
 
 struct door {
     struct lane *lane;             /* borrowed */
     struct entrance *entrance;     /* borrowed */
     struct evconnlistener *socket; /* owned */
     struct event *retry;           /* owned; accepting again after descriptors ran out */
+    int reserve;                   /* owned; given up to say 421 when there is no other; -1: none */
+    int64_t pause;                 /* the next one; 0: descriptors did not run out */
 };
 
 enum result listen_open(const struct listener_config *config, int *fd_out, struct error *err)
@@ -57,15 +67,49 @@ static bool find_listener(const struct config *config, const char *bind_text, si
     return false;
 }
 
-static void turn_away(const struct listener_config *listener, evutil_socket_t fd)
+/* 421, if that can be said before TLS, and the end. Nothing of the connection is kept: whoever is
+ * turned away costs as little as can be. */
+static void turn_away(const struct door *door, const struct listener_config *listener,
+                      evutil_socket_t fd, const struct sockaddr *peer, enum refusal refusal)
 {
     static const char busy[] = "421 4.3.2 Too many connections, try again later\r\n";
+    char text[64] = "-";
     if (listener->tls != TLS_IMPLICIT) {
         /* A fresh socket takes these bytes, or the peer is gone: nothing to wait for. */
         ssize_t ignored = send(fd, busy, sizeof(busy) - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
         (void)ignored;
     }
+    if (peer != NULL && peer->sa_family == AF_INET)
+        inet_ntop(AF_INET, &((const struct sockaddr_in *)peer)->sin_addr, text, sizeof(text));
+    else if (peer != NULL && peer->sa_family == AF_INET6)
+        inet_ntop(AF_INET6, &((const struct sockaddr_in6 *)peer)->sin6_addr, text, sizeof(text));
+    refusals_add(&door->lane->gate->refusals, refusal, NULL, text, door->entrance->bind);
     close(fd);
+}
+
+/* Counts the session that is to begin; false when there is no room for it. */
+static bool enter(struct door *door, const struct listener_config *listener,
+                  enum refusal *refusal_out)
+{
+    struct gate *gate = door->lane->gate;
+    unsigned most = atomic_load(&gate->sessions_most);
+    *refusal_out = REFUSAL_LISTENER;
+    if (atomic_fetch_add(&door->entrance->sessions, 1) < listener->max_connections) {
+        *refusal_out = REFUSAL_DESCRIPTORS;
+        if (atomic_fetch_add(&gate->sessions, 1) < most || most == 0)
+            return true;
+        atomic_fetch_sub(&gate->sessions, 1);
+    }
+    atomic_fetch_sub(&door->entrance->sessions, 1);
+    return false;
+}
+
+static void end_pausing(struct door *door)
+{
+    if (door->pause == 0)
+        return;
+    door->pause = 0;
+    log_event(LOG_LEVEL_INFO, "accepting again", LOG_TEXT("bind", door->entrance->bind));
 }
 
 static void on_accept(struct evconnlistener *socket, evutil_socket_t fd, struct sockaddr *peer,
@@ -77,14 +121,14 @@ static void on_accept(struct evconnlistener *socket, evutil_socket_t fd, struct 
     struct lane *lane = door->lane;
     const struct config *config = lane->snapshot->config;
     size_t index;
+    enum refusal refusal;
+    end_pausing(door);
     if (!find_listener(config, door->entrance->bind, &index)) {
         close(fd);
         return;
     }
-    unsigned sessions = atomic_fetch_add(&door->entrance->sessions, 1);
-    if (sessions >= config->listeners[index].max_connections) {
-        atomic_fetch_sub(&door->entrance->sessions, 1);
-        turn_away(&config->listeners[index], fd);
+    if (!enter(door, &config->listeners[index], &refusal)) {
+        turn_away(door, &config->listeners[index], fd, peer, refusal);
         return;
     }
     int one = 1;
@@ -94,11 +138,39 @@ static void on_accept(struct evconnlistener *socket, evutil_socket_t fd, struct 
         bufferevent_socket_new(loop_base(lane->loop), fd, BEV_OPT_CLOSE_ON_FREE);
     if (bev == NULL) {
         atomic_fetch_sub(&door->entrance->sessions, 1);
+        atomic_fetch_sub(&lane->gate->sessions, 1);
         close(fd);
         return;
     }
-    atomic_fetch_add(&lane->gate->sessions, 1);
     smtp_serve(lane, door->entrance, index, bev, peer);
+}
+
+static int open_reserve(void)
+{
+    return open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
+/* There is no descriptor left: with the one in reserve some of those who wait are told so, instead
+ * of being left to wait. Another thread may take it in between; then they do wait. */
+static void refuse_waiting(struct door *door)
+{
+    const struct config *config = door->lane->snapshot->config;
+    size_t index;
+    if (!find_listener(config, door->entrance->bind, &index))
+        return;
+    for (int i = 0; i < REFUSED_AT_ONCE && door->reserve >= 0; i++) {
+        struct sockaddr_storage peer;
+        socklen_t length = sizeof(peer);
+        close(door->reserve);
+        int fd = accept4(evconnlistener_get_fd(door->socket), (struct sockaddr *)&peer, &length,
+                         SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (fd >= 0)
+            turn_away(door, &config->listeners[index], fd, (struct sockaddr *)&peer,
+                      REFUSAL_DESCRIPTORS);
+        door->reserve = open_reserve();
+        if (fd < 0)
+            return;
+    }
 }
 
 static void on_accept_error(struct evconnlistener *socket, void *arg)
@@ -106,9 +178,18 @@ static void on_accept_error(struct evconnlistener *socket, void *arg)
     struct door *door = arg;
     int code = errno;
     char reason[128];
-    log_event(LOG_LEVEL_ERROR, "cannot accept, pausing", LOG_TEXT("bind", door->entrance->bind),
-              LOG_TEXT("reason", strerror_r(code, reason, sizeof(reason))));
-    struct timeval pause = {.tv_usec = 200 * 1000};
+    if (door->pause == 0)
+        /* Once, until a client is accepted again. */
+        log_event(LOG_LEVEL_ERROR, "cannot accept, pausing",
+                  LOG_TEXT("bind", door->entrance->bind),
+                  LOG_TEXT("reason", strerror_r(code, reason, sizeof(reason))));
+    if (code == EMFILE || code == ENFILE)
+        refuse_waiting(door);
+    door->pause = door->pause == 0               ? PAUSE_FIRST
+                  : door->pause < PAUSE_MOST / 2 ? door->pause * 2
+                                                 : PAUSE_MOST;
+    struct timeval pause = {.tv_sec = door->pause / CLOCK_SECOND,
+                            .tv_usec = door->pause % CLOCK_SECOND};
     evconnlistener_disable(socket);
     event_add(door->retry, &pause);
 }
@@ -117,7 +198,10 @@ static void on_retry(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd;
     (void)what;
-    evconnlistener_enable(((struct door *)arg)->socket);
+    struct door *door = arg;
+    if (door->reserve < 0)
+        door->reserve = open_reserve();
+    evconnlistener_enable(door->socket);
 }
 
 struct door *door_open(struct lane *lane, struct entrance *entrance, int fd)
@@ -126,6 +210,7 @@ struct door *door_open(struct lane *lane, struct entrance *entrance, int fd)
     if (door != NULL) {
         door->lane = lane;
         door->entrance = entrance;
+        door->reserve = open_reserve();
         door->retry = event_new(loop_base(lane->loop), -1, 0, on_retry, door);
         if (door->retry != NULL)
             door->socket = evconnlistener_new(loop_base(lane->loop), on_accept, door,
@@ -148,6 +233,8 @@ void door_close(struct door **door)
         evconnlistener_free((*door)->socket);
     if ((*door)->retry != NULL)
         event_free((*door)->retry);
+    if ((*door)->reserve >= 0)
+        close((*door)->reserve);
     free(*door);
     *door = NULL;
 }

@@ -2,6 +2,7 @@
 /* AUTH PLAIN and LOGIN (RFC 4954, RFC 4616): a password makes the session a partner's account. */
 #include "proxy/smtp/session.h"
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/str.h"
 
@@ -11,17 +12,25 @@
 #define AUTH_FAILURES_MAX 3
 #define CREDENTIAL_MAX    512 /* bytes of a name or of a password */
 
-static void refuse_auth(struct smtp_session *session)
+static void welcome(struct smtp_session *session)
 {
-    session->auth_failures++;
-    log_event(LOG_LEVEL_WARN, "authentication failed", LOG_TEXT("session", session->id),
-              LOG_TEXT("peer", session->peer_text), LOG_NUMBER("failures", session->auth_failures));
-    /* The answer is given when the penalty is over: guessing is slow, and nobody else waits. */
-    smtp_enter(session, SMTP_PENALTY);
+    session->account = config_account(session->snapshot->config, session->auth_name);
+    session->authenticated = true;
+    log_event(LOG_LEVEL_INFO, "authenticated", LOG_TEXT("session", session->id),
+              LOG_TEXT("peer", session->peer_text), LOG_TEXT("account", session->account->name));
+    smtp_enter(session, SMTP_COMMAND);
+    if (!smtp_admit_partner(session))
+        return;
+    smtp_reply(session, 235, "2.7.0 Welcome");
+    smtp_continue(session);
 }
 
 void smtp_auth_penalty_over(struct smtp_session *session)
 {
+    if (session->auth_right) {
+        welcome(session);
+        return;
+    }
     smtp_enter(session, SMTP_COMMAND);
     smtp_reply(session, 535, "5.7.8 The name or the password is not right");
     if (session->auth_failures >= AUTH_FAILURES_MAX) {
@@ -36,22 +45,35 @@ static void on_checked(void *lane, struct ticket ticket, bool matches)
     struct smtp_session *session = smtp_redeem(lane, ticket);
     if (session == NULL || session->state != SMTP_AUTH_CHECK)
         return;
+    struct gate *gate = session->lane->gate;
     const struct account_config *account =
         config_account(session->snapshot->config, session->auth_name);
     /* All of an account's conditions must hold, whatever the password says. */
     const char *fingerprint = session->fingerprint[0] ? session->fingerprint : NULL;
-    if (!matches || account == NULL || account->password == NULL ||
-        !account_admits(account, (const struct sockaddr *)&session->peer, fingerprint)) {
-        refuse_auth(session);
+    session->auth_right =
+        matches && account != NULL && account->password != NULL &&
+        account_admits(account, (const struct sockaddr *)&session->peer, fingerprint);
+    session->auth_delay = guesses_note(gate->guesses, &session->address, session->auth_name,
+                                       session->auth_right, clock_monotonic());
+    if (session->auth_right && session->auth_delay == 0) {
+        welcome(session);
         return;
     }
-    session->account = account;
-    session->authenticated = true;
-    log_event(LOG_LEVEL_INFO, "authenticated", LOG_TEXT("session", session->id),
-              LOG_TEXT("peer", session->peer_text), LOG_TEXT("account", account->name));
-    smtp_enter(session, SMTP_COMMAND);
-    smtp_reply(session, 235, "2.7.0 Welcome");
-    smtp_continue(session);
+    if (!session->auth_right) {
+        session->auth_failures++;
+        refusals_add(&gate->refusals, REFUSAL_AUTH_FAILED, session->id, session->peer_text, NULL);
+        if (session->auth_delay < (int64_t)session->auth_failures * CLOCK_SECOND)
+            session->auth_delay = (int64_t)session->auth_failures * CLOCK_SECOND;
+    }
+    /* The answer is given when the penalty is over: guessing is slow, and nobody else waits. */
+    smtp_enter(session, SMTP_PENALTY);
+}
+
+/* Nothing is known of the password: it was not looked at. */
+static void hold(struct smtp_session *session, const char *why)
+{
+    refusals_add(&session->lane->gate->refusals, REFUSAL_AUTH_HELD, session->id,
+                 session->peer_text, why);
 }
 
 /* name and password: NUL-terminated. */
@@ -61,13 +83,24 @@ static void check(struct smtp_session *session, const char *name, const char *pa
     free(session->auth_name);
     session->auth_name = copy;
     session->auth_step = AUTH_NONE;
+    session->auth_began = clock_monotonic();
+    struct gate *gate = session->lane->gate;
+    if (copy != NULL && !guesses_admit(gate->guesses, &session->address, copy,
+                                       session->auth_began)) {
+        hold(session, "too many failures");
+        session->refused = true;
+        smtp_reply(session, 421, "4.7.0 Too many failed logins from your address, try again later");
+        smtp_close(session);
+        return;
+    }
     const struct account_config *account =
         copy != NULL ? config_account(session->snapshot->config, copy) : NULL;
     smtp_enter(session, SMTP_AUTH_CHECK);
     if (copy == NULL ||
-        !credentials_check(session->lane->gate->credentials, copy,
+        !credentials_check(gate->credentials, &session->address, copy,
                            account != NULL ? account->password : NULL, password,
                            session->lane->loop, on_checked, session->lane, session->ticket)) {
+        hold(session, "no helper is free");
         smtp_enter(session, SMTP_COMMAND);
         smtp_reply(session, 454, "4.7.0 Authentication is not possible right now, try again later");
     }

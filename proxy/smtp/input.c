@@ -97,10 +97,13 @@ static bool step_command(struct smtp_session *session)
         return true;
     }
     evbuffer_drain(bufferevent_get_input(session->bev), length);
+    bool envelope = session->transaction != NULL;
     if (length > smtp_verb_limit(verb))
         smtp_refuse(session, 500, "5.5.6 The line is too long");
-    else
+    else if (!smtp_talks_idly(session, verb))
         smtp_run_command(session, verb, arguments);
+    if (!envelope && session->transaction != NULL)
+        smtp_pace_start(session);
     if (verb == VERB_AUTH)
         wipe(line, length);
     return true;
@@ -178,6 +181,7 @@ void smtp_continue(struct smtp_session *session)
         return;
     }
     session->processing = true;
+    smtp_pace(session);
     do {
         session->input_again = false;
         while (step(session))
@@ -186,6 +190,7 @@ void smtp_continue(struct smtp_session *session)
     session->processing = false;
     if (session->ended)
         return;
+    smtp_pace(session);
     if (session->peer_closed && smtp_waits_for_peer(session))
         end_for_closed_peer(session);
     else if (session->lane->draining && session->state == SMTP_COMMAND &&

@@ -56,8 +56,11 @@ static int64_t patience(const struct smtp_session *session, enum smtp_state stat
         return HANDSHAKE_US;
     case SMTP_CLOSING:
         return CLOSING_US;
-    case SMTP_PENALTY:
-        return (int64_t)session->auth_failures * CLOCK_SECOND;
+    case SMTP_PENALTY: {
+        /* From when the password came, so that it shows nothing of how long the hash took. */
+        int64_t left = session->auth_began + session->auth_delay - clock_monotonic();
+        return left > 0 ? left : 0;
+    }
     case SMTP_AUTH_CHECK:
     case SMTP_REFUSING:
     case SMTP_JUDGING:
@@ -89,7 +92,12 @@ static void arm_timer(struct smtp_session *session)
 void smtp_touch(struct smtp_session *session)
 {
     int64_t wait = patience(session, session->state);
-    session->deadline = wait == INT64_MAX ? INT64_MAX : clock_monotonic() + wait;
+    int64_t now = clock_monotonic();
+    int64_t fence = smtp_fence(session, now);
+    session->idle_deadline = wait == INT64_MAX ? INT64_MAX : now + wait;
+    session->deadline = wait != INT64_MAX && fence < session->idle_deadline
+                            ? fence
+                            : session->idle_deadline;
     arm_timer(session);
 }
 
@@ -105,7 +113,11 @@ void smtp_enter(struct smtp_session *session, enum smtp_state state)
     }
     log_event(LOG_LEVEL_DEBUG, "smtp state", LOG_TEXT("session", session->id),
               LOG_TEXT("from", states[session->state].name), LOG_TEXT("to", states[state].name));
+    bool content_begins =
+        session->state == SMTP_COMMAND && (state == SMTP_HEADER || state == SMTP_DRAIN);
     session->state = state;
+    if (content_begins)
+        smtp_pace_start(session);
     smtp_touch(session);
 }
 
@@ -189,10 +201,13 @@ void smtp_end(struct smtp_session *session, const char *why)
         return;
     smtp_transaction_end(session);
     session->ended = true;
-    log_event(LOG_LEVEL_INFO, "session ended", LOG_TEXT("session", session->id),
-              LOG_TEXT("peer", session->peer_text),
+    /* Of strangers there may be thousands a second: what they were refused is counted already. */
+    bool stranger = session->refused || session->account == NULL;
+    log_event(stranger ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO, "session ended",
+              LOG_TEXT("session", session->id), LOG_TEXT("peer", session->peer_text),
               LOG_TEXT("account", session->account != NULL ? session->account->name : "-"),
               LOG_TEXT("why", why));
+    smtp_leave(session);
     bufferevent_setcb(session->bev, NULL, NULL, NULL, NULL);
     bufferevent_disable(session->bev, EV_READ | EV_WRITE);
     event_del(session->timer);
@@ -219,11 +234,6 @@ void smtp_identify(struct smtp_session *session)
                                session->fingerprint[0] ? session->fingerprint : NULL);
 }
 
-bool smtp_auth_allowed(const struct smtp_session *session)
-{
-    return session->tls_active || session->loopback;
-}
-
 static bool is_loopback(const struct sockaddr_storage *peer)
 {
     if (peer->ss_family == AF_INET)
@@ -235,13 +245,24 @@ static bool is_loopback(const struct sockaddr_storage *peer)
            (IN6_IS_ADDR_V4MAPPED(address) && address->s6_addr[12] == 127);
 }
 
+bool smtp_peer_known(struct smtp_session *session)
+{
+    session->loopback = is_loopback(&session->peer);
+    smtp_identify(session);
+    return smtp_admit_address(session) && smtp_admit_partner(session);
+}
+
+bool smtp_auth_allowed(const struct smtp_session *session)
+{
+    return session->tls_active || session->loopback;
+}
+
 static void describe_peer(struct smtp_session *session, const struct sockaddr *peer)
 {
     bool six = peer->sa_family == AF_INET6;
     memcpy(&session->peer, peer, six ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in));
     const void *address = six ? (const void *)&((struct sockaddr_in6 *)&session->peer)->sin6_addr
                               : (const void *)&((struct sockaddr_in *)&session->peer)->sin_addr;
-    session->loopback = is_loopback(&session->peer);
     if (inet_ntop(peer->sa_family, address, session->peer_text, sizeof(session->peer_text)) == NULL)
         str_copy(session->peer_text, sizeof(session->peer_text), "unknown");
 }
@@ -289,6 +310,8 @@ static void on_secured(struct smtp_session *session)
     session->account = NULL;
     smtp_identify(session);
     smtp_enter(session, SMTP_COMMAND);
+    if (!smtp_admit_partner(session))
+        return;
     if (!after_starttls)
         greet(session);
     smtp_continue(session);
@@ -307,8 +330,8 @@ static void on_event(struct bufferevent *bev, short what, void *arg)
         char reason[160] = "peer closed the connection";
         if (code != 0)
             ERR_error_string_n(code, reason, sizeof(reason));
-        log_event(LOG_LEVEL_INFO, "TLS handshake failed", LOG_TEXT("session", session->id),
-                  LOG_TEXT("peer", session->peer_text), LOG_TEXT("reason", reason));
+        refusals_add(&session->lane->gate->refusals, REFUSAL_HANDSHAKE, session->id,
+                     session->peer_text, reason);
         smtp_end(session, "TLS handshake failed");
         return;
     }
@@ -341,6 +364,10 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
         break;
     case SMTP_HANDSHAKE:
     case SMTP_TLS_FLUSH:
+        refusals_add(&session->lane->gate->refusals, REFUSAL_HANDSHAKE, session->id,
+                     session->peer_text, "timed out");
+        smtp_end(session, "timed out");
+        break;
     case SMTP_CLOSING:
         smtp_end(session, "timed out");
         break;
@@ -350,8 +377,11 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
             smtp_touch(session);
             break;
         }
-        smtp_reply(session, 421, "4.4.2 Timed out waiting for you, closing");
-        smtp_close(session);
+        if (!smtp_time_out(session)) {
+            int64_t fence = smtp_fence(session, clock_monotonic());
+            session->deadline = fence < session->idle_deadline ? fence : session->idle_deadline;
+            arm_timer(session);
+        }
     }
 }
 
@@ -429,10 +459,12 @@ struct smtp_session *smtp_serve(struct lane *lane, struct entrance *entrance, si
     session->entrance = entrance;
     session->listener = &session->snapshot->config->listeners[listener];
     session->tls_context = session->snapshot->tls[listener];
+    session->login_deadline = clock_monotonic() + session->listener->login_timeout;
     record_new_id(session->id);
     describe_peer(session, peer);
-    smtp_identify(session);
     set_callbacks(session);
+    if (!smtp_peer_known(session))
+        return session->ended ? NULL : session;
     log_event(LOG_LEVEL_DEBUG, "session opened", LOG_TEXT("session", session->id),
               LOG_TEXT("listener", session->listener->name), LOG_TEXT("peer", session->peer_text));
     if (session->listener->tls == TLS_IMPLICIT) {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * One partner's connection: what the files of this folder share. Read them in the order of a
- * session's life: server.c (connection, states), input.c (lines), verbs.c and auth.c (commands),
+ * session's life: server.c (connection, states), fence.c (what a client may hold and how long it
+ * may take), input.c (lines), verbs.c and auth.c (commands),
  * envelope.c (RCPT to verdict), relay.c (the provider's side), data.c (content), transaction.c
  * (memory and journal rows).
  */
@@ -100,9 +101,15 @@ struct smtp_session {
     struct event *timer;                    /* owned */
     int64_t deadline;                       /* monotonic; when the state must have been left */
     int64_t timer_at;                       /* when the timer will fire; it re-arms itself lazily */
+    int64_t idle_deadline;                  /* the part of deadline that begins anew */
+    int64_t login_deadline;                 /* … that does not; while there is no account */
+    int64_t waited;    /* for the client alone, since MAIL or DATA: what fence.c allots */
+    int64_t waited_at; /* up to when waited was counted */
     struct ticket ticket;
     enum smtp_state state;
+    bool waiting;       /* for the client alone, since waited_at */
     bool ended;         /* marked for the loop's end */
+    bool refused;       /* a client turned away: counted, and not told of again at its end */
     bool peer_closed;   /* EOF was read; what it sent before is still served */
     bool processing;    /* guards against re-entry of the input loop */
     bool input_again;   /* something changed while processing */
@@ -113,7 +120,11 @@ struct smtp_session {
     bool extended; /* by EHLO */
     bool quit_after_reply;
     unsigned errors; /* commands refused; too many end the session */
+    unsigned chatter; /* commands since the last recipient or message */
     unsigned auth_failures;
+    int64_t auth_began; /* when the password came: its answer is told no sooner than … */
+    int64_t auth_delay; /* … so much later */
+    bool auth_right;    /* while in SMTP_PENALTY: which answer */
     const struct account_config *account; /* of the snapshot; NULL until identified */
     bool authenticated;                   /* by AUTH, not by network or certificate */
     char *auth_name; /* owned; LOGIN's first answer, or PLAIN's name while it is checked */
@@ -121,6 +132,9 @@ struct smtp_session {
     char *helo; /* owned */
     struct sockaddr_storage peer;
     char peer_text[64];
+    struct peer_key address; /* of peer: what connections and failed logins are counted by */
+    bool address_counted;
+    const char *partner_counted; /* of the snapshot; NULL: under none */
     char fingerprint[65]; /* of the client's certificate; "" when none */
     char id[RECORD_ID];
     struct smtp_transaction *transaction; /* owned; from MAIL to its end */
@@ -146,6 +160,29 @@ struct smtp_session *smtp_redeem(void *lane, struct ticket ticket);
 bool smtp_auth_allowed(const struct smtp_session *session);
 /* Plain to TLS, once the output has been flushed. */
 void smtp_start_handshake(struct smtp_session *session);
+/* session->peer is who the client is, at accept or because a proxy said so: counts it and finds its
+ * account. False: the session was told 421 and ends. */
+bool smtp_peer_known(struct smtp_session *session);
+
+/* ---- fence.c ---- */
+
+/* Counts the session under session->peer; under the account's partner, once there is one. False: it
+ * was over a cap, was told 421 and ends. Both may be called again when that changes. */
+bool smtp_admit_address(struct smtp_session *session);
+bool smtp_admit_partner(struct smtp_session *session);
+/* Takes back what they counted. */
+void smtp_leave(struct smtp_session *session);
+/* Whose turn it is may have changed: counts the time of the one whose it was. */
+void smtp_pace(struct smtp_session *session);
+/* An envelope or content begins. */
+void smtp_pace_start(struct smtp_session *session);
+/* When the session ends however much it says; INT64_MAX: it does not. */
+int64_t smtp_fence(struct smtp_session *session, int64_t now);
+/* The deadline has passed while the client was waited for. False: not really, others took part of
+ * that time. Else it was told 421. */
+bool smtp_time_out(struct smtp_session *session);
+/* Counts commands that bring no message nearer. True: one too many, it was told 421. */
+bool smtp_talks_idly(struct smtp_session *session, enum smtp_verb verb);
 
 /* ---- input.c ---- */
 

@@ -284,6 +284,7 @@ START_TEST(a_peer_has_one_account)
     ck_assert_ptr_eq(login->stream, &config->streams[0]);
     ck_assert_ptr_eq(config->streams[0].terms.partner, config_partner(config, "a"));
     ck_assert_ptr_null(config_partner(config, "b"));
+    ck_assert_uint_eq(config->streams[0].partner_connections, 0);
     ck_assert_str_eq(config->streams[0].terms.senders[0], "acme.example");
     ck_assert_str_eq(config->streams[0].terms.senders[1], ".xn--caf-dma.example");
     config_unref(&config);
@@ -302,7 +303,10 @@ START_TEST(defaults)
     ck_assert_uint_eq(listener->max_message_size, UINT64_C(150) << 20);
     ck_assert_uint_eq(listener->max_recipients, 1000);
     ck_assert_uint_eq(listener->max_connections, 20000);
+    ck_assert_uint_eq(listener->max_connections_per_address, 2000);
     ck_assert_int_eq(listener->idle_timeout, 300 * CLOCK_SECOND);
+    ck_assert_int_eq(listener->login_timeout, 60 * CLOCK_SECOND);
+    ck_assert_uint_eq(listener->min_rate, 1024);
     ck_assert_int_eq(listener->address.ss_family, AF_INET6);
     ck_assert_uint_eq(provider->port, 25);
     ck_assert_int_eq(provider->tls, TLS_REQUIRED);

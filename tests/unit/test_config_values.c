@@ -115,6 +115,18 @@ static const struct row listener_rows[] = {
      "\"implicit\"\n"},
     {"recipients", TOP "listeners: { a: { bind = \"*:25\" tls = \"none\" max_recipients = 99 } }",
      "main.conf:2: listeners.a.max_recipients: 99 is not between 100 and 50000\n"},
+    {"fences off",
+     TOP "listeners: { a: { bind = \"*:25\" tls = \"none\" min_rate = \"0 B\""
+         " max_connections_per_address = 0 login_timeout = \"1 ms\" } }",
+     ""},
+    {"connections of an address",
+     TOP "listeners: { a: { bind = \"*:25\" tls = \"none\" max_connections_per_address = -1 } }",
+     "main.conf:2: listeners.a.max_connections_per_address: -1 is not between 0 and 1000000\n"},
+    {"login_timeout",
+     TOP "listeners: { a: { bind = \"*:25\" tls = \"none\" login_timeout = \"0 s\" } }",
+     "main.conf:2: listeners.a.login_timeout: \"0 s\" is no time between \"1 ms\" and \"1 day\"\n"},
+    {"min_rate", TOP "listeners: { a: { bind = \"*:25\" tls = \"none\" min_rate = \"2 MB\" } }",
+     "main.conf:2: listeners.a.min_rate: \"2 MB\" is no size between \"0 B\" and \"1 MB\"\n"},
     {"a star in a name", TOP "listeners: { a*: { bind = \"*:25\" tls = \"none\" } }",
      "main.conf:2: listeners.a*: a name may not hold '*'\n"},
     {"a long name",
@@ -207,6 +219,9 @@ static const struct row partner_rows[] = {
      IN_STREAM "senders = [ \"a.example\" ] unsubscribe = \"add\"" END_STREAM,
      "main.conf:5: partners.acme.streams.news.unsubscribe: \"add\" is not available in this "
      "version\n"},
+    {"connections of a partner",
+     TOP "partners: { a: { name = \"A\" max_connections = 1000001 } }",
+     "main.conf:2: partners.a.max_connections: 1000001 is not between 0 and 1000000\n"},
     {"rate", IN_STREAM "senders = [ \"a.example\" ] rate = -1" END_STREAM,
      "main.conf:5: partners.acme.streams.news.rate: -1 is not between 0 and 1000000\n"},
 };

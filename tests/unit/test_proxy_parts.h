@@ -6,6 +6,7 @@
 #include "tests/unit/unit.h"
 
 Suite *content_suite(void);
+Suite *fence_suite(void);
 Suite *header_suite(void);
 
 #endif

@@ -139,7 +139,11 @@ void world_make(void)
     struct config *config = load_config();
     ck_assert_int_eq(loop_new(0, &world.loop, &err), RESULT_OK);
     ck_assert_int_eq(workers_new(1, 16, &world.workers, &err), RESULT_OK);
-    ck_assert_int_eq(credentials_new(world.workers, &world.gate.credentials, &err), RESULT_OK);
+    world.gate.peers = peers_new();
+    ck_assert_ptr_nonnull(world.gate.peers);
+    ck_assert_int_eq(guesses_new(&world.gate.guesses, &err), RESULT_OK);
+    ck_assert_int_eq(
+        credentials_new(world.workers, world.gate.peers, &world.gate.credentials, &err), RESULT_OK);
     world.gate.rates = rates_new();
     ck_assert_ptr_nonnull(world.gate.rates);
     ck_assert_int_eq(lane_init(&world.lane, &world.gate, world.loop, key, sizeof(key), &err),
@@ -165,6 +169,8 @@ void world_free(void)
     loop_free(&world.loop);
     lane_end(&world.lane);
     credentials_free(&world.gate.credentials);
+    guesses_free(&world.gate.guesses);
+    peers_free(&world.gate.peers);
     rates_free(&world.gate.rates);
     strbuf_free(&world.body);
     world_forget_transactions();

@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "proxy/guesses.h"
+
+#include "base/clock.h"
+#include "base/crypto.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* 8192 entries, half a megabyte: an attack from more addresses than that is one on the network. */
+#define SETS       1024u
+#define WAYS       8
+#define NAME_BYTES 16
+/* More than any limit here, so that who went on guessing is not forgotten at once; and a bound, so
+ * that nobody is remembered for longer than half a day. */
+#define WEIGHT_MOST 600
+
+enum kind { OF_ADDRESS, OF_ACCOUNT, OF_BOTH };
+
+struct entry {
+    uint8_t name[NAME_BYTES]; /* of a keyed hash: nobody can choose whom to share a set with */
+    bool used;
+    bool good;       /* OF_BOTH: this account has logged in from this address */
+    unsigned weight; /* failures not yet forgotten, as of `at` */
+    int64_t at;
+    int64_t next_look; /* OF_ADDRESS with too many: when a password is looked at again */
+};
+
+struct guesses {
+    pthread_mutex_t lock;
+    struct hmac *hmac; /* owned; under lock; its key dies with the process */
+    struct entry entries[SETS][WAYS];
+};
+
+enum result guesses_new(struct guesses **guesses_out, struct error *err)
+{
+    uint8_t key[32];
+    struct guesses *guesses = calloc(1, sizeof(*guesses));
+    if (guesses == NULL)
+        return error_no_memory(err);
+    pthread_mutex_init(&guesses->lock, NULL);
+    if (random_bytes(key, sizeof(key)))
+        guesses->hmac = hmac_new(key, sizeof(key));
+    wipe(key, sizeof(key));
+    if (guesses->hmac == NULL) {
+        guesses_free(&guesses);
+        return error_set(err, RESULT_SYSTEM, "cannot prepare the memory of failed logins");
+    }
+    *guesses_out = guesses;
+    return RESULT_OK;
+}
+
+void guesses_free(struct guesses **guesses)
+{
+    if (*guesses == NULL)
+        return;
+    hmac_free(&(*guesses)->hmac);
+    pthread_mutex_destroy(&(*guesses)->lock);
+    free(*guesses);
+    *guesses = NULL;
+}
+
+/* ---- the table, under lock ---- */
+
+struct name {
+    uint8_t bytes[SHA256_BYTES];
+};
+
+/* False when the hash failed: who it is about is then not remembered. */
+static bool name_of(struct guesses *guesses, enum kind kind, const struct peer_key *from,
+                    const char *account, struct name *name_out)
+{
+    uint8_t text[1 + sizeof(*from) + SHA256_BYTES] = {(uint8_t)kind};
+    if (kind != OF_ACCOUNT)
+        memcpy(text + 1, from, sizeof(*from));
+    if (kind != OF_ADDRESS &&
+        !hmac_compute(guesses->hmac, account, strlen(account), text + 1 + sizeof(*from)))
+        return false;
+    return hmac_compute(guesses->hmac, text, sizeof(text), name_out->bytes);
+}
+
+/* What is left of the weight now. */
+static void forget(struct entry *entry, int64_t now)
+{
+    int64_t gone = (now - entry->at) / GUESS_FORGOTTEN;
+    if (gone <= 0)
+        return;
+    entry->weight = gone < (int64_t)entry->weight ? entry->weight - (unsigned)gone : 0;
+    entry->at += gone * GUESS_FORGOTTEN;
+}
+
+static struct entry *set_of(struct guesses *guesses, const struct name *name)
+{
+    uint32_t index;
+    memcpy(&index, name->bytes + NAME_BYTES, sizeof(index));
+    return guesses->entries[index % SETS];
+}
+
+static struct entry *find(struct guesses *guesses, const struct name *name, int64_t now)
+{
+    struct entry *set = set_of(guesses, name);
+    for (int i = 0; i < WAYS; i++)
+        if (set[i].used && memcmp(set[i].name, name->bytes, NAME_BYTES) == 0) {
+            forget(&set[i], now);
+            return &set[i];
+        }
+    return NULL;
+}
+
+/* What an entry is worth keeping. That an account has logged in from somewhere is worth as much as
+ * some failures: a crowd of first failures does not push it out. */
+static unsigned worth(struct entry *entry, int64_t now)
+{
+    if (!entry->used)
+        return 0;
+    forget(entry, now);
+    return entry->weight + (entry->good ? 3 : 0);
+}
+
+/* The entry of this name, made if there is room or something of no more worth than one failure.
+ * NULL when all others of the set are worth more; the least of them then loses one. */
+static struct entry *find_or_make(struct guesses *guesses, const struct name *name, int64_t now)
+{
+    struct entry *entry = find(guesses, name, now);
+    if (entry != NULL)
+        return entry;
+    struct entry *set = set_of(guesses, name);
+    struct entry *least = &set[0];
+    for (int i = 1; i < WAYS; i++)
+        if (worth(&set[i], now) < worth(least, now))
+            least = &set[i];
+    if (worth(least, now) > 1) {
+        if (least->weight > 0)
+            least->weight--;
+        else
+            least->good = false;
+        return NULL;
+    }
+    *least = (struct entry){.used = true, .at = now};
+    memcpy(least->name, name->bytes, NAME_BYTES);
+    return least;
+}
+
+static unsigned add_failure(struct guesses *guesses, enum kind kind, const struct peer_key *from,
+                            const char *account, int64_t now)
+{
+    struct name name;
+    struct entry *entry = name_of(guesses, kind, from, account, &name)
+                              ? find_or_make(guesses, &name, now)
+                              : NULL;
+    if (entry == NULL)
+        return 1;
+    if (entry->weight < WEIGHT_MOST)
+        entry->weight++;
+    return entry->weight;
+}
+
+static struct entry *find_named(struct guesses *guesses, enum kind kind,
+                                const struct peer_key *from, const char *account, int64_t now)
+{
+    struct name name;
+    return name_of(guesses, kind, from, account, &name) ? find(guesses, &name, now) : NULL;
+}
+
+static bool is_known(struct guesses *guesses, const struct peer_key *from, const char *account,
+                     int64_t now)
+{
+    const struct entry *both = find_named(guesses, OF_BOTH, from, account, now);
+    return both != NULL && both->good && both->weight < GUESSES_KNOWN;
+}
+
+/* ---- what is asked ---- */
+
+bool guesses_admit(struct guesses *guesses, const struct peer_key *from, const char *account,
+                   int64_t now)
+{
+    pthread_mutex_lock(&guesses->lock);
+    struct entry *address = find_named(guesses, OF_ADDRESS, from, account, now);
+    bool admitted = true;
+    if (address != NULL && address->weight >= GUESSES_FREE &&
+        !is_known(guesses, from, account, now)) {
+        admitted = now >= address->next_look;
+        /* Reserved at once: of many that ask together, one is looked at. */
+        if (admitted)
+            address->next_look = now + GUESS_DELAY_MOST;
+    }
+    pthread_mutex_unlock(&guesses->lock);
+    return admitted;
+}
+
+static int64_t delay_of(unsigned failures)
+{
+    int64_t delay = GUESS_DELAY_FIRST;
+    for (unsigned i = 1; i < failures && delay < GUESS_DELAY_MOST; i++)
+        delay *= 2;
+    return delay < GUESS_DELAY_MOST ? delay : GUESS_DELAY_MOST;
+}
+
+/* A right password: here this account is at home from now on. Its address' failures stay: with an
+ * account of his own nobody buys guesses at others'. */
+static void note_right(struct guesses *guesses, const struct peer_key *from, const char *account,
+                       int64_t now)
+{
+    struct name name;
+    struct entry *both = name_of(guesses, OF_BOTH, from, account, &name)
+                             ? find_or_make(guesses, &name, now)
+                             : NULL;
+    if (both == NULL)
+        return;
+    both->good = true;
+    both->weight = 0;
+}
+
+int64_t guesses_note(struct guesses *guesses, const struct peer_key *from, const char *account,
+                     bool right, int64_t now)
+{
+    pthread_mutex_lock(&guesses->lock);
+    bool known = is_known(guesses, from, account, now);
+    int64_t delay = 0;
+    unsigned at_account = 0;
+    if (right) {
+        const struct entry *entry = find_named(guesses, OF_ACCOUNT, from, account, now);
+        at_account = entry != NULL ? entry->weight : 0;
+        note_right(guesses, from, account, now);
+    } else {
+        unsigned failures = add_failure(guesses, OF_ADDRESS, from, account, now);
+        struct entry *address = find_named(guesses, OF_ADDRESS, from, account, now);
+        delay = delay_of(failures);
+        if (address != NULL && failures >= GUESSES_FREE)
+            address->next_look = now + GUESS_DELAY_MOST;
+        at_account = add_failure(guesses, OF_ACCOUNT, from, account, now);
+        struct entry *both = find_named(guesses, OF_BOTH, from, account, now);
+        if (both != NULL && both->weight < WEIGHT_MOST)
+            both->weight++;
+    }
+    if (!known && at_account >= GUESSES_ACCOUNT && delay < GUESS_DELAY_ACCOUNT)
+        delay = GUESS_DELAY_ACCOUNT;
+    pthread_mutex_unlock(&guesses->lock);
+    return delay;
+}

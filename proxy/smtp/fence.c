@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What keeps a hostile or clumsy client in bounds: how many connections its address and its partner
+ * may hold, and how long it may take. A deadline that every byte renews is none: so being an
+ * account, an envelope and content each have a budget of time, and only the time in which the
+ * client alone was waited for is taken from it. What the provider, the journal or the helpers owe
+ * is never held against the client.
+ */
+#include "proxy/smtp/session.h"
+
+#include "base/clock.h"
+
+#include <string.h>
+
+/* Commands between two recipients or messages. A pool that says NOOP every half minute to keep a
+ * connection open is let do so for most of an hour; then it is told to come again. */
+#define CHATTER_MAX 100
+/* From MAIL to DATA a client may take the patience for so many commands, in all. */
+#define ENVELOPE_IDLES 2
+
+/* ---- who holds how many ---- */
+
+/* The one reply a session that is turned away gets, and its end. Returns false. */
+static bool turn_away(struct smtp_session *session, enum refusal refusal, const char *text)
+{
+    const char *partner = session->account != NULL ? session->account->stream->terms.partner->id
+                                                   : session->listener->name;
+    refusals_add(&session->lane->gate->refusals, refusal, session->id, session->peer_text,
+                 refusal == REFUSAL_PARTNER ? partner : session->listener->name);
+    session->refused = true;
+    if (session->listener->tls == TLS_IMPLICIT && !session->tls_active) {
+        smtp_end(session, "refused"); /* nothing can be said in clear */
+        return false;
+    }
+    smtp_reply(session, 421, text);
+    smtp_close(session);
+    return false;
+}
+
+static void leave_address(struct smtp_session *session)
+{
+    if (session->address_counted)
+        peers_leave(session->lane->gate->peers, PEER_ADDRESS, &session->address,
+                    sizeof(session->address));
+    session->address_counted = false;
+}
+
+static void leave_partner(struct smtp_session *session)
+{
+    if (session->partner_counted != NULL)
+        peers_leave(session->lane->gate->peers, PEER_PARTNER, session->partner_counted,
+                    strlen(session->partner_counted));
+    session->partner_counted = NULL;
+}
+
+bool smtp_admit_address(struct smtp_session *session)
+{
+    leave_address(session);
+    peer_key_of((const struct sockaddr *)&session->peer, &session->address);
+    session->address_counted = peers_enter(session->lane->gate->peers, PEER_ADDRESS,
+                                           &session->address, sizeof(session->address),
+                                           session->listener->max_connections_per_address);
+    return session->address_counted ||
+           turn_away(session, REFUSAL_ADDRESS,
+                     "4.7.0 Too many connections from your address, try again later");
+}
+
+bool smtp_admit_partner(struct smtp_session *session)
+{
+    const struct stream_config *stream =
+        session->account != NULL ? session->account->stream : NULL;
+    const char *partner = stream != NULL ? stream->terms.partner->id : NULL;
+    if (partner == session->partner_counted)
+        return true;
+    leave_partner(session);
+    if (partner == NULL)
+        return true;
+    if (!peers_enter(session->lane->gate->peers, PEER_PARTNER, partner, strlen(partner),
+                     stream->partner_connections))
+        return turn_away(session, REFUSAL_PARTNER,
+                         "4.7.0 Too many connections of your company, try again later");
+    session->partner_counted = partner;
+    return true;
+}
+
+void smtp_leave(struct smtp_session *session)
+{
+    leave_address(session);
+    leave_partner(session);
+}
+
+/* ---- how long it takes ---- */
+
+static void count_wait(struct smtp_session *session, int64_t now)
+{
+    if (session->waiting)
+        session->waited += now - session->waited_at;
+    session->waiting = smtp_waits_for_peer(session);
+    session->waited_at = now;
+}
+
+void smtp_pace(struct smtp_session *session)
+{
+    bool before = session->waiting;
+    count_wait(session, clock_monotonic());
+    /* Others kept it waiting until now: its own time begins. */
+    if (!before && session->waiting && session->state != SMTP_CLOSING)
+        smtp_touch(session);
+}
+
+void smtp_pace_start(struct smtp_session *session)
+{
+    count_wait(session, clock_monotonic());
+    session->waited = 0;
+}
+
+/* When the budget of this stage is used up, if the client is waited for all along. */
+static int64_t budget_end(const struct smtp_session *session, int64_t now)
+{
+    const struct smtp_transaction *transaction = session->transaction;
+    const struct listener_config *listener = session->listener;
+    if (transaction == NULL || !session->waiting)
+        return INT64_MAX;
+    if (session->state == SMTP_COMMAND)
+        return now + ENVELOPE_IDLES * listener->idle_timeout - session->waited;
+    if (listener->min_rate == 0)
+        return INT64_MAX;
+    /* More than a message may be buys no more time: what is thrown away ends, too. */
+    uint64_t bytes = transaction->scan.bytes + transaction->scan.column;
+    if (bytes > listener->max_message_size)
+        bytes = listener->max_message_size;
+    return now + listener->idle_timeout +
+           (int64_t)(bytes * (uint64_t)CLOCK_SECOND / listener->min_rate) - session->waited;
+}
+
+static bool must_log_in(const struct smtp_session *session)
+{
+    return session->account == NULL && session->state != SMTP_CLOSING;
+}
+
+int64_t smtp_fence(struct smtp_session *session, int64_t now)
+{
+    count_wait(session, now);
+    int64_t end = budget_end(session, now);
+    return must_log_in(session) && session->login_deadline < end ? session->login_deadline : end;
+}
+
+bool smtp_time_out(struct smtp_session *session)
+{
+    int64_t now = clock_monotonic();
+    struct refusals *refusals = &session->lane->gate->refusals;
+    if (must_log_in(session) && now >= session->login_deadline) {
+        refusals_add(refusals, REFUSAL_LOGIN_LATE, session->id, session->peer_text,
+                     session->listener->name);
+        session->refused = true;
+        smtp_reply(session, 421, "4.7.0 You did not log in in time, closing");
+    } else if (now >= smtp_fence(session, now)) {
+        refusals_add(refusals, REFUSAL_SLOW, session->id, session->peer_text,
+                     session->account != NULL ? session->account->name : NULL);
+        smtp_reply(session, 421, "4.4.2 You are too slow, closing");
+    } else if (now >= session->idle_deadline) {
+        smtp_reply(session, 421, "4.4.2 Timed out waiting for you, closing");
+    } else {
+        return false;
+    }
+    smtp_close(session);
+    return true;
+}
+
+/* ---- how much it talks ---- */
+
+bool smtp_talks_idly(struct smtp_session *session, enum smtp_verb verb)
+{
+    if (verb == VERB_QUIT)
+        return false;
+    if ((verb == VERB_RCPT || verb == VERB_DATA) && session->transaction != NULL) {
+        session->chatter = 0;
+        return false;
+    }
+    if (++session->chatter <= CHATTER_MAX)
+        return false;
+    refusals_add(&session->lane->gate->refusals, REFUSAL_CHATTER, session->id, session->peer_text,
+                 session->account != NULL ? session->account->name : NULL);
+    smtp_reply(session, 421, "4.7.0 Too many commands without a message, closing");
+    smtp_close(session);
+    return true;
+}
