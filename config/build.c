@@ -2,6 +2,7 @@
 #include "config/build.h"
 
 #include "base/file.h"
+#include "config/network.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -101,4 +102,24 @@ const char **build_texts(struct build *build, const struct node *group, const ch
         if (!item->bad)
             texts[(*count_out)++] = build_copy(build, item->text);
     return texts;
+}
+
+struct network *build_networks(struct build *build, const struct node *group, const char *key,
+                               size_t *count_out)
+{
+    const struct node *node = build_node(group, key);
+    *count_out = 0;
+    if (node == NULL || node->first == NULL)
+        return NULL;
+    struct network *networks = build_array(build, node->n_children, sizeof(*networks));
+    for (struct node *item = node->first; networks != NULL && item != NULL; item = item->next) {
+        struct error why = {0};
+        if (item->bad)
+            continue;
+        if (network_parse(item->text, &networks[*count_out], &why))
+            (*count_out)++;
+        else
+            node_problem(build->problems, item, "%s", why.text);
+    }
+    return networks;
 }

@@ -41,5 +41,8 @@ const char *build_path(struct build *build, const struct node *group, const char
 /* The good texts of a list; count_out 0 when there is none. */
 const char **build_texts(struct build *build, const struct node *group, const char *key,
                          size_t *count_out);
+/* The networks of a list; NULL, and count_out 0, when there is none. A bad one is a finding. */
+struct network *build_networks(struct build *build, const struct node *group, const char *key,
+                               size_t *count_out);
 
 #endif

@@ -25,24 +25,6 @@ struct entries {
     size_t capacity;
 };
 
-static void build_networks(struct build *build, const struct node *group,
-                           struct account_config *out)
-{
-    const struct node *node = build_node(group, "networks");
-    if (node == NULL)
-        return;
-    out->networks = build_array(build, node->n_children, sizeof(*out->networks));
-    for (struct node *item = node->first; out->networks && item != NULL; item = item->next) {
-        struct error why = {0};
-        if (item->bad)
-            continue;
-        if (network_parse(item->text, &out->networks[out->n_networks], &why))
-            out->n_networks++;
-        else
-            node_problem(build->problems, item, "%s", why.text);
-    }
-}
-
 static const char *build_fingerprint(struct build *build, const struct node *group)
 {
     char digits[FINGERPRINT_DIGITS + 1];
@@ -74,7 +56,7 @@ static void build_account(struct build *build, struct node *group,
     else if (password != NULL)
         node_problem(build->problems, password,
                      "is no password hash: `octroi password` makes one (\"$y$…\")");
-    build_networks(build, group, &out->account);
+    out->account.networks = build_networks(build, group, "networks", &out->account.n_networks);
     out->account.certificate_sha256 = build_fingerprint(build, group);
     if (node_child(group, "password") == NULL && node_child(group, "networks") == NULL &&
         node_child(group, "certificate_sha256") == NULL)

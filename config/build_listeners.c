@@ -69,6 +69,17 @@ static void check_certificate(struct build *build, const struct node *group,
     SSL_CTX_free(context);
 }
 
+/* Who may say who the client is. */
+static void check_balancers(struct build *build, const struct node *group,
+                            const struct listener_config *out)
+{
+    struct node *node = build_node(group, "proxy_protocol");
+    const struct node *trusted = node_child(group, "trusted");
+    if (out->proxy_protocol && (trusted == NULL || trusted->n_children == 0))
+        node_problem(build->problems, node,
+                     "\"required\" needs the balancers' networks in trusted");
+}
+
 static void build_listener(struct build *build, const struct node *group,
                            struct listener_config *out)
 {
@@ -81,11 +92,13 @@ static void build_listener(struct build *build, const struct node *group,
     out->max_message_size = (uint64_t)build_number(group, "max_message_size");
     out->max_recipients = (unsigned)build_number(group, "max_recipients");
     out->max_connections = (unsigned)build_number(group, "max_connections");
-    out->max_connections_per_address =
-        (unsigned)build_number(group, "max_connections_per_address");
+    out->max_connections_per_address = (unsigned)build_number(group, "max_connections_per_address");
     out->idle_timeout = build_number(group, "idle_timeout");
     out->login_timeout = build_number(group, "login_timeout");
     out->min_rate = (uint64_t)build_number(group, "min_rate");
+    out->trusted = build_networks(build, group, "trusted", &out->n_trusted);
+    out->proxy_protocol = build_number(group, "proxy_protocol") != 0;
+    check_balancers(build, group, out);
     check_bind(build, group, out);
     const struct node *tls = node_child(group, "tls");
     if (tls == NULL || !tls->bad)

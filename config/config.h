@@ -16,6 +16,11 @@ enum protocol { PROTOCOL_SMTP };
 enum tls_mode { TLS_NONE, TLS_OPTIONAL, TLS_REQUIRED, TLS_IMPLICIT };
 enum adapter_kind { ADAPTER_SMTP, ADAPTER_CAPTURE };
 
+struct network {
+    uint8_t bytes[16]; /* IPv4 as ::ffff:a.b.c.d */
+    unsigned prefix;   /* over the 128 bits */
+};
+
 struct listener_config {
     const char *name;
     enum protocol protocol;
@@ -31,9 +36,12 @@ struct listener_config {
     unsigned max_connections;  /* over all loops */
     /* Of one IPv4 address or IPv6 /64, over all loops and listeners; 0: no limit. */
     unsigned max_connections_per_address;
-    int64_t idle_timeout;  /* microseconds: for a command, and for a block of content */
-    int64_t login_timeout; /* from the connection to being an account */
-    uint64_t min_rate;     /* bytes a second content has to come at, on the whole; 0: any */
+    int64_t idle_timeout;    /* microseconds: for a command, and for a block of content */
+    int64_t login_timeout;   /* from the connection to being an account */
+    uint64_t min_rate;       /* bytes a second content has to come at, on the whole; 0: any */
+    struct network *trusted; /* balancers that are believed when they say who the client is */
+    size_t n_trusted;
+    bool proxy_protocol; /* each connection begins with a PROXY header */
 };
 
 struct provider_config {
@@ -57,11 +65,6 @@ struct provider_config {
     char digest[65];
 };
 
-struct network {
-    uint8_t bytes[16]; /* IPv4 as ::ffff:a.b.c.d */
-    unsigned prefix;   /* over the 128 bits */
-};
-
 struct stream_config;
 
 struct account_config {
@@ -77,7 +80,7 @@ struct stream_config {
     struct stream terms;                      /* what policy looks at */
     const struct provider_config **providers; /* in order of preference */
     size_t n_providers;
-    unsigned rate;  /* messages a second; 0: no limit */
+    unsigned rate; /* messages a second; 0: no limit */
     /* Of the partner, over all its streams, loops and listeners; 0: no limit. */
     unsigned partner_connections;
     unsigned index; /* unique in the snapshot, 0 … n_streams-1 */

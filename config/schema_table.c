@@ -21,6 +21,7 @@ static const struct word tls_modes[] = {{"none", TLS_NONE},
                                         {"required", TLS_REQUIRED},
                                         {"implicit", TLS_IMPLICIT},
                                         {NULL, 0}};
+static const struct word proxy_protocols[] = {{"off", 0}, {"required", 1}, {NULL, 0}};
 static const struct word adapters[] = {{"smtp", ADAPTER_SMTP}, {"capture", ADAPTER_CAPTURE},
                                        {"esmtp", WORD_LATER},  {"smpp", WORD_LATER},
                                        {"http", WORD_LATER},   {NULL, 0}};
@@ -70,6 +71,8 @@ const struct schema_key schema_table[] = {
     {"listeners.*.idle_timeout", KIND_TIME, false, "5 min", TIMEOUT, NULL},
     {"listeners.*.login_timeout", KIND_TIME, false, "60 s", TIMEOUT, NULL},
     {"listeners.*.min_rate", KIND_SIZE, false, "1 kB", 0, MB, NULL},
+    {"listeners.*.trusted", KIND_TEXTS, false, NULL, 0, 1000, NULL},
+    {"listeners.*.proxy_protocol", KIND_CHOICE, false, "off", 0, 0, proxy_protocols},
 
     {"providers.*.adapter", KIND_CHOICE, true, NULL, 0, 0, adapters},
     {"providers.*.host", KIND_TEXT, false, NULL, NAME_TEXT, NULL},

@@ -72,8 +72,8 @@ static void on_checked(void *lane, struct ticket ticket, bool matches)
 /* Nothing is known of the password: it was not looked at. */
 static void hold(struct smtp_session *session, const char *why)
 {
-    refusals_add(&session->lane->gate->refusals, REFUSAL_AUTH_HELD, session->id,
-                 session->peer_text, why);
+    refusals_add(&session->lane->gate->refusals, REFUSAL_AUTH_HELD, session->id, session->peer_text,
+                 why);
 }
 
 /* name and password: NUL-terminated. */
@@ -85,8 +85,8 @@ static void check(struct smtp_session *session, const char *name, const char *pa
     session->auth_step = AUTH_NONE;
     session->auth_began = clock_monotonic();
     struct gate *gate = session->lane->gate;
-    if (copy != NULL && !guesses_admit(gate->guesses, &session->address, copy,
-                                       session->auth_began)) {
+    if (copy != NULL &&
+        !guesses_admit(gate->guesses, &session->address, copy, session->auth_began)) {
         hold(session, "too many failures");
         session->refused = true;
         smtp_reply(session, 421, "4.7.0 Too many failed logins from your address, try again later");

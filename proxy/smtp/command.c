@@ -10,13 +10,23 @@ static const struct {
     const char *name;
     size_t limit;
 } verbs[VERB_COUNT] = {
-    [VERB_UNKNOWN] = {"", SMTP_LINE_MAX},      [VERB_EHLO] = {"EHLO", SMTP_LINE_MAX},
-    [VERB_HELO] = {"HELO", SMTP_LINE_MAX},     [VERB_STARTTLS] = {"STARTTLS", SMTP_LINE_MAX},
-    [VERB_AUTH] = {"AUTH", SMTP_AUTH_MAX},     [VERB_MAIL] = {"MAIL", SMTP_ENVELOPE_MAX},
-    [VERB_RCPT] = {"RCPT", SMTP_ENVELOPE_MAX}, [VERB_DATA] = {"DATA", SMTP_LINE_MAX},
-    [VERB_RSET] = {"RSET", SMTP_LINE_MAX},     [VERB_NOOP] = {"NOOP", SMTP_LINE_MAX},
-    [VERB_VRFY] = {"VRFY", SMTP_LINE_MAX},     [VERB_HELP] = {"HELP", SMTP_LINE_MAX},
+    [VERB_UNKNOWN] = {"", SMTP_LINE_MAX},
+    [VERB_EHLO] = {"EHLO", SMTP_LINE_MAX},
+    [VERB_HELO] = {"HELO", SMTP_LINE_MAX},
+    [VERB_STARTTLS] = {"STARTTLS", SMTP_LINE_MAX},
+    [VERB_AUTH] = {"AUTH", SMTP_AUTH_MAX},
+    [VERB_MAIL] = {"MAIL", SMTP_ENVELOPE_MAX},
+    [VERB_RCPT] = {"RCPT", SMTP_ENVELOPE_MAX},
+    [VERB_DATA] = {"DATA", SMTP_LINE_MAX},
+    [VERB_RSET] = {"RSET", SMTP_LINE_MAX},
+    [VERB_NOOP] = {"NOOP", SMTP_LINE_MAX},
+    [VERB_VRFY] = {"VRFY", SMTP_LINE_MAX},
+    [VERB_EXPN] = {"EXPN", SMTP_LINE_MAX},
+    [VERB_HELP] = {"HELP", SMTP_LINE_MAX},
     [VERB_QUIT] = {"QUIT", SMTP_LINE_MAX},
+    [VERB_XCLIENT] = {"XCLIENT", SMTP_ENVELOPE_MAX},
+    /* However long: what follows is a chunk, and the connection has to end before it is read. */
+    [VERB_BDAT] = {"BDAT", SMTP_LONGEST_LINE},
 };
 
 enum smtp_verb smtp_verb_of(const char *line, const char **arguments_out)
@@ -63,8 +73,6 @@ static struct smtp_refusal take_path(const char **text, char *out, size_t size)
         unsigned char c = (unsigned char)*at;
         if (c < 0x20 || c == 0x7f)
             return refuse(501, "5.5.2 Control characters are not allowed in an address");
-        if (c >= 0x80)
-            return refuse(553, "5.6.7 Addresses beyond ASCII are not supported here");
         if (c == '"')
             quoted = !quoted;
         else if (c == '\\' && quoted && at[1] != '\0')
@@ -117,86 +125,187 @@ static struct smtp_refusal take_size(const char *value, uint64_t *size_out)
     return fine;
 }
 
-static struct smtp_refusal mail_parameters(const char *text, bool eight_bit_offered,
-                                           struct smtp_mail *mail)
+/* Parameters may come in any order, so that what one of them says is judged when all are read. */
+struct mail_seen {
+    bool size, body, auth;
+};
+
+static const struct smtp_refusal twice = {501, "5.5.4 A parameter is given twice"};
+
+static struct smtp_refusal take_body(const char *value, const struct smtp_route *route,
+                                     struct smtp_mail *mail)
 {
-    char key[64];
-    char value[1024];
-    bool seen_size = false;
-    bool seen_body = false;
-    while (next_parameter(&text, key, sizeof(key), value, sizeof(value))) {
-        if (ascii_equal(key, "SIZE") && !seen_size) {
-            seen_size = true;
-            struct smtp_refusal refusal = take_size(value, &mail->size);
-            if (refusal.code != 0)
-                return refusal;
-        } else if (ascii_equal(key, "BODY") && !seen_body) {
-            seen_body = true;
-            if (ascii_equal(value, "8BITMIME"))
-                mail->eight_bit = true;
-            else if (!ascii_equal(value, "7BIT"))
-                return refuse(501, "5.5.4 BODY must be 7BIT or 8BITMIME");
-            if (mail->eight_bit && !eight_bit_offered)
-                return refuse(554, "5.6.3 The provider's route does not carry 8BITMIME");
-        } else if (ascii_equal(key, "AUTH")) {
-            /* RFC 4954, 5: must be accepted from an authenticated client; nothing here uses it. */
-        } else if (ascii_equal(key, "SIZE") || ascii_equal(key, "BODY")) {
-            return refuse(501, "5.5.4 A parameter is given twice");
-        } else {
-            return refuse(555, "5.5.4 A parameter of MAIL is not supported");
-        }
-    }
+    if (ascii_equal(value, "8BITMIME"))
+        mail->eight_bit = true;
+    else if (!ascii_equal(value, "7BIT"))
+        return refuse(501, "5.5.4 BODY must be 7BIT or 8BITMIME");
+    if (mail->eight_bit && !route->eight_bit)
+        return refuse(554, "5.6.3 The provider's route does not carry 8BITMIME");
     return fine;
 }
 
-static struct smtp_refusal address_refusal(const struct error *err)
+static const struct smtp_refusal no_dsn = {555, "5.5.4 The provider's route does not carry DSN"};
+
+static struct smtp_refusal take_mail_dsn(const char *key, const char *value,
+                                         const struct smtp_route *route, struct smtp_mail *mail)
 {
-    /* The texts of policy/recipient never repeat the address; they are kept for unit tests and
-     * commands. A partner's software needs the code and the kind of fault. */
-    (void)err;
-    return refuse(553, "5.1.3 The address is not valid");
+    if (!route->dsn)
+        return no_dsn;
+    if (ascii_equal(key, "RET")) {
+        if (mail->ret[0] != '\0')
+            return twice;
+        const char *ret = dsn_ret(value);
+        if (ret == NULL)
+            return refuse(501, "5.5.4 RET must be FULL or HDRS");
+        mail->ret = ret;
+        return fine;
+    }
+    if (mail->envid[0] != '\0')
+        return twice;
+    if (!dsn_envid(value))
+        return refuse(501, "5.5.4 ENVID must be xtext of at most 100 bytes");
+    str_copy(mail->envid, sizeof(mail->envid), value);
+    return fine;
 }
 
-struct smtp_refusal smtp_parse_mail(const char *arguments, bool eight_bit_offered,
+static struct smtp_refusal mail_parameter(const char *key, const char *value,
+                                          const struct smtp_route *route, struct mail_seen *seen,
+                                          struct smtp_mail *mail)
+{
+    if (ascii_equal(key, "SIZE")) {
+        if (seen->size)
+            return twice;
+        seen->size = true;
+        return take_size(value, &mail->size);
+    }
+    if (ascii_equal(key, "BODY")) {
+        if (seen->body)
+            return twice;
+        seen->body = true;
+        return take_body(value, route, mail);
+    }
+    if (ascii_equal(key, "AUTH")) {
+        /* RFC 4954, 5: must be accepted from an authenticated client; nothing here uses it. */
+        if (seen->auth)
+            return twice;
+        seen->auth = true;
+        return fine;
+    }
+    if (ascii_equal(key, "RET") || ascii_equal(key, "ENVID"))
+        return take_mail_dsn(key, value, route, mail);
+    if (!ascii_equal(key, "SMTPUTF8"))
+        return refuse(555, "5.5.4 A parameter of MAIL is not supported");
+    if (mail->utf8)
+        return twice;
+    if (*value != '\0')
+        return refuse(501, "5.5.4 SMTPUTF8 takes no value");
+    if (!route->utf8)
+        return refuse(553, "5.6.7 The provider's route does not carry SMTPUTF8");
+    mail->utf8 = true;
+    return fine;
+}
+
+static bool is_ascii(const char *text)
+{
+    while (*text != '\0' && (unsigned char)*text < 0x80)
+        text++;
+    return *text == '\0';
+}
+
+/*
+ * Normalises path's address, whose domain then replaces one that was not ASCII. What is sent
+ * upstream is else as it was written: a local part means what its own mail system says.
+ */
+static enum result take_address(char *path, size_t size, struct address *address_out)
+{
+    struct error err;
+    enum result result = address_parse_email(path, address_out, &err);
+    if (result != RESULT_OK)
+        return result;
+    char *domain = strrchr(path, '@') + 1;
+    if (is_ascii(domain))
+        return RESULT_OK;
+    size_t left = size - (size_t)(domain - path);
+    return str_copy(domain, left, strrchr(address_out->text, '@') + 1) ? RESULT_OK
+                                                                       : RESULT_BAD_INPUT;
+}
+
+static const struct smtp_refusal unable = {451, "4.3.0 The gate cannot read this now, try again"};
+static const struct smtp_refusal not_ascii = {
+    553, "5.6.7 An address beyond ASCII takes SMTPUTF8, at MAIL"};
+
+struct smtp_refusal smtp_parse_mail(const char *arguments, const struct smtp_route *route,
                                     struct smtp_mail *mail_out)
 {
-    *mail_out = (struct smtp_mail){0};
+    char key[64];
+    char value[1024];
+    struct mail_seen seen = {0};
+    *mail_out = (struct smtp_mail){.ret = ""};
     if (!ascii_has_prefix(arguments, "FROM:"))
         return refuse(501, "5.5.4 Syntax: MAIL FROM:<address>");
     const char *text = arguments + 5;
     struct smtp_refusal refusal = take_path(&text, mail_out->sender, sizeof(mail_out->sender));
-    if (refusal.code != 0)
+    while (refusal.code == 0 && next_parameter(&text, key, sizeof(key), value, sizeof(value)))
+        refusal = mail_parameter(key, value, route, &seen, mail_out);
+    if (refusal.code != 0 || mail_out->sender[0] == '\0')
         return refusal;
-    if (mail_out->sender[0] != '\0') {
-        struct address address;
-        struct error err;
-        if (address_parse_email(mail_out->sender, &address, &err) != RESULT_OK)
-            return refuse(553, "5.1.7 The sender's address is not valid");
-        const char *at = strrchr(address.text, '@');
-        str_copy(mail_out->domain, sizeof(mail_out->domain), at + 1);
-    }
-    return mail_parameters(text, eight_bit_offered, mail_out);
+    if (!mail_out->utf8 && !is_ascii(mail_out->sender))
+        return not_ascii;
+    struct address address;
+    enum result result = take_address(mail_out->sender, sizeof(mail_out->sender), &address);
+    if (result == RESULT_NO_MEMORY)
+        return unable;
+    if (result != RESULT_OK)
+        return refuse(553, "5.1.7 The sender's address is not valid");
+    str_copy(mail_out->domain, sizeof(mail_out->domain), strrchr(address.text, '@') + 1);
+    return fine;
 }
 
-struct smtp_refusal smtp_parse_rcpt(const char *arguments, char *address_out, size_t size)
+static struct smtp_refusal rcpt_parameter(const char *key, const char *value, bool dsn, bool utf8,
+                                          struct smtp_rcpt *rcpt)
 {
+    bool notify = ascii_equal(key, "NOTIFY");
+    if (!notify && !ascii_equal(key, "ORCPT"))
+        return refuse(555, "5.5.4 A parameter of RCPT is not supported");
+    if (!dsn)
+        return no_dsn;
+    if ((notify ? rcpt->notify : rcpt->orcpt)[0] != '\0')
+        return twice;
+    if (notify)
+        return dsn_notify(value, rcpt->notify)
+                   ? fine
+                   : refuse(501, "5.5.4 NOTIFY must be NEVER, or some of SUCCESS, FAILURE, DELAY");
+    if (!dsn_orcpt(value, utf8))
+        return refuse(501, "5.5.4 ORCPT must be type;xtext of at most 500 bytes");
+    str_copy(rcpt->orcpt, sizeof(rcpt->orcpt), value);
+    return fine;
+}
+
+struct smtp_refusal smtp_parse_rcpt(const char *arguments, const struct smtp_route *route,
+                                    bool utf8, struct smtp_rcpt *rcpt_out)
+{
+    char key[64];
+    char value[1024];
+    *rcpt_out = (struct smtp_rcpt){0};
     if (!ascii_has_prefix(arguments, "TO:"))
         return refuse(501, "5.5.4 Syntax: RCPT TO:<address>");
     const char *text = arguments + 3;
-    struct smtp_refusal refusal = take_path(&text, address_out, size);
+    struct smtp_refusal refusal = take_path(&text, rcpt_out->address, sizeof(rcpt_out->address));
     if (refusal.code != 0)
         return refusal;
+    if (!utf8 && !is_ascii(rcpt_out->address))
+        return not_ascii;
     struct address address;
-    struct error err;
-    enum result result = address_parse_email(address_out, &address, &err);
+    enum result result = take_address(rcpt_out->address, sizeof(rcpt_out->address), &address);
     wipe(&address, sizeof(address));
+    /* The texts of policy/recipient say more, for people; a partner's software needs the code and
+     * the kind of fault. */
     if (result != RESULT_OK)
-        return address_refusal(&err);
-    char key[64];
-    char value[1024];
-    if (next_parameter(&text, key, sizeof(key), value, sizeof(value)))
-        return refuse(555, "5.5.4 A parameter of RCPT is not supported");
-    return fine;
+        return result == RESULT_NO_MEMORY ? unable : refuse(553, "5.1.3 The address is not valid");
+    while (refusal.code == 0 && next_parameter(&text, key, sizeof(key), value, sizeof(value)))
+        refusal = rcpt_parameter(key, value, route->dsn, utf8, rcpt_out);
+    wipe(value, sizeof(value));
+    return refusal;
 }
 
 bool smtp_valid_helo(const char *name)

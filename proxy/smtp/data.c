@@ -12,6 +12,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* ---- the command ---- */
 
@@ -231,11 +232,11 @@ static bool add_received(struct smtp_session *session, struct evbuffer *out)
     const char *with = !session->extended    ? "SMTP"
                        : session->tls_active ? (session->authenticated ? "ESMTPSA" : "ESMTPS")
                                              : (session->authenticated ? "ESMTPA" : "ESMTP");
-    return evbuffer_add_printf(out,
-                               "Received: from %s ([%s%s])\r\n\tby %s with %s id %s;\r\n\t%s\r\n",
-                               session->helo, session->peer.ss_family == AF_INET6 ? "IPv6:" : "",
-                               session->peer_text, session->snapshot->config->hostname, with,
-                               session->id, date) > 0;
+    return evbuffer_add_printf(
+               out, "Received: from %s ([%s%s])\r\n\tby %s with %s id %s;\r\n\t%s\r\n",
+               session->helo, strchr(session->peer_text, ':') != NULL ? "IPv6:" : "",
+               session->peer_text, session->snapshot->config->hostname, with, session->id,
+               date) > 0;
 }
 
 /* Nothing stands between the message and the provider any more. */
@@ -335,7 +336,8 @@ static enum result read_header(struct smtp_transaction *transaction, struct mail
     for (size_t i = 0; i < length; i++)
         if (block[i] != '.' || (i > 0 && block[i - 1] != '\n'))
             block[kept++] = block[i];
-    enum result result = header_read(block, kept, transaction->arena, content, err);
+    enum result result =
+        header_read(block, kept, transaction->mail.utf8, transaction->arena, content, err);
     free(block);
     return result;
 }

@@ -164,18 +164,35 @@ static struct smtp_recipient *add_recipient(struct smtp_transaction *transaction
 
 /* Who the address is. Sets recipient->address, and with it that the command itself was good. */
 static enum result key_recipient(struct smtp_session *session, struct smtp_recipient *recipient,
-                                 const char *address)
+                                 const struct smtp_rcpt *rcpt)
 {
+    struct arena *arena = session->transaction->arena;
     struct address normal;
     struct error err;
-    enum result result = address_parse_email(address, &normal, &err);
+    enum result result = address_parse_email(rcpt->address, &normal, &err);
     if (result == RESULT_OK)
         result = recipient_make(session->lane->hmac, &normal, &recipient->who, &err);
     wipe(&normal, sizeof(normal));
     if (result != RESULT_OK)
         return result;
-    recipient->address = arena_str(session->transaction->arena, address);
+    recipient->notify = arena_str(arena, rcpt->notify);
+    recipient->orcpt = arena_str(arena, rcpt->orcpt);
+    if (recipient->notify == NULL || recipient->orcpt == NULL)
+        return RESULT_NO_MEMORY;
+    recipient->address = arena_str(arena, rcpt->address);
     return recipient->address != NULL ? RESULT_OK : RESULT_NO_MEMORY;
+}
+
+struct smtp_route smtp_route(const struct smtp_session *session)
+{
+    unsigned bits = snapshot_stream_capabilities(session->snapshot, session->account->stream).bits;
+    bool eight_bit = (bits & CAPABILITY_8BITMIME) != 0;
+    return (struct smtp_route){
+        .eight_bit = eight_bit,
+        .dsn = (bits & CAPABILITY_DSN) != 0,
+        /* RFC 6531, 3.1: who offers SMTPUTF8 offers 8BITMIME. */
+        .utf8 = eight_bit && (bits & CAPABILITY_SMTPUTF8) != 0,
+    };
 }
 
 void smtp_rcpt_command(struct smtp_session *session, const char *arguments)
@@ -195,9 +212,11 @@ void smtp_rcpt_command(struct smtp_session *session, const char *arguments)
         smtp_close(session);
         return;
     }
-    char address[ADDRESS_MAX];
-    struct smtp_refusal refusal = smtp_parse_rcpt(arguments, address, sizeof(address));
+    struct smtp_rcpt rcpt;
+    struct smtp_route route = smtp_route(session);
+    struct smtp_refusal refusal = smtp_parse_rcpt(arguments, &route, transaction->mail.utf8, &rcpt);
     if (refusal.code != 0) {
+        wipe(&rcpt, sizeof(rcpt));
         recipient->faulty = true;
         smtp_answer_recipient(session, recipient, refusal.code, refusal.text);
         return;
@@ -205,12 +224,13 @@ void smtp_rcpt_command(struct smtp_session *session, const char *arguments)
     const struct stream_config *stream = session->account->stream;
     if (!rates_admit(session->lane->gate->rates, stream->terms.partner->id, stream->terms.id,
                      stream->rate, clock_monotonic())) {
+        wipe(&rcpt, sizeof(rcpt));
         smtp_answer_recipient(session, recipient, 450, "4.7.1 Over the agreed rate, slow down");
         return;
     }
     record_new_id(recipient->id);
-    enum result result = key_recipient(session, recipient, address);
-    wipe(address, sizeof(address));
+    enum result result = key_recipient(session, recipient, &rcpt);
+    wipe(&rcpt, sizeof(rcpt));
     if (result != RESULT_OK) {
         smtp_answer_recipient(session, recipient, 451, SMTP_UNABLE);
         return;

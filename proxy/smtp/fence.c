@@ -56,10 +56,13 @@ static void leave_partner(struct smtp_session *session)
 bool smtp_admit_address(struct smtp_session *session)
 {
     leave_address(session);
-    peer_key_of((const struct sockaddr *)&session->peer, &session->address);
+    peer_key_of((const struct sockaddr *)smtp_shown_peer(session), &session->address);
+    /* A balancer stands for all whom it has not named yet, or will not name. */
+    unsigned most = smtp_is_trusted(session, smtp_shown_peer(session))
+                        ? 0
+                        : session->listener->max_connections_per_address;
     session->address_counted = peers_enter(session->lane->gate->peers, PEER_ADDRESS,
-                                           &session->address, sizeof(session->address),
-                                           session->listener->max_connections_per_address);
+                                           &session->address, sizeof(session->address), most);
     return session->address_counted ||
            turn_away(session, REFUSAL_ADDRESS,
                      "4.7.0 Too many connections from your address, try again later");
@@ -67,8 +70,7 @@ bool smtp_admit_address(struct smtp_session *session)
 
 bool smtp_admit_partner(struct smtp_session *session)
 {
-    const struct stream_config *stream =
-        session->account != NULL ? session->account->stream : NULL;
+    const struct stream_config *stream = session->account != NULL ? session->account->stream : NULL;
     const char *partner = stream != NULL ? stream->terms.partner->id : NULL;
     if (partner == session->partner_counted)
         return true;

@@ -207,12 +207,28 @@ static bool body_contains(const struct field *field, const char *text)
     return false;
 }
 
-enum result header_read(const char *block, size_t length, struct arena *arena,
+/* Bytes that two readers may take for different characters have no place before the rules. */
+static enum result check_bytes(const char *block, size_t length, bool utf8, struct error *err)
+{
+    if (memchr(block, '\0', length) != NULL)
+        return error_set(err, RESULT_BAD_INPUT, "the header holds a NUL byte");
+    size_t ascii = 0;
+    while (ascii < length && (unsigned char)block[ascii] < 0x80)
+        ascii++;
+    if (ascii < length && !utf8)
+        return error_set(err, RESULT_BAD_INPUT,
+                         "the header is not ASCII, which takes SMTPUTF8 or an encoded-word");
+    if (!utf8_valid(block + ascii, length - ascii))
+        return error_set(err, RESULT_BAD_INPUT, "the header is not UTF-8");
+    return RESULT_OK;
+}
+
+enum result header_read(const char *block, size_t length, bool utf8, struct arena *arena,
                         struct mail_content *content_out, struct error *err)
 {
     *content_out = (struct mail_content){0};
-    if (memchr(block, '\0', length) != NULL)
-        return error_set(err, RESULT_BAD_INPUT, "the header holds a NUL byte");
+    if (check_bytes(block, length, utf8, err) != RESULT_OK)
+        return RESULT_BAD_INPUT;
     const char *at = block;
     const char *end = block + length;
     struct field field;

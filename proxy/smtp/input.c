@@ -134,6 +134,8 @@ static bool step(struct smtp_session *session)
     if (session->ended || evbuffer_get_length(bufferevent_get_output(session->bev)) > OUTPUT_HIGH)
         return false;
     switch (session->state) {
+    case SMTP_PROXY:
+        return smtp_header_step(session);
     case SMTP_COMMAND:
         return step_command(session);
     case SMTP_AUTH:
@@ -152,6 +154,7 @@ bool smtp_waits_for_peer(const struct smtp_session *session)
     switch (session->state) {
     case SMTP_COMMAND:
         return !recipients_wait(session);
+    case SMTP_PROXY:
     case SMTP_AUTH:
     case SMTP_HEADER:
     case SMTP_DRAIN:

@@ -134,8 +134,12 @@ static const struct mail_handler handler = {
 
 static void tell_recipient(struct smtp_transaction *transaction, uint32_t index)
 {
+    const struct smtp_recipient *recipient = transaction->offered[index];
     struct mail_rcpt rcpt = {
-        .address = transaction->offered[index]->address, .notify = "", .orcpt = ""};
+        .address = recipient->address,
+        .notify = recipient->notify,
+        .orcpt = recipient->orcpt,
+    };
     mail_recipient(transaction->upstream, index, &rcpt);
 }
 
@@ -147,8 +151,9 @@ static enum result begin(struct smtp_session *session, struct error *err)
         .sender = transaction->mail.sender,
         .size = transaction->mail.size,
         .eight_bit = transaction->mail.eight_bit,
-        .ret = "",
-        .envid = "",
+        .utf8 = transaction->mail.utf8,
+        .ret = transaction->mail.ret,
+        .envid = transaction->mail.envid,
     };
     struct provider *provider = snapshot_provider(session->snapshot, smtp_provider(session));
     transaction->upstream =

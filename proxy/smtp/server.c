@@ -17,10 +17,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define INPUT_HIGH   (64 * 1024) /* bytes read and not yet worked on */
 #define ERRORS_MAX   20
 #define HANDSHAKE_US (30 * CLOCK_SECOND)
-#define CLOSING_US   (10 * CLOCK_SECOND)
+/* A balancer sends its header with the first packet, and one lost packet comes again within three
+ * seconds. */
+#define PROXY_US   (5 * CLOCK_SECOND)
+#define CLOSING_US (10 * CLOCK_SECOND)
 
 /* ---- states ---- */
 
@@ -30,6 +32,7 @@ static const struct {
     const char *name;
     unsigned next; /* states that may follow; SMTP_CLOSING may always */
 } states[SMTP_STATE_COUNT] = {
+    [SMTP_PROXY] = {"PROXY", BIT(SMTP_COMMAND) | BIT(SMTP_HANDSHAKE)},
     [SMTP_COMMAND] = {"COMMAND", BIT(SMTP_AUTH) | BIT(SMTP_AUTH_CHECK) | BIT(SMTP_PENALTY) |
                                      BIT(SMTP_TLS_FLUSH) | BIT(SMTP_HANDSHAKE) |
                                      BIT(SMTP_REFUSING) | BIT(SMTP_HEADER) | BIT(SMTP_DRAIN)},
@@ -54,6 +57,8 @@ static int64_t patience(const struct smtp_session *session, enum smtp_state stat
     case SMTP_HANDSHAKE:
     case SMTP_TLS_FLUSH:
         return HANDSHAKE_US;
+    case SMTP_PROXY:
+        return PROXY_US;
     case SMTP_CLOSING:
         return CLOSING_US;
     case SMTP_PENALTY: {
@@ -95,9 +100,8 @@ void smtp_touch(struct smtp_session *session)
     int64_t now = clock_monotonic();
     int64_t fence = smtp_fence(session, now);
     session->idle_deadline = wait == INT64_MAX ? INT64_MAX : now + wait;
-    session->deadline = wait != INT64_MAX && fence < session->idle_deadline
-                            ? fence
-                            : session->idle_deadline;
+    session->deadline =
+        wait != INT64_MAX && fence < session->idle_deadline ? fence : session->idle_deadline;
     arm_timer(session);
 }
 
@@ -245,31 +249,49 @@ static bool is_loopback(const struct sockaddr_storage *peer)
            (IN6_IS_ADDR_V4MAPPED(address) && address->s6_addr[12] == 127);
 }
 
-bool smtp_peer_known(struct smtp_session *session)
-{
-    session->loopback = is_loopback(&session->peer);
-    smtp_identify(session);
-    return smtp_admit_address(session) && smtp_admit_partner(session);
-}
-
 bool smtp_auth_allowed(const struct smtp_session *session)
 {
     return session->tls_active || session->loopback;
 }
 
-static void describe_peer(struct smtp_session *session, const struct sockaddr *peer)
+static const void *address_of(const struct sockaddr_storage *peer)
 {
-    bool six = peer->sa_family == AF_INET6;
-    memcpy(&session->peer, peer, six ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in));
-    const void *address = six ? (const void *)&((struct sockaddr_in6 *)&session->peer)->sin6_addr
-                              : (const void *)&((struct sockaddr_in *)&session->peer)->sin_addr;
-    if (inet_ntop(peer->sa_family, address, session->peer_text, sizeof(session->peer_text)) == NULL)
+    return peer->ss_family == AF_INET6
+               ? (const void *)&((const struct sockaddr_in6 *)peer)->sin6_addr
+               : (const void *)&((const struct sockaddr_in *)peer)->sin_addr;
+}
+
+const struct sockaddr_storage *smtp_shown_peer(const struct smtp_session *session)
+{
+    return session->peer.ss_family != AF_UNSPEC ? &session->peer : &session->connection;
+}
+
+bool smtp_peer_known(struct smtp_session *session)
+{
+    const struct sockaddr_storage *shown = smtp_shown_peer(session);
+    /* A client that a balancer vouches for is not on this machine because the balancer is. */
+    session->loopback = is_loopback(&session->connection) && is_loopback(&session->peer);
+    session->balancer = smtp_is_trusted(session, &session->peer);
+    if (inet_ntop(shown->ss_family, address_of(shown), session->peer_text,
+                  sizeof(session->peer_text)) == NULL)
         str_copy(session->peer_text, sizeof(session->peer_text), "unknown");
+    smtp_identify(session);
+    return smtp_admit_address(session) && smtp_admit_partner(session);
+}
+
+void smtp_start_over(struct smtp_session *session)
+{
+    session->greeted = session->extended = false;
+    free(session->helo);
+    session->helo = NULL;
+    session->authenticated = false;
+    session->account = NULL;
+    smtp_identify(session);
 }
 
 /* ---- libevent's callbacks ---- */
 
-static void greet(struct smtp_session *session)
+void smtp_greet(struct smtp_session *session)
 {
     char text[320];
     snprintf(text, sizeof(text), "%s ESMTP octroi", session->snapshot->config->hostname);
@@ -299,21 +321,16 @@ static void on_secured(struct smtp_session *session)
 {
     SSL *ssl = bufferevent_openssl_get_ssl(session->bev);
     bool after_starttls = session->greeted;
-    if (!tls_peer_fingerprint(ssl, session->fingerprint))
+    if (session->forwarded || !tls_peer_fingerprint(ssl, session->fingerprint))
         session->fingerprint[0] = '\0';
     session->tls_active = true;
     /* RFC 3207, 4.2: what was learned in clear is forgotten. */
-    session->greeted = session->extended = false;
-    free(session->helo);
-    session->helo = NULL;
-    session->authenticated = false;
-    session->account = NULL;
-    smtp_identify(session);
+    smtp_start_over(session);
     smtp_enter(session, SMTP_COMMAND);
     if (!smtp_admit_partner(session))
         return;
     if (!after_starttls)
-        greet(session);
+        smtp_greet(session);
     smtp_continue(session);
 }
 
@@ -362,6 +379,7 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
     case SMTP_PENALTY:
         smtp_auth_penalty_over(session);
         break;
+    case SMTP_PROXY:
     case SMTP_HANDSHAKE:
     case SMTP_TLS_FLUSH:
         refusals_add(&session->lane->gate->refusals, REFUSAL_HANDSHAKE, session->id,
@@ -388,7 +406,7 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 static void set_callbacks(struct smtp_session *session)
 {
     bufferevent_setcb(session->bev, on_read, on_written, on_event, session);
-    bufferevent_setwatermark(session->bev, EV_READ, 0, INPUT_HIGH);
+    bufferevent_setwatermark(session->bev, EV_READ, 0, SMTP_INPUT_HIGH);
 }
 
 /* ---- TLS ---- */
@@ -425,6 +443,19 @@ void smtp_start_handshake(struct smtp_session *session)
 
 /* ---- beginning ---- */
 
+void smtp_begin(struct smtp_session *session)
+{
+    log_event(LOG_LEVEL_DEBUG, "session opened", LOG_TEXT("session", session->id),
+              LOG_TEXT("listener", session->listener->name), LOG_TEXT("peer", session->peer_text));
+    if (session->listener->tls == TLS_IMPLICIT) {
+        smtp_start_handshake(session);
+        return;
+    }
+    smtp_touch(session);
+    smtp_greet(session);
+    bufferevent_enable(session->bev, EV_READ | EV_WRITE);
+}
+
 static struct smtp_session *new_session(struct lane *lane, struct bufferevent *bev)
 {
     struct smtp_session *session = calloc(1, sizeof(*session));
@@ -439,6 +470,7 @@ static struct smtp_session *new_session(struct lane *lane, struct bufferevent *b
         free(session);
         return NULL;
     }
+    session->state = SMTP_COMMAND;
     session->lane = lane;
     session->bev = bev;
     session->timer_at = INT64_MAX;
@@ -461,18 +493,15 @@ struct smtp_session *smtp_serve(struct lane *lane, struct entrance *entrance, si
     session->tls_context = session->snapshot->tls[listener];
     session->login_deadline = clock_monotonic() + session->listener->login_timeout;
     record_new_id(session->id);
-    describe_peer(session, peer);
+    memcpy(&session->connection, peer,
+           peer->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in));
     set_callbacks(session);
-    if (!smtp_peer_known(session))
-        return session->ended ? NULL : session;
-    log_event(LOG_LEVEL_DEBUG, "session opened", LOG_TEXT("session", session->id),
-              LOG_TEXT("listener", session->listener->name), LOG_TEXT("peer", session->peer_text));
-    if (session->listener->tls == TLS_IMPLICIT) {
-        smtp_start_handshake(session);
+    if (session->listener->proxy_protocol) {
+        smtp_await_header(session);
     } else {
-        smtp_touch(session);
-        greet(session);
-        bufferevent_enable(bev, EV_READ | EV_WRITE);
+        session->peer = session->connection;
+        if (smtp_peer_known(session))
+            smtp_begin(session);
     }
     return session->ended ? NULL : session;
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * One partner's connection: what the files of this folder share. Read them in the order of a
- * session's life: server.c (connection, states), fence.c (what a client may hold and how long it
- * may take), input.c (lines), verbs.c and auth.c (commands),
+ * session's life: server.c (connection, states), balancer.c (whose connection it is), fence.c (what
+ * a client may hold and how long it may take), input.c (lines), verbs.c and auth.c (commands),
  * envelope.c (RCPT to verdict), relay.c (the provider's side), data.c (content), transaction.c
  * (memory and journal rows).
  */
@@ -20,7 +20,10 @@
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
 
+#define SMTP_INPUT_HIGH (64 * 1024) /* bytes read and not yet worked on */
+
 enum smtp_state {
+    SMTP_PROXY,      /* waits for the header in which a balancer says whose connection it is */
     SMTP_COMMAND,    /* waits for a command; while recipients are unanswered only RCPT is taken */
     SMTP_AUTH,       /* waits for a line of an AUTH exchange */
     SMTP_AUTH_CHECK, /* the helpers hash a password */
@@ -55,6 +58,8 @@ struct smtp_recipient {
     bool recorded;       /* its decision row was handed to the journal */
     bool faulty;         /* the command was wrong: counts as an error */
     const char *address; /* clear, in the arena: goes upstream, and nowhere else */
+    const char *notify;  /* in the arena; "" when not given */
+    const char *orcpt;   /* as address */
     struct recipient who;
     char id[RECORD_ID];
     struct judgement judgement;
@@ -115,11 +120,13 @@ struct smtp_session {
     bool input_again;   /* something changed while processing */
     bool skipping_line; /* the rest of a line that was too long */
     bool tls_active;
-    bool loopback;
-    bool greeted;  /* EHLO or HELO was accepted */
-    bool extended; /* by EHLO */
+    bool loopback;  /* the client is on this machine, and so is all that lies between */
+    bool balancer;  /* the peer is one of the listener's trusted balancers: XCLIENT is believed */
+    bool forwarded; /* a balancer said who the client is: a certificate would be the balancer's */
+    bool greeted;   /* EHLO or HELO was accepted */
+    bool extended;  /* by EHLO */
     bool quit_after_reply;
-    unsigned errors; /* commands refused; too many end the session */
+    unsigned errors;  /* commands refused; too many end the session */
     unsigned chatter; /* commands since the last recipient or message */
     unsigned auth_failures;
     int64_t auth_began; /* when the password came: its answer is told no sooner than … */
@@ -130,12 +137,14 @@ struct smtp_session {
     char *auth_name; /* owned; LOGIN's first answer, or PLAIN's name while it is checked */
     enum { AUTH_NONE, AUTH_PLAIN, AUTH_LOGIN_NAME, AUTH_LOGIN_PASSWORD } auth_step;
     char *helo; /* owned */
+    /* The client. Family AF_UNSPEC: a balancer would not say, and no network is the client's. */
     struct sockaddr_storage peer;
-    char peer_text[64];
-    struct peer_key address; /* of peer: what connections and failed logins are counted by */
+    struct sockaddr_storage connection; /* the socket's other end: the client, or a balancer */
+    char peer_text[64];                 /* the client's address; of AF_UNSPEC the connection's */
+    struct peer_key address; /* of peer_text: what connections and failed logins are counted by */
     bool address_counted;
     const char *partner_counted; /* of the snapshot; NULL: under none */
-    char fingerprint[65]; /* of the client's certificate; "" when none */
+    char fingerprint[65];        /* of the client's certificate; "" when none */
     char id[RECORD_ID];
     struct smtp_transaction *transaction; /* owned; from MAIL to its end */
 };
@@ -153,16 +162,23 @@ void smtp_refuse(struct smtp_session *session, int code, const char *text);
 void smtp_close(struct smtp_session *session);
 /* Ends the session now. Safe from any callback: the memory goes at the loop's end. */
 void smtp_end(struct smtp_session *session, const char *why);
+/* To be called whenever session->peer has become known, at accept, by a PROXY header, by XCLIENT:
+ * counts it and finds its account. False: the session was told 421, it is closing or has ended. */
+bool smtp_peer_known(struct smtp_session *session);
+/* The address that is logged and counted: the client's, or its balancer's if that would not say. */
+const struct sockaddr_storage *smtp_shown_peer(const struct smtp_session *session);
 /* Who the peer is by network and certificate. */
 void smtp_identify(struct smtp_session *session);
+/* Forgets what the client said so far, its login and its name, and identifies it anew. */
+void smtp_start_over(struct smtp_session *session);
+void smtp_greet(struct smtp_session *session);
+/* The peer is known and nothing was said yet: TLS or the greeting. */
+void smtp_begin(struct smtp_session *session);
 void smtp_pause_reading(struct smtp_session *session, bool pause);
 struct smtp_session *smtp_redeem(void *lane, struct ticket ticket);
 bool smtp_auth_allowed(const struct smtp_session *session);
 /* Plain to TLS, once the output has been flushed. */
 void smtp_start_handshake(struct smtp_session *session);
-/* session->peer is who the client is, at accept or because a proxy said so: counts it and finds its
- * account. False: the session was told 421 and ends. */
-bool smtp_peer_known(struct smtp_session *session);
 
 /* ---- fence.c ---- */
 
@@ -198,7 +214,20 @@ void smtp_auth_command(struct smtp_session *session, const char *arguments);
 void smtp_auth_line(struct smtp_session *session, const char *line);
 void smtp_auth_penalty_over(struct smtp_session *session);
 
+/* ---- balancer.c ---- */
+
+/* Whether such a peer is a trusted balancer of the session's listener. */
+bool smtp_is_trusted(const struct smtp_session *session, const struct sockaddr_storage *peer);
+/* Reads as much as a PROXY header can have at least, and not a byte behind it. */
+void smtp_await_header(struct smtp_session *session);
+/* Works on the PROXY header; false when more of it must come. */
+bool smtp_header_step(struct smtp_session *session);
+void smtp_xclient_command(struct smtp_session *session, const char *arguments);
+
 /* ---- envelope.c ---- */
+
+/* What the account's route carries, as it was last seen. */
+struct smtp_route smtp_route(const struct smtp_session *session);
 
 void smtp_rcpt_command(struct smtp_session *session, const char *arguments);
 /* Sets a recipient's answer and sends all answers whose turn has come. */

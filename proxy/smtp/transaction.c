@@ -8,6 +8,7 @@
 #include "store/journal.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 /* Holds the recipients: at most max_recipients of about one kilobyte, addresses included. */
 #define ARENA_CAP (16 * 1024 * 1024)
@@ -108,8 +109,17 @@ bool smtp_record_decision(struct smtp_session *session, struct journal_batch *ba
 static void hide_name(const struct smtp_recipient *recipient, char reply[REPLY_TEXT_MAX])
 {
     char copy[REPLY_TEXT_MAX];
+    char original[DSN_ORCPT_MAX + 1];
     str_copy(copy, sizeof(copy), reply);
     reply_hide(copy, recipient->address, reply, REPLY_TEXT_MAX);
+    /* ORCPT names the person, too, or another one. */
+    const char *orcpt = strchr(recipient->orcpt, ';');
+    if (orcpt == NULL)
+        return;
+    if (!xtext_decode(orcpt + 1, original, sizeof(original)))
+        str_copy(original, sizeof(original), orcpt + 1);
+    str_copy(copy, sizeof(copy), reply);
+    reply_hide(copy, original, reply, REPLY_TEXT_MAX);
 }
 
 /* reply: free of addresses and names, or NULL. */

@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/str.h"
+#include "proxy/smtp/xclient.h"
 #include "store/journal.h"
 
 #include <stdio.h>
@@ -61,11 +62,16 @@ static void hello(struct smtp_session *session, bool extended, const char *name)
         return;
     }
     char text[640];
-    bool eight_bit = (snapshot_capabilities(session->snapshot).bits & CAPABILITY_8BITMIME) != 0;
-    snprintf(text, sizeof(text), "%s\nPIPELINING\nSIZE %llu%s\nENHANCEDSTATUSCODES%s%s",
+    unsigned all = snapshot_capabilities(session->snapshot).bits;
+    bool eight_bit = (all & CAPABILITY_8BITMIME) != 0;
+    bool utf8 = eight_bit && (all & CAPABILITY_SMTPUTF8) != 0; /* RFC 6531, 3.1 */
+    snprintf(text, sizeof(text), "%s\nPIPELINING\nSIZE %llu%s%s%s\nENHANCEDSTATUSCODES%s%s%s",
              session->snapshot->config->hostname, (unsigned long long)offered_size(session),
-             eight_bit ? "\n8BITMIME" : "", offers_starttls(session) ? "\nSTARTTLS" : "",
-             offers_auth(session) ? "\nAUTH PLAIN LOGIN" : "");
+             eight_bit ? "\n8BITMIME" : "", utf8 ? "\nSMTPUTF8" : "",
+             (all & CAPABILITY_DSN) != 0 ? "\nDSN" : "",
+             offers_starttls(session) ? "\nSTARTTLS" : "",
+             offers_auth(session) ? "\nAUTH PLAIN LOGIN" : "",
+             session->balancer ? "\n" XCLIENT_OFFER : "");
     smtp_reply(session, 250, text);
 }
 
@@ -138,9 +144,8 @@ static void mail(struct smtp_session *session, const char *arguments)
         return;
     }
     struct smtp_mail mail;
-    struct capabilities route = snapshot_stream_capabilities(session->snapshot, account->stream);
-    struct smtp_refusal refusal =
-        smtp_parse_mail(arguments, (route.bits & CAPABILITY_8BITMIME) != 0, &mail);
+    struct smtp_route route = smtp_route(session);
+    struct smtp_refusal refusal = smtp_parse_mail(arguments, &route, &mail);
     if (refusal.code == 0 && mail.size > offered_size(session))
         refusal = (struct smtp_refusal){552, "5.3.4 The message is larger than what is taken here"};
     if (refusal.code != 0) {
@@ -187,8 +192,20 @@ static bool takes_no_argument(enum smtp_verb verb)
     return verb == VERB_DATA || verb == VERB_RSET || verb == VERB_QUIT;
 }
 
+/* RFC 3030 is not offered (docs/adr/0010-no-chunking.md). Behind BDAT comes a chunk, and to take
+ * its bytes for commands would be to obey a message. */
+static void bdat(struct smtp_session *session)
+{
+    smtp_reply(session, 502, "5.5.1 CHUNKING is not offered here, use DATA; closing");
+    smtp_close(session);
+}
+
 void smtp_run_command(struct smtp_session *session, enum smtp_verb verb, const char *arguments)
 {
+    if (verb == VERB_BDAT) {
+        bdat(session);
+        return;
+    }
     if (needs_tls(session, verb)) {
         smtp_refuse(session, 530, "5.7.0 Start TLS first");
         return;
@@ -228,7 +245,14 @@ void smtp_run_command(struct smtp_session *session, enum smtp_verb verb, const c
     case VERB_NOOP:
         smtp_reply(session, 250, "2.0.0 Ok");
         break;
+    case VERB_XCLIENT:
+        smtp_xclient_command(session, arguments);
+        break;
+    case VERB_EXPN:
+        smtp_refuse(session, 502, "5.5.1 There are no lists here");
+        break;
     case VERB_VRFY:
+        /* Also with SMTPUTF8 (RFC 6531, 3.7.4.2): nothing is looked up, and the answer is ASCII. */
         smtp_reply(session, 252, "2.5.2 Send a message and see");
         break;
     case VERB_HELP:

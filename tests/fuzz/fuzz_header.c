@@ -10,7 +10,7 @@
 
 #include <strings.h>
 
-static enum result read_with(const char *before, const uint8_t *data, size_t size,
+static enum result read_with(const char *before, const uint8_t *data, size_t size, bool utf8,
                              struct arena *arena, struct mail_content *content_out)
 {
     struct error err = {0};
@@ -19,7 +19,7 @@ static enum result read_with(const char *before, const uint8_t *data, size_t siz
     strbuf_add(&text, data, size);
     must(!text.failed);
     char *block = fuzz_copy(text.data != NULL ? text.data : "", text.length, false);
-    enum result result = header_read(block, text.length, arena, content_out, &err);
+    enum result result = header_read(block, text.length, utf8, arena, content_out, &err);
     must(result == RESULT_OK || (result == RESULT_BAD_INPUT && fuzz_one_line(err.text)));
     strbuf_free(&text);
     free(block);
@@ -51,6 +51,14 @@ static void check_content(const struct mail_content *content)
     }
 }
 
+static bool fuzz_ascii(const uint8_t *data, size_t size)
+{
+    for (size_t i = 0; i < size; i++)
+        if (data[i] >= 0x80)
+            return false;
+    return true;
+}
+
 static void must_match(const struct mail_content *a, const struct mail_content *b)
 {
     must(a->from_headers == b->from_headers && a->from_unreadable == b->from_unreadable);
@@ -61,29 +69,42 @@ static void must_match(const struct mail_content *a, const struct mail_content *
     must(a->list_unsubscribe_post == b->list_unsubscribe_post);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+static enum result check_block(const uint8_t *data, size_t size, bool utf8, struct arena *arena,
+                               struct mail_content *content_out)
 {
-    struct arena *arena = arena_new(256 * 1024);
-    struct mail_content content;
     struct mail_content second;
-    must(arena != NULL);
-    if (read_with("", data, size, arena, &content) != RESULT_OK)
-        goto out;
-    check_content(&content);
-    must(content.from_headers == count_from((const char *)data, size));
-    must(read_with("X-Fuzz: <a@b.example>\r\n", data, size, arena, &second) == RESULT_OK);
-    must_match(&content, &second);
-    must(read_with("fROM: other@elsewhere.example\r\n", data, size, arena, &second) == RESULT_OK);
-    must(second.from_headers == content.from_headers + 1);
+    if (read_with("", data, size, utf8, arena, content_out) != RESULT_OK)
+        return RESULT_BAD_INPUT;
+    check_content(content_out);
+    must(content_out->from_headers == count_from((const char *)data, size));
+    must(read_with("X-Fuzz: <a@b.example>\r\n", data, size, utf8, arena, &second) == RESULT_OK);
+    must_match(content_out, &second);
+    must(read_with("fROM: other@elsewhere.example\r\n", data, size, utf8, arena, &second) ==
+         RESULT_OK);
+    must(second.from_headers == content_out->from_headers + 1);
     must(second.n_from_domains == 1 && !second.from_unreadable);
     must(strcmp(second.from_domains[0], "elsewhere.example") == 0);
     const char *empty = memmem(data, size, "\r\n\r\n", 4);
     if (empty != NULL) {
         size_t block = (size_t)((const uint8_t *)empty - data) + 4;
-        must(read_with("", data, block, arena, &second) == RESULT_OK);
-        must_match(&content, &second);
+        must(read_with("", data, block, utf8, arena, &second) == RESULT_OK);
+        must_match(content_out, &second);
     }
-out:
+    return RESULT_OK;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct arena *arena = arena_new(512 * 1024);
+    struct mail_content content;
+    struct mail_content wider;
+    must(arena != NULL);
+    enum result with_utf8 = check_block(data, size, true, arena, &wider);
+    if (check_block(data, size, false, arena, &content) == RESULT_OK) {
+        /* SMTPUTF8 changes nothing for who does not use it. */
+        must(with_utf8 == RESULT_OK && fuzz_ascii(data, size));
+        must_match(&content, &wider);
+    }
     arena_free(&arena);
     return 0;
 }

@@ -127,6 +127,36 @@ static const struct row listener_rows[] = {
      "main.conf:2: listeners.a.login_timeout: \"0 s\" is no time between \"1 ms\" and \"1 day\"\n"},
     {"min_rate", TOP "listeners: { a: { bind = \"*:25\" tls = \"none\" min_rate = \"2 MB\" } }",
      "main.conf:2: listeners.a.min_rate: \"2 MB\" is no size between \"0 B\" and \"1 MB\"\n"},
+    {"balancers",
+     TOP "listeners: { a: { bind = \"*:25\" tls = \"none\" proxy_protocol = \"required\"\n"
+         "trusted = [ \"10.0.0.0/8\", \"2001:db8::/32\" ] } }",
+     ""},
+    {"nobody is trusted",
+     TOP
+     "listeners: { a: { bind = \"*:25\" tls = \"none\" trusted = [ ] proxy_protocol = \"off\" } }",
+     ""},
+    {"a header from nobody",
+     TOP "listeners: { a: { bind = \"*:25\" tls = \"none\"\nproxy_protocol = \"required\" }\n"
+         "b: { bind = \"*:26\" tls = \"none\"\ntrusted = [ ] proxy_protocol = \"required\" } }",
+     "main.conf:3: listeners.a.proxy_protocol: \"required\" needs the balancers' networks in "
+     "trusted\n"
+     "main.conf:5: listeners.b.proxy_protocol: \"required\" needs the balancers' networks in "
+     "trusted\n"},
+    {"proxy_protocol",
+     TOP "listeners: { a: { bind = \"*:25\" tls = \"none\" proxy_protocol = 2 } }",
+     "main.conf:2: listeners.a.proxy_protocol: must be a text: \"…\"\n"},
+    {"proxy_protocol word",
+     TOP "listeners: { a: { bind = \"*:25\" tls = \"none\" proxy_protocol = \"optional\" } }",
+     "main.conf:2: listeners.a.proxy_protocol: \"optional\" is not \"off\" or \"required\"\n"},
+    {"trusted",
+     TOP
+     "listeners: { a: { bind = \"*:25\" tls = \"none\" trusted = [ \"10.0.0.1/8\", \"0.0.0.0/0\",\n"
+     "\"balancer\" ] } }",
+     "main.conf:2: listeners.a.trusted[0]: \"10.0.0.1/8\" has bits behind its prefix; "
+     "\"10.0.0.0/8\"?\n"
+     "main.conf:2: listeners.a.trusted[1]: \"0.0.0.0/0\" would let the whole internet in\n"
+     "main.conf:3: listeners.a.trusted[2]: \"balancer\" is no network such as "
+     "\"10.1.0.0/16\"\n"},
     {"a star in a name", TOP "listeners: { a*: { bind = \"*:25\" tls = \"none\" } }",
      "main.conf:2: listeners.a*: a name may not hold '*'\n"},
     {"a long name",
@@ -219,8 +249,7 @@ static const struct row partner_rows[] = {
      IN_STREAM "senders = [ \"a.example\" ] unsubscribe = \"add\"" END_STREAM,
      "main.conf:5: partners.acme.streams.news.unsubscribe: \"add\" is not available in this "
      "version\n"},
-    {"connections of a partner",
-     TOP "partners: { a: { name = \"A\" max_connections = 1000001 } }",
+    {"connections of a partner", TOP "partners: { a: { name = \"A\" max_connections = 1000001 } }",
      "main.conf:2: partners.a.max_connections: 1000001 is not between 0 and 1000000\n"},
     {"rate", IN_STREAM "senders = [ \"a.example\" ] rate = -1" END_STREAM,
      "main.conf:5: partners.acme.streams.news.rate: -1 is not between 0 and 1000000\n"},

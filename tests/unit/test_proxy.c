@@ -10,6 +10,8 @@
 
 #define A64 "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 
+static const struct smtp_route only_8bit = {.eight_bit = true};
+
 static const struct {
     const char *arguments;
     int code;           /* 0: fine */
@@ -73,9 +75,11 @@ static const struct {
     {"FROM:<a@acme.example> SIZE=1k", 501, NULL, 0, false},
     {"FROM:<a@acme.example> SIZE=9999999999999999999", 501, NULL, 0, false},
     {"FROM:<a@acme.example> BODY=BINARYMIME", 501, NULL, 0, false},
-    {"FROM:<a@acme.example> SMTPUTF8", 555, NULL, 0, false},
+    {"FROM:<a@acme.example> AUTH=<> AUTH=<>", 501, NULL, 0, false},
+    {"FROM:<a@acme.example> SMTPUTF8", 553, NULL, 0, false},
     {"FROM:<a@acme.example> RET=FULL", 555, NULL, 0, false},
     {"FROM:<a@acme.example> ENVID=x", 555, NULL, 0, false},
+    {"FROM:<a@acme.example> NOTIFY=NEVER", 555, NULL, 0, false},
     {"FROM:<a@acme.example> =", 555, NULL, 0, false},
     {"FROM:<a@acme.example> XSIZE=1", 555, NULL, 0, false},
 };
@@ -83,7 +87,7 @@ static const struct {
 START_TEST(mail_from)
 {
     struct smtp_mail mail;
-    struct smtp_refusal refusal = smtp_parse_mail(mails[_i].arguments, true, &mail);
+    struct smtp_refusal refusal = smtp_parse_mail(mails[_i].arguments, &only_8bit, &mail);
     ck_assert_msg(refusal.code == mails[_i].code, "%s: %d %s", mails[_i].arguments, refusal.code,
                   refusal.text ? refusal.text : "");
     if (refusal.code != 0) {
@@ -100,8 +104,9 @@ END_TEST
 START_TEST(eight_bit_only_where_carried)
 {
     struct smtp_mail mail;
-    ck_assert_int_eq(smtp_parse_mail("FROM:<a@a.example> BODY=8BITMIME", false, &mail).code, 554);
-    ck_assert_int_eq(smtp_parse_mail("FROM:<a@a.example> BODY=7BIT", false, &mail).code, 0);
+    struct smtp_route none = {0};
+    ck_assert_int_eq(smtp_parse_mail("FROM:<a@a.example> BODY=8BITMIME", &none, &mail).code, 554);
+    ck_assert_int_eq(smtp_parse_mail("FROM:<a@a.example> BODY=7BIT", &none, &mail).code, 0);
 }
 END_TEST
 
@@ -130,12 +135,12 @@ static const struct {
 
 START_TEST(rcpt_to)
 {
-    char address[320];
-    struct smtp_refusal refusal = smtp_parse_rcpt(rcpts[_i].arguments, address, sizeof(address));
+    struct smtp_rcpt rcpt;
+    struct smtp_refusal refusal = smtp_parse_rcpt(rcpts[_i].arguments, &only_8bit, false, &rcpt);
     ck_assert_msg(refusal.code == rcpts[_i].code, "%s: %d %s", rcpts[_i].arguments, refusal.code,
                   refusal.text ? refusal.text : "");
     if (refusal.code == 0)
-        ck_assert_str_eq(address, rcpts[_i].address);
+        ck_assert_str_eq(rcpt.address, rcpts[_i].address);
 }
 END_TEST
 
@@ -146,12 +151,13 @@ START_TEST(verbs)
         enum smtp_verb verb;
         const char *arguments;
     } rows[] = {
-        {"EHLO x", VERB_EHLO, "x"},      {"ehlo x", VERB_EHLO, "x"},
-        {"QUIT", VERB_QUIT, ""},         {"QUIT ", VERB_QUIT, ""},
-        {"DATA", VERB_DATA, ""},         {"DATAX", VERB_UNKNOWN, ""},
-        {"DAT", VERB_UNKNOWN, ""},       {"", VERB_UNKNOWN, ""},
-        {" NOOP", VERB_UNKNOWN, "NOOP"}, {"MAIL\tFROM:<>", VERB_UNKNOWN, ""},
-        {"BDAT 5", VERB_UNKNOWN, "5"},   {"AUTH PLAIN =", VERB_AUTH, "PLAIN ="},
+        {"EHLO x", VERB_EHLO, "x"},       {"ehlo x", VERB_EHLO, "x"},
+        {"QUIT", VERB_QUIT, ""},          {"QUIT ", VERB_QUIT, ""},
+        {"DATA", VERB_DATA, ""},          {"DATAX", VERB_UNKNOWN, ""},
+        {"DAT", VERB_UNKNOWN, ""},        {"", VERB_UNKNOWN, ""},
+        {" NOOP", VERB_UNKNOWN, "NOOP"},  {"MAIL\tFROM:<>", VERB_UNKNOWN, ""},
+        {"BDAT 5", VERB_BDAT, "5"},       {"AUTH PLAIN =", VERB_AUTH, "PLAIN ="},
+        {"expn list", VERB_EXPN, "list"}, {"XCLIENT A=b", VERB_XCLIENT, "A=b"},
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         const char *arguments = NULL;
@@ -207,6 +213,8 @@ int main(void)
     tcase_add_loop_test(cases, mail_from, 0, (int)(sizeof(mails) / sizeof(mails[0])));
     tcase_add_loop_test(cases, rcpt_to, 0, (int)(sizeof(rcpts) / sizeof(rcpts[0])));
     suite_add_tcase(command, cases);
-    Suite *const suites[] = {command, content_suite(), fence_suite(), header_suite(), NULL};
+    Suite *const suites[] = {command,       parameters_suite(), content_suite(),
+                             fence_suite(), header_suite(),     balancer_suite(),
+                             NULL};
     return unit_run(suites);
 }

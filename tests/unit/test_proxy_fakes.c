@@ -54,10 +54,11 @@ static void key_of(const char *address, uint8_t key[RECIPIENT_KEY_BYTES])
 /* ---- the registry: a person's name says what is known ---- */
 
 static const char *const persons[] = {
-    "yes1@person.example",    "yes2@person.example",       "yes3@person.example",
-    "yes4@person.example",    "yes5@person.example",       "unknown1@person.example",
-    "busy1@person.example",   "withdrawn1@person.example", "objected1@person.example",
-    "broken1@person.example", "suspended1@person.example",
+    "yes1@person.example",      "yes2@person.example",       "yes3@person.example",
+    "yes4@person.example",      "yes5@person.example",       "unknown1@person.example",
+    "busy1@person.example",     "withdrawn1@person.example", "objected1@person.example",
+    "broken1@person.example",   "suspended1@person.example", "\u00e9lodie@person.example",
+    "yes1@b\u00fccher.example",
 };
 
 static const char *person_of(const uint8_t key[RECIPIENT_KEY_BYTES])
@@ -326,8 +327,9 @@ const char *provider_digest(const struct provider *provider)
 
 void provider_capabilities(const struct provider *provider, struct capabilities *out)
 {
-    (void)provider;
-    *out = (struct capabilities){.bits = CAPABILITY_KNOWN | CAPABILITY_8BITMIME};
+    bool less = world.provider.second_differs && strcmp(provider->name, "second") == 0;
+    out->max_size = 0;
+    out->bits = CAPABILITY_KNOWN | (less ? 0 : world.provider.capabilities);
 }
 
 unsigned provider_max_recipients(const struct provider *provider)
@@ -365,8 +367,10 @@ struct mail_transaction *mail_begin(struct provider *provider, struct loop *loop
     transaction->session = session;
     transaction->next = transactions;
     transactions = transaction;
-    say("%s mail <%s> size=%llu%s", provider->name, envelope->sender,
-        (unsigned long long)envelope->size, envelope->eight_bit ? " 8bit" : "");
+    say("%s mail <%s> size=%llu%s%s%s%s%s%s", provider->name, envelope->sender,
+        (unsigned long long)envelope->size, envelope->eight_bit ? " 8bit" : "",
+        envelope->utf8 ? " utf8" : "", envelope->ret[0] ? " ret=" : "", envelope->ret,
+        envelope->envid[0] ? " envid=" : "", envelope->envid);
     return transaction;
 }
 
@@ -378,7 +382,9 @@ void mail_recipient(struct mail_transaction *transaction, unsigned index,
     ck_assert_uint_eq(index, transaction->n);
     ck_assert_uint_lt(transaction->n, 16);
     str_copy(transaction->addresses[transaction->n++], sizeof(transaction->addresses[0]), address);
-    say("%s rcpt <%s>", transaction->provider->name, address);
+    say("%s rcpt <%s>%s%s%s%s", transaction->provider->name, address,
+        rcpt->notify[0] ? " notify=" : "", rcpt->notify, rcpt->orcpt[0] ? " orcpt=" : "",
+        rcpt->orcpt);
 }
 
 /* The first promise: no message leaves before the row of each of its recipients is durable. */

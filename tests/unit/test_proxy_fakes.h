@@ -36,6 +36,8 @@ struct fake_provider {
     int final_code; /* 0: the message is taken; 1: the answer is lost */
     char final_text[256];
     unsigned max_recipients;
+    unsigned capabilities; /* of CAPABILITY_…, beside KNOWN */
+    bool second_differs;   /* the provider "second" offers nothing of it */
     size_t pending;
 };
 

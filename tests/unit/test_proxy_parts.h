@@ -5,8 +5,10 @@
 
 #include "tests/unit/unit.h"
 
+Suite *balancer_suite(void);
 Suite *content_suite(void);
 Suite *fence_suite(void);
 Suite *header_suite(void);
+Suite *parameters_suite(void);
 
 #endif

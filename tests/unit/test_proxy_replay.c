@@ -387,6 +387,26 @@ static void set_reply(char *text, int *code, char *out)
     str_copy_n(out, 256, text + 4, length);
 }
 
+/* What every provider's last EHLO offered, in words. */
+static void set_capabilities(char *text)
+{
+    static const struct {
+        const char *word;
+        unsigned bit;
+    } words[] = {{"8bitmime", CAPABILITY_8BITMIME},
+                 {"dsn", CAPABILITY_DSN},
+                 {"smtputf8", CAPABILITY_SMTPUTF8}};
+    world.provider.capabilities = 0;
+    for (char *word; (word = strsep(&text, " ")) != NULL;) {
+        size_t i = 0;
+        while (i < 3 && strcmp(word, words[i].word) != 0)
+            i++;
+        if (i == 3 && strcmp(word, "nothing") != 0)
+            wrong("no capability: %s", word);
+        world.provider.capabilities |= i < 3 ? words[i].bit : 0;
+    }
+}
+
 static void do_provider(char *text)
 {
     struct fake_provider *provider = &world.provider;
@@ -406,6 +426,10 @@ static void do_provider(char *text)
         world_drain_provider();
     else if (strcmp(text, "final lost") == 0)
         provider->final_code = 1;
+    else if (strncmp(text, "carries ", 8) == 0)
+        set_capabilities(text + 8);
+    else if (strcmp(text, "second differs") == 0)
+        provider->second_differs = true;
     else if (strncmp(text, "max ", 4) == 0)
         provider->max_recipients = (unsigned)strtoul(text + 4, NULL, 10);
     else if (strncmp(text, "rcpt ", 5) == 0)
