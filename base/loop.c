@@ -5,6 +5,7 @@
 #include <event2/event.h>
 #include <event2/thread.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -15,6 +16,8 @@ struct task_queue {
 };
 
 struct loop {
+    struct loop_task stop; /* first: run_stop finds the loop by it */
+    atomic_bool stopping;  /* stop is posted, and has not run */
     unsigned index;
     struct event_base *base; /* owned */
     int wake_fd;
@@ -69,6 +72,27 @@ static void on_later(evutil_socket_t fd, short what, void *arg)
     run_all(queue_take(&loop->deferred));
 }
 
+static void run_stop(struct loop_task *task)
+{
+    struct loop *loop = (struct loop *)task;
+    atomic_store(&loop->stopping, false);
+    event_base_loopexit(loop->base, NULL);
+}
+
+/* With a changelist, what is added and taken back within a turn costs no system call; flush_now
+ * does that with every reply. It forbids two events on duplicates of one descriptor: there are
+ * none. */
+static struct event_base *new_base(void)
+{
+    struct event_config *config = event_config_new();
+    if (config == NULL)
+        return NULL;
+    event_config_set_flag(config, EVENT_BASE_FLAG_EPOLL_USE_CHANGELIST | EVENT_BASE_FLAG_NOLOCK);
+    struct event_base *base = event_base_new_with_config(config);
+    event_config_free(config);
+    return base;
+}
+
 enum result loop_new(unsigned index, struct loop **loop_out, struct error *err)
 {
     struct loop *loop = calloc(1, sizeof(*loop));
@@ -78,15 +102,16 @@ enum result loop_new(unsigned index, struct loop **loop_out, struct error *err)
     loop->posted.last = &loop->posted.first;
     loop->deferred.last = &loop->deferred.first;
     pthread_mutex_init(&loop->lock, NULL);
+    /* What libevent shares between bases, such as who takes signals, keeps its locks. */
+    evthread_use_pthreads();
     loop->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     if (loop->wake_fd < 0) {
         enum result result = error_errno(err, RESULT_SYSTEM, errno, "cannot make an eventfd");
         loop_free(&loop);
         return result;
     }
-    /* event_base_loopbreak is called from other threads, which needs libevent's locks. */
-    evthread_use_pthreads();
-    loop->base = event_base_new();
+    loop->stop.run = run_stop;
+    loop->base = new_base();
     if (loop->base != NULL) {
         loop->wake = event_new(loop->base, loop->wake_fd, EV_READ | EV_PERSIST, on_wake, loop);
         loop->later = event_new(loop->base, -1, 0, on_later, loop);
@@ -142,29 +167,11 @@ void loop_turn(struct loop *loop)
     event_base_loop(loop->base, EVLOOP_NONBLOCK);
 }
 
-struct stop_task {
-    struct loop_task task;
-    struct loop *loop;
-};
-
-static void run_stop(struct loop_task *task)
-{
-    struct stop_task *stop = (struct stop_task *)task;
-    event_base_loopexit(stop->loop->base, NULL);
-    free(stop);
-}
-
 void loop_stop(struct loop *loop)
 {
     /* Through the mailbox, so that a stop asked for before loop_run is not forgotten. */
-    struct stop_task *stop = calloc(1, sizeof(*stop));
-    if (stop == NULL) {
-        event_base_loopbreak(loop->base);
-        return;
-    }
-    stop->task.run = run_stop;
-    stop->loop = loop;
-    loop_post(loop, &stop->task);
+    if (!atomic_exchange(&loop->stopping, true))
+        loop_post(loop, &loop->stop);
 }
 
 void loop_post(struct loop *loop, struct loop_task *task)

@@ -92,13 +92,19 @@ void strbuf_add_uint(struct strbuf *buf, uint64_t value)
     strbuf_add(buf, digits + n, sizeof(digits) - n);
 }
 
+/* What JSON takes as it is, within ASCII. */
+static bool is_json_plain(unsigned char c)
+{
+    return c >= 0x20 && c < 0x7f && c != '"' && c != '\\';
+}
+
 void strbuf_add_json(struct strbuf *buf, const char *text, size_t length)
 {
     size_t plain = 0; /* start of the run that needs no escape */
     size_t i = 0;
     while (i < length) {
         unsigned char c = (unsigned char)text[i];
-        if (c >= 0x20 && c < 0x7f && c != '"' && c != '\\') {
+        if (is_json_plain(c)) {
             i++;
             continue;
         }
@@ -122,30 +128,58 @@ void strbuf_add_json(struct strbuf *buf, const char *text, size_t length)
     strbuf_add(buf, text + plain, length - plain);
 }
 
-static void strbuf_add_json_key(struct strbuf *buf, const char *key)
+/* Writes `,"key":` with room for more behind it; NULL when memory is short. Rows of the journal are
+ * made of these, some thirty a message: one look at the memory has to do. */
+static char *begin_json_value(struct strbuf *buf, const char *key, size_t more)
 {
-    if (buf->length > 0 && buf->data[buf->length - 1] != '{')
-        strbuf_add_char(buf, ',');
-    strbuf_add_char(buf, '"');
-    strbuf_add_str(buf, key);
-    strbuf_add(buf, "\":", 2);
+    size_t length = strlen(key);
+    if (!strbuf_reserve(buf, length + 4 + more))
+        return NULL;
+    char *p = buf->data + buf->length;
+    if (buf->length > 0 && p[-1] != '{')
+        *p++ = ',';
+    *p++ = '"';
+    memcpy(p, key, length);
+    p += length;
+    *p++ = '"';
+    *p++ = ':';
+    return p;
+}
+
+static void end_json_value(struct strbuf *buf, char *end)
+{
+    buf->length = (size_t)(end - buf->data);
+    *end = '\0';
 }
 
 void strbuf_add_json_field(struct strbuf *buf, const char *key, const char *value)
 {
-    strbuf_add_json_key(buf, key);
+    const char *text = value != NULL ? value : "null";
+    size_t length = strlen(text);
+    char *p = begin_json_value(buf, key, length + 2);
+    if (p == NULL)
+        return;
     if (value == NULL) {
-        strbuf_add(buf, "null", 4);
+        memcpy(p, text, length);
+        end_json_value(buf, p + length);
         return;
     }
-    strbuf_add_char(buf, '"');
-    strbuf_add_json(buf, value, strlen(value));
+    *p++ = '"';
+    size_t plain = 0;
+    for (; plain < length && is_json_plain((unsigned char)text[plain]); plain++)
+        p[plain] = text[plain];
+    end_json_value(buf, p + plain);
+    if (plain < length)
+        strbuf_add_json(buf, text + plain, length - plain);
     strbuf_add_char(buf, '"');
 }
 
 void strbuf_add_json_number(struct strbuf *buf, const char *key, int64_t value)
 {
-    strbuf_add_json_key(buf, key);
+    char *p = begin_json_value(buf, key, 0);
+    if (p == NULL)
+        return;
+    end_json_value(buf, p);
     if (value < 0) {
         strbuf_add_char(buf, '-');
         strbuf_add_uint(buf, -(uint64_t)value);

@@ -20,6 +20,10 @@ enum {
     KEPT_ROWS = 100000,             /* rows nobody waits for, kept while writes fail */
 };
 #define RETRY_EVERY CLOCK_SECOND
+/* Rows nobody waits for go along with the next ones somebody waits for; when there are none, this
+ * is how long they may be missing from the disk. A sync of their own would cost as much as all else
+ * that is done for a message. */
+#define LAZY_AFTER (10 * (CLOCK_SECOND / 1000))
 
 struct journal_batch {
     struct journal_batch *next;
@@ -44,6 +48,9 @@ struct journal {
     pthread_mutex_t lock;
     pthread_cond_t wake;
     struct batch_list queue;    /* under lock */
+    bool urgent;                /* under lock; somebody waits for a row in the queue */
+    int64_t lazy_at;            /* under lock; monotonic; when the queue is due all the same */
+    int64_t wakes_at;           /* under lock; monotonic; when the thread looks again by itself */
     bool stopping;              /* under lock */
     struct journal_state state; /* under lock */
 
@@ -51,6 +58,7 @@ struct journal {
     struct batch_list work; /* taken from the queue and not yet durable, oldest first */
     int64_t checkpoint_at;  /* monotonic; when the next one is due if there are rows */
     int64_t retry_at;       /* monotonic; while failing */
+    int64_t attentive_to;   /* monotonic; outcomes follow decisions: until then it sleeps lightly */
     uint64_t dropped;       /* rows, since writes fail */
     bool failing;
 };
@@ -263,8 +271,10 @@ static bool commit_some(struct journal *journal)
         give_up(journal);
         return false;
     }
-    if (writes)
+    if (writes) {
         end_failing(journal);
+        journal->attentive_to = clock_monotonic() + LAZY_AFTER;
+    }
     /* The first row after a checkpoint starts the clock for the next one. */
     if (writer->durable.since < since || since == 0)
         journal->checkpoint_at = clock_monotonic() + journal->checkpoint_every;
@@ -286,21 +296,37 @@ static int64_t deadline(const struct journal *journal)
     return rows ? journal->checkpoint_at : INT64_MAX;
 }
 
+/* When to look at the queue, as it is now, should nobody signal. */
+static int64_t next_look(const struct journal *journal, int64_t until, int64_t now)
+{
+    if (journal->queue.first != NULL)
+        return journal->lazy_at < until ? journal->lazy_at : until;
+    return now < journal->attentive_to && journal->attentive_to < until ? journal->attentive_to
+                                                                        : until;
+}
+
 /* Moves what was queued to the work; false when the journal is being closed. */
 static bool wait_for_work(struct journal *journal)
 {
     int64_t until = deadline(journal);
-    struct timespec when = {.tv_sec = (time_t)(until / CLOCK_SECOND),
-                            .tv_nsec = (long)(until % CLOCK_SECOND) * 1000};
     pthread_mutex_lock(&journal->lock);
-    while (journal->queue.first == NULL && !journal->stopping) {
-        if (until == INT64_MAX)
-            pthread_cond_wait(&journal->wake, &journal->lock);
-        else if (pthread_cond_timedwait(&journal->wake, &journal->lock, &when) != 0)
+    while (!journal->urgent && !journal->stopping) {
+        int64_t now = clock_monotonic();
+        int64_t at = next_look(journal, until, now);
+        if (at <= now)
             break;
+        journal->wakes_at = at;
+        if (at == INT64_MAX) {
+            pthread_cond_wait(&journal->wake, &journal->lock);
+        } else {
+            struct timespec when = {.tv_sec = (time_t)(at / CLOCK_SECOND),
+                                    .tv_nsec = (long)(at % CLOCK_SECOND) * 1000};
+            pthread_cond_timedwait(&journal->wake, &journal->lock, &when);
+        }
     }
     bool stopping = journal->stopping;
     list_append(&journal->work, &journal->queue);
+    journal->urgent = false;
     pthread_mutex_unlock(&journal->lock);
     return !stopping;
 }
@@ -448,12 +474,17 @@ void journal_append(struct journal *journal, struct journal_batch *batch, struct
     batch->done = waits ? done : NULL;
     batch->result_out = result_out;
     pthread_mutex_lock(&journal->lock);
-    bool was_empty = journal->queue.first == NULL;
+    bool signals = waits && !journal->urgent;
+    journal->urgent |= waits;
+    if (!waits && journal->queue.first == NULL) {
+        journal->lazy_at = clock_monotonic() + LAZY_AFTER;
+        signals = journal->wakes_at > journal->lazy_at;
+    }
     journal->state.waiting += batch->rows;
     list_push(&journal->queue, batch);
-    if (was_empty)
-        pthread_cond_signal(&journal->wake);
     pthread_mutex_unlock(&journal->lock);
+    if (signals)
+        pthread_cond_signal(&journal->wake);
 }
 
 void journal_state(struct journal *journal, struct journal_state *state_out)

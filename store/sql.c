@@ -2,6 +2,7 @@
 #include "store/sql.h"
 
 #include <fcntl.h>
+#include <pthread.h>
 #include <unistd.h>
 
 enum result sql_failure(sqlite3 *db, const char *what, struct error *err)
@@ -30,10 +31,19 @@ enum result sql_failure(sqlite3 *db, const char *what, struct error *err)
     return error_set(err, result, "%s: %s", what, sqlite3_errmsg(db));
 }
 
+/* SQLite counts its memory under one lock for all connections, several times a statement. Nobody
+ * asks for the figures. It must be said before the first connection. */
+static void configure(void)
+{
+    (void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+}
+
 enum result sql_open(const char *path, enum sql_access access, int busy_ms, sqlite3 **db_out,
                      struct error *err)
 {
+    static pthread_once_t configured = PTHREAD_ONCE_INIT;
     int flags = SQLITE_OPEN_NOMUTEX;
+    pthread_once(&configured, configure);
     if (access == SQL_CREATE) {
         /* Made here, so that the mode does not depend on the umask of who runs the command. */
         int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);

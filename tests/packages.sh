@@ -1,20 +1,22 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # Makes sure that Debian packages are there; calls apt only for what is missing.
-# Usage: tests/packages.sh run|test
+# Usage: tests/packages.sh run|test|bench
 set -eu
 
 run="gcc g++ make autoconf automake pkg-config
      libevent-dev libssl-dev libsqlite3-dev libconfig-dev libjansson-dev
      libidn2-dev libunistring-dev libphonenumber-dev libcrypt-dev check openssl swaks"
 test="postfix libsasl2-modules swaks libnet-ssleay-perl sqlite3 openssl python3 iproute2 util-linux mandoc
-      clang clang-format clang-tidy cppcheck libclang-rt-14-dev valgrind xxd"
+      clang clang-format clang-tidy cppcheck libclang-rt-14-dev valgrind xxd haproxy"
+bench="postfix postfix-lmdb haproxy python3 util-linux"
 
 case "${1:-}" in
 run) wanted=$run ;;
 test) wanted="$run $test" ;;
+bench) wanted="$run $bench" ;;
 *)
-    echo "usage: $0 run|test" >&2
+    echo "usage: $0 run|test|bench" >&2
     exit 2
     ;;
 esac
@@ -25,7 +27,7 @@ for package in $wanted; do
     [ "$state" = installed ] || missing="$missing $package"
 done
 # Any node will do; Debian's is taken where there is none.
-if [ "$1" = test ] && ! command -v npm >/dev/null 2>&1; then
+if [ "$1" != run ] && ! command -v npm >/dev/null 2>&1; then
     missing="$missing nodejs npm"
 fi
 [ -n "$missing" ] || exit 0

@@ -7,6 +7,7 @@
 #include "adapters/smtp/smtp.h"
 
 #include "base/clock.h"
+#include "base/flush.h"
 #include "base/log.h"
 #include "base/tls.h"
 #include "store/record.h"
@@ -146,6 +147,17 @@ static void run_release(struct loop_task *task)
     free(connection);
 }
 
+/* All that was said in this turn goes out in one write. */
+static void run_flush(struct loop_task *task)
+{
+    struct smtp_connection *connection = CONTAINER_OF(task, struct smtp_connection, flush);
+    connection->flush_due = false;
+    if (connection->bev == NULL || bufferevent_openssl_get_ssl(connection->bev) != NULL)
+        return;
+    if (flush_now(connection->bev) && connection->transaction != NULL)
+        smtp_transaction_written(connection->transaction);
+}
+
 struct smtp_connection *smtp_connection_open(struct smtp_port *port)
 {
     struct smtp_connection *connection = calloc(1, sizeof(*connection));
@@ -158,6 +170,7 @@ struct smtp_connection *smtp_connection_open(struct smtp_port *port)
     }
     connection->port = port;
     connection->fd = -1;
+    connection->flush.run = run_flush;
     connection->release.run = run_release;
     TAILQ_INSERT_TAIL(&port->connections, connection, all);
     return connection;
@@ -198,6 +211,10 @@ void smtp_connection_unbind(struct smtp_connection *connection)
 static void on_output(struct evbuffer *output, const struct evbuffer_cb_info *info, void *arg)
 {
     struct smtp_connection *connection = arg;
+    if (info->n_added > 0 && !connection->flush_due && !connection->secure) {
+        connection->flush_due = true;
+        loop_defer(connection->port->base.loop, &connection->flush);
+    }
     if (info->n_deleted == 0 ||
         (connection->state != SMTP_CONTENT && connection->state != SMTP_FINAL))
         return;

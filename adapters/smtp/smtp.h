@@ -87,6 +87,8 @@ struct smtp_connection {
     bool was_idle;            /* the transaction on it found it idle */
     bool probe;               /* the one attempt of a half-open breaker, not decided yet */
     struct smtp_trial *trial; /* owned; NULL but for a test of the provider */
+    bool flush_due;           /* flush is deferred */
+    struct loop_task flush;
     struct loop_task release;
 };
 

@@ -6,6 +6,8 @@
  */
 #include "proxy/smtp/session.h"
 
+#include "base/flush.h"
+
 #include <event2/event.h>
 #include <string.h>
 
@@ -166,6 +168,15 @@ bool smtp_waits_for_peer(const struct smtp_session *session)
     }
 }
 
+/* In these states the end of writing means more than that there is room again. Over OUTPUT_HIGH,
+ * too, somebody waits to be told. */
+static bool may_flush(const struct smtp_session *session)
+{
+    return session->state != SMTP_CLOSING && session->state != SMTP_TLS_FLUSH &&
+           session->state != SMTP_HANDSHAKE && !session->tls_active &&
+           evbuffer_get_length(bufferevent_get_output(session->bev)) <= OUTPUT_HIGH;
+}
+
 /* A peer that closed only its sending side still reads: what was answered must reach it. */
 static void end_for_closed_peer(struct smtp_session *session)
 {
@@ -194,6 +205,8 @@ void smtp_continue(struct smtp_session *session)
     if (session->ended)
         return;
     smtp_pace(session);
+    if (may_flush(session))
+        (void)flush_now(session->bev);
     if (session->peer_closed && smtp_waits_for_peer(session))
         end_for_closed_peer(session);
     else if (session->lane->draining && session->state == SMTP_COMMAND &&

@@ -1,0 +1,296 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""Measures how fast mail goes through octroi, beside what else it could go through.
+
+smtp-source → one of the ways (ways.py) → smtp-sink, everything on loopback; the ways in turn, some
+rounds of it, medians. Absolute figures mean little beyond one machine and one run: it prints ratios
+first. It counts before it divides: a run in which the sink did not get every message, once, or in
+which smtp-source was refused anything, is an error and not a figure.
+"""
+
+import argparse
+import datetime
+import json
+import os
+import pathlib
+import platform
+import re
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE), str(HERE.parent / "integration")]
+
+import harness  # noqa: E402
+import people as people_module  # noqa: E402
+import ways  # noqa: E402
+
+SESSIONS = 32
+LENGTH = 1024
+PATIENCE = 600
+SETTLED = 1.2  # seconds without CPU time: longer than octroi's indexer sleeps
+
+
+class BenchError(Exception):
+    pass
+
+
+def say(text):
+    print(text, file=sys.stderr, flush=True)
+
+
+def send(port, count, stem):
+    """smtp-source; its end means that every message was answered with 250."""
+    recipient = f"{stem}@{people_module.DOMAIN}"
+    done = subprocess.run(
+        ["/usr/sbin/smtp-source", "-d", "-N", "-s", str(min(SESSIONS, count)), "-l", str(LENGTH),
+         "-m", str(count), "-f", people_module.SENDER, "-t", recipient, f"127.0.0.1:{port}"],
+        capture_output=True, text=True, timeout=PATIENCE)
+    if done.returncode != 0 or done.stderr:
+        raise BenchError(f"smtp-source: {done.stderr.strip() or done.returncode}")
+
+
+def wait_count(sink, count, timeout):
+    until = time.monotonic() + timeout
+    while sink.count() < count:
+        if time.monotonic() > until:
+            raise BenchError(f"only {sink.count()} of {count} messages arrived")
+        time.sleep(0.002)
+    return time.monotonic()
+
+
+def settle(way):
+    """Waits until nothing is left to do: a queue to clean, an index to fill."""
+    used, since = way.cpu(), time.monotonic()
+    until = since + 60
+    while time.monotonic() < min(since + SETTLED, until):
+        time.sleep(0.1)
+        now = way.cpu()
+        if now - used > 0.02:
+            used, since = now, time.monotonic()
+    return way.cpu()
+
+
+def measure(way, sink, count, stem, timeout=PATIENCE):
+    before, cpu, sink_cpu = sink.count(), way.cpu(), ways.cpu_seconds(sink.process.pid)
+    began = time.monotonic()
+    send(way.port, count, stem)
+    answered = time.monotonic()
+    arrived = wait_count(sink, before + count, timeout)
+    busy = way.cpu() - cpu
+    total = settle(way) - cpu
+    if sink.count() != before + count:
+        raise BenchError(f"{sink.count() - before} messages arrived, {count} were sent")
+    ended = arrived if way.queues else answered
+    return {"rate": count / (ended - began), "accepted_rate": count / (answered - began),
+            "cpu_us": total / count * 1e6, "cpu_later_us": (total - busy) / count * 1e6,
+            "sink_cpu_us": (ways.cpu_seconds(sink.process.pid) - sink_cpu) / count * 1e6}
+
+
+class Client:
+    """One session that sends one mail at a time, as a lone mail would come."""
+
+    def __init__(self, port):
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=60)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.file = self.socket.makefile("rb")
+        self._reply(220)
+        self.say("EHLO client.test", 250)
+
+    def _reply(self, code):
+        while True:
+            line = self.file.readline()
+            if not line.startswith(b"%d" % code):
+                raise BenchError(f"expected {code}, got {line!r}")
+            if line[3:4] == b" ":
+                return
+
+    def say(self, text, code):
+        self.socket.sendall(text.encode() + b"\r\n")
+        self._reply(code)
+
+    def mail(self, number):
+        recipient = f"{number}{people_module.LATENCY_STEM}@{people_module.DOMAIN}"
+        body = f"From: <{people_module.SENDER}>\r\nTo: <{recipient}>\r\nSubject: one\r\n\r\n"
+        body += "x" * 70 + "\r\n"
+        began = time.perf_counter()
+        self.say(f"MAIL FROM:<{people_module.SENDER}>", 250)
+        self.say(f"RCPT TO:<{recipient}>", 250)
+        self.say("DATA", 354)
+        self.say(body + ".", 250)
+        return time.perf_counter() - began
+
+
+def latency(way, count):
+    """Median of a lone mail, MAIL to the answer to the dot, in microseconds."""
+    client = Client(way.port)
+    times = []
+    for number in range(1, count + 1):
+        times.append(client.mail(number))
+        time.sleep(0.002)  # alone: what the one before left behind is over
+    client.say("QUIT", 221)
+    return statistics.median(times) * 1e6
+
+
+def run_way(kind, folder, people, options, number):
+    sink = ways.Sink(folder)
+    try:
+        way = kind(folder / f"{kind.name}-{number}", people, sink)
+        try:
+            warm = min(2000, max(64, options.messages // 10))
+            send(way.port, warm, people_module.WARM_STEM)
+            wait_count(sink, warm, PATIENCE)
+            settle(way)
+            stem = people_module.ROUND_STEMS[number % len(people_module.ROUND_STEMS)]
+            result = measure(way, sink, options.messages, stem)
+            if options.latency:
+                result["lone_us"] = latency(way, options.latency)
+                wait_count(sink, warm + options.messages + options.latency, PATIENCE)
+            if options.rows and isinstance(way, ways.Octroi):
+                result["rows"] = way.rows()
+        except (AssertionError, BenchError, subprocess.SubprocessError, OSError) as problem:
+            raise BenchError(f"{kind.name}: {problem}\n{way.log()}") from problem
+        finally:
+            way.stop()
+    finally:
+        sink.stop()
+    result["arrived"] = options.messages
+    return result
+
+
+# ---- the report ----
+
+def machine():
+    model = re.search(r"model name\s*: (.*)", pathlib.Path("/proc/cpuinfo").read_text())
+    system = re.search(r'PRETTY_NAME="([^"]+)"', pathlib.Path("/etc/os-release").read_text())
+    return {"cores": os.cpu_count(), "processor": model.group(1).strip() if model else "unknown",
+            "system": system.group(1) if system else "unknown", "kernel": ".".join(platform.release().split(".")[:2])}
+
+
+def summarise(results):
+    """name → the medians over its rounds, and the range of its rate."""
+    summary = {}
+    for name, rounds in results.items():
+        middle = {key: statistics.median(each[key] for each in rounds) for key in rounds[0]}
+        rates = [each["rate"] for each in rounds]
+        summary[name] = {**middle, "rate_min": min(rates), "rate_max": max(rates)}
+    return summary
+
+
+def number(value):
+    """Three figures that mean something."""
+    return f"{round(value, -max(0, len(str(int(value))) - 3)):,.0f}"
+
+
+def table(report):
+    summary = report["summary"]
+    ours = summary.get("octroi")
+    direct = summary.get("direct")
+    lines = ["| through | octroi against it | messages/s (lowest–highest) | CPU of it per message |"
+             " added to a lone mail |",
+             "| --- | --- | --- | --- | --- |"]
+    for kind in ways.ALL:
+        each = summary.get(kind.name)
+        if each is None:
+            continue
+        ratio = f"{ours['rate'] / each['rate']:.2f} ×" if ours and each is not ours else ""
+        rate = number(each["rate"])
+        if kind.queues:
+            rate += f", accepted {number(each['accepted_rate'])}"
+        rate += f" ({number(each['rate_min'])}–{number(each['rate_max'])})"
+        cpu = f"{each['cpu_us']:.0f} µs"
+        lone = ""
+        if kind is ways.Direct:
+            cpu = f"(the sink: {each['sink_cpu_us']:.0f} µs)"
+            lone = f"(takes {each['lone_us']:.0f} µs)" if "lone_us" in each else ""
+        elif direct and "lone_us" in each and "lone_us" in direct:
+            lone = f"{each['lone_us'] - direct['lone_us']:.0f} µs"
+        lines.append(f"| {kind.title} | {ratio} | {rate} | {cpu} | {lone} |")
+    return lines
+
+
+def markdown(report):
+    place = report["machine"]
+    lines = table(report)
+    lines += ["", f"{report['date']}; {place['cores']} cores ({place['processor']}), "
+              f"{place['system']}, Linux {place['kernel']}; " + ", ".join(report["versions"]) + ".",
+              f"Load when it began: {report['load']:.2f}."
+              + (" **Others used the machine meanwhile: only roughly right.**"
+                 if report["load"] > 0.5 else ""),
+              f"{report['messages']:,} messages a run, {report['rounds']} rounds in turn, "
+              f"each to another of {report['people']:,} people with consent; "
+              f"importing those took {report['import_seconds']:.1f} s "
+              f"({report['people'] / report['import_seconds']:,.0f} events/s)."]
+    return "\n".join(lines)
+
+
+def parse(arguments):
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--octroi", required=True, help="the program to measure")
+    parser.add_argument("--cache", required=True, help="folder to keep the million people in")
+    parser.add_argument("--messages", type=int, default=30000, help="in one run")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--people", type=int, default=1_000_000)
+    parser.add_argument("--latency", type=int, default=500, metavar="N",
+                        help="lone mails after each run; 0: none")
+    parser.add_argument("--only", default=",".join(kind.name for kind in ways.ALL),
+                        metavar="WAY,…", help="the ways to measure")
+    parser.add_argument("--fresh", action="store_true", help="import the people again")
+    parser.add_argument("--rows", action="store_true",
+                        help="count octroi's rows in the journal after each run")
+    parser.add_argument("--json", metavar="FILE", help="write all figures here too")
+    options = parser.parse_args(arguments)
+    known = {kind.name: kind for kind in ways.ALL}
+    names = options.only.split(",")
+    for name in names:
+        if name not in known:
+            parser.error(f"there is no way {name!r}, only {', '.join(known)}")
+    options.kinds = [kind for kind in ways.ALL if kind.name in names]
+    share = options.people // len(people_module.STEMS)
+    if max(options.messages, options.latency) > share or options.messages < 1:
+        parser.error(f"{options.people} people allow for 1 to {share} messages a run")
+    options.octroi = str(pathlib.Path(options.octroi).resolve())
+    return options
+
+
+def main(arguments=None):
+    options = parse(arguments)
+    load = os.getloadavg()[0]
+    people = people_module.People(pathlib.Path(options.cache).resolve(), options.people,
+                                  options.octroi)
+    people.prepare(say, options.fresh, wants_map=ways.Postfix in options.kinds)
+    results = {kind.name: [] for kind in options.kinds}
+    with tempfile.TemporaryDirectory(prefix="octroi-bench-") as folder:
+        os.chmod(folder, 0o755)
+        for turn in range(options.rounds):
+            for kind in options.kinds:
+                try:
+                    result = run_way(kind, pathlib.Path(folder), people, options, turn)
+                except BenchError as problem:
+                    say(f"failed: {problem}")
+                    return 1
+                results[kind.name].append(result)
+                say(f"round {turn + 1}, {kind.name}: {result['rate']:.0f} messages/s, "
+                    f"{result['cpu_us']:.1f} µs CPU "
+                    f"({result['cpu_later_us']:.1f} of them after the last message)")
+    version = ways.output_of(options.octroi, "--version").strip().splitlines()
+    report = {
+        "date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d"),
+        "machine": machine(), "load": load, "messages": options.messages,
+        "rounds": options.rounds, "people": options.people,
+        "import_seconds": people.made["seconds"],
+        "versions": [*version[:1], *filter(None, (kind.version() for kind in options.kinds))],
+        "results": results, "summary": summarise(results),
+    }
+    if options.json:
+        pathlib.Path(options.json).write_text(json.dumps(report, indent=1) + "\n")
+    print(markdown(report))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
