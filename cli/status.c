@@ -54,7 +54,8 @@ static void print_refusals(json_t *refusals)
     const char *title = "refusals";
     const char *name;
     json_t *count;
-    json_object_foreach (refusals, name, count) {
+    json_object_foreach(refusals, name, count)
+    {
         if (json_integer_value(count) == 0)
             continue;
         printf("%-14s %" PRId64 " %s\n", title, (int64_t)json_integer_value(count), name);

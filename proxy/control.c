@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
+#include <event2/event.h>
 #include <event2/listener.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -20,6 +21,7 @@
 
 struct control {
     struct evconnlistener *socket; /* owned */
+    struct event *retry;           /* owned */
     control_fn *handle;
     void *arg;  /* borrowed */
     int folder; /* state_dir, open */
@@ -91,6 +93,22 @@ static void on_accept(struct evconnlistener *socket, evutil_socket_t fd, struct 
     bufferevent_enable(bev, EV_READ | EV_WRITE);
 }
 
+/* Descriptors have run out: without a pause the loop would come here again at once. */
+static void on_accept_error(struct evconnlistener *socket, void *arg)
+{
+    struct control *control = arg;
+    struct timeval pause = {.tv_sec = 1};
+    evconnlistener_disable(socket);
+    event_add(control->retry, &pause);
+}
+
+static void on_retry(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    evconnlistener_enable(((struct control *)arg)->socket);
+}
+
 enum result control_new(const char *state_dir, struct loop *loop, control_fn *handle, void *arg,
                         struct control **control_out, struct error *err)
 {
@@ -109,7 +127,8 @@ enum result control_new(const char *state_dir, struct loop *loop, control_fn *ha
               bind(fd, (struct sockaddr *)&address, sizeof(address)) == 0 && listen(fd, 16) == 0;
     int code = errno;
     umask(before);
-    if (ok)
+    control->retry = event_new(loop_base(loop), -1, 0, on_retry, control);
+    if (ok && control->retry != NULL)
         control->socket =
             evconnlistener_new(loop_base(loop), on_accept, control, LEV_OPT_CLOSE_ON_FREE, 0, fd);
     if (control->socket == NULL) {
@@ -119,6 +138,7 @@ enum result control_new(const char *state_dir, struct loop *loop, control_fn *ha
         return error_errno(err, RESULT_SYSTEM, ok ? ENOMEM : code,
                            "cannot listen on %s/control.sock", state_dir);
     }
+    evconnlistener_set_error_cb(control->socket, on_accept_error);
     *control_out = control;
     return RESULT_OK;
 }
@@ -131,6 +151,8 @@ void control_free(struct control **control)
         evconnlistener_free((*control)->socket);
         unlinkat((*control)->folder, "control.sock", 0);
     }
+    if ((*control)->retry != NULL)
+        event_free((*control)->retry);
     if ((*control)->folder >= 0)
         close((*control)->folder);
     free(*control);

@@ -15,7 +15,7 @@ struct credentials {
     struct workers *workers; /* borrowed */
     struct peers *peers;     /* borrowed */
     pthread_mutex_t lock;
-    struct check *hashing; /* under lock: what the helpers have, linked by next */
+    struct check *hashing;                   /* under lock: what the helpers have, linked by next */
     struct hmac *hmac;                       /* owned; under lock; its key dies with the process */
     uint8_t known[REMEMBERED][SHA256_BYTES]; /* under lock */
     size_t n_known;

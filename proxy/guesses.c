@@ -146,9 +146,8 @@ static unsigned add_failure(struct guesses *guesses, enum kind kind, const struc
                             const char *account, int64_t now)
 {
     struct name name;
-    struct entry *entry = name_of(guesses, kind, from, account, &name)
-                              ? find_or_make(guesses, &name, now)
-                              : NULL;
+    struct entry *entry =
+        name_of(guesses, kind, from, account, &name) ? find_or_make(guesses, &name, now) : NULL;
     if (entry == NULL)
         return 1;
     if (entry->weight < WEIGHT_MOST)
@@ -203,9 +202,8 @@ static void note_right(struct guesses *guesses, const struct peer_key *from, con
                        int64_t now)
 {
     struct name name;
-    struct entry *both = name_of(guesses, OF_BOTH, from, account, &name)
-                             ? find_or_make(guesses, &name, now)
-                             : NULL;
+    struct entry *both =
+        name_of(guesses, OF_BOTH, from, account, &name) ? find_or_make(guesses, &name, now) : NULL;
     if (both == NULL)
         return;
     both->good = true;

@@ -6,7 +6,8 @@
 
 #include <stdbool.h>
 
-/* Lines of one kind a second: enough to see who it is, a megabyte an hour at most for each kind. */
+/* Lines of one kind a second, beside their sum: enough to see who it is, and a megabyte or two an
+ * hour at most. */
 #define LINES 2
 
 static const struct {
@@ -53,9 +54,9 @@ void refusals_add(struct refusals *refusals, enum refusal refusal, const char *s
 void refusals_tick(struct refusals *refusals)
 {
     uint64_t second = (uint64_t)(clock_monotonic() / CLOCK_SECOND);
+    if (atomic_exchange(&refusals->summed, second) == second)
+        return;
     for (int i = 0; i < REFUSAL_COUNT; i++) {
-        if (atomic_load(&refusals->kinds[i].second) == second)
-            continue;
         unsigned hidden = atomic_exchange(&refusals->kinds[i].hidden, 0);
         if (hidden > 0)
             log_event(LOG_LEVEL_WARN, kinds[i].event, LOG_NUMBER("more", hidden));

@@ -32,6 +32,7 @@ struct refusals {
         _Atomic unsigned lines;  /* logged in it */
         _Atomic unsigned hidden; /* not logged since the last summing-up */
     } kinds[REFUSAL_COUNT];
+    _Atomic uint64_t summed; /* the second of the last summing-up */
 };
 
 /* Stable: `octroi status --format json` shows it. */

@@ -29,7 +29,8 @@ struct door {
     struct evconnlistener *socket; /* owned */
     struct event *retry;           /* owned; accepting again after descriptors ran out */
     int reserve;                   /* owned; given up to say 421 when there is no other; -1: none */
-    int64_t pause;                 /* the next one; 0: descriptors did not run out */
+    int64_t pause;                 /* the last one; 0: descriptors did not run out */
+    int64_t starved_at;            /* when they last did */
 };
 
 enum result listen_open(const struct listener_config *config, int *fd_out, struct error *err)
@@ -72,11 +73,13 @@ static bool find_listener(const struct config *config, const char *bind_text, si
 static void turn_away(const struct door *door, const struct listener_config *listener,
                       evutil_socket_t fd, const struct sockaddr *peer, enum refusal refusal)
 {
-    static const char busy[] = "421 4.3.2 Too many connections, try again later\r\n";
+    const char *busy = refusal == REFUSAL_ADDRESS
+                           ? "421 " SMTP_ADDRESS_FULL "\r\n"
+                           : "421 4.3.2 Too many connections, try again later\r\n";
     char text[64] = "-";
     if (listener->tls != TLS_IMPLICIT) {
         /* A fresh socket takes these bytes, or the peer is gone: nothing to wait for. */
-        ssize_t ignored = send(fd, busy, sizeof(busy) - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+        ssize_t ignored = send(fd, busy, strlen(busy), MSG_NOSIGNAL | MSG_DONTWAIT);
         (void)ignored;
     }
     if (peer != NULL && peer->sa_family == AF_INET)
@@ -87,12 +90,21 @@ static void turn_away(const struct door *door, const struct listener_config *lis
     close(fd);
 }
 
-/* Counts the session that is to begin; false when there is no room for it. */
+/* Counts the session that is to begin; false when there is no room for it. A full address is only
+ * looked at here, so that its crowd takes no room from others even while it is turned away; the
+ * session counts itself (smtp_peer_known), for it knows better whose connection it is. */
 static bool enter(struct door *door, const struct listener_config *listener,
-                  enum refusal *refusal_out)
+                  const struct sockaddr *peer, enum refusal *refusal_out)
 {
     struct gate *gate = door->lane->gate;
     unsigned most = atomic_load(&gate->sessions_most);
+    struct peer_key key;
+    peer_key_of(peer, &key);
+    *refusal_out = REFUSAL_ADDRESS;
+    if (listener->max_connections_per_address > 0 &&
+        peers_count(gate->peers, PEER_ADDRESS, &key, sizeof(key)) >=
+            listener->max_connections_per_address)
+        return false;
     *refusal_out = REFUSAL_LISTENER;
     if (atomic_fetch_add(&door->entrance->sessions, 1) < listener->max_connections) {
         *refusal_out = REFUSAL_DESCRIPTORS;
@@ -106,7 +118,8 @@ static bool enter(struct door *door, const struct listener_config *listener,
 
 static void end_pausing(struct door *door)
 {
-    if (door->pause == 0)
+    /* One that got in between two others that did not is no end of it. */
+    if (door->pause == 0 || clock_monotonic() - door->starved_at < PAUSE_MOST)
         return;
     door->pause = 0;
     log_event(LOG_LEVEL_INFO, "accepting again", LOG_TEXT("bind", door->entrance->bind));
@@ -122,12 +135,12 @@ static void on_accept(struct evconnlistener *socket, evutil_socket_t fd, struct 
     const struct config *config = lane->snapshot->config;
     size_t index;
     enum refusal refusal;
-    end_pausing(door);
     if (!find_listener(config, door->entrance->bind, &index)) {
         close(fd);
         return;
     }
-    if (!enter(door, &config->listeners[index], &refusal)) {
+    end_pausing(door);
+    if (!enter(door, &config->listeners[index], peer, &refusal)) {
         turn_away(door, &config->listeners[index], fd, peer, refusal);
         return;
     }
@@ -159,7 +172,7 @@ static void refuse_waiting(struct door *door)
     if (!find_listener(config, door->entrance->bind, &index))
         return;
     for (int i = 0; i < REFUSED_AT_ONCE && door->reserve >= 0; i++) {
-        struct sockaddr_storage peer;
+        struct sockaddr_storage peer = {0};
         socklen_t length = sizeof(peer);
         close(door->reserve);
         int fd = accept4(evconnlistener_get_fd(door->socket), (struct sockaddr *)&peer, &length,
@@ -178,13 +191,13 @@ static void on_accept_error(struct evconnlistener *socket, void *arg)
     struct door *door = arg;
     int code = errno;
     char reason[128];
-    if (door->pause == 0)
-        /* Once, until a client is accepted again. */
-        log_event(LOG_LEVEL_ERROR, "cannot accept, pausing",
-                  LOG_TEXT("bind", door->entrance->bind),
-                  LOG_TEXT("reason", strerror_r(code, reason, sizeof(reason))));
     if (code == EMFILE || code == ENFILE)
         refuse_waiting(door);
+    if (door->pause == 0)
+        /* Once, until clients are accepted again. */
+        log_event(LOG_LEVEL_ERROR, "cannot accept, pausing", LOG_TEXT("bind", door->entrance->bind),
+                  LOG_TEXT("reason", strerror_r(code, reason, sizeof(reason))));
+    door->starved_at = clock_monotonic();
     door->pause = door->pause == 0               ? PAUSE_FIRST
                   : door->pause < PAUSE_MOST / 2 ? door->pause * 2
                                                  : PAUSE_MOST;

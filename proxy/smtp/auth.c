@@ -69,6 +69,14 @@ static void on_checked(void *lane, struct ticket ticket, bool matches)
     smtp_enter(session, SMTP_PENALTY);
 }
 
+/* Else whoever cuts the connection in time could have passwords hashed without end. */
+void smtp_auth_abandoned(struct smtp_session *session)
+{
+    if (session->state == SMTP_AUTH_CHECK)
+        guesses_note(session->lane->gate->guesses, &session->address, session->auth_name, false,
+                     clock_monotonic());
+}
+
 /* Nothing is known of the password: it was not looked at. */
 static void hold(struct smtp_session *session, const char *why)
 {

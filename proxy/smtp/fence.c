@@ -63,9 +63,7 @@ bool smtp_admit_address(struct smtp_session *session)
                         : session->listener->max_connections_per_address;
     session->address_counted = peers_enter(session->lane->gate->peers, PEER_ADDRESS,
                                            &session->address, sizeof(session->address), most);
-    return session->address_counted ||
-           turn_away(session, REFUSAL_ADDRESS,
-                     "4.7.0 Too many connections from your address, try again later");
+    return session->address_counted || turn_away(session, REFUSAL_ADDRESS, SMTP_ADDRESS_FULL);
 }
 
 bool smtp_admit_partner(struct smtp_session *session)

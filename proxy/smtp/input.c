@@ -209,8 +209,10 @@ void smtp_continue(struct smtp_session *session)
         (void)flush_now(session->bev);
     if (session->peer_closed && smtp_waits_for_peer(session))
         end_for_closed_peer(session);
-    else if (session->lane->draining && session->state == SMTP_COMMAND &&
-             session->transaction == NULL) {
+    else if (session->lane->draining && session->transaction == NULL &&
+             (session->state == SMTP_COMMAND || session->state == SMTP_AUTH ||
+              session->state == SMTP_PENALTY)) {
+        /* Nobody's message is lost, and a guesser's penalty does not hold up a restart. */
         smtp_reply(session, 421, "4.3.2 The gate is shutting down");
         smtp_close(session);
     }

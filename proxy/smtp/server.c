@@ -204,6 +204,7 @@ void smtp_end(struct smtp_session *session, const char *why)
     if (session->ended)
         return;
     smtp_transaction_end(session);
+    smtp_auth_abandoned(session);
     session->ended = true;
     /* Of strangers there may be thousands a second: what they were refused is counted already. */
     bool stranger = session->refused || session->account == NULL;

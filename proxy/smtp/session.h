@@ -213,6 +213,9 @@ void smtp_run_command(struct smtp_session *session, enum smtp_verb verb, const c
 void smtp_auth_command(struct smtp_session *session, const char *arguments);
 void smtp_auth_line(struct smtp_session *session, const char *line);
 void smtp_auth_penalty_over(struct smtp_session *session);
+/* The session ends: a password that is being looked at counts as wrong, for nobody waits to hear.
+ */
+void smtp_auth_abandoned(struct smtp_session *session);
 
 /* ---- balancer.c ---- */
 

@@ -125,13 +125,14 @@ class Load:
     """
 
     def __init__(self, port, sessions, yes, no, per_session=5, body="Bonjour,\r\n", pause=0.0,
-                 login=None):
+                 login=None, source=None):
         self.port = port
         self.yes, self.no = yes, no
         self.per_session = per_session
         self.body = body
         self.pause = pause
         self.login = login
+        self.source = source  # the loopback address it comes from
         self.lock = threading.Lock()
         self.stopping = threading.Event()
         self.passed, self.refused, self.other, self.broken = {}, {}, [], []
@@ -167,7 +168,7 @@ class Load:
                 time.sleep(0.005)
 
     def _session(self, number):
-        wire = harness.Wire(self.port)
+        wire = harness.Wire(self.port, source=self.source)
         try:
             if wire.greeting[0] != 220:
                 raise EOFError(f"greeted with {wire.greeting}")

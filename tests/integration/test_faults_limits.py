@@ -142,6 +142,8 @@ class Memory(harness.IntegrationTest):
     def test_idle_sessions(self):
         gateway = self.gateway(binary=harness.plain_path(), start=False,
                                providers={"smarthost": load.Recorder(self).provider()})
+        gateway.config["listeners"]["submission"]["max_connections_per_address"] = 0
+        gateway.write_config()
         person = self.person(gateway)
         # It has to raise its own limit, as far as it may.
         self.assertGreater(resource.getrlimit(resource.RLIMIT_NOFILE)[1], IDLE_SESSIONS + 200,
@@ -199,14 +201,39 @@ class Limits(harness.IntegrationTest):
         wires[1].close()
         harness.wait_for("room", lambda: self.wire(gateway).greeting[0] == 220)
 
+    def test_few_descriptors(self):
+        """What the providers may need is set aside: who comes beyond that is told so, and who is in
+        reaches its provider."""
+        gateway = self.small_gateway()
+        gateway.config["providers"]["smarthost"]["connections"] = 8
+        gateway.write_config()
+        people = [self.person(gateway) for _ in range(2)]
+        gateway.start(wrapper=["prlimit", "--nofile=120:120"])
+        gateway.wait_log("fewer descriptors than")
+        room = gateway.status()["sessions_most"]
+        self.assertGreater(room, 2)
+        self.assertLess(room, 100)
+        crowd = [self.wire(gateway) for _ in range(room + 20)]
+        self.assertEqual([wire.greeting[0] for wire in crowd], [220] * room + [421] * 20)
+        self.assertTrue(crowd[-1].greeting[1].startswith("4.3.2 "), crowd[-1].greeting)
+        for number in (0, room - 1):
+            crowd[number].hello()
+            self.assertEqual(self.send(crowd[number], people[0])[0], 250)
+        self.assertEqual(gateway.status()["refusals"]["no_descriptors"], 20)
+        self.assertNotIn("cannot accept", gateway.log())
+        crowd[0].say("QUIT", 221)
+        harness.wait_for("room", lambda: self.wire(gateway).greeting[0] == 220)
+
     def test_descriptors_run_out(self):
-        """Who is in is served on, the rest waits its turn; nothing spins and nothing is lost."""
+        """Somebody else took them: who waits is told 421 with the one in reserve, who is in is
+        served on, nothing spins, and the log has one line of it."""
         gateway = self.small_gateway()
         people = [self.person(gateway) for _ in range(2)]
-        gateway.start(wrapper=["prlimit", "--nofile=70:70"])
+        gateway.start()
         first = self.wire(gateway)
         first.hello()
         self.assertEqual(self.send(first, people[0])[0], 250)
+        self.few_descriptors(gateway.pid)
         crowd = [self.wire(gateway, greet=False) for _ in range(120)]
         gateway.wait_log("cannot accept")
         before = self.cpu_seconds(gateway.pid)
@@ -215,12 +242,31 @@ class Limits(harness.IntegrationTest):
         first.say("NOOP", 250)
         self.assertIn(self.send(first, people[1])[0], (250, 451))
         self.assertEqual(self.send(first, self.address(gateway, "no"))[0], 550)
+        codes = [wire.reply()[0] for wire in crowd]
+        print("the crowd was told", {code: codes.count(code) for code in set(codes)})
+        self.assertEqual(set(codes), {220, 421})
+        self.assertGreater(codes.count(421), 100)
+        lines = gateway.log().count("cannot accept")
+        self.assertLessEqual(lines, 2, "a line for each loop")
+        self.run_prlimit(gateway.pid, 4096)
+        self.assertEqual(gateway.status()["refusals"]["no_descriptors"], codes.count(421))
         for wire in crowd:
             wire.close()
         fresh = self.wire(gateway)
+        harness.wait_for("the end of it", lambda: self.wire(gateway).close()
+                         or "accepting again" in gateway.log(), pause=0.2)
         fresh.hello()
         self.assertEqual(self.send(fresh, people[1])[0], 250)
         gateway.verify()
+
+    @staticmethod
+    def run_prlimit(pid, soft):
+        subprocess.run(["prlimit", "--pid", str(pid), f"--nofile={soft}:"], check=True)
+
+    def few_descriptors(self, pid):
+        """From now on, two more than what is open."""
+        numbers = sorted(int(name) for name in os.listdir(f"/proc/{pid}/fd"))
+        self.run_prlimit(pid, numbers[-1] + 3)
 
     @staticmethod
     def cpu_seconds(pid):
@@ -304,7 +350,8 @@ class Limits(harness.IntegrationTest):
         wire.hello()
         wire.say(f"AUTH PLAIN {good}", 235)  # verified once
         others = load.Load(gateway.port, 4, iter(people), strangers, pause=0.02, login=good)
-        guessers = [self.wire(gateway) for _ in range(12)]
+        # One address each: what one address may do is tried in test_faults_clients.
+        guessers = [self.wire(gateway, source=f"127.0.0.{10 + i}") for i in range(12)]
         waits = [[] for _ in guessers]
 
         def guess(number, wire):

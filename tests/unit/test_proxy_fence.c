@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The tables that tell the many from the few: connections, failed logins, descriptors, log lines. */
+/* The tables that tell the many from the few: connections, failed logins, descriptors, log lines.
+ */
 #include "base/clock.h"
 #include "base/workers.h"
 #include "proxy/credentials.h"
@@ -243,7 +244,7 @@ START_TEST(nobody_is_washed_clean)
         wrong(from, "acme");
     guesses_note(guesses, &home, "acme", true, now);
     /* Far more strangers than the table holds, each failing once. */
-    for (unsigned i = 0; i < 100000; i++)
+    for (unsigned i = 0; i < 40000; i++)
         wrong(numbered(i), "nobody");
     ck_assert(!admits(from, "acme"));
     ck_assert_int_eq(wrong(from, "acme"), GUESS_DELAY_MOST);
@@ -336,8 +337,8 @@ START_TEST(one_address_takes_few_helpers)
     char guess[32];
     for (int i = 0; i < CREDENTIALS_AT_ONCE; i++) {
         snprintf(guess, sizeof(guess), "guess %d", i);
-        ck_assert(check_one("192.0.2.1", i % 2 ? "acme" : "nobody", i % 2 ? desk.hash : NULL,
-                            guess));
+        ck_assert(
+            check_one("192.0.2.1", i % 2 ? "acme" : "nobody", i % 2 ? desk.hash : NULL, guess));
     }
     ck_assert(!check_one("192.0.2.1", "acme", desk.hash, "one more"));
     /* The same question is one question, right or wrong; and others are not held. */
@@ -445,11 +446,12 @@ END_TEST
 
 Suite *fence_suite(void)
 {
-    const TTest *const plain[] = {who_counts_as_one,      connections_are_counted,
-                                  lanes_share_the_count,  descriptors_are_shared,
+    const TTest *const plain[] = {who_counts_as_one,     connections_are_counted,
+                                  lanes_share_the_count, descriptors_are_shared,
                                   refusals_do_not_flood, NULL};
     Suite *suite = unit_suite("fence", plain);
     TCase *cases = tcase_create("guesses");
+    tcase_set_timeout(cases, 60);
     tcase_add_checked_fixture(cases, guesses_setup, guesses_teardown);
     tcase_add_test(cases, delays_double);
     tcase_add_test(cases, failures_are_forgotten);
