@@ -7,9 +7,12 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <time.h>
+#include <unistd.h>
 
 #define INTERVAL_NS 500000000L
+#define NICENESS    10
 
 struct indexer {
     pthread_t thread;
@@ -32,9 +35,17 @@ static void catch_up(struct indexer *indexer)
     indexer->failing = result != RESULT_OK;
 }
 
+/* Sessions come first: nobody waits for the index, and who reads it catches up before. Where the
+ * processor is not short this changes nothing. */
+static void be_nice(void)
+{
+    (void)setpriority(PRIO_PROCESS, (id_t)gettid(), NICENESS);
+}
+
 static void *run(void *arg)
 {
     struct indexer *indexer = arg;
+    be_nice();
     pthread_mutex_lock(&indexer->lock);
     while (!indexer->stopping) {
         struct timespec until;

@@ -17,6 +17,12 @@
 
 #define BATCH_ROWS 1000
 #define BATCH_TIME (80 * CLOCK_SECOND / 1000)
+/* Keyed addresses fall anywhere in the table's indexes: with SQLite's usual 2 MiB nearly every row
+ * of a large registry reads and writes pages anew. Memory of the import alone, in KiB. */
+#define CACHE_KIB "-131072"
+/* And the log is folded into the file once in 64 MiB, not with every batch: pages are written
+ * once for many rows. Neither readers nor writers wait for that. */
+#define WAL_PAGES "16384"
 
 enum column {
     COLUMN_RECIPIENT,
@@ -461,8 +467,13 @@ struct consent_csv *consent_csv_new(struct registry *registry, struct hmac *hmac
     csv->arg = arg;
     csv->problems = calloc(BATCH_ROWS, sizeof(*csv->problems));
     csv->csv = csv_new(on_row, csv);
-    if (csv->problems == NULL || csv->csv == NULL)
+    if (csv->problems == NULL || csv->csv == NULL) {
         consent_csv_free(&csv);
+        return NULL;
+    }
+    (void)sql_exec(registry->db,
+                   "PRAGMA cache_size = " CACHE_KIB "; PRAGMA wal_autocheckpoint = " WAL_PAGES,
+                   NULL);
     return csv;
 }
 

@@ -127,6 +127,22 @@ void smtp_enter(struct smtp_session *session, enum smtp_state state)
 
 /* ---- replies ---- */
 
+/* One line of a reply. A partner must never see a line break that was not meant as one. */
+static size_t format_reply(char out[1024], int code, bool more, const char *text, size_t length)
+{
+    size_t n = 0;
+    for (int unit = 100; unit > 0; unit /= 10)
+        out[n++] = (char)('0' + code / unit % 10);
+    out[n++] = more ? '-' : ' ';
+    for (size_t i = 0; i < length && i < 1000; i++) {
+        bool control = (unsigned char)text[i] < 0x20 || text[i] == 0x7f;
+        out[n++] = control ? '?' : text[i];
+    }
+    out[n++] = '\r';
+    out[n++] = '\n';
+    return n;
+}
+
 void smtp_reply(struct smtp_session *session, int code, const char *text)
 {
     struct evbuffer *output = bufferevent_get_output(session->bev);
@@ -134,15 +150,8 @@ void smtp_reply(struct smtp_session *session, int code, const char *text)
         const char *line_end = strchr(text, '\n');
         size_t length = line_end != NULL ? (size_t)(line_end - text) : strlen(text);
         char line[1024];
-        int n = snprintf(line, sizeof(line), "%03d%c%.*s", code, line_end != NULL ? '-' : ' ',
-                         (int)(length < 1000 ? length : 1000), text);
-        /* A partner must never see a line break that was not meant as one. */
-        for (int i = 0; i < n; i++)
-            if ((unsigned char)line[i] < 0x20 || line[i] == 0x7f)
-                line[i] = '?';
-        line[n] = '\r';
-        line[n + 1] = '\n';
-        if (evbuffer_add(output, line, (size_t)n + 2) != 0) {
+        size_t n = format_reply(line, code, line_end != NULL, text, length);
+        if (evbuffer_add(output, line, n) != 0) {
             smtp_end(session, "out of memory");
             return;
         }

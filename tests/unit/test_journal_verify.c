@@ -253,6 +253,45 @@ END_TEST
 
 /* ---- the index ---- */
 
+/* Records are read in place, and by Jansson when something in them is escaped: the same columns. */
+START_TEST(plain_and_escaped_records_fill_the_same_columns)
+{
+    static const char *const replies[] = {"250 2.0.0 queued as 4XyZ", "250 2.0.0 \"é\" \\ queued"};
+    struct box box;
+    struct strbuf log = {0};
+    box_new(&box, 3000);
+    box_open(&box);
+    for (unsigned i = 0; i < 2; i++) {
+        char id[RECORD_ID];
+        char expected[400];
+        record_new_id(id);
+        struct outcome_row row = {.id = id,
+                                  .at = 1,
+                                  .outcome = OUTCOME_REFUSED,
+                                  .effect = EFFECT_DEFERRED,
+                                  .provider = i == 0 ? NULL : "other",
+                                  .provider_reply = replies[i],
+                                  .queue_id = "4XyZ",
+                                  .size = 1234};
+        struct journal_batch *batch = journal_batch_new();
+        ck_assert(box_decision(batch, id, 1));
+        ck_assert(journal_batch_outcome(batch, &row));
+        ck_assert_int_eq(box_append(&box, batch), RESULT_OK);
+        strbuf_clear(&log);
+        box_log(&box, box.index, 0, &log);
+        snprintf(
+            expected, sizeof(expected),
+            " 42 1234|%s|2026-11-23T20:54:38.123456Z|gate.example|s-1|beta|news|acme-news|email|"
+            "receipt|enforce|j•••@example.org|01%062d|pass|CONSENT|deferred|3f2a|%s|refused|%s|"
+            "4XyZ|",
+            id, 0, i == 0 ? "smarthost" : "other", replies[i]);
+        ck_assert_msg(strstr(log.data, expected) != NULL, "no %s in %s", expected, log.data);
+    }
+    strbuf_free(&log);
+    box_free(&box);
+}
+END_TEST
+
 START_TEST(an_index_rebuilt_equals_one_that_grew)
 {
     struct box box;
@@ -512,7 +551,7 @@ END_TEST
 
 Suite *verify_suite(void)
 {
-    static const TTest *tests[14];
+    static const TTest *tests[15];
     const TTest *const list[] = {every_changed_byte_is_found,
                                  the_changed_row_is_named_with_its_id,
                                  missing_and_shortened_files_are_named,
@@ -520,6 +559,7 @@ Suite *verify_suite(void)
                                  rows_cut_off_show_through_the_index,
                                  rows_replaced_show_through_the_index,
                                  an_erased_record_keeps_the_chain,
+                                 plain_and_escaped_records_fill_the_same_columns,
                                  an_index_rebuilt_equals_one_that_grew,
                                  a_broken_index_is_built_anew,
                                  several_processes_may_index_at_once,

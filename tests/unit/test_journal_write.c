@@ -572,10 +572,39 @@ START_TEST(what_was_durable_survives_kill)
 }
 END_TEST
 
+/* Rows nobody waits for may wait for company, but not for ever: just after a decision, and when the
+ * writer has long been asleep. */
+START_TEST(an_outcome_alone_is_written_soon)
+{
+    struct box box;
+    struct journal_state before;
+    struct journal_state after;
+    box_new(&box, 1 << 20);
+    box_open(&box);
+    box_fill(&box, 1);
+    for (unsigned pause = 0; pause < 3; pause++) {
+        usleep(pause * 40000);
+        journal_state(box.journal, &before);
+        struct journal_batch *batch = journal_batch_new();
+        must(box_outcome(batch, "01KB000000-000000"));
+        journal_append(box.journal, batch, box.loop, NULL, NULL);
+        int tries = 0;
+        do {
+            usleep(1000);
+            journal_state(box.journal, &after);
+        } while (after.rows == before.rows && ++tries < 5000);
+        ck_assert_uint_eq(after.rows, before.rows + 1);
+        ck_assert_uint_eq(after.waiting, 0);
+    }
+    box_free(&box);
+}
+END_TEST
+
 Suite *write_suite(void)
 {
-    static const TTest *tests[15];
+    static const TTest *tests[16];
     const TTest *const list[] = {what_is_written_is_read_back,
+                                 an_outcome_alone_is_written_soon,
                                  each_batch_is_answered_once,
                                  segments_follow_each_other,
                                  checkpoints_come_every_ten_thousand_rows,
