@@ -3,10 +3,10 @@
  * The trial provider: takes every message and puts it into a Maildir, byte for byte, below the
  * envelope it came with (Return-Path, and X-Octroi-Recipient once a recipient). A message is
  * accepted once it is synced under new/. It holds clear addresses by its nature, so it is not for
- * real mail. Files are written on the loop, a block at a time.
+ * real mail. The buffer helper collects the message; files are written and synced by the
+ * provider's helper threads, never on a loop.
  */
-#include "adapters/internal.h"
-#include "adapters/smtp/reply.h"
+#include "adapters/buffer.h"
 #include "base/clock.h"
 #include "base/crypto.h"
 #include "base/file.h"
@@ -14,7 +14,6 @@
 #include "base/str.h"
 
 #include <errno.h>
-#include <event2/buffer.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,76 +23,56 @@
 #define CAPTURE_RECIPIENTS 100
 #define BLOCK_SIZE         (16 * 1024)
 
-struct pending_answer {
-    struct pending_answer *next;
-    unsigned index;
-    bool taken;
+/* Syncing is what they do; more threads than this would only queue in the kernel. */
+#define HELPERS 2
+/* Messages and pieces of large ones that may wait for a helper. */
+#define HELPER_QUEUE 4096
+
+/* One letter on its way into the Maildir; freed on its loop. */
+struct submission {
+    struct worker_job job;
+    struct letter *letter; /* owned */
+    const char *provider;  /* these two are the configuration's: the provider waits for its */
+    const char *directory; /* helpers before it lets go of it */
+    submission_done_fn *done;
+    void *arg;
+    atomic_bool cancelled;
+    char name[80]; /* the file's, "" when it is not under tmp/ */
+    int fd;        /* owned; -1: none */
+    bool delivered;
+    struct submission_result result;
 };
-
-struct capture_transaction {
-    struct mail_transaction base; /* first */
-    struct provider_port *port;   /* borrowed */
-    struct loop_task step;
-    bool step_queued;
-    struct strbuf envelope;         /* the header lines to put first; owned */
-    struct pending_answer *answers; /* not yet given, oldest first; owned */
-    struct pending_answer **last_answer;
-    unsigned n_taken;
-    bool line_start; /* the next byte begins a line: a dot there was stuffed */
-    char name[80];   /* the file's, "" until it was made */
-    int fd;          /* owned; -1: none */
-    bool finish_given;
-    bool ended;
-    bool lost;   /* a recipient found no memory: nobody can be answered any more */
-    bool failed; /* why says how; the message is refused at its end */
-    struct error why;
-};
-
-static struct capture_transaction *of(const struct mail_transaction *transaction)
-{
-    return (struct capture_transaction *)transaction;
-}
-
-static void kick(struct capture_transaction *capture)
-{
-    if (capture->step_queued)
-        return;
-    capture->step_queued = true;
-    loop_defer(capture->port->loop, &capture->step);
-}
-
-static const char *directory_of(const struct capture_transaction *capture)
-{
-    return capture->port->provider->config->directory;
-}
 
 /* "DIRECTORY/FOLDER/NAME", owned by the caller; NULL when memory is short. */
-static char *path_of(const struct capture_transaction *capture, const char *folder)
+static char *path_of(const struct submission *submission, const char *folder)
 {
     struct strbuf path = {0};
-    strbuf_add_format(&path, "%s/%s/%s", directory_of(capture), folder, capture->name);
+    strbuf_add_format(&path, "%s/%s/%s", submission->directory, folder, submission->name);
     return strbuf_take(&path);
 }
 
-static void fail(struct capture_transaction *capture, int failed, const char *what)
+static bool failed(const struct submission *submission)
 {
-    if (capture->failed)
-        return;
-    capture->failed = true;
-    error_errno(&capture->why, RESULT_SYSTEM, failed, "provider %s: cannot %s",
-                capture->port->provider->config->name, what);
+    return submission->result.why.code != RESULT_OK;
 }
 
-/* ---- the file ---- */
-
-static void write_bytes(struct capture_transaction *capture, const char *bytes, size_t length)
+static void fail(struct submission *submission, int failed_with, const char *what)
 {
-    while (length > 0 && !capture->failed) {
-        ssize_t wrote = write(capture->fd, bytes, length);
+    if (!failed(submission))
+        error_errno(&submission->result.why, RESULT_SYSTEM, failed_with, "provider %s: cannot %s",
+                    submission->provider, what);
+}
+
+/* ---- the file, on a helper thread ---- */
+
+static void write_bytes(struct submission *submission, const char *bytes, size_t length)
+{
+    while (length > 0 && !failed(submission)) {
+        ssize_t wrote = write(submission->fd, bytes, length);
         if (wrote < 0 && errno == EINTR)
             continue;
         if (wrote < 0) {
-            fail(capture, errno, "write the message");
+            fail(submission, errno, "write the message");
             return;
         }
         bytes += wrote;
@@ -102,258 +81,190 @@ static void write_bytes(struct capture_transaction *capture, const char *bytes, 
 }
 
 /* Maildir's unique name: time, something random, the host. */
-static void open_file(struct capture_transaction *capture)
+static void open_file(struct submission *submission)
 {
     uint8_t noise[8];
     char hex[2 * sizeof(noise) + 1];
     if (!random_bytes(noise, sizeof(noise))) {
-        fail(capture, EIO, "make a name for the message");
+        fail(submission, EIO, "make a name for the message");
         return;
     }
     hex_encode(noise, sizeof(noise), hex);
     int64_t now = clock_now();
-    snprintf(capture->name, sizeof(capture->name), "%lld.M%06lldP%ldR%s.octroi",
+    snprintf(submission->name, sizeof(submission->name), "%lld.M%06lldP%ldR%s.octroi",
              (long long)(now / CLOCK_SECOND), (long long)(now % CLOCK_SECOND), (long)getpid(), hex);
-    char *path = path_of(capture, "tmp");
+    char *path = path_of(submission, "tmp");
     if (path == NULL) {
-        fail(capture, ENOMEM, "create the message");
+        fail(submission, ENOMEM, "create the message");
         return;
     }
-    capture->fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
-    if (capture->fd < 0) {
-        fail(capture, errno, "create the message");
-        capture->name[0] = '\0';
-    } else if (capture->envelope.failed) {
-        fail(capture, ENOMEM, "write the message");
-    } else {
-        write_bytes(capture, capture->envelope.data, capture->envelope.length);
+    submission->fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
+    if (submission->fd < 0) {
+        fail(submission, errno, "create the message");
+        submission->name[0] = '\0';
     }
     free(path);
 }
 
-/* block: wire form; the first dot of a line was put there for the wire (RFC 5321, 4.5.2). */
-static void write_unstuffed(struct capture_transaction *capture, const char *block, size_t length)
+static void write_letter(struct submission *submission)
 {
-    const char *end = block + length;
-    while (block < end && !capture->failed) {
-        if (capture->line_start && *block == '.') {
-            block++;
-            capture->line_start = false;
-            continue;
-        }
-        const char *newline = memchr(block, '\n', (size_t)(end - block));
-        const char *until = newline != NULL ? newline + 1 : end;
-        /* Lines that need no change are written together. */
-        while (newline != NULL && until < end && *until != '.') {
-            newline = memchr(until, '\n', (size_t)(end - until));
-            until = newline != NULL ? newline + 1 : end;
-        }
-        write_bytes(capture, block, (size_t)(until - block));
-        capture->line_start = newline != NULL;
-        block = until;
+    const struct letter *letter = submission->letter;
+    struct strbuf head = {0};
+    strbuf_add_format(&head, "Return-Path: <%s>\r\n", letter->sender);
+    for (size_t i = 0; i < letter->n_recipients; i++)
+        strbuf_add_format(&head, "X-Octroi-Recipient: <%s>\r\n", letter->recipients[i].address);
+    if (head.failed)
+        fail(submission, ENOMEM, "write the message");
+    else
+        write_bytes(submission, head.data, head.length);
+    strbuf_free(&head);
+    char block[BLOCK_SIZE];
+    uint64_t offset = 0;
+    ptrdiff_t got = 0;
+    struct error why;
+    while (!failed(submission) &&
+           (got = letter_read(letter, offset, block, sizeof(block), &why)) > 0) {
+        write_bytes(submission, block, (size_t)got);
+        offset += (uint64_t)got;
     }
-}
-
-static void discard_file(struct capture_transaction *capture)
-{
-    if (capture->fd >= 0)
-        close(capture->fd);
-    capture->fd = -1;
-    char *path = capture->name[0] != '\0' ? path_of(capture, "tmp") : NULL;
-    if (path != NULL)
-        unlink(path);
-    free(path);
-    capture->name[0] = '\0';
+    if (got < 0)
+        submission->result.why = why;
 }
 
 /* Synced, then shown under new/. */
-static void deliver(struct capture_transaction *capture)
+static void deliver(struct submission *submission)
 {
-    if (fsync(capture->fd) != 0)
-        fail(capture, errno, "sync the message");
-    if (close(capture->fd) != 0)
-        fail(capture, errno, "close the message");
-    capture->fd = -1;
-    char *from = path_of(capture, "tmp");
-    char *to = path_of(capture, "new");
-    char *folder = file_join(directory_of(capture), "new");
+    if (fsync(submission->fd) != 0)
+        fail(submission, errno, "sync the message");
+    if (close(submission->fd) != 0)
+        fail(submission, errno, "close the message");
+    submission->fd = -1;
+    char *from = path_of(submission, "tmp");
+    char *to = path_of(submission, "new");
+    char *folder = file_join(submission->directory, "new");
     struct error err;
     if (from == NULL || to == NULL || folder == NULL)
-        fail(capture, ENOMEM, "deliver the message");
-    else if (!capture->failed && rename(from, to) != 0)
-        fail(capture, errno, "deliver the message");
-    if (!capture->failed && to != NULL && folder != NULL &&
+        fail(submission, ENOMEM, "deliver the message");
+    else if (atomic_load(&submission->cancelled))
+        fail(submission, ECANCELED, "deliver the message");
+    else if (!failed(submission) && rename(from, to) != 0)
+        fail(submission, errno, "deliver the message");
+    if (!failed(submission) && to != NULL && folder != NULL &&
         file_sync_folder(folder, &err) != RESULT_OK) {
         /* A refused message must not be found there later. */
         unlink(to);
-        capture->failed = true;
-        capture->why = err;
+        submission->result.why = err;
     }
+    submission->delivered = !failed(submission);
     free(from);
     free(to);
     free(folder);
 }
 
-/* ---- the deferred step: every callback comes from here ---- */
-
-static void capture_free(struct capture_transaction *capture)
+static void discard_file(struct submission *submission)
 {
-    discard_file(capture);
-    while (capture->answers != NULL) {
-        struct pending_answer *answer = capture->answers;
-        capture->answers = answer->next;
-        free(answer);
-    }
-    strbuf_free(&capture->envelope);
-    provider_unref(&capture->base.provider);
-    free(capture);
+    if (submission->fd >= 0)
+        close(submission->fd);
+    submission->fd = -1;
+    char *path =
+        submission->name[0] != '\0' && !submission->delivered ? path_of(submission, "tmp") : NULL;
+    if (path != NULL)
+        unlink(path);
+    free(path);
 }
 
-static void answer_recipients(struct capture_transaction *capture)
+static void deliver_work(struct worker_job *job)
 {
-    while (capture->answers != NULL && !capture->ended) {
-        struct pending_answer *answer = capture->answers;
-        struct mail_reply reply;
-        unsigned index = answer->index;
-        if (answer->taken)
-            reply_format(&reply, 250, "2.1.5 Ok");
-        else
-            reply_format(&reply, 452, "4.5.3 too many recipients");
-        capture->answers = answer->next;
-        if (capture->answers == NULL)
-            capture->last_answer = &capture->answers;
-        free(answer);
-        capture->base.handler->on_recipient(capture->base.session, index, &reply);
-    }
-}
-
-static void end(struct capture_transaction *capture)
-{
-    capture->ended = true;
-    kick(capture);
-}
-
-static void complete(struct capture_transaction *capture)
-{
-    struct provider *provider = capture->port->provider;
-    struct mail_reply reply;
-    char queue_id[sizeof(capture->name)];
-    if (!capture->failed)
-        deliver(capture);
-    str_copy(queue_id, sizeof(queue_id), capture->name);
-    end(capture);
-    if (!capture->failed) {
-        capture->name[0] = '\0'; /* it is not under tmp/ any more */
-        provider_count(provider, OUTCOME_ACCEPTED);
-        reply_format(&reply, 250, "2.0.0 Ok: queued as %s", queue_id);
-        capture->base.handler->on_finished(capture->base.session, OUTCOME_ACCEPTED, &reply,
-                                           queue_id);
+    struct submission *submission = CONTAINER_OF(job, struct submission, job);
+    struct submission_result *result = &submission->result;
+    open_file(submission);
+    if (!failed(submission))
+        write_letter(submission);
+    if (!failed(submission))
+        deliver(submission);
+    discard_file(submission);
+    if (failed(submission)) {
+        if (!atomic_load(&submission->cancelled))
+            log_event(LOG_LEVEL_ERROR, "capture failed", LOG_TEXT("error", result->why.text));
+        result->outcome = OUTCOME_REFUSED;
+        reply_format(&result->reply, 451, "4.3.0 the message could not be stored");
         return;
     }
-    log_event(LOG_LEVEL_ERROR, "capture failed", LOG_TEXT("error", capture->why.text));
-    provider_count(provider, OUTCOME_REFUSED);
-    provider_attempt_failed(provider, &capture->why);
-    reply_format(&reply, 451, "4.3.0 the message could not be stored");
-    capture->base.handler->on_finished(capture->base.session, OUTCOME_REFUSED, &reply, NULL);
+    result->outcome = OUTCOME_ACCEPTED;
+    str_copy(result->queue_id, sizeof(result->queue_id), submission->name);
+    reply_format(&result->reply, 250, "2.0.0 Ok: queued as %s", result->queue_id);
 }
 
-static void run_step(struct loop_task *task)
+/* ---- on the loop ---- */
+
+static void deliver_done(struct loop_task *task)
 {
-    struct capture_transaction *capture = CONTAINER_OF(task, struct capture_transaction, step);
-    capture->step_queued = false;
-    if (capture->ended) {
-        capture_free(capture);
-        return;
+    struct submission *submission = CONTAINER_OF(task, struct submission, job.task);
+    if (!atomic_load(&submission->cancelled)) {
+        submission->done(submission->arg, &submission->result);
+    } else if (submission->delivered) {
+        /* Nobody was told that it was taken. */
+        char *path = path_of(submission, "new");
+        if (path != NULL)
+            unlink(path);
+        free(path);
     }
-    answer_recipients(capture);
-    if (!capture->ended && capture->lost) {
-        struct error why;
-        error_no_memory(&why);
-        provider_count_failed(capture->port->provider, &why);
-        end(capture);
-        capture->base.handler->on_failed(capture->base.session, true, &why);
-    } else if (!capture->ended && capture->finish_given)
-        complete(capture);
+    letter_free(&submission->letter);
+    free(submission);
 }
 
-/* ---- what the session calls ---- */
+static bool capture_ready(struct provider_port *port, struct error *err)
+{
+    (void)port;
+    (void)err;
+    return true;
+}
+
+static struct submission *capture_submit(struct provider_port *port, struct letter *letter,
+                                         submission_done_fn *done, void *arg, struct error *err)
+{
+    struct submission *submission = calloc(1, sizeof(*submission));
+    if (submission == NULL) {
+        error_no_memory(err);
+        letter_free(&letter);
+        return NULL;
+    }
+    submission->letter = letter;
+    submission->provider = port->provider->config->name;
+    submission->directory = port->provider->config->directory;
+    submission->done = done;
+    submission->arg = arg;
+    submission->fd = -1;
+    submission->job.work = deliver_work;
+    submission->job.task.run = deliver_done;
+    submission->job.home = port->loop;
+    if (!provider_submit(port->provider, &submission->job)) {
+        error_set(err, RESULT_UNAVAILABLE, "provider %s: too many messages wait to be stored",
+                  submission->provider);
+        letter_free(&submission->letter);
+        free(submission);
+        return NULL;
+    }
+    return submission;
+}
+
+static void capture_cancel(struct submission **submission)
+{
+    atomic_store(&(*submission)->cancelled, true);
+    *submission = NULL;
+}
+
+static const struct buffer_ops buffer_ops = {
+    .max_recipients = CAPTURE_RECIPIENTS,
+    .ready = capture_ready,
+    .submit = capture_submit,
+    .cancel = capture_cancel,
+};
 
 static struct mail_transaction *
 capture_begin(struct provider_port *port, const struct mail_envelope *envelope, struct error *err)
 {
-    struct capture_transaction *capture = calloc(1, sizeof(*capture));
-    if (capture == NULL) {
-        error_no_memory(err);
-        return NULL;
-    }
-    capture->port = port;
-    capture->fd = -1;
-    capture->line_start = true;
-    capture->last_answer = &capture->answers;
-    capture->step.run = run_step;
-    strbuf_add_format(&capture->envelope, "Return-Path: <%s>\r\n", envelope->sender);
-    return &capture->base;
-}
-
-static void capture_recipient(struct mail_transaction *base, unsigned index,
-                              const struct mail_rcpt *rcpt)
-{
-    struct capture_transaction *capture = of(base);
-    if (capture->ended || capture->lost)
-        return;
-    struct pending_answer *answer = calloc(1, sizeof(*answer));
-    if (answer == NULL) {
-        capture->lost = true;
-        kick(capture);
-        return;
-    }
-    answer->index = index;
-    answer->taken = capture->n_taken < CAPTURE_RECIPIENTS;
-    *capture->last_answer = answer;
-    capture->last_answer = &answer->next;
-    if (answer->taken) {
-        capture->n_taken++;
-        strbuf_add_format(&capture->envelope, "X-Octroi-Recipient: <%s>\r\n", rcpt->address);
-    }
-    kick(capture);
-}
-
-static void capture_content(struct mail_transaction *base, struct evbuffer *from)
-{
-    struct capture_transaction *capture = of(base);
-    if (!capture->ended && !capture->failed && !capture->finish_given && capture->fd < 0)
-        open_file(capture);
-    bool taken = !capture->ended && !capture->failed && !capture->finish_given;
-    char block[BLOCK_SIZE];
-    int got;
-    while (taken && (got = evbuffer_remove(from, block, sizeof(block))) > 0)
-        write_unstuffed(capture, block, (size_t)got);
-    evbuffer_drain(from, evbuffer_get_length(from));
-}
-
-static size_t capture_pending(const struct mail_transaction *base)
-{
-    (void)base;
-    return 0;
-}
-
-static void capture_finish(struct mail_transaction *base)
-{
-    struct capture_transaction *capture = of(base);
-    if (capture->ended || capture->finish_given)
-        return;
-    if (capture->n_taken == 0)
-        fail(capture, EINVAL, "take a message without a recipient");
-    else if (capture->fd < 0 && !capture->failed)
-        open_file(capture);
-    capture->finish_given = true;
-    kick(capture);
-}
-
-static void capture_abort(struct mail_transaction *base)
-{
-    if (!of(base)->ended)
-        end(of(base));
+    return buffer_begin(port, envelope, &buffer_ops, err);
 }
 
 /* ---- the provider's part ---- */
@@ -370,19 +281,9 @@ static enum result capture_start(struct provider *provider, struct error *err)
     }
     provider->state.capabilities = (struct capabilities){
         .bits = CAPABILITY_KNOWN | CAPABILITY_8BITMIME | CAPABILITY_PIPELINING | CAPABILITY_SIZE};
+    if (result == RESULT_OK)
+        result = workers_new(HELPERS, HELPER_QUEUE, &provider->helpers, err);
     return result;
-}
-
-static struct provider_port *capture_port_new(void)
-{
-    return calloc(1, sizeof(struct provider_port));
-}
-
-static void capture_port_close(struct provider_port *port)
-{
-    struct provider *provider = port->provider;
-    free(port);
-    provider_port_gone(provider);
 }
 
 static void capture_warm(struct provider_port *port)
@@ -441,14 +342,15 @@ static void capture_test(struct provider_port *port, provider_finding_fn *report
 const struct mail_ops capture_ops = {
     .max_recipients = CAPTURE_RECIPIENTS,
     .start = capture_start,
-    .port_new = capture_port_new,
-    .port_close = capture_port_close,
+    .helpers_touch_it = true,
+    .port_new = buffer_port_new,
+    .port_close = buffer_port_close,
     .warm = capture_warm,
     .test = capture_test,
     .begin = capture_begin,
-    .recipient = capture_recipient,
-    .content = capture_content,
-    .pending = capture_pending,
-    .finish = capture_finish,
-    .abort = capture_abort,
+    .recipient = buffer_recipient,
+    .content = buffer_content,
+    .pending = buffer_pending,
+    .finish = buffer_finish,
+    .abort = buffer_abort,
 };

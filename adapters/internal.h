@@ -27,8 +27,13 @@ struct provider_port {
 
 struct mail_ops {
     unsigned max_recipients;
+    /* The helpers' jobs touch what the provider owns, and end soon: they are waited for before it
+     * is freed. Else they are left to themselves, for a name lookup may hang for minutes. */
+    bool helpers_touch_it;
     /* Once, in provider_new: what all ports share. What it made, provider.c frees. */
     enum result (*start)(struct provider *provider, struct error *err);
+    /* When the last port is gone, also after a start that failed: frees `own`. NULL: it has none */
+    void (*stop)(struct provider *provider);
     /* NULL when memory is short. provider and loop are set by the caller. */
     struct provider_port *(*port_new)(void);
     /* On the port's loop, when no transaction is left: closes and frees the port, at once or later,
@@ -50,6 +55,7 @@ struct mail_ops {
 };
 
 extern const struct mail_ops smtp_ops;
+extern const struct mail_ops esmtp_ops;
 extern const struct mail_ops capture_ops;
 
 struct provider {
@@ -69,6 +75,7 @@ struct provider {
 
     struct workers *helpers; /* owned; smtp: name lookups, the capabilities file */
     SSL_CTX *tls;            /* owned; smtp: NULL when tls is none */
+    void *own;               /* the adapter's, freed by its stop; esmtp: its worker threads */
     int64_t content_stall;   /* microseconds without progress on content before giving up */
     unsigned n_ports;
     struct provider_port *ports[]; /* each owned by its loop, indexed by loop_index */

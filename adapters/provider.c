@@ -28,8 +28,12 @@ static void endpoint_of(const struct provider_config *config, char out[320])
 /* All that is not a loop's. */
 static void provider_free(struct provider *provider)
 {
-    /* Not waited for: one of them may sit in a name lookup for as long as the resolver likes. */
-    workers_leave(&provider->helpers);
+    if (provider->ops->helpers_touch_it)
+        workers_free(&provider->helpers);
+    else
+        workers_leave(&provider->helpers);
+    if (provider->ops->stop != NULL)
+        provider->ops->stop(provider);
     SSL_CTX_free(provider->tls);
     capability_file_unref(&provider->file);
     pthread_mutex_destroy(&provider->lock);
@@ -116,7 +120,9 @@ static enum result make(const struct provider_config *config, struct config *own
         calloc(1, sizeof(*provider) + n_loops * sizeof(struct provider_port *));
     if (provider == NULL)
         return error_no_memory(err);
-    provider->ops = config->adapter == ADAPTER_CAPTURE ? &capture_ops : &smtp_ops;
+    static const struct mail_ops *const adapters[] = {
+        [ADAPTER_SMTP] = &smtp_ops, [ADAPTER_ESMTP] = &esmtp_ops, [ADAPTER_CAPTURE] = &capture_ops};
+    provider->ops = adapters[config->adapter];
     provider->config = config;
     provider->owner = config_ref(owner);
     provider->content_stall = CONTENT_STALL;

@@ -111,6 +111,31 @@ static void build_smtp(struct build *build, const struct node *group, struct pro
     check_credentials(build, group, out);
 }
 
+/* As smtp, without what libESMTP cannot do or does not keep. */
+static void build_esmtp(struct build *build, const struct node *group, struct provider_config *out)
+{
+    static const char *const foreign[] = {"directory", "idle_timeout", NULL};
+    struct node *host = build_node(group, "host");
+    struct node *tls = build_node(group, "tls");
+    refuse_keys(build, group, foreign, "adapter is \"esmtp\"");
+    if (node_child(group, "host") == NULL)
+        node_key_problem(build->problems, group, "host", "is missing (adapter is \"esmtp\")");
+    if (host != NULL && strchr(host->text, ':') != NULL)
+        node_problem(
+            build->problems, host,
+            "is an IPv6 address, and libESMTP takes it for a host and a port: give a name, "
+            "or use adapter \"smtp\"");
+    else
+        check_host(build, group, "host");
+    if (tls != NULL && out->tls == TLS_IMPLICIT)
+        node_problem(build->problems, tls,
+                     "cannot be \"implicit\" when adapter is \"esmtp\": libESMTP knows STARTTLS "
+                     "only; use \"required\", or adapter \"smtp\"");
+    check_tls(build, group, out);
+    read_password(build, group, out);
+    check_credentials(build, group, out);
+}
+
 static void build_capture(struct build *build, const struct node *group)
 {
     static const char *const foreign[] = {
@@ -176,6 +201,8 @@ static void build_provider(struct build *build, const struct node *group,
         return; /* what else it should have depends on it */
     if (out->adapter == ADAPTER_CAPTURE)
         build_capture(build, group);
+    else if (out->adapter == ADAPTER_ESMTP)
+        build_esmtp(build, group, out);
     else
         build_smtp(build, group, out);
     make_digest(build, out);

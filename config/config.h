@@ -14,7 +14,7 @@
 
 enum protocol { PROTOCOL_SMTP };
 enum tls_mode { TLS_NONE, TLS_OPTIONAL, TLS_REQUIRED, TLS_IMPLICIT };
-enum adapter_kind { ADAPTER_SMTP, ADAPTER_CAPTURE };
+enum adapter_kind { ADAPTER_SMTP, ADAPTER_ESMTP, ADAPTER_CAPTURE };
 
 struct network {
     uint8_t bytes[16]; /* IPv4 as ::ffff:a.b.c.d */

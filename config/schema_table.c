@@ -22,9 +22,9 @@ static const struct word tls_modes[] = {{"none", TLS_NONE},
                                         {"implicit", TLS_IMPLICIT},
                                         {NULL, 0}};
 static const struct word proxy_protocols[] = {{"off", 0}, {"required", 1}, {NULL, 0}};
-static const struct word adapters[] = {{"smtp", ADAPTER_SMTP}, {"capture", ADAPTER_CAPTURE},
-                                       {"esmtp", WORD_LATER},  {"smpp", WORD_LATER},
-                                       {"http", WORD_LATER},   {NULL, 0}};
+static const struct word adapters[] = {{"smtp", ADAPTER_SMTP},       {"esmtp", ADAPTER_ESMTP},
+                                       {"capture", ADAPTER_CAPTURE}, {"smpp", WORD_LATER},
+                                       {"http", WORD_LATER},         {NULL, 0}};
 static const struct word modes[] = {
     {"enforce", MODE_ENFORCE}, {"observe", MODE_OBSERVE}, {"discard", MODE_DISCARD}, {NULL, 0}};
 static const struct word channels[] = {{"email", CHANNEL_EMAIL}, {"sms", WORD_LATER}, {NULL, 0}};

@@ -498,6 +498,7 @@ class ScriptedProvider:
         self.starttls = starttls  # (certificate, key)
         self.implicit = implicit
         self.login = login  # (name, password), asked for before MAIL
+        self.tls_versions = (None, None)  # the least and the greatest of ssl.TLSVersion
         self.messages = []
         self.conversations = []
         self.lock = threading.Lock()
@@ -604,8 +605,11 @@ class Conversation:
     def _secure(self, pair):
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(*map(str, pair))
+        least, greatest = self.provider.tls_versions
+        context.minimum_version = least or context.minimum_version
+        context.maximum_version = greatest or context.maximum_version
         self.connection = context.wrap_socket(self.connection, server_side=True)
-        self.tls = True
+        self.tls = self.connection.version()
 
     def _send(self, text):
         data = text if isinstance(text, bytes) else self._wire(text)

@@ -279,8 +279,12 @@ static void turn_until_finished(struct trial *trial)
 {
     mail_finish(trial->transaction);
     ck_assert_int_eq(trial->outcome, OUTCOME_NONE);
-    for (unsigned i = 0; i < 10 && trial->outcome == OUTCOME_NONE; i++)
+    /* Helper threads write and sync. */
+    int64_t guard = clock_monotonic() + 30 * CLOCK_SECOND;
+    while (trial->outcome == OUTCOME_NONE && clock_monotonic() < guard) {
         loop_turn(trial->loop);
+        usleep(200);
+    }
 }
 
 static unsigned count_files(const struct trial *trial, const char *name, bool remove)
@@ -378,9 +382,15 @@ START_TEST(capture_aborted_leaves_nothing)
     struct trial trial;
     trial_begin(&trial, 1);
     give(&trial, "x\r\n", 3);
-    ck_assert_uint_eq(count_files(&trial, "tmp", false), 1);
+    /* Whether before it was complete, before a helper has it, or while one has it. */
+    if (_i > 0)
+        mail_finish(trial.transaction);
+    if (_i > 1)
+        loop_turn(trial.loop);
     mail_abort(&trial.transaction);
-    loop_turn(trial.loop);
+    provider_unref(&trial.provider); /* the transaction's own reference is the last */
+    for (unsigned i = 0; i < 10; i++)
+        loop_turn(trial.loop);
     ck_assert_int_eq(trial.outcome, OUTCOME_NONE);
     ck_assert_uint_eq(count_files(&trial, "tmp", false), 0);
     ck_assert_uint_eq(count_files(&trial, "new", false), 0);
@@ -417,12 +427,12 @@ int main(void)
                                   queue_ids_are_found,
                                   capabilities_are_believed_only_whole,
                                   capture_takes_a_hundred_recipients,
-                                  capture_aborted_leaves_nothing,
                                   NULL};
     Suite *parts = unit_suite("adapters", tests);
     TCase *tables = tcase_create("tables");
     tcase_add_loop_test(tables, replies_are_read_strictly, 0, ROWS(replies));
     tcase_add_loop_test(tables, capture_keeps_the_bytes, 0, ROWS(contents));
+    tcase_add_loop_test(tables, capture_aborted_leaves_nothing, 0, 3);
     tcase_add_loop_test(tables, capture_that_cannot_store_refuses, 0, 2);
     suite_add_tcase(parts, tables);
     Suite *const suites[] = {parts, NULL};

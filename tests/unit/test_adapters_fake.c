@@ -29,6 +29,10 @@ struct fake {
     atomic_uint now;
     atomic_uint most;
     atomic_ullong content;
+    char kept[FAKE_CONTENT_KEPT];
+    size_t kept_length;
+    char tls_version[16];
+    char tls_name[80];
     atomic_bool has_problem;
     char problem[512];
 };
@@ -95,15 +99,17 @@ static bool read_content(struct peer *peer)
     static const char mark[] = "\r\n.\r\n";
     size_t matched = 2; /* as if a line had just ended */
     int byte;
+    size_t length = 0;
     while (matched < 5 && (byte = next_byte(peer)) >= 0) {
         atomic_fetch_add(&peer->fake->content, 1);
+        if (length < sizeof(peer->fake->kept))
+            peer->fake->kept[length++] = (char)byte;
         if (byte == mark[matched])
             matched++;
         else
             matched = byte == '\r' ? 1 : 0;
     }
-    if (matched < 5)
-        problem(peer, ".", "the peer left inside the content");
+    peer->fake->kept_length = matched == 5 && length >= 3 ? length - 3 : 0;
     return matched == 5;
 }
 
@@ -118,7 +124,12 @@ static bool run_tls(struct peer *peer)
 {
     peer->ssl = SSL_new(peer->fake->tls);
     SSL_set_fd(peer->ssl, peer->fd);
-    return SSL_accept(peer->ssl) == 1;
+    bool ok = SSL_accept(peer->ssl) == 1;
+    const char *name = ok ? SSL_get_servername(peer->ssl, TLSEXT_NAMETYPE_host_name) : NULL;
+    snprintf(peer->fake->tls_version, sizeof(peer->fake->tls_version), "%s",
+             ok ? SSL_get_version(peer->ssl) : "");
+    snprintf(peer->fake->tls_name, sizeof(peer->fake->tls_name), "%s", name != NULL ? name : "");
+    return ok;
 }
 
 static void run_script(struct peer *peer)
@@ -139,6 +150,12 @@ static void run_script(struct peer *peer)
             break;
         case '.':
             ok = read_content(peer);
+            if (!ok)
+                problem(peer, ".", "the peer left inside the content");
+            break;
+        case '~':
+            if (read_content(peer))
+                problem(peer, "~", "the content was completed");
             break;
         case 'T':
             ok = run_tls(peer);
@@ -263,6 +280,34 @@ unsigned fake_most_at_once(const struct fake *fake)
 uint64_t fake_content_bytes(const struct fake *fake)
 {
     return atomic_load(&((struct fake *)fake)->content);
+}
+
+const char *fake_content(const struct fake *fake, size_t *length_out)
+{
+    *length_out = fake->kept_length;
+    return fake->kept;
+}
+
+void fake_tls_only(struct fake *fake, int version)
+{
+    SSL_CTX_set_min_proto_version(fake->tls, version);
+    SSL_CTX_set_max_proto_version(fake->tls, version);
+}
+
+void fake_tls_tickets(struct fake *fake)
+{
+    SSL_CTX_clear_options(fake->tls, SSL_OP_NO_TICKET);
+    SSL_CTX_set_num_tickets(fake->tls, 2);
+}
+
+const char *fake_tls_version(const struct fake *fake)
+{
+    return fake->tls_version;
+}
+
+const char *fake_tls_name(const struct fake *fake)
+{
+    return fake->tls_name;
 }
 
 const char *fake_problem(const struct fake *fake)

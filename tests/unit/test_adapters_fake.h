@@ -7,6 +7,7 @@
  *   "T"      a TLS handshake                            "W"      silence until the peer leaves
  *   "P"      a pause of 60 ms
  *   "*"      go to the step after the last "@"          "@"      a mark
+ *   "~"      everything is read until the peer leaves, which must happen before a dot
  *   "N"      what follows must not be there: no byte within 60 ms
  */
 #ifndef OCTROI_TESTS_ADAPTERS_FAKE_H
@@ -29,6 +30,15 @@ uint16_t fake_port(const struct fake *fake);
 unsigned fake_connections(const struct fake *fake);
 unsigned fake_most_at_once(const struct fake *fake);
 uint64_t fake_content_bytes(const struct fake *fake);
+/* The content of the last "." as it came, without the dot; at most FAKE_CONTENT_KEPT bytes. */
+#define FAKE_CONTENT_KEPT (128 * 1024)
+const char *fake_content(const struct fake *fake, size_t *length_out);
+/* From now on no other TLS version, such as TLS1_3_VERSION; and with session tickets. */
+void fake_tls_only(struct fake *fake, int version);
+void fake_tls_tickets(struct fake *fake);
+/* Of the last handshake: "TLSv1.2", and the name that SNI asked for, "" without one. */
+const char *fake_tls_version(const struct fake *fake);
+const char *fake_tls_name(const struct fake *fake);
 /* "" or the first step that did not go as scripted. */
 const char *fake_problem(const struct fake *fake);
 

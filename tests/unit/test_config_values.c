@@ -168,8 +168,33 @@ static const struct row listener_rows[] = {
 };
 
 static const struct row provider_rows[] = {
-    {"adapters to come", TOP "providers: { p: { adapter = \"esmtp\" } }",
-     "main.conf:2: providers.p.adapter: \"esmtp\" is not available in this version\n"},
+    {"adapters to come", TOP "providers: { p: { adapter = \"smpp\" } }",
+     "main.conf:2: providers.p.adapter: \"smpp\" is not available in this version\n"},
+    {"esmtp",
+     TOP "providers: { p: { adapter = \"esmtp\" host = \"mx.example\" port = 587 tls_name = "
+         "\"a.example\" tls_verify = true username = \"u\" password = \"x\" connections = 8\n"
+         "connect_timeout = \"5 s\" reply_timeout = \"5 s\" final_timeout = \"5 s\" } }",
+     ""},
+    {"esmtp without a host", TOP "providers: { p: { adapter = \"esmtp\" } }",
+     "main.conf:2: providers.p.host: is missing (adapter is \"esmtp\")\n"},
+    {"esmtp has no implicit TLS",
+     TOP "providers: { p: { adapter = \"esmtp\" host = \"a\" tls = \"implicit\" } }",
+     "main.conf:2: providers.p.tls: cannot be \"implicit\" when adapter is \"esmtp\": libESMTP "
+     "knows STARTTLS only; use \"required\", or adapter \"smtp\"\n"},
+    {"esmtp and IPv6",
+     TOP "providers: { p: { adapter = \"esmtp\" host = \"::1\" tls = \"none\" } }",
+     "main.conf:2: providers.p.host: is an IPv6 address, and libESMTP takes it for a host and a "
+     "port: give a name, or use adapter \"smtp\"\n"},
+    {"keys that mean nothing to esmtp",
+     TOP "providers: { p: { adapter = \"esmtp\" host = \"a\"\ndirectory = \"m\"\nidle_timeout = "
+         "\"1 s\" } }",
+     "main.conf:3: providers.p.directory: is not used when adapter is \"esmtp\"\n"
+     "main.conf:4: providers.p.idle_timeout: is not used when adapter is \"esmtp\"\n"},
+    {"esmtp password in clear",
+     TOP "providers: { p: { adapter = \"esmtp\" host = \"mx.example\" tls = \"none\" username = "
+         "\"u\" password = \"x\" } }",
+     "main.conf:2: providers.p.password: would cross the network in clear: tls is \"none\" and "
+     "mx.example is another machine\n"},
     {"host", TOP "providers: { p: { adapter = \"smtp\" } }",
      "main.conf:2: providers.p.host: is missing (adapter is \"smtp\")\n"},
     {"host word", TOP "providers: { p: { adapter = \"smtp\" host = \"a b\" } }",
