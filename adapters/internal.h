@@ -40,7 +40,7 @@ struct mail_ops {
      * and then calls provider_port_gone. */
     void (*port_close)(struct provider_port *port);
     void (*warm)(struct provider_port *port);
-    /* As provider_test says. */
+    /* As provider_test says. NULL: a provider with a host is tested by smtp_ops (provider.c). */
     void (*test)(struct provider_port *port, provider_finding_fn *report, void *arg);
 
     /* The caller fills the common head once begin has returned, so begin calls nothing back. */

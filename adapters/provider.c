@@ -109,6 +109,14 @@ static enum result make_ports(struct provider *provider, struct loop *const *loo
     return RESULT_OK;
 }
 
+static const struct mail_ops *ops_of(const struct provider_config *config)
+{
+    static const struct mail_ops *const adapters[] = {
+        [ADAPTER_SMTP] = &smtp_ops, [ADAPTER_ESMTP] = &esmtp_ops, [ADAPTER_CAPTURE] = &capture_ops};
+    return adapters[config->adapter];
+}
+
+/* keep: what it offers is kept over restarts; else it is made for a test only. */
 static enum result make(const struct provider_config *config, struct config *owner, bool keep,
                         struct loop *const *loops, unsigned n_loops, struct provider **provider_out,
                         struct error *err)
@@ -120,9 +128,8 @@ static enum result make(const struct provider_config *config, struct config *own
         calloc(1, sizeof(*provider) + n_loops * sizeof(struct provider_port *));
     if (provider == NULL)
         return error_no_memory(err);
-    static const struct mail_ops *const adapters[] = {
-        [ADAPTER_SMTP] = &smtp_ops, [ADAPTER_ESMTP] = &esmtp_ops, [ADAPTER_CAPTURE] = &capture_ops};
-    provider->ops = adapters[config->adapter];
+    /* Whatever speaks SMTP in the end is tested by the one client that can say how it went. */
+    provider->ops = keep ? ops_of(config) : config->host != NULL ? &smtp_ops : &capture_ops;
     provider->config = config;
     provider->owner = config_ref(owner);
     provider->content_stall = CONTENT_STALL;

@@ -227,8 +227,11 @@ static unsigned finished;
 static struct loop *home;
 static pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
 
+static atomic_uint begun;
+
 static void double_it(struct worker_job *job)
 {
+    atomic_fetch_add(&begun, 1);
     struct sum_job *sum = (struct sum_job *)job;
     pthread_mutex_lock(&gate);
     pthread_mutex_unlock(&gate);
@@ -326,11 +329,14 @@ START_TEST(workers_left_end_by_themselves)
     struct workers *workers = NULL;
     struct error err;
     atomic_store(&discarded, 0);
+    atomic_store(&begun, 0);
     ck_assert_int_eq(loop_new(0, &home, &err), RESULT_OK);
     ck_assert_int_eq(workers_new(2, 20, &workers, &err), RESULT_OK);
     pthread_mutex_lock(&gate);
     for (unsigned i = 0; i < 20; i++)
         ck_assert(workers_submit(workers, &lone_job(i)->job));
+    while (atomic_load(&begun) < 2)
+        usleep(1000);
     workers_leave(&workers);
     ck_assert_ptr_null(workers);
     loop_free(&home);
@@ -349,6 +355,7 @@ START_TEST(a_job_is_given_up)
     struct error err;
     atomic_store(&discarded, 0);
     finished = 0;
+    atomic_store(&begun, 0);
     ck_assert_int_eq(loop_new(0, &home, &err), RESULT_OK);
     ck_assert_int_eq(workers_new(1, 3, &workers, &err), RESULT_OK);
     pthread_mutex_lock(&gate);
@@ -357,7 +364,8 @@ START_TEST(a_job_is_given_up)
     ck_assert(workers_submit(workers, &running->job));
     ck_assert(workers_submit(workers, &queued->job));
     ck_assert(workers_submit(workers, &told.job));
-    usleep(20000); /* one is at work by now, most probably */
+    while (atomic_load(&begun) == 0)
+        usleep(1000);
     ck_assert(workers_give_up(workers, &running->job));
     ck_assert(workers_give_up(workers, &queued->job));
     pthread_mutex_unlock(&gate);
