@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # Makes sure that Debian packages are there; calls apt only for what is missing.
-# Usage: tests/packages.sh run|test|bench
+# Usage: tests/packages.sh run|test|bench|fuzz
 set -eu
 
 run="gcc g++ make autoconf automake pkg-config
@@ -9,14 +9,17 @@ run="gcc g++ make autoconf automake pkg-config
      libidn2-dev libunistring-dev libphonenumber-dev libcrypt-dev check openssl swaks"
 test="postfix libsasl2-modules swaks libnet-ssleay-perl sqlite3 openssl python3 iproute2 util-linux mandoc
       clang clang-format clang-tidy cppcheck libclang-rt-14-dev valgrind xxd haproxy"
+# For figures and for long fuzzing by hand; ./check needs none of it.
 bench="postfix postfix-lmdb haproxy python3 util-linux"
+fuzz="clang libclang-rt-14-dev llvm afl++"
 
 case "${1:-}" in
 run) wanted=$run ;;
 test) wanted="$run $test" ;;
 bench) wanted="$run $bench" ;;
+fuzz) wanted="$run $fuzz" ;;
 *)
-    echo "usage: $0 run|test|bench" >&2
+    echo "usage: $0 run|test|bench|fuzz" >&2
     exit 2
     ;;
 esac

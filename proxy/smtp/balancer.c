@@ -53,9 +53,9 @@ void smtp_await_header(struct smtp_session *session)
         smtp_end(session, "not from a trusted balancer");
         return;
     }
-    /* The limit keeps what is behind the header in the kernel: a ClientHello must be there for TLS
-     * to find. */
-    bufferevent_setwatermark(session->bev, EV_READ, 0, PROXY_HEADER_MIN);
+    /* What is behind the header stays in the kernel: a ClientHello must be there for TLS to find.
+     */
+    bufferevent_set_max_single_read(session->bev, PROXY_HEADER_MIN);
     bufferevent_enable(session->bev, EV_READ | EV_WRITE);
 }
 
@@ -70,7 +70,7 @@ bool smtp_header_step(struct smtp_session *session)
         return false;
     switch (proxy_protocol_parse(bytes, held, &length, &client)) {
     case PROXY_MORE:
-        bufferevent_setwatermark(session->bev, EV_READ, 0, length);
+        bufferevent_set_max_single_read(session->bev, length - held);
         return false;
     case PROXY_BAD:
         log_via(session, LOG_LEVEL_WARN, "PROXY header expected");
@@ -85,7 +85,7 @@ bool smtp_header_step(struct smtp_session *session)
         break;
     }
     evbuffer_drain(input, length);
-    bufferevent_setwatermark(session->bev, EV_READ, 0, SMTP_INPUT_HIGH);
+    bufferevent_set_max_single_read(session->bev, 0); /* libevent's own */
     if (!smtp_peer_known(session))
         return false;
     log_via(session, LOG_LEVEL_DEBUG, "session forwarded");

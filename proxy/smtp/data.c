@@ -369,6 +369,15 @@ static void judge_header(struct smtp_session *session)
 
 /* ---- the stream ---- */
 
+/* Moves the first bytes of the input to what goes to the provider. evbuffer_remove_buffer does not
+ * say when the last part of them found no memory: a message would miss lines and still be taken. */
+static bool keep(struct smtp_transaction *transaction, struct evbuffer *input, size_t bytes)
+{
+    size_t before = evbuffer_get_length(transaction->header);
+    return evbuffer_remove_buffer(input, transaction->header, bytes) == (int)bytes &&
+           evbuffer_get_length(transaction->header) - before == bytes;
+}
+
 /* What no message may be, whatever stage it is at; false when it was rejected. */
 static bool within_limits(struct smtp_session *session, enum content_verdict verdict)
 {
@@ -428,7 +437,7 @@ bool smtp_content(struct smtp_session *session)
     size_t kept = verdict == CONTENT_END ? used - 3 : used;
     if (session->state == SMTP_DRAIN || verdict == CONTENT_BARE)
         evbuffer_drain(input, kept);
-    else if (evbuffer_remove_buffer(input, transaction->header, kept) != (int)kept) {
+    else if (!keep(transaction, input, kept)) {
         smtp_end(session, "out of memory");
         return false;
     }

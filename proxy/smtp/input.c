@@ -188,6 +188,24 @@ static void end_for_closed_peer(struct smtp_session *session)
     /* Else there may be more commands to answer, once this is out. */
 }
 
+/* Reads on unless somebody else's step is awaited or enough was read already. Not by libevent's
+ * high mark: it calls back again and again for an input that has reached it and may be read, so
+ * that a peer that sends ahead of an answer would keep the loop busy until that comes; and setting
+ * it writes through the entry of a callback that it may have found no memory for. */
+static void update_reading(struct smtp_session *session)
+{
+    struct bufferevent *bev = session->bev;
+    if (session->peer_closed)
+        return; /* there is nothing to read, and libevent has disabled it */
+    bool wanted = !session->reading_paused &&
+                  evbuffer_get_length(bufferevent_get_input(bev)) < SMTP_INPUT_HIGH;
+    bool enabled = (bufferevent_get_enabled(bev) & EV_READ) != 0;
+    if (wanted && !enabled)
+        bufferevent_enable(bev, EV_READ);
+    else if (!wanted && enabled)
+        bufferevent_disable(bev, EV_READ);
+}
+
 void smtp_continue(struct smtp_session *session)
 {
     if (session->processing) {
@@ -204,6 +222,7 @@ void smtp_continue(struct smtp_session *session)
     session->processing = false;
     if (session->ended)
         return;
+    update_reading(session);
     smtp_pace(session);
     if (may_flush(session))
         (void)flush_now(session->bev);
@@ -220,8 +239,6 @@ void smtp_continue(struct smtp_session *session)
 
 void smtp_pause_reading(struct smtp_session *session, bool pause)
 {
-    if (pause)
-        bufferevent_disable(session->bev, EV_READ);
-    else
-        bufferevent_enable(session->bev, EV_READ);
+    session->reading_paused = pause;
+    update_reading(session);
 }

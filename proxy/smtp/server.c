@@ -416,7 +416,6 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 static void set_callbacks(struct smtp_session *session)
 {
     bufferevent_setcb(session->bev, on_read, on_written, on_event, session);
-    bufferevent_setwatermark(session->bev, EV_READ, 0, SMTP_INPUT_HIGH);
 }
 
 /* ---- TLS ---- */
@@ -432,21 +431,22 @@ void smtp_start_handshake(struct smtp_session *session)
     }
     /* The plain bufferevent goes, and with it whatever the client sent before TLS: nothing read in
      * clear is ever taken for something said under TLS. */
-    bufferevent_setfd(session->bev, -1);
+    bufferevent_disable(session->bev, EV_READ | EV_WRITE);
     bufferevent_setcb(session->bev, NULL, NULL, NULL, NULL);
     struct bufferevent *plain = session->bev;
     struct bufferevent *secure = bufferevent_openssl_socket_new(
         loop_base(session->lane->loop), fd, ssl, BUFFEREVENT_SSL_ACCEPTING, BEV_OPT_CLOSE_ON_FREE);
     if (secure == NULL) {
-        /* Out of memory halfway: libevent may or may not have freed ssl and fd. Losing both is
-         * better than freeing either twice. */
-        session->bev = plain;
+        /* Out of memory halfway: libevent may or may not have freed ssl, and losing it is better
+         * than freeing it twice. The plain one still has the socket, and closes it. */
         smtp_end(session, "out of memory");
         return;
     }
+    bufferevent_setfd(plain, -1);
     bufferevent_free(plain);
     bufferevent_openssl_set_allow_dirty_shutdown(secure, 1);
     session->bev = secure;
+    session->reading_paused = false;
     set_callbacks(session);
     bufferevent_enable(secure, EV_READ | EV_WRITE);
 }

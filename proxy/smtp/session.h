@@ -20,8 +20,6 @@
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
 
-#define SMTP_INPUT_HIGH (64 * 1024) /* bytes read and not yet worked on */
-
 enum smtp_state {
     SMTP_PROXY,      /* waits for the header in which a balancer says whose connection it is */
     SMTP_COMMAND,    /* waits for a command; while recipients are unanswered only RCPT is taken */
@@ -40,6 +38,8 @@ enum smtp_state {
     SMTP_CLOSING,    /* the last reply is on its way out */
     SMTP_STATE_COUNT
 };
+
+#define SMTP_INPUT_HIGH (64 * 1024) /* bytes read and not yet worked on */
 
 enum recipient_state {
     RECIPIENT_JUDGING,   /* the store was asked */
@@ -112,10 +112,11 @@ struct smtp_session {
     int64_t waited_at; /* up to when waited was counted */
     struct ticket ticket;
     enum smtp_state state;
-    bool waiting;       /* for the client alone, since waited_at */
-    bool ended;         /* marked for the loop's end */
-    bool refused;       /* a client turned away: counted, and not told of again at its end */
-    bool peer_closed;   /* EOF was read; what it sent before is still served */
+    bool waiting;     /* for the client alone, since waited_at */
+    bool ended;       /* marked for the loop's end */
+    bool refused;     /* a client turned away: counted, and not told of again at its end */
+    bool peer_closed; /* EOF was read; what it sent before is still served */
+    bool reading_paused;
     bool processing;    /* guards against re-entry of the input loop */
     bool input_again;   /* something changed while processing */
     bool skipping_line; /* the rest of a line that was too long */

@@ -7,6 +7,11 @@
 #ifndef OCTROI_TESTS_FUZZ_FUZZ_H
 #define OCTROI_TESTS_FUZZ_FUZZ_H
 
+#ifndef MUST_ABORTS
+#define MUST_ABORTS
+#endif
+#include "tests/must.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -15,11 +20,6 @@
 #include <string.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-/* Also in a release build, where assert is nothing. */
-#define must(condition)    \
-    ((condition) ? (void)0 \
-                 : (fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition), abort()))
 
 /* A copy of its own size, so that a sanitizer sees a read past its end; with a NUL behind it when
  * terminated. To be freed. */
@@ -44,6 +44,13 @@ static inline uint64_t fuzz_hash(const uint8_t *data, size_t size)
     return hash;
 }
 
+/* The next of a row of numbers that state begins. */
+static inline uint64_t fuzz_random(uint64_t *state)
+{
+    *state = *state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+    return *state >> 33;
+}
+
 /* Ways of cutting an input that must all come to the same. */
 enum { CUT_WHOLE, CUT_BYTES, CUT_PIECES, CUT_WAYS };
 
@@ -54,8 +61,8 @@ static inline size_t fuzz_cut(int way, uint64_t *state, size_t left)
         return left;
     if (way == CUT_BYTES)
         return 1;
-    *state = *state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
-    size_t length = 1 + (size_t)(*state >> 33) % ((*state >> 60) == 0 ? 3000 : 7);
+    uint64_t number = fuzz_random(state);
+    size_t length = 1 + (size_t)number % ((*state >> 60) == 0 ? 3000 : 7);
     return length < left ? length : left;
 }
 

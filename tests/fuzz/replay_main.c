@@ -69,7 +69,13 @@ int main(int argc, char **argv)
     char folder[2048];
     if (strncmp(name, "fuzz_", 5) == 0)
         name += 5;
-    snprintf(folder, sizeof(folder), "%s/tests/fuzz/corpus/%s", srcdir != NULL ? srcdir : ".",
-             name);
+    srcdir = srcdir != NULL ? srcdir : ".";
+#ifdef FUZZ_SEEDS
+    /* Inputs that the target shares with other tests. */
+    snprintf(folder, sizeof(folder), "%s/%s", srcdir, FUZZ_SEEDS);
+    if (replay_folder(folder) != 0)
+        return 1;
+#endif
+    snprintf(folder, sizeof(folder), "%s/tests/fuzz/corpus/%s", srcdir, name);
     return replay_folder(folder);
 }

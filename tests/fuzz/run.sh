@@ -14,9 +14,13 @@ for target in "$@"; do
     name=${target##*/fuzz_}
     work=tests/fuzz/work/$name
     mkdir -p "$work/corpus"
+    seeds=$srcdir/tests/fuzz/corpus/$name
+    # Scripts of the replay test are inputs of this one.
+    [ "$name" != server ] || seeds="$seeds $srcdir/tests/replay"
     echo "fuzzing $name for $FUZZ_SECONDS s"
+    # shellcheck disable=SC2086
     if TMPDIR=$scratch "./$target" -max_total_time="$FUZZ_SECONDS" -max_len=8192 -timeout=10 \
-        -artifact_prefix="$work/" "$work/corpus" "$srcdir/tests/fuzz/corpus/$name" \
+        -rss_limit_mb=2048 -artifact_prefix="$work/" "$work/corpus" $seeds \
         </dev/null >"$work/log" 2>&1; then
         grep "^Done " "$work/log"
     else

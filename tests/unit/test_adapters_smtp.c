@@ -5,13 +5,26 @@
 #include "tests/unit/test_adapters_stage.h"
 #include "tests/unit/unit.h"
 
+#include <arpa/inet.h>
+#include <event2/buffer.h>
+#include <netinet/in.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 /* ---- what a provider may say ---- */
 
 #define STEPS 24
+/* More than a line of a reply may hold. */
+#define X100                                             \
+    "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx" \
+    "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
+#define X700      X100 X100 X100 X100 X100 X100 X100
+#define LONG      X700 X700 X700
+#define DRAINING  HELLO, "<MAIL", "<RCPT", "<RCPT", ">552 too big"
+#define RESETTING HELLO, MAIL, "<RCPT", ">550 no", "<RSET"
 
 struct row {
     const char *name;
@@ -124,6 +137,31 @@ static const struct row rows[] = {
     {"EOF within the last answer", 1, "250 unknown 451", {HELLO, MAIL, RCPT, DATA, ".", "=250 o"}},
     {"an answer too many", 1, "250 failed", {HELLO, MAIL, "<RCPT", ">250 ok\r\n250 ok", "W"}},
     {"8BITMIME is not offered", 1, "554", {HELLO_ONE, "<QUIT"}},
+    {"too long a greeting", 1, "failed unsaid", {">220 " LONG, "W"}},
+    {"EOF within the answer to EHLO", 1, "failed unsaid", {">220 hi", "<EHLO", "=250-fake\r\n25"}},
+    {"too long an answer to EHLO", 1, "failed unsaid", {">220 hi", "<EHLO", ">250 " LONG, "W"}},
+    {"EOF within the answer to MAIL", 1, "failed", {HELLO, "<MAIL", "=250"}},
+    {"EOF within the answer to RCPT", 1, "failed", {HELLO, MAIL, "<RCPT", "=250-one\r\n"}},
+    {"too long an answer to RCPT", 1, "failed", {HELLO, MAIL, "<RCPT", ">250 " LONG, "W"}},
+    {"EOF within the answer to DATA", 1, "250 failed", {HELLO, MAIL, RCPT, "<DATA", "=354"}},
+    {"too long an answer to DATA",
+     1,
+     "250 failed",
+     {HELLO, MAIL, RCPT, "<DATA", ">354 " LONG, "W"}},
+    {"too long an answer to the dot",
+     1,
+     "250 unknown 451",
+     {HELLO, MAIL, RCPT, DATA, ".", ">250 " LONG, "W"}},
+    {"EOF after a refused MAIL", 2, "552 552", {DRAINING}},
+    {"EOF within an answer behind a refused MAIL", 2, "552 552", {DRAINING, "=50"}},
+    {"too long an answer behind a refused MAIL", 2, "552 552", {DRAINING, ">503 " LONG, "W"}},
+    {"garbage behind a refused MAIL", 2, "552 552", {DRAINING, ">?", "W"}},
+    {"421 behind a refused MAIL", 2, "552 552", {DRAINING, ">421 bye", "W"}},
+    {"EOF after RSET", 1, "550", {RESETTING}},
+    {"EOF within the answer to RSET", 1, "550", {RESETTING, "=2"}},
+    {"too long an answer to RSET", 1, "550", {RESETTING, ">250 " LONG, "W"}},
+    {"garbage to RSET", 1, "550", {RESETTING, ">?", "W"}},
+    {"RSET refused", 1, "550", {RESETTING, ">502 no", "W"}},
 };
 
 static void run_row(const struct row *row)
@@ -166,7 +204,9 @@ static const struct row silences[] = {
     {"RCPT", 2, "250 failed", {HELLO, MAIL, RCPT, "W"}},
     {"DATA", 1, "250 failed", {HELLO, MAIL, RCPT, "<DATA", "W"}},
     {"the dot", 1, "250 unknown 451", {HELLO, MAIL, RCPT, DATA, ".", "W"}},
-    {"RSET", 1, "550", {HELLO, MAIL, "<RCPT", ">550 no", "<RSET", "W"}},
+    {"RSET", 1, "550", {RESETTING, "W"}},
+    {"behind a refused MAIL", 2, "552 552", {DRAINING, "W"}},
+    {"half an answer to RCPT", 2, "250 failed", {HELLO, MAIL, RCPT, "=25", "W"}},
 };
 
 START_TEST(silence_ends_at_its_deadline)
@@ -228,6 +268,119 @@ START_TEST(a_silent_session_is_not_the_providers_fault)
 }
 END_TEST
 
+/* What a provider may do while content is on its way to it; the dot is never said. */
+static const char *const within_content[][1] = {{NULL}, {"=25"},     {">250 " LONG},
+                                                {">?"}, {">250 ok"}, {">354 go"}};
+
+START_TEST(a_fault_within_the_content)
+{
+    const char *const script[] = {HELLO, MAIL, RCPT, DATA, "P", within_content[_i][0], NULL, NULL};
+    const char *const *const scripts[] = {script, NULL};
+    struct stage stage;
+    struct session session = {.half = true};
+    stage_begin(&stage);
+    stage_serve(&stage, scripts);
+    session_run(&session, &stage);
+    ck_assert_str_eq(session.log, "250 failed");
+    stage_end(&stage);
+}
+END_TEST
+
+/* Whatever the answer to QUIT, the connection is gone soon. */
+static const char *const farewells[] = {NULL, "W", "=22", ">221 " LONG, ">?", ">500 no"};
+
+START_TEST(a_farewell_is_short)
+{
+    const char *const script[] = {HELLO,   MAIL,          RCPT,
+                                  DATA,    ".",           ">250 ok",
+                                  "<QUIT", farewells[_i], farewells[_i] != NULL ? "W" : NULL,
+                                  NULL};
+    const char *const *const scripts[] = {script, NULL};
+    struct stage stage;
+    struct session session = {.recipients = 1};
+    struct provider_state state;
+    stage_begin(&stage);
+    stage.provider_config.idle_timeout = 100 * MILLISECONDS;
+    stage_serve(&stage, scripts);
+    session_run(&session, &stage);
+    ck_assert_str_eq(session.log, "250 accepted 250");
+    WAIT_UNTIL(&stage, (provider_state(stage.provider, &state), state.connections == 0));
+    stage_end(&stage);
+}
+END_TEST
+
+/* ---- before there is a connection ---- */
+
+struct nap {
+    struct worker_job job;
+    atomic_bool *over;
+};
+
+static void nap(struct worker_job *job)
+{
+    while (!atomic_load(((struct nap *)job)->over))
+        usleep(1000);
+}
+
+static void nap_over(struct loop_task *task)
+{
+    (void)task;
+}
+
+START_TEST(a_lookup_has_a_deadline)
+{
+    static const char *const script[] = {NULL};
+    const char *const *const scripts[] = {script, NULL};
+    atomic_bool over = false;
+    struct nap naps[2]; /* as many as a provider has helpers */
+    struct stage stage;
+    struct session session = {.recipients = 1};
+    stage_begin(&stage);
+    stage_be_impatient(&stage);
+    stage.provider_config.host = "localhost";
+    stage_serve(&stage, scripts);
+    for (unsigned i = 0; i < 2; i++) {
+        naps[i] = (struct nap){{.task.run = nap_over, .work = nap, .home = stage.loops[0]}, &over};
+        ck_assert(provider_submit(stage.provider, &naps[i].job));
+    }
+    session_run(&session, &stage);
+    ck_assert_str_eq(session.log, "failed unsaid");
+    atomic_store(&over, true);
+    stage_end(&stage);
+}
+END_TEST
+
+/* A listener whose queue is full answers no further request. */
+START_TEST(a_connection_request_has_a_deadline)
+{
+    static const char *const script[] = {NULL};
+    const char *const *const scripts[] = {script, NULL};
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t length = sizeof(address);
+    struct stage stage;
+    struct session session = {.recipients = 1};
+    int queued[4];
+    int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    ck_assert_int_eq(bind(listener, (struct sockaddr *)&address, length), 0);
+    ck_assert_int_eq(listen(listener, 0), 0);
+    ck_assert_int_eq(getsockname(listener, (struct sockaddr *)&address, &length), 0);
+    for (unsigned i = 0; i < 4; i++) {
+        queued[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+        (void)connect(queued[i], (struct sockaddr *)&address, length);
+    }
+    stage_begin(&stage);
+    stage_be_impatient(&stage);
+    stage_serve(&stage, scripts);
+    stage.provider_config.port = ntohs(address.sin_port);
+    session_run(&session, &stage);
+    ck_assert_str_eq(session.log, "failed unsaid");
+    stage_end(&stage);
+    for (unsigned i = 0; i < 4; i++)
+        close(queued[i]);
+    close(listener);
+}
+END_TEST
+
 START_TEST(nobody_listens)
 {
     static const char *const script[] = {NULL};
@@ -276,8 +429,22 @@ END_TEST
 
 /* ---- TLS and AUTH ---- */
 
-#define TLS_OFFER  ">220 hi", "<EHLO", ">250-fake\r\n250-PIPELINING\r\n250 STARTTLS"
-#define AFTER_TLS  "<EHLO", ">250 fake", MAIL, RCPT, DATA, ".", ">250 ok", "<QUIT"
+#define TLS_OFFER ">220 hi", "<EHLO", ">250-fake\r\n250-PIPELINING\r\n250 STARTTLS"
+#define AFTER_TLS "<EHLO", ">250 fake", MAIL, RCPT, DATA, ".", ">250 ok", "<QUIT"
+#define AUTH_FAULT(name, ...)                                                          \
+    {                                                                                  \
+        name, TLS_NONE, false, false, NULL, true, "failed unsaid",                     \
+        {                                                                              \
+            ">220 hi", "<EHLO", ">250-x\r\n250 AUTH PLAIN", "<AUTH PLAIN", __VA_ARGS__ \
+        }                                                                              \
+    }
+#define STARTTLS_FAULT(name, ...)                                                 \
+    {                                                                             \
+        name, TLS_REQUIRED, true, true, "mx.example.org", false, "failed unsaid", \
+        {                                                                         \
+            TLS_OFFER, "<STARTTLS", __VA_ARGS__                                   \
+        }                                                                         \
+    }
 #define PLAIN_AUTH "AUTH PLAIN AHVzZXIAcGFzcw==\r\n" /* NUL user NUL pass */
 
 static const struct {
@@ -466,6 +633,16 @@ static const struct {
      "failed unsaid",
      {">220 hi", "<EHLO", ">250-x\r\n250 AUTH PLAIN", "<AUTH PLAIN", "W"}},
     {"no handshake", TLS_IMPLICIT, true, true, "mx.example.org", false, "failed unsaid", {"W"}},
+    AUTH_FAULT("EOF after AUTH", NULL),
+    AUTH_FAULT("EOF within the answer to AUTH", "=23"),
+    AUTH_FAULT("too long an answer to AUTH", ">235 " LONG, "W"),
+    AUTH_FAULT("garbage to AUTH", ">?", "W"),
+    STARTTLS_FAULT("EOF after STARTTLS", NULL),
+    STARTTLS_FAULT("EOF within the answer to STARTTLS", "=22"),
+    STARTTLS_FAULT("too long an answer to STARTTLS", ">220 " LONG, "W"),
+    STARTTLS_FAULT("garbage to STARTTLS", ">?", "W"),
+    STARTTLS_FAULT("no more than half a handshake", ">220 go", "=\x16\x03\x03", "W"),
+    STARTTLS_FAULT("too much instead of a handshake", ">220 go", ">" LONG, "W"),
     {"no answer to STARTTLS",
      TLS_REQUIRED,
      true,
@@ -883,6 +1060,8 @@ END_TEST
 int main(void)
 {
     const TTest *const tests[] = {content_that_is_not_taken_ends,
+                                  a_lookup_has_a_deadline,
+                                  a_connection_request_has_a_deadline,
                                   a_silent_session_is_not_the_providers_fault,
                                   nobody_listens,
                                   a_name_is_looked_up,
@@ -906,6 +1085,8 @@ int main(void)
     tcase_set_timeout(cases, 60);
     tcase_add_loop_test(cases, answers_are_the_providers, 0, ROWS(rows));
     tcase_add_loop_test(cases, silence_ends_at_its_deadline, 0, ROWS(silences));
+    tcase_add_loop_test(cases, a_fault_within_the_content, 0, ROWS(within_content));
+    tcase_add_loop_test(cases, a_farewell_is_short, 0, ROWS(farewells));
     tcase_add_loop_test(cases, tls_and_auth, 0, ROWS(secured));
     tcase_add_loop_test(cases, the_cap_holds_over_the_loops, 0, 5);
     tcase_add_loop_test(cases, an_abort_never_says_the_dot, 0, MOMENTS);

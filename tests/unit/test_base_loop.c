@@ -391,6 +391,7 @@ static void revoke_all(void *object, void *arg)
 START_TEST(an_old_ticket_finds_nothing)
 {
     struct ticket_table *table = ticket_table_new();
+    ck_assert_ptr_nonnull(table);
     int one = 1, two = 2;
     ck_assert_ptr_null(ticket_redeem(table, (struct ticket){0}));
     struct ticket first = ticket_issue(table, &one);
@@ -415,6 +416,7 @@ END_TEST
 START_TEST(many_tickets)
 {
     struct ticket_table *table = ticket_table_new();
+    ck_assert_ptr_nonnull(table);
     static struct ticket tickets[1000];
     for (unsigned round = 0; round < 3; round++) {
         for (unsigned i = 0; i < 1000; i++)
@@ -435,6 +437,7 @@ START_TEST(arena_keeps_its_cap)
 {
     for (size_t cap = 100; cap < 20000; cap += 700) {
         struct arena *arena = arena_new(cap);
+        ck_assert_ptr_nonnull(arena);
         size_t total = 0;
         unsigned char *got;
         while ((got = arena_alloc(arena, 48)) != NULL) {
@@ -458,6 +461,7 @@ END_TEST
 START_TEST(arena_copies)
 {
     struct arena *arena = arena_new(100000);
+    ck_assert_ptr_nonnull(arena);
     char *text = arena_copy(arena, "hello world", 5);
     ck_assert_str_eq(text, "hello");
     char *big = arena_alloc(arena, 50000);

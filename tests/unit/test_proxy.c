@@ -185,6 +185,7 @@ END_TEST
 START_TEST(rate_limits)
 {
     struct rates *rates = rates_new();
+    ck_assert_ptr_nonnull(rates);
     int64_t now = 1000 * CLOCK_SECOND;
     for (int i = 0; i < 1000; i++)
         ck_assert(rates_admit(rates, "p", "free", 0, now));

@@ -34,7 +34,8 @@ static void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 static void say(const char *format, ...)
 {
     va_list args;
-    ck_assert_uint_lt(world.n_said, sizeof(world.said) / sizeof(world.said[0]));
+    if (world.n_said == WORLD_SAID)
+        return;
     va_start(args, format);
     vsnprintf(world.said[world.n_said], sizeof(world.said[0]), format, args);
     va_end(args);
@@ -46,8 +47,8 @@ static void key_of(const char *address, uint8_t key[RECIPIENT_KEY_BYTES])
     struct address normal;
     struct recipient who;
     struct error err;
-    ck_assert_int_eq(address_parse_email(address, &normal, &err), RESULT_OK);
-    ck_assert_int_eq(recipient_make(world.lane.hmac, &normal, &who, &err), RESULT_OK);
+    must(address_parse_email(address, &normal, &err) == RESULT_OK);
+    must(recipient_make(world.lane.hmac, &normal, &who, &err) == RESULT_OK);
     memcpy(key, who.key, RECIPIENT_KEY_BYTES);
 }
 
@@ -61,14 +62,18 @@ static const char *const persons[] = {
     "yes1@b\u00fccher.example",
 };
 
+#define PERSONS (sizeof(persons) / sizeof(persons[0]))
+
 static const char *person_of(const uint8_t key[RECIPIENT_KEY_BYTES])
 {
-    uint8_t other[RECIPIENT_KEY_BYTES];
-    for (size_t i = 0; i < sizeof(persons) / sizeof(persons[0]); i++) {
-        key_of(persons[i], other);
-        if (memcmp(key, other, sizeof(other)) == 0)
+    static uint8_t keys[PERSONS][RECIPIENT_KEY_BYTES]; /* every world has the same secret */
+    static bool known;
+    for (size_t i = 0; i < PERSONS && !known; i++)
+        key_of(persons[i], keys[i]);
+    known = true;
+    for (size_t i = 0; i < PERSONS; i++)
+        if (memcmp(key, keys[i], sizeof(keys[i])) == 0)
             return persons[i];
-    }
     return "no@person.example";
 }
 
@@ -132,7 +137,10 @@ static void look_up(struct store *store, const struct store_query *query, store_
         answer_lookup(query->recipient_key, answer, owner, ticket);
         return;
     }
-    ck_assert_uint_lt(n_lookups, sizeof(lookups) / sizeof(lookups[0]));
+    if (n_lookups == sizeof(lookups) / sizeof(lookups[0])) {
+        answer(owner, ticket, RESULT_UNAVAILABLE, NULL);
+        return;
+    }
     struct held_lookup *held = &lookups[n_lookups++];
     *held = (struct held_lookup){.answer = answer, .owner = owner, .ticket = ticket};
     memcpy(held->key, query->recipient_key, sizeof(held->key));
@@ -141,11 +149,13 @@ static void look_up(struct store *store, const struct store_query *query, store_
 void world_release_lookups(bool reversed)
 {
     size_t n = n_lookups;
+    struct held_lookup now[sizeof(lookups) / sizeof(lookups[0])];
+    memcpy(now, lookups, sizeof(now));
+    n_lookups = 0; /* an answer may bring the next question */
     for (size_t i = 0; i < n; i++) {
-        struct held_lookup *held = &lookups[reversed ? n - 1 - i : i];
+        struct held_lookup *held = &now[reversed ? n - 1 - i : i];
         answer_lookup(held->key, held->answer, held->owner, held->ticket);
     }
-    n_lookups = 0;
 }
 
 /* ---- the journal ---- */
@@ -178,7 +188,7 @@ static const char *or_dash(const char *text)
 
 bool journal_batch_decision(struct journal_batch *batch, const struct decision *decision)
 {
-    ck_assert_uint_lt(batch->n, 16);
+    must(batch->n < 16);
     struct fake_row *row = &batch->rows[batch->n++];
     row->decision = true;
     row->effect = decision->effect;
@@ -197,7 +207,7 @@ bool journal_batch_decision(struct journal_batch *batch, const struct decision *
 
 bool journal_batch_outcome(struct journal_batch *batch, const struct outcome_row *outcome)
 {
-    ck_assert_uint_lt(batch->n, 16);
+    must(batch->n < 16);
     struct fake_row *row = &batch->rows[batch->n++];
     row->effect = outcome->effect;
     str_copy(row->id, sizeof(row->id), outcome->id);
@@ -229,7 +239,12 @@ static void append(struct store *store, struct journal_batch *batch, store_durab
 {
     (void)store;
     struct held_append held = {answer, owner, ticket, world.n_rows, batch->n};
-    ck_assert_uint_le(world.n_rows + batch->n, sizeof(world.rows) / sizeof(world.rows[0]));
+    if (world.n_rows + batch->n > WORLD_ROWS || n_appends == sizeof(appends) / sizeof(appends[0])) {
+        journal_batch_free(&batch);
+        if (answer != NULL)
+            answer(owner, ticket, RESULT_UNAVAILABLE);
+        return;
+    }
     memcpy(world.rows + world.n_rows, batch->rows, batch->n * sizeof(batch->rows[0]));
     world.n_rows += batch->n;
     journal_batch_free(&batch);
@@ -239,7 +254,6 @@ static void append(struct store *store, struct journal_batch *batch, store_durab
     } else if (world.journal == JOURNAL_SYNC) {
         answer_append(&held, true);
     } else {
-        ck_assert_uint_lt(n_appends, sizeof(appends) / sizeof(appends[0]));
         appends[n_appends++] = held;
     }
 }
@@ -332,10 +346,13 @@ void provider_capabilities(const struct provider *provider, struct capabilities 
     out->bits = CAPABILITY_KNOWN | (less ? 0 : world.provider.capabilities);
 }
 
+#define RECIPIENTS 16
+#define MAIL_LINE  512 /* longer than any address that the gate takes */
+
 unsigned provider_max_recipients(const struct provider *provider)
 {
     (void)provider;
-    return world.provider.max_recipients;
+    return world.provider.max_recipients < RECIPIENTS ? world.provider.max_recipients : RECIPIENTS;
 }
 
 struct mail_transaction {
@@ -343,13 +360,22 @@ struct mail_transaction {
     struct provider *provider;
     const struct mail_handler *handler;
     void *session;
-    char addresses[16][128];
-    bool accepted[16];
+    struct fake_message message;
+    char addresses[RECIPIENTS][MAIL_LINE];
+    bool accepted[RECIPIENTS];
     unsigned n, answered;
     bool content, refused, finished, dead;
 };
 
 static struct mail_transaction *transactions; /* the newest first; all kept until the end */
+
+/* What goes behind "NAME=" in a command: it ends there, and nothing begins after it. */
+static bool is_parameter(const char *text)
+{
+    while (*text > ' ' && *text < 0x7f)
+        text++;
+    return *text == '\0';
+}
 
 struct mail_transaction *mail_begin(struct provider *provider, struct loop *loop,
                                     const struct mail_envelope *envelope,
@@ -367,6 +393,8 @@ struct mail_transaction *mail_begin(struct provider *provider, struct loop *loop
     transaction->session = session;
     transaction->next = transactions;
     transactions = transaction;
+    must(is_parameter(envelope->ret) && is_parameter(envelope->envid));
+    strbuf_add_format(&transaction->message.wire, "MAIL FROM:<%s>\r\n", envelope->sender);
     say("%s mail <%s> size=%llu%s%s%s%s%s%s", provider->name, envelope->sender,
         (unsigned long long)envelope->size, envelope->eight_bit ? " 8bit" : "",
         envelope->utf8 ? " utf8" : "", envelope->ret[0] ? " ret=" : "", envelope->ret,
@@ -378,10 +406,11 @@ void mail_recipient(struct mail_transaction *transaction, unsigned index,
                     const struct mail_rcpt *rcpt)
 {
     const char *address = rcpt->address;
-    ck_assert(!transaction->dead && !transaction->content);
-    ck_assert_uint_eq(index, transaction->n);
-    ck_assert_uint_lt(transaction->n, 16);
-    str_copy(transaction->addresses[transaction->n++], sizeof(transaction->addresses[0]), address);
+    must(!transaction->dead && !transaction->content);
+    must(index == transaction->n && transaction->n < RECIPIENTS);
+    must(is_parameter(rcpt->notify) && is_parameter(rcpt->orcpt));
+    must(str_copy(transaction->addresses[transaction->n++], MAIL_LINE, address));
+    strbuf_add_format(&transaction->message.wire, "RCPT TO:<%s>\r\n", address);
     say("%s rcpt <%s>%s%s%s%s", transaction->provider->name, address,
         rcpt->notify[0] ? " notify=" : "", rcpt->notify, rcpt->orcpt[0] ? " orcpt=" : "",
         rcpt->orcpt);
@@ -400,21 +429,23 @@ static void check_rows(const struct mail_transaction *transaction)
                     memcmp(row->key, key, sizeof(key)) == 0;
             row->used |= found;
         }
-        ck_assert_msg(found, "content left before the row of recipient %u was durable", i);
+        must_say(found, "content left before the row of recipient %u was durable", i);
     }
 }
 
 void mail_content(struct mail_transaction *transaction, struct evbuffer *from)
 {
-    ck_assert(!transaction->dead && !transaction->finished);
-    ck_assert_uint_eq(transaction->answered, transaction->n);
+    must(!transaction->dead && !transaction->finished);
+    must(transaction->answered == transaction->n);
     if (!transaction->content) {
         check_rows(transaction);
+        strbuf_add(&transaction->message.wire, "DATA\r\n", 6);
         say("%s data", transaction->provider->name);
     }
-    transaction->content = true;
+    transaction->content = transaction->message.content = true;
     size_t length = evbuffer_get_length(from);
     strbuf_add(&world.body, evbuffer_pullup(from, -1), length);
+    strbuf_add(&transaction->message.wire, evbuffer_pullup(from, -1), length);
     evbuffer_drain(from, length);
 }
 
@@ -426,16 +457,16 @@ size_t mail_pending(const struct mail_transaction *transaction)
 
 void mail_finish(struct mail_transaction *transaction)
 {
-    ck_assert(!transaction->dead && transaction->content);
-    ck_assert(world.body.length >= 2 &&
-              memcmp(world.body.data + world.body.length - 2, "\r\n", 2) == 0);
-    transaction->finished = true;
+    must(!transaction->dead && transaction->content && !transaction->finished);
+    must(world.body.length >= 2 && memcmp(world.body.data + world.body.length - 2, "\r\n", 2) == 0);
+    transaction->finished = transaction->message.finished = true;
+    strbuf_add(&transaction->message.wire, ".\r\n", 3);
     say("%s dot", transaction->provider->name);
 }
 
 void mail_abort(struct mail_transaction **transaction)
 {
-    ck_assert(!(*transaction)->dead);
+    must(!(*transaction)->dead);
     (*transaction)->dead = true;
     say("%s abort", (*transaction)->provider->name);
     *transaction = NULL;
@@ -445,9 +476,16 @@ void world_forget_transactions(void)
 {
     while (transactions != NULL) {
         struct mail_transaction *next = transactions->next;
+        strbuf_free(&transactions->message.wire);
         free(transactions);
         transactions = next;
     }
+}
+
+void world_each_message(world_message_fn *visit, void *arg)
+{
+    for (const struct mail_transaction *t = transactions; t != NULL; t = t->next)
+        visit(arg, &t->message);
 }
 
 static void die(struct mail_transaction *transaction, bool nothing_said)
@@ -477,6 +515,7 @@ static void answer_recipient(struct mail_transaction *transaction)
     else if (named(address, "busy"))
         reply = reply_of(451, "4.2.1 Mailbox busy");
     transaction->accepted[index] = reply.code / 100 == 2;
+    transaction->message.accepted += transaction->accepted[index];
     transaction->handler->on_recipient(transaction->session, index, &reply);
 }
 
@@ -486,6 +525,7 @@ static void finish(struct mail_transaction *transaction)
     struct mail_reply reply = reply_of(now->final_code, now->final_text);
     transaction->dead = true;
     if (now->final_code == 0) {
+        transaction->message.taken = true;
         reply = reply_of(250, "2.0.0 Ok: queued as Q17");
         transaction->handler->on_finished(transaction->session, OUTCOME_ACCEPTED, &reply, "Q17");
     } else if (now->final_code == 1) {
@@ -513,10 +553,12 @@ static void provider_answers(struct mail_transaction *transaction)
     }
 }
 
-void world_fail_provider(bool nothing_said)
+bool world_fail_provider(bool nothing_said)
 {
-    ck_assert_msg(transactions != NULL && !transactions->dead, "no transaction that could fail");
-    die(transactions, nothing_said);
+    if (transactions == NULL || transactions->dead)
+        return false;
+    die(transactions, nothing_said && transactions->answered == 0);
+    return true;
 }
 
 void world_drain_provider(void)
@@ -524,6 +566,21 @@ void world_drain_provider(void)
     world.provider.pending = 0;
     if (transactions != NULL && !transactions->dead)
         transactions->handler->on_drained(transactions->session);
+}
+
+void world_reset(void)
+{
+    must(n_lookups == 0 && n_appends == 0);
+    world_forget_transactions();
+    memset(world.rows, 0, world.n_rows * sizeof(world.rows[0]));
+    world.n_rows = world.n_said = 0;
+    strbuf_free(&world.body);
+    world.provider =
+        (struct fake_provider){.max_recipients = RECIPIENTS, .capabilities = CAPABILITY_8BITMIME};
+    world.store_hold = false;
+    world.journal = JOURNAL_LATER;
+    world.lane.draining = false;
+    world.session = NULL;
 }
 
 void world_pump(void)

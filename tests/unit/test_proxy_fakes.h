@@ -11,7 +11,7 @@
 #include "adapters/adapter.h"
 #include "proxy/lane.h"
 #include "proxy/smtp/session.h"
-#include "tests/unit/unit.h"
+#include "tests/must.h"
 
 enum journal_mode { JOURNAL_LATER, JOURNAL_SYNC, JOURNAL_HOLD, JOURNAL_FAIL };
 
@@ -41,6 +41,18 @@ struct fake_provider {
     size_t pending;
 };
 
+/* A transaction as an SMTP provider would have read it, final dot included. */
+struct fake_message {
+    struct strbuf wire;
+    unsigned accepted; /* recipients */
+    bool content;
+    bool finished; /* the dot was given */
+    bool taken;    /* and 250 was said to it */
+};
+
+#define WORLD_ROWS 512
+#define WORLD_SAID 512
+
 struct world {
     char folder[256];
     struct loop *loop;
@@ -52,10 +64,10 @@ struct world {
     bool store_hold;
     enum journal_mode journal;
     struct fake_provider provider;
-    struct strbuf body; /* what the providers were given as content */
-    struct fake_row rows[64];
+    struct strbuf body;               /* what the providers were given as content */
+    struct fake_row rows[WORLD_ROWS]; /* with more the journal fails */
     size_t n_rows;
-    char said[128][256]; /* what the providers were told, one line each */
+    char said[WORLD_SAID][256]; /* what the providers were told, one line each */
     size_t n_said;
     int64_t time_ahead;
 };
@@ -68,16 +80,21 @@ void world_forget_transactions(void);
 
 void world_make(void);
 void world_free(void);
+/* Between two sessions in one world: forgets all that the last one left behind. */
+void world_reset(void);
 /* Begins a session on the listener (by name) for a peer (IPv4); returns the client's descriptor. */
 int world_connect(const char *listener, const char *peer);
 /* Everything that is ready happens once. */
 void world_pump(void);
 void world_release_lookups(bool reversed);
 void world_release_appends(bool durable);
-/* The newest transaction dies. */
-void world_fail_provider(bool nothing_said);
+/* The newest transaction dies; false when there is none. */
+bool world_fail_provider(bool nothing_said);
 void world_drain_provider(void);
 void world_advance(int64_t microseconds);
+typedef void world_message_fn(void *arg, const struct fake_message *message);
+/* Every transaction that was begun, the newest first. */
+void world_each_message(world_message_fn *visit, void *arg);
 /* A row with this id is durable and says so. */
 bool world_row_holds(const char *id, bool refused);
 SSL_CTX *world_client_tls(void);

@@ -186,6 +186,7 @@ START_TEST(counts_mailboxes)
         struct mail_content content;
         struct error err;
         struct arena *arena = arena_new(1 << 20);
+        ck_assert_ptr_nonnull(arena);
         strbuf_add_str(&block, "From: a@a.example");
         for (unsigned i = 1; i < n; i++)
             strbuf_add_str(&block, ",\r\n a@a.example");

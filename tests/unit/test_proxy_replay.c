@@ -5,7 +5,9 @@
  * script does not claim (a reply, a journal row, something told to a provider) is a failure, and so
  * is a line that is not of the language.
  */
+#include "base/workers.h"
 #include "tests/unit/test_proxy_fakes.h"
+#include "tests/unit/test_proxy_script.h"
 
 #include <errno.h>
 #include <glob.h>
@@ -21,6 +23,7 @@ static struct {
     int line;
     bool dribble; /* every byte alone */
     bool whole;   /* the script is about what comes in one piece */
+    bool deaf;    /* the client does not read */
     int fd;       /* the client's; -1: none */
     SSL_CTX *tls_context;
     SSL *ssl;
@@ -81,7 +84,7 @@ static void read_some(void)
 {
     char chunk[16384];
     for (;;) {
-        if (run.fd < 0 || run.eof)
+        if (run.fd < 0 || run.eof || run.deaf)
             return;
         ssize_t got;
         if (run.ssl != NULL) {
@@ -197,6 +200,24 @@ static void expect_end(void)
         wrong("the connection is still open");
 }
 
+/* Everything the gate said, up to now, is of no interest. */
+static void forget_replies(void)
+{
+    settle();
+    strbuf_clear(&run.in);
+}
+
+static void expect_no_session(void)
+{
+    for (int i = 0; i < 3000 && atomic_load(&world.gate.sessions) > 0; i++) {
+        turn();
+        if (i > 50)
+            usleep(1000);
+    }
+    if (atomic_load(&world.gate.sessions) > 0)
+        wrong("the session does not end");
+}
+
 static void close_client(void)
 {
     SSL_free(run.ssl);
@@ -291,33 +312,12 @@ static void expect_all_claimed(void)
 
 /* ---- the language ---- */
 
-/* \r \n \0 \\ and \xHH; the length is returned because of \0. */
 static size_t unescape(char *text)
 {
-    char *out = text;
-    for (char *at = text; *at != '\0'; at++) {
-        uint8_t byte;
-        if (*at != '\\') {
-            *out++ = *at;
-            continue;
-        }
-        at++;
-        if (*at == 'r')
-            *out++ = '\r';
-        else if (*at == 'n')
-            *out++ = '\n';
-        else if (*at == '0')
-            *out++ = '\0';
-        else if (*at == '\\')
-            *out++ = '\\';
-        else if (*at == 'x' && at[1] != '\0' && hex_decode(at + 1, 2, &byte, 1)) {
-            *out++ = (char)byte;
-            at += 2;
-        } else
-            wrong("an escape that does not exist");
-    }
-    *out = '\0';
-    return (size_t)(out - text);
+    size_t length = 0;
+    if (!script_unescape(text, &length))
+        wrong("an escape that does not exist");
+    return length;
 }
 
 static void do_client_line(char *text)
@@ -379,95 +379,36 @@ static void send_message(void)
     send_bytes(message, sizeof(message) - 1);
 }
 
-static void set_reply(char *text, int *code, char *out)
+/* While held, the one helper that hashes passwords is busy with this. */
+static struct {
+    struct worker_job job;
+    _Atomic bool held;
+} blocker;
+
+static void block_helper(struct worker_job *job)
 {
-    if (sscanf(text, "%d", code) != 1 || strlen(text) < 5)
-        wrong("a reply is CODE TEXT");
-    size_t length = unescape(text + 4);
-    str_copy_n(out, 256, text + 4, length);
+    (void)job;
+    while (blocker.held)
+        usleep(500);
 }
 
-/* What every provider's last EHLO offered, in words. */
-static void set_capabilities(char *text)
+static void helper_freed(struct loop_task *task)
 {
-    static const struct {
-        const char *word;
-        unsigned bit;
-    } words[] = {{"8bitmime", CAPABILITY_8BITMIME},
-                 {"dsn", CAPABILITY_DSN},
-                 {"smtputf8", CAPABILITY_SMTPUTF8}};
-    world.provider.capabilities = 0;
-    for (char *word; (word = strsep(&text, " ")) != NULL;) {
-        size_t i = 0;
-        while (i < 3 && strcmp(word, words[i].word) != 0)
-            i++;
-        if (i == 3 && strcmp(word, "nothing") != 0)
-            wrong("no capability: %s", word);
-        world.provider.capabilities |= i < 3 ? words[i].bit : 0;
+    (void)task;
+}
+
+static void do_auth(const char *text)
+{
+    if (strcmp(text, "hold") == 0 && !blocker.held) {
+        blocker.job =
+            (struct worker_job){.task.run = helper_freed, .work = block_helper, .home = world.loop};
+        blocker.held = true;
+        ck_assert(workers_submit(world.workers, &blocker.job));
+    } else if (strcmp(text, "go") == 0) {
+        blocker.held = false;
+    } else {
+        wrong("auth hold|go");
     }
-}
-
-static void do_provider(char *text)
-{
-    struct fake_provider *provider = &world.provider;
-    if (strcmp(text, "hold") == 0)
-        provider->hold = true;
-    else if (strcmp(text, "go") == 0)
-        provider->hold = false;
-    else if (strcmp(text, "first unreachable") == 0)
-        provider->fails_unsaid = true;
-    else if (strcmp(text, "fails said") == 0)
-        world_fail_provider(false);
-    else if (strcmp(text, "fails unsaid") == 0)
-        world_fail_provider(true);
-    else if (strcmp(text, "clogs") == 0)
-        provider->pending = MAIL_PENDING_HIGH + 1;
-    else if (strcmp(text, "drains") == 0)
-        world_drain_provider();
-    else if (strcmp(text, "final lost") == 0)
-        provider->final_code = 1;
-    else if (strncmp(text, "carries ", 8) == 0)
-        set_capabilities(text + 8);
-    else if (strcmp(text, "second differs") == 0)
-        provider->second_differs = true;
-    else if (strncmp(text, "max ", 4) == 0)
-        provider->max_recipients = (unsigned)strtoul(text + 4, NULL, 10);
-    else if (strncmp(text, "rcpt ", 5) == 0)
-        set_reply(text + 5, &provider->rcpt_code, provider->rcpt_text);
-    else if (strncmp(text, "data ", 5) == 0)
-        set_reply(text + 5, &provider->data_code, provider->data_text);
-    else if (strncmp(text, "final ", 6) == 0)
-        set_reply(text + 6, &provider->final_code, provider->final_text);
-    else
-        wrong("the provider cannot do that: %s", text);
-}
-
-static void do_store(char *text)
-{
-    if (strcmp(text, "hold") == 0)
-        world.store_hold = true;
-    else if (strcmp(text, "answers") == 0)
-        world_release_lookups(false);
-    else if (strcmp(text, "answers reversed") == 0)
-        world_release_lookups(true);
-    else
-        wrong("the store cannot do that: %s", text);
-}
-
-static void do_journal(char *text)
-{
-    static const char *const modes[] = {"later", "sync", "hold", "fail"};
-    for (int i = 0; i < 4; i++)
-        if (strcmp(text, modes[i]) == 0) {
-            world.journal = (enum journal_mode)i;
-            return;
-        }
-    if (strcmp(text, "answers") == 0)
-        world_release_appends(true);
-    else if (strcmp(text, "gives up") == 0)
-        world_release_appends(false);
-    else
-        wrong("the journal cannot do that: %s", text);
 }
 
 static void do_body(char *text, bool wanted)
@@ -498,20 +439,14 @@ static void do_word(const char *word, char *text)
         do_session(text);
     else if (strcmp(word, "greeted") == 0)
         do_greeted(text);
-    else if (strcmp(word, "provider") == 0)
-        do_provider(text);
-    else if (strcmp(word, "store") == 0)
-        do_store(text);
-    else if (strcmp(word, "journal") == 0)
-        do_journal(text);
     else if (strcmp(word, "body-has") == 0)
         do_body(text, true);
     else if (strcmp(word, "body-lacks") == 0)
         do_body(text, false);
-    else if (strcmp(word, "advance") == 0 && strtoul(text, NULL, 10) > 0)
-        world_advance((int64_t)strtoul(text, NULL, 10) * CLOCK_SECOND);
-    else
-        wrong("not of the language: %s %s", word, text);
+    else if (strcmp(word, "auth") == 0)
+        do_auth(text);
+    else if (!script_event(word, text))
+        wrong("not of the language, or not possible now: %s %s", word, text);
 }
 
 static bool do_alone(const char *word)
@@ -528,19 +463,23 @@ static bool do_alone(const char *word)
         close_client();
     else if (strcmp(word, "half-close") == 0)
         ck_assert_int_eq(shutdown(run.fd, SHUT_WR), 0);
-    else if (strcmp(word, "drain") == 0)
-        smtp_drain(&world.lane);
-    else if (strcmp(word, "abort") == 0)
-        smtp_abort_all(&world.lane);
+    else if (strcmp(word, "deaf") == 0)
+        run.deaf = true;
+    else if (strcmp(word, "hears") == 0)
+        run.deaf = false;
+    else if (strcmp(word, "forget") == 0)
+        forget_replies();
     else if (strcmp(word, "penalty") == 0)
         for (int i = 0; i < 3000 && world.session->state != SMTP_PENALTY; i++) {
             turn();
             usleep(1000);
         }
+    else if (strcmp(word, "ended") == 0)
+        expect_no_session();
     else if (strcmp(word, "whole") == 0)
         run.whole = true;
     else
-        return false;
+        return script_event(word, NULL);
     return true;
 }
 
@@ -567,6 +506,7 @@ static bool do_line(char *line)
 static void end_run(void)
 {
     expect_all_claimed();
+    blocker.held = false;
     world.provider.hold = false;
     world.journal = JOURNAL_LATER;
     world_release_lookups(false);

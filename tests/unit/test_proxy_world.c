@@ -20,7 +20,7 @@ static void write_file(const char *name, const char *text, size_t length)
     char path[512];
     struct error err = {0};
     snprintf(path, sizeof(path), "%s/%s", world.folder, name);
-    ck_assert_msg(file_replace(path, 0600, text, length, &err) == RESULT_OK, "%s", err.text);
+    must_say(file_replace(path, 0600, text, length, &err) == RESULT_OK, "%s", err.text);
 }
 
 static void write_bio(const char *name, BIO *bio)
@@ -36,7 +36,7 @@ static void make_certificate(void)
 {
     EVP_PKEY *key = EVP_PKEY_Q_keygen(NULL, NULL, "EC", "P-256");
     X509 *certificate = X509_new();
-    ck_assert(key != NULL && certificate != NULL);
+    must(key != NULL && certificate != NULL);
     X509_set_version(certificate, 2);
     ASN1_INTEGER_set(X509_get_serialNumber(certificate), 1);
     X509_gmtime_adj(X509_getm_notBefore(certificate), -3600);
@@ -46,7 +46,7 @@ static void make_certificate(void)
     X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, (const unsigned char *)"gate.example", -1,
                                -1, 0);
     X509_set_issuer_name(certificate, name);
-    ck_assert_int_gt(X509_sign(certificate, key, EVP_sha256()), 0);
+    must(X509_sign(certificate, key, EVP_sha256()) > 0);
     BIO *out = BIO_new(BIO_s_mem());
     PEM_write_bio_X509(out, certificate);
     write_bio("tls.pem", out);
@@ -118,16 +118,15 @@ static struct config *load_config(void)
     char path[512];
     struct config *config = NULL;
     struct error err = {0};
-    ck_assert_ptr_nonnull(
-        crypt_gensalt_rn("$y$", 1, "0123456789abcdef", 16, setting, sizeof(setting)));
+    must(crypt_gensalt_rn("$y$", 1, "0123456789abcdef", 16, setting, sizeof(setting)) != NULL);
     const char *hash = crypt_r("secret", setting, scratch);
-    ck_assert_ptr_nonnull(hash);
+    must(hash != NULL);
     int length = snprintf(text, sizeof(text), config_text, hash);
     free(scratch);
     write_file("octroi.conf", text, (size_t)length);
     snprintf(path, sizeof(path), "%s/octroi.conf", world.folder);
     enum result result = config_load(path, print_problem, NULL, &config, &err);
-    ck_assert_msg(result == RESULT_OK, "%s", err.text);
+    must_say(result == RESULT_OK, "%s", err.text);
     return config;
 }
 
@@ -140,24 +139,23 @@ void world_make(void)
     world.provider.capabilities = CAPABILITY_8BITMIME;
     snprintf(world.folder, sizeof(world.folder), "%s/octroi-replay-XXXXXX",
              base != NULL ? base : "/tmp");
-    ck_assert_ptr_nonnull(mkdtemp(world.folder));
+    must(mkdtemp(world.folder) != NULL);
     make_certificate();
     write_file("recipient.key", "", 0);
     struct config *config = load_config();
-    ck_assert_int_eq(loop_new(0, &world.loop, &err), RESULT_OK);
-    ck_assert_int_eq(workers_new(1, 16, &world.workers, &err), RESULT_OK);
+    must(loop_new(0, &world.loop, &err) == RESULT_OK);
+    must(workers_new(1, 16, &world.workers, &err) == RESULT_OK);
     world.gate.peers = peers_new();
-    ck_assert_ptr_nonnull(world.gate.peers);
-    ck_assert_int_eq(guesses_new(&world.gate.guesses, &err), RESULT_OK);
-    ck_assert_int_eq(
-        credentials_new(world.workers, world.gate.peers, &world.gate.credentials, &err), RESULT_OK);
+    must(world.gate.peers != NULL);
+    must(guesses_new(&world.gate.guesses, &err) == RESULT_OK);
+    must(credentials_new(world.workers, world.gate.peers, &world.gate.credentials, &err) ==
+         RESULT_OK);
     world.gate.rates = rates_new();
-    ck_assert_ptr_nonnull(world.gate.rates);
-    ck_assert_int_eq(lane_init(&world.lane, &world.gate, world.loop, key, sizeof(key), &err),
-                     RESULT_OK);
+    must(world.gate.rates != NULL);
+    must(lane_init(&world.lane, &world.gate, world.loop, key, sizeof(key), &err) == RESULT_OK);
     world_store(&world.lane.store);
     enum result result = snapshot_new(config, NULL, &world.loop, 1, &world.lane.snapshot, &err);
-    ck_assert_msg(result == RESULT_OK, "%s", err.text);
+    must_say(result == RESULT_OK, "%s", err.text);
 }
 
 static int remove_one(const char *path, const struct stat *st, int type, struct FTW *at)
@@ -181,29 +179,32 @@ void world_free(void)
     rates_free(&world.gate.rates);
     strbuf_free(&world.body);
     world_forget_transactions();
-    ck_assert_int_eq(nftw(world.folder, remove_one, 8, FTW_DEPTH | FTW_PHYS), 0);
+    must(nftw(world.folder, remove_one, 8, FTW_DEPTH | FTW_PHYS) == 0);
 }
 
 int world_connect(const char *listener, const char *peer)
 {
     int pair[2];
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(50000)};
-    ck_assert_int_eq(inet_pton(AF_INET, peer, &address.sin_addr), 1);
-    ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair), 0);
+    must(inet_pton(AF_INET, peer, &address.sin_addr) == 1);
+    must(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair) == 0);
+    /* So that a script can fill it, whatever the system's default is. */
+    int room = 64 * 1024;
+    must(setsockopt(pair[0], SOL_SOCKET, SO_SNDBUF, &room, sizeof(room)) == 0);
     const struct config *config = world.lane.snapshot->config;
     size_t index = 0;
     while (index < config->n_listeners && strcmp(config->listeners[index].name, listener) != 0)
         index++;
-    ck_assert_msg(index < config->n_listeners, "no listener %s", listener);
+    must_say(index < config->n_listeners, "no listener %s", listener);
     struct bufferevent *bev =
         bufferevent_socket_new(loop_base(world.loop), pair[0], BEV_OPT_CLOSE_ON_FREE);
-    ck_assert_ptr_nonnull(bev);
+    must(bev != NULL);
     atomic_fetch_add(&world.entrance.sessions, 1);
     atomic_fetch_add(&world.gate.sessions, 1);
     world.session =
         smtp_serve(&world.lane, &world.entrance, index, bev, (const struct sockaddr *)&address);
     /* NULL when the gate turned the peer away at once, which the client's end shows. */
-    ck_assert(world.session != NULL || atomic_load(&world.gate.sessions) == 0);
+    must(world.session != NULL || atomic_load(&world.gate.sessions) == 0);
     return pair[1];
 }
 
@@ -211,6 +212,6 @@ SSL_CTX *world_client_tls(void)
 {
     SSL_CTX *context = NULL;
     struct error err;
-    ck_assert_int_eq(tls_client_context(false, NULL, &context, &err), RESULT_OK);
+    must(tls_client_context(false, NULL, &context, &err) == RESULT_OK);
     return context;
 }
