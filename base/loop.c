@@ -8,6 +8,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -192,4 +193,19 @@ void loop_defer(struct loop *loop, struct loop_task *task)
     if (loop->deferred.first == NULL)
         event_active(loop->later, EV_TIMEOUT, 0);
     queue_push(&loop->deferred, task);
+}
+
+static void close_now(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    close((int)(intptr_t)arg);
+}
+
+void loop_close(struct loop *loop, int fd)
+{
+    /* A timer runs behind the next look at the kernel, and with it behind the changelist. */
+    static const struct timeval at_once;
+    if (event_base_once(loop->base, -1, EV_TIMEOUT, close_now, (void *)(intptr_t)fd, &at_once) != 0)
+        close(fd);
 }

@@ -39,5 +39,9 @@ void loop_post(struct loop *loop, struct loop_task *task);
 /* The loop's own thread: task->run happens after the running callback has returned. This is how
  * things are freed: closing marks, the loop's end frees. */
 void loop_defer(struct loop *loop, struct loop_task *task);
+/* Closes a descriptor whose events have just been deleted, once the kernel was told so. To be used
+ * where others hold duplicates of it, for then closing alone does not end the kernel's watch. On
+ * the loop's thread. */
+void loop_close(struct loop *loop, int fd);
 
 #endif

@@ -12,8 +12,11 @@
 const struct command commands[] = {
     {"init", "DIR", "make a new gateway: configuration, keys, empty registry and journal",
      "DIR is made when missing. Nothing that exists is overwritten.\n", cli_init},
-    {"serve", "", "run the gateway in the foreground",
-     "SIGTERM finishes what runs and stops; SIGHUP reads the configuration again.\n", cli_serve},
+    {"serve", "[--takeover]", "run the gateway in the foreground",
+     "SIGTERM finishes what runs and stops; SIGHUP reads the configuration again.\n"
+     "  --takeover                from the gateway that runs, if one does: it hands its\n"
+     "                            listening sockets over, finishes what runs and ends\n",
+     cli_serve},
     {"check-config", "", "list what is wrong with the configuration, as file:line: message", "",
      cli_check_config},
     {"password", "", "read a password, print its hash for an account",

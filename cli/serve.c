@@ -46,7 +46,8 @@ static bool become_owner(const char *state_dir)
 
 int cli_serve(const struct invocation *invocation, int argc, char **argv)
 {
-    const struct option_spec specs[] = {{0}};
+    bool takeover = false;
+    const struct option_spec specs[] = {{"takeover", OPTION_FLAG, &takeover}, {0}};
     int code = options_read(invocation, argc, argv, specs, 0, 0, NULL);
     if (code != OPTIONS_GO)
         return code;
@@ -58,7 +59,7 @@ int cli_serve(const struct invocation *invocation, int argc, char **argv)
     if (!ready)
         return EXIT_FAILED;
     struct error err;
-    if (gateway_run(invocation->config_file, &err) != RESULT_OK)
+    if (gateway_run(invocation->config_file, takeover, &err) != RESULT_OK)
         return command_failed(&err);
     return EXIT_DONE;
 }

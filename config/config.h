@@ -102,6 +102,7 @@ struct config {
                                        beside file */
     const char
         *journal_key_file; /* Ed25519 private key, PEM; default keys/journal.key beside file */
+    int64_t drain_timeout; /* microseconds; how long an end waits for what runs */
     unsigned threads;      /* loops; 0 in the file means the cores, resolved here */
     struct journal_config journal;
     struct listener_config *listeners;
@@ -145,6 +146,8 @@ const struct partner *config_partner(const struct config *config, const char *id
 const struct account_config *config_account_of_peer(const struct config *config,
                                                     const struct sockaddr *peer,
                                                     const char *fingerprint);
+/* Whether the peer is one of the listener's trusted balancers. */
+bool listener_trusts(const struct listener_config *listener, const struct sockaddr *peer);
 /* Whether the peer meets the account's network and certificate conditions, its password aside. */
 bool account_admits(const struct account_config *account, const struct sockaddr *peer,
                     const char *fingerprint);

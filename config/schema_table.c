@@ -54,6 +54,7 @@ const struct schema_key schema_table[] = {
     {"registry", KIND_CHOICE, false, "sqlite", 0, 0, registries},
     {"region", KIND_TEXT, false, "FR", 1, 16, NULL},
     {"threads", KIND_NUMBER, false, "0", 0, 64, NULL},
+    {"drain_timeout", KIND_TIME, false, "30 s", 100 * MILLISECOND, CLOCK_DAY, NULL},
     {"recipient_key_file", KIND_TEXT, false, "keys/recipient.key", PATH_TEXT, NULL},
     {"journal_key_file", KIND_TEXT, false, "keys/journal.key", PATH_TEXT, NULL},
     {"journal.segment_size", KIND_SIZE, false, "64 MB", 64 * KB, 4 * GB, NULL},

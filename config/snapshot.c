@@ -118,6 +118,7 @@ static void build_top(struct build *build, const char *path)
     config->recipient_key_file = build_path(build, root, "recipient_key_file");
     config->journal_key_file = build_path(build, root, "journal_key_file");
     config->threads = resolve_threads(build_number(root, "threads"));
+    config->drain_timeout = build_number(root, "drain_timeout");
     config->journal.segment_size = (uint64_t)build_number(journal, "segment_size");
     config->journal.checkpoint_every = build_number(journal, "checkpoint_every");
     if (hostname != NULL && !host_name_valid(hostname->text))
@@ -234,6 +235,14 @@ const struct partner *config_partner(const struct config *config, const char *id
         if (strcmp(config->partners[i].id, id) == 0)
             return &config->partners[i];
     return NULL;
+}
+
+bool listener_trusts(const struct listener_config *listener, const struct sockaddr *peer)
+{
+    for (size_t i = 0; i < listener->n_trusted; i++)
+        if (network_holds_peer(&listener->trusted[i], peer))
+            return true;
+    return false;
 }
 
 bool account_admits(const struct account_config *account, const struct sockaddr *peer,

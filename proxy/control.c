@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "proxy/control.h"
 
+#include "base/clock.h"
+
 #include <errno.h>
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
@@ -13,6 +15,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #define REQUEST_MAX (64 * 1024)
@@ -23,8 +26,16 @@ struct control {
     struct evconnlistener *socket; /* owned */
     struct event *retry;           /* owned */
     control_fn *handle;
-    void *arg;  /* borrowed */
-    int folder; /* state_dir, open */
+    control_take_fn *take;
+    void *arg;                          /* borrowed */
+    int folder;                         /* state_dir, open */
+    struct conversation *conversations; /* owned */
+};
+
+struct conversation {
+    struct conversation *next, **link;
+    struct control *control;
+    struct bufferevent *bev; /* owned */
 };
 
 /* A socket's path may have only 107 bytes, a state directory's more: the way through /proc always
@@ -40,29 +51,48 @@ static int open_folder(const char *state_dir)
     return open(state_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 }
 
+static void end_conversation(struct conversation *conversation)
+{
+    *conversation->link = conversation->next;
+    if (conversation->next != NULL)
+        conversation->next->link = conversation->link;
+    bufferevent_free(conversation->bev);
+    free(conversation);
+}
+
 static void on_event(struct bufferevent *bev, short what, void *arg)
 {
+    (void)bev;
     (void)what;
-    (void)arg;
-    bufferevent_free(bev);
+    end_conversation(arg);
 }
 
 static void on_written(struct bufferevent *bev, void *arg)
 {
-    (void)arg;
-    bufferevent_free(bev);
+    (void)bev;
+    end_conversation(arg);
 }
 
 static void on_read(struct bufferevent *bev, void *arg)
 {
-    struct control *control = arg;
+    struct conversation *conversation = arg;
+    struct control *control = conversation->control;
     struct evbuffer *input = bufferevent_get_input(bev);
     char *line = evbuffer_readln(input, NULL, EVBUFFER_EOL_LF);
     if (line == NULL) {
         if (evbuffer_get_length(input) > REQUEST_MAX)
-            bufferevent_free(bev);
+            end_conversation(conversation);
         return;
     }
+    /* Not a duplicate: a loop may not watch two descriptors of one socket (loop.c). */
+    int fd = bufferevent_getfd(bev);
+    bufferevent_setfd(bev, -1);
+    if (control->take(control->arg, line, fd)) {
+        end_conversation(conversation);
+        free(line);
+        return;
+    }
+    bufferevent_setfd(bev, fd);
     struct strbuf reply = {0};
     control->handle(control->arg, line, &reply);
     strbuf_add_char(&reply, '\n');
@@ -71,9 +101,9 @@ static void on_read(struct bufferevent *bev, void *arg)
     bool ok = !reply.failed && bufferevent_write(bev, reply.data, reply.length) == 0;
     strbuf_free(&reply);
     if (ok)
-        bufferevent_setcb(bev, NULL, on_written, on_event, control);
+        bufferevent_setcb(bev, NULL, on_written, on_event, conversation);
     else
-        bufferevent_free(bev);
+        end_conversation(conversation);
 }
 
 static void on_accept(struct evconnlistener *socket, evutil_socket_t fd, struct sockaddr *peer,
@@ -81,14 +111,27 @@ static void on_accept(struct evconnlistener *socket, evutil_socket_t fd, struct 
 {
     (void)peer;
     (void)length;
+    struct control *control = arg;
     struct timeval patience = {.tv_sec = PATIENCE_S};
     struct bufferevent *bev =
         bufferevent_socket_new(evconnlistener_get_base(socket), fd, BEV_OPT_CLOSE_ON_FREE);
-    if (bev == NULL) {
-        close(fd);
+    struct conversation *conversation = calloc(1, sizeof(*conversation));
+    if (bev == NULL || conversation == NULL) {
+        if (bev != NULL)
+            bufferevent_free(bev);
+        else
+            close(fd);
+        free(conversation);
         return;
     }
-    bufferevent_setcb(bev, on_read, NULL, on_event, arg);
+    conversation->control = control;
+    conversation->bev = bev;
+    conversation->link = &control->conversations;
+    conversation->next = control->conversations;
+    if (conversation->next != NULL)
+        conversation->next->link = &conversation->next;
+    control->conversations = conversation;
+    bufferevent_setcb(bev, on_read, NULL, on_event, conversation);
     bufferevent_set_timeouts(bev, &patience, &patience);
     bufferevent_enable(bev, EV_READ | EV_WRITE);
 }
@@ -109,13 +152,15 @@ static void on_retry(evutil_socket_t fd, short what, void *arg)
     evconnlistener_enable(((struct control *)arg)->socket);
 }
 
-enum result control_new(const char *state_dir, struct loop *loop, control_fn *handle, void *arg,
-                        struct control **control_out, struct error *err)
+enum result control_new(const char *state_dir, struct loop *loop, control_fn *handle,
+                        control_take_fn *take, void *arg, struct control **control_out,
+                        struct error *err)
 {
     struct control *control = calloc(1, sizeof(*control));
     if (control == NULL)
         return error_no_memory(err);
     control->handle = handle;
+    control->take = take;
     control->arg = arg;
     control->folder = open_folder(state_dir);
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -153,6 +198,16 @@ void control_free(struct control **control)
     }
     if ((*control)->retry != NULL)
         event_free((*control)->retry);
+    while ((*control)->conversations != NULL) {
+        /* What was answered still goes out, if the socket takes it. */
+        struct bufferevent *bev = (*control)->conversations->bev;
+        struct evbuffer *output = bufferevent_get_output(bev);
+        size_t length = evbuffer_get_length(output);
+        if (length > 0)
+            (void)send(bufferevent_getfd(bev), evbuffer_pullup(output, -1), length,
+                       MSG_NOSIGNAL | MSG_DONTWAIT);
+        end_conversation((*control)->conversations);
+    }
     if ((*control)->folder >= 0)
         close((*control)->folder);
     free(*control);
@@ -172,6 +227,8 @@ static enum result exchange(int fd, const char *request, struct strbuf *reply, s
     strbuf_free(&line);
     if (!composed)
         return error_no_memory(err);
+    if (!whole && sent < 0 && (code == EPIPE || code == ECONNRESET))
+        return error_set(err, RESULT_NOT_FOUND, "the gateway's answer was cut off");
     if (!whole)
         return error_errno(err, RESULT_SYSTEM, code, "cannot ask the gateway");
     while (reply->length == 0 || reply->data[reply->length - 1] != '\n') {
@@ -179,6 +236,8 @@ static enum result exchange(int fd, const char *request, struct strbuf *reply, s
         ssize_t got = recv(fd, chunk, sizeof(chunk), 0);
         if (got < 0 && errno == EINTR)
             continue;
+        if (reply->length == 0 && (got == 0 || (got < 0 && errno == ECONNRESET)))
+            return error_set(err, RESULT_NOT_FOUND, "the gateway's answer was cut off");
         if (got < 0)
             return error_errno(err, RESULT_UNAVAILABLE, errno, "the gateway does not answer");
         if (got == 0)
@@ -193,32 +252,104 @@ static enum result exchange(int fd, const char *request, struct strbuf *reply, s
     return RESULT_OK;
 }
 
+/* Whether some gateway holds the state directory, without touching its lock: see take_lock. */
+static bool lock_is_held(int folder)
+{
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    int fd = openat(folder, "lock", O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return false;
+    bool held = fcntl(fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
+    close(fd);
+    return held;
+}
+
+static enum result connect_to(int folder, const char *state_dir, int *fd_out, struct error *err)
+{
+    struct sockaddr_un address;
+    socket_address(folder, &address);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return error_errno(err, RESULT_SYSTEM, errno, "cannot make a socket");
+    if (connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0) {
+        *fd_out = fd;
+        return RESULT_OK;
+    }
+    int code = errno;
+    close(fd);
+    if (code == ENOENT || code == ECONNREFUSED)
+        return error_set(err, RESULT_NOT_FOUND, "the gateway is not running (%s)", state_dir);
+    return error_errno(err, RESULT_SYSTEM, code, "cannot reach the gateway");
+}
+
+static enum result open_state(const char *state_dir, int *folder_out, struct error *err)
+{
+    *folder_out = open_folder(state_dir);
+    if (*folder_out < 0)
+        return error_errno(err, RESULT_SYSTEM, errno, "cannot open the state directory %s",
+                           state_dir);
+    return RESULT_OK;
+}
+
+enum result control_connect(const char *state_dir, int *fd_out, struct error *err)
+{
+    int folder;
+    enum result result = open_state(state_dir, &folder, err);
+    if (result != RESULT_OK)
+        return result;
+    result = connect_to(folder, state_dir, fd_out, err);
+    close(folder);
+    return result;
+}
+
+static enum result ask(int folder, const char *state_dir, const char *request, struct strbuf *reply,
+                       bool *reached, struct error *err)
+{
+    struct timeval patience = {.tv_sec = PATIENCE_S};
+    int fd;
+    enum result result = connect_to(folder, state_dir, &fd, err);
+    if (result != RESULT_OK)
+        return result;
+    *reached = true;
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
+    result = exchange(fd, request, reply, err);
+    close(fd);
+    return result;
+}
+
+/* While one process follows another the lock is free for an instant between two looks. */
+static enum result ask_patiently(int folder, const char *state_dir, const char *request,
+                                 struct strbuf *reply, struct error *err)
+{
+    const struct timespec pause = {.tv_nsec = 50 * 1000 * 1000};
+    int64_t until = clock_monotonic() + PATIENCE_S * CLOCK_SECOND;
+    int seen_free = 0;
+    bool reached = false;
+    for (;;) {
+        enum result result = ask(folder, state_dir, request, reply, &reached, err);
+        if (result != RESULT_NOT_FOUND)
+            return result;
+        seen_free = lock_is_held(folder) ? 0 : seen_free + 1;
+        if (seen_free > 2)
+            return reached ? error_set(err, RESULT_UNAVAILABLE, "the gateway's answer was cut off")
+                           : error_set(err, RESULT_UNAVAILABLE, "the gateway is not running (%s)",
+                                       state_dir);
+        if (clock_monotonic() >= until)
+            return error_set(err, RESULT_UNAVAILABLE,
+                             "the gateway is being started or ended, try again (%s)", state_dir);
+        nanosleep(&pause, NULL);
+    }
+}
+
 enum result control_call(const char *state_dir, const char *request, struct strbuf *reply,
                          struct error *err)
 {
-    int folder = open_folder(state_dir);
-    if (folder < 0)
-        return error_errno(err, RESULT_SYSTEM, errno, "cannot open the state directory %s",
-                           state_dir);
-    enum result result;
-    struct sockaddr_un address;
-    socket_address(folder, &address);
-    struct timeval patience = {.tv_sec = PATIENCE_S};
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd < 0) {
-        result = error_errno(err, RESULT_SYSTEM, errno, "cannot make a socket");
-    } else if (connect(fd, (struct sockaddr *)&address, sizeof(address)) != 0) {
-        result =
-            errno == ENOENT || errno == ECONNREFUSED
-                ? error_set(err, RESULT_UNAVAILABLE, "the gateway is not running (%s)", state_dir)
-                : error_errno(err, RESULT_SYSTEM, errno, "cannot reach the gateway");
-    } else {
-        setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
-        setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
-        result = exchange(fd, request, reply, err);
-    }
-    if (fd >= 0)
-        close(fd);
+    int folder;
+    enum result result = open_state(state_dir, &folder, err);
+    if (result != RESULT_OK)
+        return result;
+    result = ask_patiently(folder, state_dir, request, reply, err);
     close(folder);
     return result;
 }

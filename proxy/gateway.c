@@ -1,156 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The gateway's life: lock, keys, journal, lanes, signals, and the way down in the opposite order.
- * The main thread runs a small loop of its own for signals, reload and the control socket.
+ * The gateway's life between its beginning (opening.c) and its end: signals, draining, handing over
+ * to a new process, and the way down. The main thread runs a small loop of its own for these,
+ * reload and the control socket.
  */
 #include "proxy/gateway.h"
 
 #include "base/clock.h"
-#include "base/file.h"
 #include "base/log.h"
 #include "proxy/internal.h"
+#include "proxy/service.h"
 #include "proxy/smtp/server.h"
-#include "store/registry.h"
 
-#include <errno.h>
 #include <event2/event.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
 #include <unistd.h>
-
-#define HELPERS       2
-#define HELPERS_QUEUE 1024
-#define DRAIN_US      (30 * CLOCK_SECOND)
-
-/* ---- beginning ---- */
-
-/* Only one writer may extend the chain. */
-static enum result take_lock(struct gateway *gateway, const char *state_dir, struct error *err)
-{
-    char *path = file_join(state_dir, "lock");
-    if (path == NULL)
-        return error_no_memory(err);
-    enum result result = RESULT_OK;
-    gateway->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (gateway->lock_fd < 0)
-        result = error_errno(err, RESULT_SYSTEM, errno, "cannot open %s", path);
-    else if (flock(gateway->lock_fd, LOCK_EX | LOCK_NB) != 0)
-        result = errno == EWOULDBLOCK
-                     ? error_set(err, RESULT_CONFLICT, "another gateway serves %s", state_dir)
-                     : error_errno(err, RESULT_SYSTEM, errno, "cannot lock %s", path);
-    free(path);
-    return result;
-}
-
-static enum result open_journal(struct gateway *gateway, const struct config *config,
-                                struct error *err)
-{
-    enum result result =
-        signing_key_load_private(config->journal_key_file, &gateway->journal_key, err);
-    if (result != RESULT_OK)
-        return result;
-    char *directory = file_join(config->state_dir, "journal");
-    char *index = file_join(config->state_dir, "journal.db");
-    if (directory == NULL || index == NULL) {
-        result = error_no_memory(err);
-    } else {
-        struct journal_options options = {
-            .directory = directory,
-            .index_path = index,
-            .gateway = config->hostname,
-            .key = gateway->journal_key,
-            .segment_size = config->journal.segment_size,
-            .checkpoint_every = config->journal.checkpoint_every,
-        };
-        result = journal_open(&options, &gateway->journal, err);
-        if (result != RESULT_OK)
-            error_prefix(err, "journal");
-        if (result == RESULT_OK)
-            result = indexer_start(index, directory, &gateway->indexer, err);
-    }
-    free(directory);
-    free(index);
-    return result;
-}
-
-static enum result open_lane(struct gateway *gateway, unsigned i, const char *registry,
-                             const uint8_t *key, size_t key_length, struct error *err)
-{
-    struct lane *lane = &gateway->lanes[i].lane;
-    enum result result = loop_new(i, &gateway->loops[i], err);
-    if (result == RESULT_OK)
-        result = lane_init(lane, &gateway->gate, gateway->loops[i], key, key_length, err);
-    if (result == RESULT_OK)
-        result =
-            store_open_sqlite(registry, gateway->journal, gateway->loops[i], &lane->store, err);
-    return result;
-}
-
-/* The registry is opened for writing once, so that migrations are done before anyone reads. */
-static enum result migrate(const char *registry, struct error *err)
-{
-    struct registry *writer = NULL;
-    enum result result = registry_open(registry, false, &writer, err);
-    registry_close(&writer);
-    return result;
-}
-
-static enum result open_lanes(struct gateway *gateway, const struct config *config,
-                              struct error *err)
-{
-    struct strbuf hex = {0};
-    uint8_t key[32];
-    enum result result = file_read_secret(config->recipient_key_file, &hex, err);
-    if (result == RESULT_OK && !hex_decode(hex.data, hex.length, key, sizeof(key)))
-        result = error_set(err, RESULT_BAD_INPUT, "%s must hold 64 hex digits",
-                           config->recipient_key_file);
-    char *registry = file_join(config->state_dir, "registry.db");
-    if (result == RESULT_OK && registry == NULL)
-        result = error_no_memory(err);
-    if (result == RESULT_OK)
-        result = migrate(registry, err);
-    gateway->loops = calloc(config->threads, sizeof(*gateway->loops));
-    gateway->lanes = calloc(config->threads, sizeof(*gateway->lanes));
-    if (result == RESULT_OK && (gateway->loops == NULL || gateway->lanes == NULL))
-        result = error_no_memory(err);
-    for (unsigned i = 0; i < config->threads && result == RESULT_OK; i++) {
-        gateway->n_lanes = i + 1;
-        result = open_lane(gateway, i, registry, key, sizeof(key), err);
-    }
-    wipe(key, sizeof(key));
-    if (hex.data != NULL)
-        wipe(hex.data, hex.length);
-    strbuf_free(&hex);
-    free(registry);
-    return result;
-}
-
-static void *run_lane(void *loop)
-{
-    loop_run(loop);
-    return NULL;
-}
-
-static enum result start_lanes(struct gateway *gateway, struct error *err)
-{
-    sigset_t all, before;
-    int failed = 0;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    for (unsigned i = 0; i < gateway->n_lanes && failed == 0; i++) {
-        failed = pthread_create(&gateway->lanes[i].thread, NULL, run_lane, gateway->loops[i]);
-        gateway->lanes[i].started = failed == 0;
-    }
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (failed != 0)
-        return error_errno(err, RESULT_SYSTEM, failed, "cannot start a loop's thread");
-    return RESULT_OK;
-}
 
 /* Each session needs a descriptor, and its way to the provider another (descriptors.h). */
 static void raise_descriptor_limit(void)
@@ -161,42 +28,6 @@ static void raise_descriptor_limit(void)
     limit.rlim_cur = limit.rlim_max;
     if (setrlimit(RLIMIT_NOFILE, &limit) == 0)
         log_event(LOG_LEVEL_DEBUG, "descriptors", LOG_NUMBER("limit", limit.rlim_cur));
-}
-
-/* What tells the many from the few: rates, connections of one peer, failed logins. */
-static enum result open_counters(struct gateway *gateway, struct error *err)
-{
-    gateway->rates = rates_new();
-    gateway->peers = peers_new();
-    if (gateway->rates == NULL || gateway->peers == NULL)
-        return error_no_memory(err);
-    enum result result = guesses_new(&gateway->guesses, err);
-    if (result == RESULT_OK)
-        result = credentials_new(gateway->workers, gateway->peers, &gateway->credentials, err);
-    gateway->gate.credentials = gateway->credentials;
-    gateway->gate.rates = gateway->rates;
-    gateway->gate.peers = gateway->peers;
-    gateway->gate.guesses = gateway->guesses;
-    return result;
-}
-
-static enum result open_all(struct gateway *gateway, const struct config *config, struct error *err)
-{
-    enum result result = take_lock(gateway, config->state_dir, err);
-    if (result == RESULT_OK)
-        result = open_journal(gateway, config, err);
-    if (result == RESULT_OK)
-        result = workers_new(HELPERS, HELPERS_QUEUE, &gateway->workers, err);
-    if (result == RESULT_OK)
-        result = open_counters(gateway, err);
-    if (result == RESULT_OK)
-        result = open_lanes(gateway, config, err);
-    if (result == RESULT_OK)
-        result = loop_new(gateway->n_lanes, &gateway->main_loop, err);
-    if (result == RESULT_OK)
-        result = control_new(config->state_dir, gateway->main_loop, gateway_answer, gateway,
-                             &gateway->control, err);
-    return result;
 }
 
 /* ---- draining ---- */
@@ -211,8 +42,12 @@ static void run_drain(struct loop_task *task)
 {
     struct lane_task *drain = (struct lane_task *)task;
     struct lane_slot *slot = drain->slot;
-    while (slot->n_doors > 0)
-        door_close(&slot->doors[--slot->n_doors]);
+    /* Draining first: who still comes in through a door that retires is told 421. */
+    slot->lane.draining = true;
+    if (drain->at_once)
+        doors_close(&slot->lane);
+    else
+        doors_retire(&slot->lane, slot->lane.snapshot, NULL, NULL);
     smtp_drain(&slot->lane);
     if (drain->at_once)
         smtp_abort_all(&slot->lane);
@@ -232,19 +67,118 @@ static void drain_lanes(struct gateway *gateway, bool at_once)
     }
 }
 
+static void begin_drain(struct gateway *gateway)
+{
+    struct inlets *inlets = &gateway->inlets;
+    gateway->drain_until = clock_monotonic() + gateway->snapshot->config->drain_timeout;
+    for (size_t i = 0; i < inlets->n; i++)
+        if (!gateway_holds_elsewhere(gateway, inlets->list[i].bind))
+            listen_shut(inlets->list[i].fd);
+    /* What was handed over stays, in case nobody takes it up in the end. */
+    for (size_t i = 0; i < gateway->n_entrances; i++)
+        if (!gateway->entrances[i]->handed_over)
+            inlets_drop(inlets, gateway->entrances[i]->bind);
+    drain_lanes(gateway, false);
+}
+
 static void on_terminate(evutil_socket_t signal_number, short what, void *arg)
 {
     (void)what;
     struct gateway *gateway = arg;
-    if (gateway->drain_until != 0) {
+    if (gateway->asked_to_end) {
         log_event(LOG_LEVEL_WARN, "asked twice, ending now");
         gateway->drain_until = clock_monotonic();
         return;
     }
+    gateway->asked_to_end = true;
     log_event(LOG_LEVEL_INFO, "draining", LOG_NUMBER("signal", signal_number),
               LOG_NUMBER("sessions", atomic_load(&gateway->gate.sessions)));
-    gateway->drain_until = clock_monotonic() + DRAIN_US;
-    drain_lanes(gateway, false);
+    if (gateway->drain_until != 0)
+        return; /* for a successor; only, we shall not come back if there is none */
+    service_notify("STOPPING=1\nSTATUS=Draining");
+    handover_free(&gateway->handover);
+    begin_drain(gateway);
+}
+
+/* ---- handing over ---- */
+
+static bool on_committed(void *arg, const struct handover_commit *commit)
+{
+    struct gateway *gateway = arg;
+    if (gateway->drain_until != 0)
+        return false;
+    for (size_t i = 0; i < gateway->n_entrances; i++) {
+        struct entrance *entrance = gateway->entrances[i];
+        for (size_t j = 0; j < commit->n && !entrance->handed_over; j++)
+            entrance->handed_over = entrance->open && strcmp(commit->binds[j], entrance->bind) == 0;
+        if (entrance->handed_over)
+            atomic_store(&entrance->held_elsewhere, true);
+    }
+    gateway->committed = true;
+    log_event(LOG_LEVEL_INFO, "handing over, draining",
+              LOG_NUMBER("sessions", atomic_load(&gateway->gate.sessions)));
+    begin_drain(gateway);
+    return true;
+}
+
+static void on_broken(void *arg, const char *why)
+{
+    struct gateway *gateway = arg;
+    gateway->handover = NULL;
+    log_event(LOG_LEVEL_WARN, "the new process does not take over, serving on",
+              LOG_TEXT("reason", why));
+}
+
+bool gateway_hand_over(void *arg, const char *request, int fd)
+{
+    struct gateway *gateway = arg;
+    if (strcmp(request, HANDOVER_REQUEST) != 0)
+        return false;
+    if (gateway->drain_until != 0) {
+        close(fd); /* to be waited for, not to be asked */
+        return true;
+    }
+    if (gateway->handover != NULL) {
+        handover_refuse(fd, "another process is taking over");
+        return true;
+    }
+    const struct handover_calls calls = {
+        .committed = on_committed, .broken = on_broken, .arg = gateway};
+    struct error err;
+    if (handover_offer(gateway->main_loop, fd, &gateway->inlets,
+                       gateway->snapshot->config->drain_timeout, &calls, &gateway->handover,
+                       &err) == RESULT_OK)
+        log_event(LOG_LEVEL_INFO, "a new process asks to take over",
+                  LOG_NUMBER("sockets", gateway->inlets.n));
+    else
+        log_event(LOG_LEVEL_WARN, "cannot hand over", LOG_TEXT("reason", err.text));
+    return true;
+}
+
+/* ---- looking after itself ---- */
+
+static void run_pulse(struct loop_task *task)
+{
+    struct pulse *pulse = (struct pulse *)task;
+    atomic_store(&pulse->awaited, false);
+}
+
+/* The watchdog is told only what is true: that every loop came round since it was last told. */
+static void feed_watchdog(struct gateway *gateway)
+{
+    if (gateway->watchdog_every == 0 || clock_monotonic() < gateway->watchdog_at)
+        return;
+    for (unsigned i = 0; i < gateway->n_lanes; i++)
+        if (atomic_load(&gateway->lanes[i].pulse.awaited))
+            return;
+    service_notify("WATCHDOG=1");
+    gateway->watchdog_at = clock_monotonic() + gateway->watchdog_every;
+    for (unsigned i = 0; i < gateway->n_lanes; i++) {
+        struct pulse *pulse = &gateway->lanes[i].pulse;
+        atomic_store(&pulse->awaited, true);
+        pulse->task.run = run_pulse;
+        loop_post(gateway->loops[i], &pulse->task);
+    }
 }
 
 /* Sums up what was refused; looks while draining whether all is done, or the time is up. */
@@ -254,8 +188,11 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
     (void)what;
     struct gateway *gateway = arg;
     refusals_tick(&gateway->gate.refusals);
+    feed_watchdog(gateway);
     if (gateway->drain_until == 0)
         return;
+    /* Doors first: a session is counted before its door goes. */
+    unsigned doors = atomic_load(&gateway->gate.doors);
     unsigned sessions = atomic_load(&gateway->gate.sessions);
     bool late = clock_monotonic() >= gateway->drain_until;
     if (sessions > 0 && late) {
@@ -263,7 +200,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
                   LOG_NUMBER("sessions", sessions));
         drain_lanes(gateway, true);
     }
-    if (sessions == 0 || late)
+    if ((doors == 0 && sessions == 0) || late)
         loop_stop(gateway->main_loop);
 }
 
@@ -272,8 +209,13 @@ static void on_hangup(evutil_socket_t signal_number, short what, void *arg)
     (void)signal_number;
     (void)what;
     struct gateway *gateway = arg;
-    if (gateway->drain_until == 0)
-        gateway_reload(gateway);
+    if (gateway->drain_until != 0)
+        return;
+    service_notify_reloading();
+    gateway_reload(gateway);
+    service_notify("READY=1\nSTATUS=%s", gateway->reload_error[0] != '\0'
+                                             ? "Serving; the last reload failed, see octroi status"
+                                             : "Serving");
 }
 
 static enum result serve(struct gateway *gateway, struct error *err)
@@ -290,8 +232,10 @@ static enum result serve(struct gateway *gateway, struct error *err)
     bool ok = true;
     for (size_t i = 0; i < n; i++)
         ok &= events[i] != NULL && event_add(events[i], i == n - 1 ? &tick : NULL) == 0;
-    if (ok)
+    if (ok) {
+        gateway->watchdog_every = service_watchdog();
         loop_run(gateway->main_loop);
+    }
     for (size_t i = 0; i < n; i++)
         if (events[i] != NULL)
             event_free(events[i]);
@@ -318,14 +262,15 @@ static void stop_lanes(struct gateway *gateway)
 static void close_all(struct gateway *gateway)
 {
     control_free(&gateway->control);
+    handover_free(&gateway->handover);
+    if (gateway->predecessor >= 0)
+        close(gateway->predecessor); /* which serves on, or again */
     /* Also after a failed start: the mailbox is in order, so this runs before the stop. */
     if (gateway->main_loop != NULL)
         drain_lanes(gateway, true);
     stop_lanes(gateway);
     for (unsigned i = 0; i < gateway->n_lanes; i++) {
-        struct lane_slot *slot = &gateway->lanes[i];
-        while (slot->n_doors > 0)
-            door_close(&slot->doors[--slot->n_doors]);
+        doors_close(&gateway->lanes[i].lane);
         /* What sessions left to be freed goes while every loop still stands. */
         if (gateway->loops[i] != NULL)
             loop_turn(gateway->loops[i]);
@@ -347,11 +292,95 @@ static void close_all(struct gateway *gateway)
     signing_key_free(&gateway->journal_key);
     for (size_t i = 0; i < gateway->n_entrances; i++)
         free(gateway->entrances[i]);
+    inlets_free(&gateway->inlets);
     if (gateway->lock_fd >= 0)
         close(gateway->lock_fd);
 }
 
-enum result gateway_run(const char *config_file, struct error *err)
+/* ---- one life, or several ---- */
+
+/* What a life leaves behind when it handed over, until the new process serves. */
+struct legacy {
+    struct config *config; /* owned reference */
+    struct inlets inlets;  /* owned */
+    int successor;         /* owned; -1: none, the end is the end */
+};
+
+static void announce(struct gateway *gateway, enum entry entry)
+{
+    const struct config *config = gateway->snapshot->config;
+    log_event(LOG_LEVEL_INFO, "serving", LOG_TEXT("gateway", config->hostname),
+              LOG_NUMBER("loops", gateway->n_lanes), LOG_NUMBER("listeners", config->n_listeners));
+    /* Before the one before ends, so that its end is not taken for the service's. */
+    if (entry == ENTRY_TAKEOVER)
+        service_notify("MAINPID=%ld\nREADY=1\nSTATUS=Serving", (long)getpid());
+    else
+        service_notify("READY=1\nSTATUS=Serving");
+    if (gateway->predecessor >= 0)
+        handover_serving(gateway->predecessor);
+    gateway->predecessor = -1;
+    gateway_widen(gateway);
+}
+
+/* Takes the reference to config. legacy: what is inherited, then what is left. */
+static enum result live(const char *config_file, struct config *config, enum entry entry,
+                        struct legacy *legacy, struct error *err)
+{
+    struct gateway *gateway = calloc(1, sizeof(*gateway));
+    if (gateway == NULL) {
+        config_unref(&config);
+        return error_no_memory(err);
+    }
+    gateway->config_file = config_file;
+    gateway->lock_fd = gateway->predecessor = -1;
+    gateway->started_at = clock_now();
+    gateway->inlets = legacy->inlets;
+    *legacy = (struct legacy){.successor = -1};
+    enum result result = gateway_open(gateway, config, entry, err);
+    config_unref(&config);
+    if (result == RESULT_OK) {
+        announce(gateway, entry);
+        result = serve(gateway, err);
+    }
+    if (gateway->committed && !gateway->asked_to_end) {
+        legacy->successor = handover_detach(&gateway->handover);
+        legacy->inlets = gateway->inlets;
+        gateway->inlets = (struct inlets){0};
+        legacy->config = config_ref(gateway->snapshot->config);
+    }
+    close_all(gateway);
+    free(gateway);
+    return result;
+}
+
+static enum result live_on(const char *config_file, struct config *config, enum entry entry,
+                           struct error *err)
+{
+    struct legacy legacy = {.successor = -1};
+    enum result result = service_sockets(config, &legacy.inlets, err);
+    if (result != RESULT_OK) {
+        inlets_free(&legacy.inlets);
+        config_unref(&config);
+        return result;
+    }
+    for (;;) {
+        result = live(config_file, config, entry, &legacy, err);
+        if (result != RESULT_OK || legacy.successor < 0)
+            break;
+        log_event(LOG_LEVEL_INFO, "handed over, waiting for the new process to serve");
+        if (handover_await(legacy.successor))
+            break;
+        log_event(LOG_LEVEL_WARN, "the new process does not serve, serving again");
+        config = legacy.config;
+        legacy.config = NULL;
+        entry = ENTRY_AGAIN;
+    }
+    inlets_free(&legacy.inlets);
+    config_unref(&legacy.config);
+    return result;
+}
+
+enum result gateway_run(const char *config_file, bool takeover, struct error *err)
 {
     struct config *config = NULL;
     enum result result = gateway_load_config(config_file, &config, err);
@@ -362,33 +391,11 @@ enum result gateway_run(const char *config_file, struct error *err)
         return error_set(err, RESULT_BAD_INPUT, "%s has no listener: there is nothing to serve",
                          config_file);
     }
-    struct gateway *gateway = calloc(1, sizeof(*gateway));
-    if (gateway == NULL) {
-        config_unref(&config);
-        return error_no_memory(err);
-    }
-    gateway->config_file = config_file;
-    gateway->lock_fd = -1;
-    gateway->started_at = clock_now();
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN); /* under `ulimit -f`: a write that fails is enough */
+    signal(SIGHUP, SIG_IGN);  /* while there is nothing yet, or no more, that could be reloaded */
     raise_descriptor_limit();
-    result = open_all(gateway, config, err);
-    if (result == RESULT_OK)
-        result = gateway_install(gateway, config, err);
-    else
-        config_unref(&config);
-    if (result == RESULT_OK)
-        result = start_lanes(gateway, err);
-    if (result == RESULT_OK) {
-        log_event(LOG_LEVEL_INFO, "serving",
-                  LOG_TEXT("gateway", gateway->snapshot->config->hostname),
-                  LOG_NUMBER("loops", gateway->n_lanes),
-                  LOG_NUMBER("listeners", gateway->snapshot->config->n_listeners));
-        result = serve(gateway, err);
-    }
-    close_all(gateway);
-    free(gateway);
+    result = live_on(config_file, config, takeover ? ENTRY_TAKEOVER : ENTRY_PLAIN, err);
     if (result == RESULT_OK)
         log_event(LOG_LEVEL_INFO, "ended");
     return result;

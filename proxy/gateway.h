@@ -5,8 +5,12 @@
 
 #include "base/error.h"
 
-/* Serves until SIGTERM or SIGINT, then drains. SIGHUP reloads. Problems of the configuration are
- * printed to standard error as `file:line: message`. Called once, on the main thread. */
-enum result gateway_run(const char *config_file, struct error *err);
+#include <stdbool.h>
+
+/* Serves until SIGTERM or SIGINT, then drains. SIGHUP reloads. takeover: a gateway that runs on the
+ * same state_dir hands its listening sockets over and ends; without one it is a plain start.
+ * Problems of the configuration are printed to standard error as `file:line: message`. Called once,
+ * on the main thread. */
+enum result gateway_run(const char *config_file, bool takeover, struct error *err);
 
 #endif

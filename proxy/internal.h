@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The gateway's own structure, shared by gateway.c (life), reload.c and status.c. */
+/* The gateway's own structure, shared by opening.c, gateway.c (life), reload.c and status.c. */
 #ifndef OCTROI_PROXY_INTERNAL_H
 #define OCTROI_PROXY_INTERNAL_H
 
 #include "proxy/control.h"
 #include "proxy/indexer.h"
 #include "proxy/lane.h"
+#include "proxy/net/handover.h"
+#include "proxy/net/inlet.h"
 #include "proxy/net/listen.h"
 #include "store/journal.h"
 
@@ -13,13 +15,18 @@
 
 #define ENTRANCES_MAX 64 /* addresses listened on during one life of the process */
 
-/* A lane and what the gateway keeps beside it. doors are touched on the lane's thread only. */
+/* Posted to a lane to see whether it still comes round. */
+struct pulse {
+    struct loop_task task;
+    _Atomic bool awaited;
+};
+
+/* A lane and what the gateway keeps beside it. */
 struct lane_slot {
     struct lane lane;
     pthread_t thread;
     bool started;
-    struct door *doors[ENTRANCES_MAX]; /* owned */
-    size_t n_doors;
+    struct pulse pulse;
 };
 
 struct gateway {
@@ -41,21 +48,49 @@ struct gateway {
     unsigned n_lanes;
     struct entrance *entrances[ENTRANCES_MAX]; /* owned */
     size_t n_entrances;
-    unsigned descriptors_own; /* held by the gateway itself when it began */
+    unsigned descriptors_own;  /* held by the gateway itself when it began */
+    struct inlets inlets;      /* owned; all sockets that are listened on */
+    struct handover *handover; /* owned; to the process that takes over */
+    bool committed;            /* it does: we drain for it */
+    bool asked_to_end;         /* by a signal */
+    int predecessor;           /* owned; connection to the process we take over from, or -1 */
     int lock_fd;
     int64_t started_at;
-    int64_t drain_until; /* monotonic; 0: not draining */
+    int64_t drain_until;    /* monotonic; 0: not draining */
+    int64_t watchdog_every; /* 0: nobody asked */
+    int64_t watchdog_at;
     char reload_error[512];
 };
 
+/* opening.c: everything up to the lanes' threads. On failure close_all has to follow all the same.
+ */
+enum entry {
+    ENTRY_PLAIN,    /* nobody else may serve */
+    ENTRY_TAKEOVER, /* who serves shall hand over */
+    ENTRY_AGAIN     /* we handed over, and nobody took it up */
+};
+enum result gateway_open(struct gateway *gateway, struct config *config, enum entry entry,
+                         struct error *err);
+
 /* reload.c: what the lanes serve. */
 
-/* Makes config (its reference is taken, also on failure) what new sessions get: opens new listening
- * sockets first, so that a failure changes nothing. */
-enum result gateway_install(struct gateway *gateway, struct config *config, struct error *err);
+/* All that can fail of making config what new sessions get; nothing has changed until
+ * gateway_follow, which cannot fail. Both, and gateway_forget, end the plan. */
+struct plan;
+enum result gateway_plan(struct gateway *gateway, struct config *config, struct plan **plan_out,
+                         struct error *err);
+void gateway_follow(struct gateway *gateway, struct plan **plan);
+void gateway_forget(struct gateway *gateway, struct plan **plan);
 void gateway_reload(struct gateway *gateway);
+/* After the start: a socket for each lane where fewer were inherited. */
+void gateway_widen(struct gateway *gateway);
+/* Somebody besides us has the sockets of this address. */
+bool gateway_holds_elsewhere(const struct gateway *gateway, const char *bind_text);
 /* Loads the file, problems to standard error. */
 enum result gateway_load_config(const char *file, struct config **config_out, struct error *err);
+
+/* gateway.c: takes a request to hand over (control_take_fn). */
+bool gateway_hand_over(void *gateway, const char *request, int fd);
 
 /* status.c */
 void gateway_answer(void *gateway, const char *request, struct strbuf *reply);

@@ -24,6 +24,10 @@
 struct entrance {
     char bind[128]; /* as configured; the identity over reloads */
     _Atomic unsigned sessions;
+    /* Another process holds the sockets as well: closing ours loses no connection. */
+    _Atomic bool held_elsewhere;
+    bool handed_over; /* the main thread's */
+    bool open; /* the main thread's: lanes have doors to it, or will when they run their mail */
 };
 
 /* Shared by all lanes. */
@@ -36,6 +40,7 @@ struct gate {
     /* Sessions for which there are descriptors beside those the providers may need; 0: no limit. */
     _Atomic unsigned sessions_most;
     _Atomic unsigned sessions;
+    _Atomic unsigned doors; /* open, on all lanes */
     _Atomic uint64_t verdicts[VERDICT_COUNT];
 };
 
@@ -46,6 +51,7 @@ struct lane {
     struct hmac *hmac;             /* owned */
     struct ticket_table *sessions; /* owned; what each ticket stands for is a struct smtp_session */
     struct snapshot *snapshot;     /* owned reference: what new sessions get */
+    struct door *doors;            /* owned; the lane's thread's, or anybody's once it ended */
     bool draining;
 };
 

@@ -11,6 +11,8 @@
 #include "base/str.h"
 #include "proxy/descriptors.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,54 +20,60 @@
 
 /* ---- on each lane ---- */
 
+struct new_door {
+    struct new_door *next;
+    struct entrance *entrance;
+    int fd; /* owned */
+};
+
 struct install {
     struct loop_task task;
     struct lane_slot *slot;
     struct snapshot *snapshot; /* owned reference */
-    struct {
-        struct entrance *entrance;
-        int fd;
-    } opening[ENTRANCES_MAX];
-    size_t n_opening;
+    struct new_door *openings; /* owned */
 };
 
-static bool is_listened_on(const struct config *config, const struct entrance *entrance)
+static bool is_listened_on(const struct config *config, const char *bind_text)
 {
     for (size_t i = 0; i < config->n_listeners; i++)
-        if (strcmp(config->listeners[i].bind, entrance->bind) == 0)
+        if (strcmp(config->listeners[i].bind, bind_text) == 0)
             return true;
     return false;
+}
+
+static bool is_gone(const struct entrance *entrance, const void *config)
+{
+    return !is_listened_on(config, entrance->bind);
 }
 
 static void run_install(struct loop_task *task)
 {
     struct install *install = (struct install *)task;
-    struct lane_slot *slot = install->slot;
-    snapshot_unref(&slot->lane.snapshot);
-    slot->lane.snapshot = install->snapshot;
-    size_t kept = 0;
-    for (size_t i = 0; i < slot->n_doors; i++) {
-        if (is_listened_on(install->snapshot->config, door_entrance(slot->doors[i])))
-            slot->doors[kept++] = slot->doors[i];
-        else
-            door_close(&slot->doors[i]);
-    }
-    slot->n_doors = kept;
-    for (size_t i = 0; i < install->n_opening; i++) {
-        struct door *door =
-            door_open(&slot->lane, install->opening[i].entrance, install->opening[i].fd);
-        if (door == NULL)
+    struct lane *lane = &install->slot->lane;
+    if (lane->snapshot != NULL)
+        doors_retire(lane, lane->snapshot, is_gone, install->snapshot->config);
+    snapshot_unref(&lane->snapshot);
+    lane->snapshot = install->snapshot;
+    while (install->openings != NULL) {
+        struct new_door *opening = install->openings;
+        install->openings = opening->next;
+        if (!door_open(lane, opening->entrance, opening->fd))
             log_event(LOG_LEVEL_ERROR, "out of memory, a listener has a loop less",
-                      LOG_TEXT("bind", install->opening[i].entrance->bind));
-        else
-            slot->doors[slot->n_doors++] = door;
+                      LOG_TEXT("bind", opening->entrance->bind));
+        free(opening);
     }
     free(install);
 }
 
 /* ---- on the main thread ---- */
 
-static struct entrance *find_entrance(struct gateway *gateway, const char *bind_text)
+struct plan {
+    struct snapshot *snapshot; /* owned reference */
+    size_t inlets_before;      /* those from here on are new */
+    struct install *installs[];
+};
+
+static struct entrance *find_entrance(const struct gateway *gateway, const char *bind_text)
 {
     for (size_t i = 0; i < gateway->n_entrances; i++)
         if (strcmp(gateway->entrances[i]->bind, bind_text) == 0)
@@ -73,15 +81,10 @@ static struct entrance *find_entrance(struct gateway *gateway, const char *bind_
     return NULL;
 }
 
-static bool listened_before(const struct gateway *gateway, const char *bind_text)
+bool gateway_holds_elsewhere(const struct gateway *gateway, const char *bind_text)
 {
-    if (gateway->snapshot == NULL)
-        return false;
-    const struct config *config = gateway->snapshot->config;
-    for (size_t i = 0; i < config->n_listeners; i++)
-        if (strcmp(config->listeners[i].bind, bind_text) == 0)
-            return true;
-    return false;
+    const struct entrance *entrance = find_entrance(gateway, bind_text);
+    return entrance != NULL && atomic_load(&entrance->held_elsewhere);
 }
 
 static enum result add_entrance(struct gateway *gateway, const char *bind_text,
@@ -103,57 +106,132 @@ static enum result add_entrance(struct gateway *gateway, const char *bind_text,
     return RESULT_OK;
 }
 
-/* One socket a lane for each address that is new. */
-static enum result open_sockets(struct gateway *gateway, const struct config *config,
-                                struct install **installs, struct error *err)
+/* One socket a lane. Those that were inherited are all there are until we serve: the kernel would
+ * put connections into one beside them at once, and if we do not come to serve they are cut. */
+static enum result bind_sockets(struct gateway *gateway, const struct listener_config *listener,
+                                struct error *err)
 {
-    for (size_t i = 0; i < config->n_listeners; i++) {
-        if (listened_before(gateway, config->listeners[i].bind))
-            continue;
-        struct entrance *entrance;
-        enum result result = add_entrance(gateway, config->listeners[i].bind, &entrance, err);
-        for (unsigned j = 0; j < gateway->n_lanes && result == RESULT_OK; j++) {
-            int fd;
-            result = listen_open(&config->listeners[i], &fd, err);
-            if (result != RESULT_OK)
-                break;
-            /* new_installs has filled the whole list.
-             * NOLINTNEXTLINE(clang-analyzer-core.NullDereference) */
-            size_t n = installs[j]->n_opening++;
-            installs[j]->opening[n].entrance = entrance;
-            installs[j]->opening[n].fd = fd;
-        }
-        if (result != RESULT_OK)
-            return result;
+    enum result result = RESULT_OK;
+    if (inlets_count(&gateway->inlets, listener->bind) > 0)
+        return RESULT_OK;
+    for (unsigned i = 0; i < gateway->n_lanes && result == RESULT_OK; i++) {
+        int fd;
+        result = listen_open(listener, &fd, err);
+        if (result == RESULT_OK)
+            result = inlets_add(&gateway->inlets, listener->bind, fd, false, err);
     }
+    return result;
+}
+
+static enum result add_opening(struct install *install, struct entrance *entrance, int fd,
+                               struct error *err)
+{
+    struct new_door *opening = calloc(1, sizeof(*opening));
+    if (opening == NULL)
+        return error_no_memory(err);
+    opening->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    if (opening->fd < 0) {
+        free(opening);
+        return error_errno(err, RESULT_SYSTEM, errno, "cannot listen on %s", entrance->bind);
+    }
+    opening->entrance = entrance;
+    opening->next = install->openings;
+    install->openings = opening;
     return RESULT_OK;
 }
 
-static void discard_installs(struct gateway *gateway, struct install **installs)
+/* Every socket has a lane, and every lane a socket, whichever are more. */
+static enum result spread(struct gateway *gateway, struct plan *plan, struct entrance *entrance,
+                          struct error *err)
 {
-    for (unsigned j = 0; installs != NULL && j < gateway->n_lanes; j++) {
-        if (installs[j] == NULL)
-            continue;
-        for (size_t i = 0; i < installs[j]->n_opening; i++)
-            close(installs[j]->opening[i].fd);
-        free(installs[j]);
-    }
-    free(installs);
+    size_t n = inlets_count(&gateway->inlets, entrance->bind);
+    enum result result = RESULT_OK;
+    for (size_t i = 0; (i < n || i < gateway->n_lanes) && result == RESULT_OK; i++)
+        result = add_opening(plan->installs[i % gateway->n_lanes], entrance,
+                             inlets_nth(&gateway->inlets, entrance->bind, i)->fd, err);
+    return result;
 }
 
-static struct install **new_installs(struct gateway *gateway)
+static enum result open_sockets(struct gateway *gateway, const struct config *config,
+                                struct plan *plan, struct error *err)
 {
-    struct install **installs = calloc(gateway->n_lanes, sizeof(*installs));
-    for (unsigned j = 0; installs != NULL && j < gateway->n_lanes; j++) {
-        installs[j] = calloc(1, sizeof(**installs));
-        if (installs[j] == NULL) {
-            discard_installs(gateway, installs);
+    enum result result = RESULT_OK;
+    for (size_t i = 0; i < config->n_listeners && result == RESULT_OK; i++) {
+        struct entrance *entrance;
+        result = add_entrance(gateway, config->listeners[i].bind, &entrance, err);
+        if (result != RESULT_OK || entrance->open)
+            continue;
+        result = bind_sockets(gateway, &config->listeners[i], err);
+        if (result == RESULT_OK)
+            result = spread(gateway, plan, entrance, err);
+    }
+    return result;
+}
+
+static void free_install(struct install *install)
+{
+    while (install != NULL && install->openings != NULL) {
+        struct new_door *opening = install->openings;
+        install->openings = opening->next;
+        close(opening->fd);
+        free(opening);
+    }
+    free(install);
+}
+
+void gateway_forget(struct gateway *gateway, struct plan **plan_pointer)
+{
+    struct plan *plan = *plan_pointer;
+    if (plan == NULL)
+        return;
+    for (unsigned i = 0; i < gateway->n_lanes; i++)
+        free_install(plan->installs[i]);
+    inlets_cut(&gateway->inlets, plan->inlets_before);
+    snapshot_unref(&plan->snapshot);
+    free(plan);
+    *plan_pointer = NULL;
+}
+
+static struct plan *new_plan(struct gateway *gateway)
+{
+    struct plan *plan = calloc(1, sizeof(*plan) + gateway->n_lanes * sizeof(struct install *));
+    if (plan == NULL)
+        return NULL;
+    plan->inlets_before = gateway->inlets.n;
+    for (unsigned i = 0; i < gateway->n_lanes; i++) {
+        plan->installs[i] = calloc(1, sizeof(*plan->installs[i]));
+        if (plan->installs[i] == NULL) {
+            gateway_forget(gateway, &plan);
             return NULL;
         }
-        installs[j]->task.run = run_install;
-        installs[j]->slot = &gateway->lanes[j];
+        plan->installs[i]->task.run = run_install;
+        plan->installs[i]->slot = &gateway->lanes[i];
     }
-    return installs;
+    return plan;
+}
+
+/* Sockets of addresses no longer listened on. Lanes that accept from them go on until nobody waits
+ * there; somebody else's are left as they are. */
+static void drop_unlisted(struct gateway *gateway, const struct config *config)
+{
+    for (size_t i = gateway->inlets.n; i-- > 0;) {
+        const struct inlet *inlet = &gateway->inlets.list[i];
+        if (is_listened_on(config, inlet->bind))
+            continue;
+        struct entrance *entrance = find_entrance(gateway, inlet->bind);
+        if (entrance != NULL && entrance->open && !inlet->lent)
+            listen_shut(inlet->fd);
+    }
+    for (size_t i = gateway->inlets.n; i-- > 0;) {
+        char bind_text[INLET_BIND];
+        str_copy(bind_text, sizeof(bind_text), gateway->inlets.list[i].bind);
+        if (is_listened_on(config, bind_text))
+            continue;
+        inlets_drop(&gateway->inlets, bind_text);
+        i = gateway->inlets.n;
+    }
+    for (size_t i = 0; i < gateway->n_entrances; i++)
+        gateway->entrances[i]->open = is_listened_on(config, gateway->entrances[i]->bind);
 }
 
 struct warm_task {
@@ -183,37 +261,110 @@ static void warm_providers(struct gateway *gateway)
     loop_post(warm->loop, &warm->task);
 }
 
-enum result gateway_install(struct gateway *gateway, struct config *config, struct error *err)
+enum result gateway_plan(struct gateway *gateway, struct config *config, struct plan **plan_out,
+                         struct error *err)
 {
-    struct install **installs = new_installs(gateway);
-    if (installs == NULL) {
-        config_unref(&config);
+    /* At the start: what the one before listened on and we do not is not taken over. */
+    if (gateway->snapshot == NULL)
+        drop_unlisted(gateway, config);
+    struct plan *plan = new_plan(gateway);
+    if (plan == NULL)
         return error_no_memory(err);
-    }
-    struct snapshot *snapshot = NULL;
-    enum result result = open_sockets(gateway, config, installs, err);
+    enum result result = open_sockets(gateway, config, plan, err);
     if (result == RESULT_OK)
-        result = snapshot_new(config, gateway->snapshot, gateway->loops, gateway->n_lanes,
-                              &snapshot, err);
-    else
-        config_unref(&config);
-    if (result != RESULT_OK) {
-        discard_installs(gateway, installs);
-        return result;
+        result = snapshot_new(config_ref(config), gateway->snapshot, gateway->loops,
+                              gateway->n_lanes, &plan->snapshot, err);
+    if (result != RESULT_OK)
+        gateway_forget(gateway, &plan);
+    *plan_out = plan;
+    return result;
+}
+
+void gateway_follow(struct gateway *gateway, struct plan **plan_pointer)
+{
+    struct plan *plan = *plan_pointer;
+    drop_unlisted(gateway, plan->snapshot->config);
+    for (size_t i = 0; i < gateway->inlets.n; i++) {
+        const struct inlet *inlet = &gateway->inlets.list[i];
+        struct entrance *entrance = find_entrance(gateway, inlet->bind);
+        if (entrance != NULL)
+            atomic_store(&entrance->held_elsewhere, inlet->lent);
+        /* Who had it before may have shut it, being told to end while it handed over. */
+        if (gateway->snapshot == NULL && !inlet->lent)
+            listen_unshut(inlet->fd);
     }
     if (gateway->snapshot == NULL)
         gateway->descriptors_own = descriptors_open(); /* nothing comes in yet */
-    for (unsigned j = 0; j < gateway->n_lanes; j++) {
-        installs[j]->snapshot = snapshot_ref(snapshot);
-        loop_post(gateway->loops[j], &installs[j]->task);
+    for (unsigned i = 0; i < gateway->n_lanes; i++) {
+        plan->installs[i]->snapshot = snapshot_ref(plan->snapshot);
+        loop_post(gateway->loops[i], &plan->installs[i]->task);
     }
-    free(installs);
     snapshot_unref(&gateway->snapshot);
-    gateway->snapshot = snapshot;
+    gateway->snapshot = plan->snapshot;
+    free(plan);
+    *plan_pointer = NULL;
     atomic_store(&gateway->gate.sessions_most,
-                 descriptors_for_sessions(snapshot->config, gateway->descriptors_own));
+                 descriptors_for_sessions(gateway->snapshot->config, gateway->descriptors_own));
     warm_providers(gateway);
-    return RESULT_OK;
+}
+
+struct widening {
+    struct loop_task task;
+    struct lane *lane;
+    struct entrance *entrance;
+    int fd; /* owned */
+};
+
+static void run_widening(struct loop_task *task)
+{
+    struct widening *widening = (struct widening *)task;
+    if (widening->lane->draining)
+        close(widening->fd);
+    else
+        (void)door_open(widening->lane, widening->entrance, widening->fd);
+    free(widening);
+}
+
+/* False: the lanes share what there is, which serves as well, if less evenly. */
+static bool widen(struct gateway *gateway, const struct listener_config *listener, unsigned lane)
+{
+    int fd;
+    struct widening *widening = calloc(1, sizeof(*widening));
+    if (widening == NULL || listen_open(listener, &fd, NULL) != RESULT_OK) {
+        free(widening);
+        return false;
+    }
+    /* Never a socket without a door: who is put there would wait for ever. */
+    widening->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    if (widening->fd < 0) {
+        close(fd);
+        free(widening);
+        return false;
+    }
+    if (inlets_add(&gateway->inlets, listener->bind, fd, false, NULL) != RESULT_OK) {
+        close(widening->fd);
+        free(widening);
+        return false;
+    }
+    widening->task.run = run_widening;
+    widening->lane = &gateway->lanes[lane].lane;
+    widening->entrance = find_entrance(gateway, listener->bind);
+    loop_post(gateway->loops[lane], &widening->task);
+    return true;
+}
+
+void gateway_widen(struct gateway *gateway)
+{
+    const struct config *config = gateway->snapshot->config;
+    for (size_t i = 0; i < config->n_listeners; i++) {
+        const char *bind_text = config->listeners[i].bind;
+        const struct inlet *first = inlets_nth(&gateway->inlets, bind_text, 0);
+        if (first == NULL || first->lent)
+            continue; /* what waits in a socket of ours would end with us; in a lent one it stays */
+        size_t n = inlets_count(&gateway->inlets, bind_text);
+        while (n < gateway->n_lanes && widen(gateway, &config->listeners[i], (unsigned)n))
+            n++;
+    }
 }
 
 static void print_problem(void *arg, const char *file, int line, const char *message)
@@ -255,10 +406,12 @@ void gateway_reload(struct gateway *gateway)
     enum result result = gateway_load_config(gateway->config_file, &config, &err);
     if (result == RESULT_OK) {
         result = check_fixed(gateway->snapshot->config, config, &err);
+        struct plan *plan = NULL;
         if (result == RESULT_OK)
-            result = gateway_install(gateway, config, &err);
-        else
-            config_unref(&config);
+            result = gateway_plan(gateway, config, &plan, &err);
+        if (result == RESULT_OK)
+            gateway_follow(gateway, &plan);
+        config_unref(&config);
     }
     if (result == RESULT_OK) {
         gateway->reload_error[0] = '\0';

@@ -11,7 +11,9 @@
 #include <event2/event.h>
 #include <event2/listener.h>
 #include <fcntl.h>
+#include <linux/filter.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -22,8 +24,13 @@
 #define REFUSED_AT_ONCE 64
 #define PAUSE_FIRST     (100 * CLOCK_SECOND / 1000)
 #define PAUSE_MOST      (5 * CLOCK_SECOND)
+/* A connection is made when the peer's answer to our half of the handshake is here: one turn
+ * around the world. */
+#define RETIRE_US 250000
+#define LOOK_US   10000
 
 struct door {
+    struct door *next;             /* the lane's list */
     struct lane *lane;             /* borrowed */
     struct entrance *entrance;     /* borrowed */
     struct evconnlistener *socket; /* owned */
@@ -31,6 +38,8 @@ struct door {
     int reserve;                   /* owned; given up to say 421 when there is no other; -1: none */
     int64_t pause;                 /* the last one; 0: descriptors did not run out */
     int64_t starved_at;            /* when they last did */
+    struct event *leave;           /* owned; retiring: look whether somebody still waits */
+    struct snapshot *retiring;     /* owned reference; what those get that still come in */
 };
 
 enum result listen_open(const struct listener_config *config, int *fd_out, struct error *err)
@@ -55,6 +64,29 @@ enum result listen_open(const struct listener_config *config, int *fd_out, struc
     }
     *fd_out = fd;
     return RESULT_OK;
+}
+
+void listen_shut(int fd)
+{
+    /* The filter sees a packet from its TCP header on: flags are byte 13; SYN without ACK. */
+    static struct sock_filter no_syn[] = {
+        BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 13),
+        BPF_STMT(BPF_ALU | BPF_AND | BPF_K, 0x12),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0x02, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, 0),
+        BPF_STMT(BPF_RET | BPF_K, 0x40000),
+    };
+    static const struct sock_fprog program = {
+        .len = sizeof(no_syn) / sizeof(no_syn[0]),
+        .filter = no_syn,
+    };
+    (void)setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program));
+}
+
+void listen_unshut(int fd)
+{
+    int unused = 0;
+    (void)setsockopt(fd, SOL_SOCKET, SO_DETACH_FILTER, &unused, sizeof(unused));
 }
 
 /* Index of the listener the snapshot has for this entrance; false when it is gone. */
@@ -101,7 +133,7 @@ static bool enter(struct door *door, const struct listener_config *listener,
     struct peer_key key;
     peer_key_of(peer, &key);
     *refusal_out = REFUSAL_ADDRESS;
-    if (listener->max_connections_per_address > 0 &&
+    if (listener->max_connections_per_address > 0 && !listener_trusts(listener, peer) &&
         peers_count(gate->peers, PEER_ADDRESS, &key, sizeof(key)) >=
             listener->max_connections_per_address)
         return false;
@@ -125,12 +157,8 @@ static void end_pausing(struct door *door)
     log_event(LOG_LEVEL_INFO, "accepting again", LOG_TEXT("bind", door->entrance->bind));
 }
 
-static void on_accept(struct evconnlistener *socket, evutil_socket_t fd, struct sockaddr *peer,
-                      int peer_length, void *arg)
+static void take_in(struct door *door, evutil_socket_t fd, struct sockaddr *peer)
 {
-    (void)socket;
-    (void)peer_length;
-    struct door *door = arg;
     struct lane *lane = door->lane;
     const struct config *config = lane->snapshot->config;
     size_t index;
@@ -186,6 +214,20 @@ static void refuse_waiting(struct door *door)
     }
 }
 
+static void on_accept(struct evconnlistener *socket, evutil_socket_t fd, struct sockaddr *peer,
+                      int peer_length, void *arg)
+{
+    (void)socket;
+    (void)peer_length;
+    struct door *door = arg;
+    struct snapshot *current = door->lane->snapshot;
+    /* Who came before the reload that removed this listener has what it came for. */
+    if (door->retiring != NULL)
+        door->lane->snapshot = door->retiring;
+    take_in(door, fd, peer);
+    door->lane->snapshot = current;
+}
+
 static void on_accept_error(struct evconnlistener *socket, void *arg)
 {
     struct door *door = arg;
@@ -217,7 +259,54 @@ static void on_retry(evutil_socket_t fd, short what, void *arg)
     evconnlistener_enable(door->socket);
 }
 
-struct door *door_open(struct lane *lane, struct entrance *entrance, int fd)
+static void free_door(struct door *door)
+{
+    if (door->socket != NULL) {
+        /* Others hold duplicates of it. */
+        evutil_socket_t fd = evconnlistener_get_fd(door->socket);
+        evconnlistener_free(door->socket);
+        loop_close(door->lane->loop, fd);
+    }
+    if (door->reserve >= 0)
+        close(door->reserve);
+    if (door->retry != NULL)
+        event_free(door->retry);
+    if (door->leave != NULL)
+        event_free(door->leave);
+    snapshot_unref(&door->retiring);
+    free(door);
+}
+
+static void close_door(struct door *door)
+{
+    struct lane *lane = door->lane;
+    struct door **link = &lane->doors;
+    while (*link != door)
+        link = &(*link)->next;
+    *link = door->next;
+    free_door(door);
+    atomic_fetch_sub(&lane->gate->doors, 1);
+}
+
+static void wait_to_leave(struct door *door, long microseconds)
+{
+    struct timeval wait = {.tv_usec = microseconds};
+    event_add(door->leave, &wait);
+}
+
+static void on_leave(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    struct door *door = arg;
+    struct pollfd waiting = {.fd = evconnlistener_get_fd(door->socket), .events = POLLIN};
+    if (poll(&waiting, 1, 0) == 1)
+        wait_to_leave(door, LOOK_US); /* the listener's own event lets them in */
+    else
+        close_door(door);
+}
+
+bool door_open(struct lane *lane, struct entrance *entrance, int fd)
 {
     struct door *door = calloc(1, sizeof(*door));
     if (door != NULL) {
@@ -225,34 +314,43 @@ struct door *door_open(struct lane *lane, struct entrance *entrance, int fd)
         door->entrance = entrance;
         door->reserve = open_reserve();
         door->retry = event_new(loop_base(lane->loop), -1, 0, on_retry, door);
-        if (door->retry != NULL)
+        door->leave = event_new(loop_base(lane->loop), -1, 0, on_leave, door);
+        if (door->retry != NULL && door->leave != NULL)
             door->socket = evconnlistener_new(loop_base(lane->loop), on_accept, door,
-                                              LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 0, fd);
+                                              LEV_OPT_CLOSE_ON_EXEC, 0, fd);
     }
     if (door == NULL || door->socket == NULL) {
         close(fd);
-        door_close(&door);
-        return NULL;
+        if (door != NULL)
+            free_door(door);
+        return false;
     }
     evconnlistener_set_error_cb(door->socket, on_accept_error);
-    return door;
+    door->next = lane->doors;
+    lane->doors = door;
+    atomic_fetch_add(&lane->gate->doors, 1);
+    return true;
 }
 
-void door_close(struct door **door)
+void doors_retire(struct lane *lane, struct snapshot *snapshot,
+                  bool (*chosen)(const struct entrance *entrance, const void *arg), const void *arg)
 {
-    if (*door == NULL)
-        return;
-    if ((*door)->socket != NULL)
-        evconnlistener_free((*door)->socket);
-    if ((*door)->retry != NULL)
-        event_free((*door)->retry);
-    if ((*door)->reserve >= 0)
-        close((*door)->reserve);
-    free(*door);
-    *door = NULL;
+    struct door *next;
+    for (struct door *door = lane->doors; door != NULL; door = next) {
+        next = door->next;
+        if (door->retiring != NULL || (chosen != NULL && !chosen(door->entrance, arg)))
+            continue;
+        if (atomic_load(&door->entrance->held_elsewhere)) {
+            close_door(door);
+            continue;
+        }
+        door->retiring = snapshot_ref(snapshot);
+        wait_to_leave(door, RETIRE_US);
+    }
 }
 
-const struct entrance *door_entrance(const struct door *door)
+void doors_close(struct lane *lane)
 {
-    return door->entrance;
+    while (lane->doors != NULL)
+        close_door(lane->doors);
 }

@@ -7,7 +7,6 @@
 #include "proxy/smtp/session.h"
 
 #include "base/log.h"
-#include "config/network.h"
 #include "proxy/net/proxy_protocol.h"
 #include "proxy/smtp/xclient.h"
 
@@ -16,11 +15,7 @@
 
 bool smtp_is_trusted(const struct smtp_session *session, const struct sockaddr_storage *peer)
 {
-    const struct listener_config *listener = session->listener;
-    for (size_t i = 0; i < listener->n_trusted; i++)
-        if (network_holds_peer(&listener->trusted[i], (const struct sockaddr *)peer))
-            return true;
-    return false;
+    return listener_trusts(session->listener, (const struct sockaddr *)peer);
 }
 
 /* The address of the socket's other end, which for a forwarded session is not peer_text. */

@@ -339,7 +339,7 @@ static void on_secured(struct smtp_session *session)
     smtp_enter(session, SMTP_COMMAND);
     if (!smtp_admit_partner(session))
         return;
-    if (!after_starttls)
+    if (!after_starttls && !session->lane->draining)
         smtp_greet(session);
     smtp_continue(session);
 }
@@ -462,8 +462,11 @@ void smtp_begin(struct smtp_session *session)
         return;
     }
     smtp_touch(session);
-    smtp_greet(session);
     bufferevent_enable(session->bev, EV_READ | EV_WRITE);
+    if (session->lane->draining)
+        smtp_continue(session); /* 421 instead of a greeting */
+    else
+        smtp_greet(session);
 }
 
 static struct smtp_session *new_session(struct lane *lane, struct bufferevent *bev)

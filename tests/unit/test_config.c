@@ -320,6 +320,7 @@ START_TEST(defaults)
     ck_assert_str_eq(config->public_url, "");
     ck_assert_uint_eq(config->journal.segment_size, 64 << 20);
     ck_assert_int_eq(config->journal.checkpoint_every, 60 * CLOCK_SECOND);
+    ck_assert_int_eq(config->drain_timeout, 30 * CLOCK_SECOND);
     ck_assert_uint_ge(config->threads, 1);
     ck_assert_int_eq(config->policies[CHANNEL_EMAIL].stale_after.months, 12);
     ck_assert_str_eq(config->policies[CHANNEL_EMAIL].banned_sectors[0], "cpf");

@@ -37,6 +37,9 @@ static const struct row top_rows[] = {
      "\"…\"\nmain.conf:4: journal: must be a group: { … }\n"
      "main.conf:5: listeners.a: must be a group: { … }\n"},
     {"threads", TOP "threads = 65\n", "main.conf:2: threads: 65 is not between 0 and 64\n"},
+    {"drain_timeout", TOP "drain_timeout = \"50 ms\"\n",
+     "main.conf:2: drain_timeout: \"50 ms\" is no time between \"100 ms\" and \"1 day\"\n"},
+    {"drain_timeout within", TOP "drain_timeout = \"100 ms\"\n", ""},
     {"threads within", TOP "threads = 64\n", ""},
     {"fraction", TOP "threads = 1.5\n", "main.conf:2: threads: must be a whole number\n"},
     {"a number libconfig would wrap to 25", TOP "\nthreads = 4294967321\n",

@@ -8,6 +8,7 @@
 Suite *balancer_suite(void);
 Suite *content_suite(void);
 Suite *fence_suite(void);
+Suite *handover_suite(void);
 Suite *header_suite(void);
 Suite *parameters_suite(void);
 

@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The gateway's beginning, in the order that lets one process follow another: all that can be made
+ * beside a running gateway first, so that a mistake leaves that one untouched; then its sockets,
+ * its word that it ends, the lock; and last what only one may hold, the journal and the control
+ * socket. What was made is unmade by close_all in gateway.c, however far this came.
+ */
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "proxy/internal.h"
+#include "proxy/net/handover.h"
+#include "proxy/service.h"
+#include "store/registry.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <time.h>
+#include <unistd.h>
+
+#define HELPERS       2
+#define HELPERS_QUEUE 1024
+/* Beyond what it drains, the one before has to write its last rows and its index. */
+#define FAREWELL_US (30 * CLOCK_SECOND)
+
+/* ---- the lock ---- */
+
+/* Only one writer may extend the chain. */
+static enum result lock_in_time(int fd, int64_t patience)
+{
+    const struct timespec pause = {.tv_nsec = 20 * 1000 * 1000};
+    int64_t until = clock_monotonic() + patience;
+    while (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+        if (errno != EWOULDBLOCK && errno != EINTR)
+            return RESULT_SYSTEM;
+        if (clock_monotonic() >= until)
+            return RESULT_CONFLICT;
+        nanosleep(&pause, NULL);
+    }
+    return RESULT_OK;
+}
+
+static enum result take_lock(struct gateway *gateway, const char *state_dir, int64_t patience,
+                             struct error *err)
+{
+    char *path = file_join(state_dir, "lock");
+    if (path == NULL)
+        return error_no_memory(err);
+    enum result result = RESULT_OK;
+    gateway->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (gateway->lock_fd < 0) {
+        result = error_errno(err, RESULT_SYSTEM, errno, "cannot open %s", path);
+    } else {
+        result = lock_in_time(gateway->lock_fd, patience);
+        if (result == RESULT_CONFLICT)
+            error_set(err, result, "another gateway serves %s", state_dir);
+        else if (result != RESULT_OK)
+            error_errno(err, result, errno, "cannot lock %s", path);
+    }
+    free(path);
+    /* flock(2) cannot be asked about without being taken; this one can (control.c). It guards
+     * nothing, so that it fails is no failure. */
+    struct flock shown = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    if (result == RESULT_OK)
+        (void)fcntl(gateway->lock_fd, F_OFD_SETLK, &shown);
+    return result;
+}
+
+/* ---- what one gateway alone may have ---- */
+
+static enum result open_journal(struct gateway *gateway, const struct config *config,
+                                struct error *err)
+{
+    enum result result = RESULT_OK;
+    char *directory = file_join(config->state_dir, "journal");
+    char *index = file_join(config->state_dir, "journal.db");
+    if (directory == NULL || index == NULL) {
+        result = error_no_memory(err);
+    } else {
+        struct journal_options options = {
+            .directory = directory,
+            .index_path = index,
+            .gateway = config->hostname,
+            .key = gateway->journal_key,
+            .segment_size = config->journal.segment_size,
+            .checkpoint_every = config->journal.checkpoint_every,
+        };
+        result = journal_open(&options, &gateway->journal, err);
+        if (result != RESULT_OK)
+            error_prefix(err, "journal");
+        if (result == RESULT_OK)
+            result = indexer_start(index, directory, &gateway->indexer, err);
+    }
+    free(directory);
+    free(index);
+    return result;
+}
+
+static enum result open_stores(struct gateway *gateway, const struct config *config,
+                               struct error *err)
+{
+    enum result result = RESULT_OK;
+    char *registry = file_join(config->state_dir, "registry.db");
+    if (registry == NULL)
+        result = error_no_memory(err);
+    for (unsigned i = 0; i < gateway->n_lanes && result == RESULT_OK; i++)
+        result = store_open_sqlite(registry, gateway->journal, gateway->loops[i],
+                                   &gateway->lanes[i].lane.store, err);
+    free(registry);
+    return result;
+}
+
+static enum result open_own(struct gateway *gateway, const struct config *config, struct error *err)
+{
+    enum result result = open_journal(gateway, config, err);
+    if (result == RESULT_OK)
+        result = open_stores(gateway, config, err);
+    if (result == RESULT_OK)
+        result = control_new(config->state_dir, gateway->main_loop, gateway_answer,
+                             gateway_hand_over, gateway, &gateway->control, err);
+    return result;
+}
+
+/* ---- what can be made beside another ---- */
+
+/* The registry is opened for writing once, so that migrations are done before anyone reads. */
+static enum result migrate(const struct config *config, struct error *err)
+{
+    struct registry *writer = NULL;
+    char *path = file_join(config->state_dir, "registry.db");
+    if (path == NULL)
+        return error_no_memory(err);
+    enum result result = registry_open(path, false, &writer, err);
+    registry_close(&writer);
+    free(path);
+    return result;
+}
+
+static enum result open_lanes(struct gateway *gateway, const struct config *config,
+                              struct error *err)
+{
+    struct strbuf hex = {0};
+    uint8_t key[32];
+    enum result result = file_read_secret(config->recipient_key_file, &hex, err);
+    if (result == RESULT_OK && !hex_decode(hex.data, hex.length, key, sizeof(key)))
+        result = error_set(err, RESULT_BAD_INPUT, "%s must hold 64 hex digits",
+                           config->recipient_key_file);
+    gateway->loops = calloc(config->threads, sizeof(*gateway->loops));
+    gateway->lanes = calloc(config->threads, sizeof(*gateway->lanes));
+    if (result == RESULT_OK && (gateway->loops == NULL || gateway->lanes == NULL))
+        result = error_no_memory(err);
+    for (unsigned i = 0; i < config->threads && result == RESULT_OK; i++) {
+        gateway->n_lanes = i + 1;
+        result = loop_new(i, &gateway->loops[i], err);
+        if (result == RESULT_OK)
+            result = lane_init(&gateway->lanes[i].lane, &gateway->gate, gateway->loops[i], key,
+                               sizeof(key), err);
+    }
+    wipe(key, sizeof(key));
+    if (hex.data != NULL)
+        wipe(hex.data, hex.length);
+    strbuf_free(&hex);
+    return result;
+}
+
+/* What tells the many from the few: rates, connections of one peer, failed logins. */
+static enum result open_counters(struct gateway *gateway, struct error *err)
+{
+    gateway->rates = rates_new();
+    gateway->peers = peers_new();
+    if (gateway->rates == NULL || gateway->peers == NULL)
+        return error_no_memory(err);
+    enum result result = guesses_new(&gateway->guesses, err);
+    if (result == RESULT_OK)
+        result = credentials_new(gateway->workers, gateway->peers, &gateway->credentials, err);
+    gateway->gate.credentials = gateway->credentials;
+    gateway->gate.rates = gateway->rates;
+    gateway->gate.peers = gateway->peers;
+    gateway->gate.guesses = gateway->guesses;
+    return result;
+}
+
+static enum result open_common(struct gateway *gateway, const struct config *config,
+                               struct error *err)
+{
+    enum result result =
+        signing_key_load_private(config->journal_key_file, &gateway->journal_key, err);
+    if (result == RESULT_OK)
+        result = migrate(config, err);
+    if (result == RESULT_OK)
+        result = workers_new(HELPERS, HELPERS_QUEUE, &gateway->workers, err);
+    if (result == RESULT_OK)
+        result = open_counters(gateway, err);
+    if (result == RESULT_OK)
+        result = open_lanes(gateway, config, err);
+    if (result == RESULT_OK)
+        result = loop_new(gateway->n_lanes, &gateway->main_loop, err);
+    return result;
+}
+
+static void *run_lane(void *loop)
+{
+    loop_run(loop);
+    return NULL;
+}
+
+static enum result start_lanes(struct gateway *gateway, struct error *err)
+{
+    sigset_t all, before;
+    int failed = 0;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    for (unsigned i = 0; i < gateway->n_lanes && failed == 0; i++) {
+        failed = pthread_create(&gateway->lanes[i].thread, NULL, run_lane, gateway->loops[i]);
+        gateway->lanes[i].started = failed == 0;
+    }
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (failed != 0)
+        return error_errno(err, RESULT_SYSTEM, failed, "cannot start a loop's thread");
+    return RESULT_OK;
+}
+
+/* ---- the order ---- */
+
+/* The sockets of a gateway that runs, and how long it may take to leave. */
+static enum result ask_predecessor(struct gateway *gateway, const struct config *config,
+                                   int64_t *patience_out, struct error *err)
+{
+    int64_t drain_us;
+    *patience_out =
+        config->drain_timeout + FAREWELL_US; /* one may be on its way out, unreachable */
+    enum result result =
+        handover_ask(config->state_dir, &gateway->inlets, &gateway->predecessor, &drain_us, err);
+    if (result == RESULT_OK) {
+        *patience_out = drain_us + FAREWELL_US;
+        log_event(LOG_LEVEL_INFO, "taking over", LOG_NUMBER("sockets", gateway->inlets.n));
+    }
+    return result == RESULT_NOT_FOUND ? RESULT_OK : result;
+}
+
+/* From here on the other process may be gone at any time, and that is as well. */
+static enum result succeed(struct gateway *gateway, const struct config *config, int64_t patience,
+                           struct error *err)
+{
+    enum result result = RESULT_OK;
+    if (gateway->predecessor >= 0)
+        result = handover_commit(gateway->predecessor, config, err);
+    if (result == RESULT_NOT_FOUND)
+        log_event(LOG_LEVEL_WARN, "the gateway before went away, waiting for its lock");
+    else if (result != RESULT_OK)
+        return result;
+    return take_lock(gateway, config->state_dir, patience, err);
+}
+
+enum result gateway_open(struct gateway *gateway, struct config *config, enum entry entry,
+                         struct error *err)
+{
+    struct plan *plan = NULL;
+    int64_t patience = 0;
+    enum result result = RESULT_OK;
+    if (entry != ENTRY_TAKEOVER)
+        result = take_lock(gateway, config->state_dir, entry == ENTRY_AGAIN ? FAREWELL_US : 0, err);
+    if (result == RESULT_OK)
+        result = open_common(gateway, config, err);
+    if (result == RESULT_OK && entry == ENTRY_TAKEOVER)
+        result = ask_predecessor(gateway, config, &patience, err);
+    if (result == RESULT_OK)
+        result = gateway_plan(gateway, config, &plan, err);
+    if (result == RESULT_OK && entry == ENTRY_TAKEOVER)
+        result = succeed(gateway, config, patience, err);
+    if (result == RESULT_OK)
+        result = open_own(gateway, config, err);
+    if (result != RESULT_OK) {
+        gateway_forget(gateway, &plan);
+        return result;
+    }
+    gateway_follow(gateway, &plan);
+    return start_lanes(gateway, err);
+}
