@@ -30,11 +30,6 @@ static const struct column columns[] = {{"provider", CELL_TEXT, false},
                                         {"last_error", CELL_TEXT, false},
                                         {0}};
 
-static const char *adapter_name(const struct provider_config *provider)
-{
-    return provider->adapter == ADAPTER_CAPTURE ? "capture" : "smtp";
-}
-
 static const char *tls_name(const struct provider_config *provider)
 {
     static const char *const names[] = {"none", "optional", "required", "implicit"};
@@ -100,10 +95,11 @@ static void print_provider(struct output *output, const struct config *config,
     else
         strbuf_add_str(&endpoint, provider->directory);
     list_capabilities(config, provider, running, &words);
-    struct cell cells[16] = {cell_text(provider->name),     cell_text(adapter_name(provider)),
-                             cell_text(endpoint.data),      cell_text(tls_name(provider)),
-                             cell_text(provider->username), text_of(running, "breaker"),
-                             text_of(running, "retry_at")};
+    struct cell cells[16] = {
+        cell_text(provider->name),     cell_text(config_adapter_name(provider->adapter)),
+        cell_text(endpoint.data),      cell_text(tls_name(provider)),
+        cell_text(provider->username), text_of(running, "breaker"),
+        text_of(running, "retry_at")};
     for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++)
         cells[7 + i] = number_of(running, counts[i]);
     if (running == NULL)

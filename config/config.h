@@ -146,6 +146,8 @@ const struct partner *config_partner(const struct config *config, const char *id
 const struct account_config *config_account_of_peer(const struct config *config,
                                                     const struct sockaddr *peer,
                                                     const char *fingerprint);
+/* As in the file: "smtp". */
+const char *config_adapter_name(enum adapter_kind adapter);
 /* Whether the peer is one of the listener's trusted balancers. */
 bool listener_trusts(const struct listener_config *listener, const struct sockaddr *peer);
 /* Whether the peer meets the account's network and certificate conditions, its password aside. */

@@ -237,6 +237,13 @@ const struct partner *config_partner(const struct config *config, const char *id
     return NULL;
 }
 
+const char *config_adapter_name(enum adapter_kind adapter)
+{
+    static const char *const names[] = {
+        [ADAPTER_SMTP] = "smtp", [ADAPTER_ESMTP] = "esmtp", [ADAPTER_CAPTURE] = "capture"};
+    return names[adapter];
+}
+
 bool listener_trusts(const struct listener_config *listener, const struct sockaddr *peer)
 {
     for (size_t i = 0; i < listener->n_trusted; i++)

@@ -198,15 +198,16 @@ void control_free(struct control **control)
     }
     if ((*control)->retry != NULL)
         event_free((*control)->retry);
-    while ((*control)->conversations != NULL) {
+    for (struct conversation *next, *each = (*control)->conversations; each != NULL; each = next) {
         /* What was answered still goes out, if the socket takes it. */
-        struct bufferevent *bev = (*control)->conversations->bev;
-        struct evbuffer *output = bufferevent_get_output(bev);
+        struct evbuffer *output = bufferevent_get_output(each->bev);
         size_t length = evbuffer_get_length(output);
         if (length > 0)
-            (void)send(bufferevent_getfd(bev), evbuffer_pullup(output, -1), length,
+            (void)send(bufferevent_getfd(each->bev), evbuffer_pullup(output, -1), length,
                        MSG_NOSIGNAL | MSG_DONTWAIT);
-        end_conversation((*control)->conversations);
+        next = each->next;
+        bufferevent_free(each->bev);
+        free(each);
     }
     if ((*control)->folder >= 0)
         close((*control)->folder);

@@ -65,8 +65,6 @@ static void add_capabilities(const struct capabilities *capabilities, struct str
 
 static void add_providers(const struct gateway *gateway, struct strbuf *out)
 {
-    static const char *const adapters[] = {
-        [ADAPTER_SMTP] = "smtp", [ADAPTER_ESMTP] = "esmtp", [ADAPTER_CAPTURE] = "capture"};
     const struct config *config = gateway->snapshot->config;
     open_list(out, "providers");
     for (size_t i = 0; i < config->n_providers; i++) {
@@ -74,7 +72,7 @@ static void add_providers(const struct gateway *gateway, struct strbuf *out)
         provider_state(gateway->snapshot->providers[i], &state);
         next_item(out);
         strbuf_add_json_field(out, "name", config->providers[i].name);
-        strbuf_add_json_field(out, "adapter", adapters[config->providers[i].adapter]);
+        strbuf_add_json_field(out, "adapter", config_adapter_name(config->providers[i].adapter));
         strbuf_add_json_field(out, "breaker", state.breaker);
         strbuf_add_json_number(out, "attempts_failed", state.attempts_failed);
         char retry_at[CLOCK_TEXT];

@@ -351,6 +351,10 @@ void doors_retire(struct lane *lane, struct snapshot *snapshot,
 
 void doors_close(struct lane *lane)
 {
-    while (lane->doors != NULL)
-        close_door(lane->doors);
+    while (lane->doors != NULL) {
+        struct door *door = lane->doors;
+        lane->doors = door->next;
+        free_door(door);
+        atomic_fetch_sub(&lane->gate->doors, 1);
+    }
 }

@@ -14,7 +14,7 @@
 #define HEADER_CAP (64 * 1024) /* bytes of a header block that is accepted */
 
 /* block: complete, CRLF lines, its empty line included or not. utf8: the mail was announced with
- * SMTPUTF8 and the header may be UTF-8 (RFC 6532); else it is ASCII. The domains of content_out are
+ * SMTPUTF8: the header is UTF-8 (RFC 6532). The domains of content_out are
  * normalised and live in arena. RESULT_BAD_INPUT when the block is not a header by RFC 5322 (err
  * says why); RESULT_NO_MEMORY. */
 enum result header_read(const char *block, size_t length, bool utf8, struct arena *arena,

@@ -127,23 +127,23 @@ struct smtp_session {
     bool greeted;   /* EHLO or HELO was accepted */
     bool extended;  /* by EHLO */
     bool quit_after_reply;
+    bool auth_right;      /* while in SMTP_PENALTY: which answer */
+    bool authenticated;   /* by AUTH, not by network or certificate */
+    bool address_counted; /* address is */
+    enum { AUTH_NONE, AUTH_PLAIN, AUTH_LOGIN_NAME, AUTH_LOGIN_PASSWORD } auth_step;
     unsigned errors;  /* commands refused; too many end the session */
     unsigned chatter; /* commands since the last recipient or message */
     unsigned auth_failures;
     int64_t auth_began; /* when the password came: its answer is told no sooner than … */
     int64_t auth_delay; /* … so much later */
-    bool auth_right;    /* while in SMTP_PENALTY: which answer */
     const struct account_config *account; /* of the snapshot; NULL until identified */
-    bool authenticated;                   /* by AUTH, not by network or certificate */
     char *auth_name; /* owned; LOGIN's first answer, or PLAIN's name while it is checked */
-    enum { AUTH_NONE, AUTH_PLAIN, AUTH_LOGIN_NAME, AUTH_LOGIN_PASSWORD } auth_step;
-    char *helo; /* owned */
+    char *helo;      /* owned */
     /* The client. Family AF_UNSPEC: a balancer would not say, and no network is the client's. */
     struct sockaddr_storage peer;
     struct sockaddr_storage connection; /* the socket's other end: the client, or a balancer */
     char peer_text[64];                 /* the client's address; of AF_UNSPEC the connection's */
     struct peer_key address; /* of peer_text: what connections and failed logins are counted by */
-    bool address_counted;
     const char *partner_counted; /* of the snapshot; NULL: under none */
     char fingerprint[65];        /* of the client's certificate; "" when none */
     char id[RECORD_ID];

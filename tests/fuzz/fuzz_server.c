@@ -56,14 +56,17 @@ static struct {
     struct ticket ticket;
 } passwords;
 
-bool __wrap_credentials_check(struct credentials *credentials, const char *name, const char *hash,
-                              const char *password, struct loop *home, credentials_fn *answer,
-                              void *owner, struct ticket ticket);
-bool __wrap_credentials_check(struct credentials *credentials, const char *name, const char *hash,
-                              const char *password, struct loop *home, credentials_fn *answer,
-                              void *owner, struct ticket ticket)
+bool __wrap_credentials_check(struct credentials *credentials, const struct peer_key *from,
+                              const char *name, const char *hash, const char *password,
+                              struct loop *home, credentials_fn *answer, void *owner,
+                              struct ticket ticket);
+bool __wrap_credentials_check(struct credentials *credentials, const struct peer_key *from,
+                              const char *name, const char *hash, const char *password,
+                              struct loop *home, credentials_fn *answer, void *owner,
+                              struct ticket ticket)
 {
     (void)credentials;
+    (void)from;
     (void)name;
     (void)home;
     bool matches = hash != NULL && strcmp(password, "secret") == 0;

@@ -321,19 +321,37 @@ static bool same_content(const struct fake_message *message, struct text content
     return same(content, at, length);
 }
 
+/* How much of an address goes upstream as it was written: all of it, unless its domain is not
+ * ASCII, for which its A-label goes. */
+static int kept(struct text address)
+{
+    size_t at = address.length;
+    while (at > 0 && address.at[at - 1] != '@')
+        at--;
+    for (size_t i = at; i < address.length; i++)
+        if ((unsigned char)address.at[i] >= 0x80)
+            return (int)at;
+    return (int)address.length;
+}
+
+static const char *end_of(struct text address)
+{
+    return (size_t)kept(address) == address.length ? ">\r\n" : "";
+}
+
 static bool same_message(const struct fake_message *fake, const struct message *message)
 {
     char line[1024];
-    int length = snprintf(line, sizeof(line), "MAIL FROM:<%.*s>\r\n", (int)message->sender.length,
-                          message->sender.at);
+    int length = snprintf(line, sizeof(line), "MAIL FROM:<%.*s%s", kept(message->sender),
+                          message->sender.at, end_of(message->sender));
     if (strncmp(fake->wire.data, line, (size_t)length) != 0 ||
         !same_content(fake, message->content))
         return false;
     /* In any order: verdicts come in any. */
     unsigned found = 0;
     for (unsigned i = 0; i < message->n_recipients; i++) {
-        length = snprintf(line, sizeof(line), "\r\nRCPT TO:<%.*s>\r\n",
-                          (int)message->recipients[i].length, message->recipients[i].at);
+        struct text to = message->recipients[i];
+        length = snprintf(line, sizeof(line), "\r\nRCPT TO:<%.*s%s", kept(to), to.at, end_of(to));
         found += memmem(fake->wire.data, fake->wire.length, line, (size_t)length) != NULL;
     }
     return found >= fake->accepted;

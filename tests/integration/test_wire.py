@@ -82,7 +82,9 @@ class Offers(harness.IntegrationTest):
         self.assertEqual(client.say(f"MAIL FROM:<{sender}> SIZE=1000001")[0], 552)
         code, text = client.say(f"MAIL FROM:<{sender}> BODY=8BITMIME")
         self.assertEqual((code, text[:5]), (554, "5.6.3"))
-        for parameter in ("SMTPUTF8", "RET=HDRS", "ENVID=x", "X=y"):
+        code, text = client.say(f"MAIL FROM:<{sender}> SMTPUTF8")
+        self.assertEqual((code, text[:5]), (553, "5.6.7"))
+        for parameter in ("RET=HDRS", "ENVID=x", "X=y"):
             self.assertEqual(client.say(f"MAIL FROM:<{sender}> {parameter}")[0], 555, parameter)
         client.say(f"MAIL FROM:<{sender}> SIZE=1000000 BODY=7BIT", 250)
         client.say(f"RCPT TO:<{yes}>", 250)

@@ -221,6 +221,7 @@ static void on_finished(void *arg, enum outcome outcome, const struct mail_reply
                         const char *queue_id)
 {
     struct trial *trial = arg;
+    trial->transaction = NULL; /* it ends with this call */
     trial->outcome = outcome;
     trial->code = reply->code;
     if (queue_id != NULL)

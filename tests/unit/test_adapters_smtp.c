@@ -322,9 +322,12 @@ static void nap(struct worker_job *job)
         usleep(1000);
 }
 
+static unsigned naps_ended;
+
 static void nap_over(struct loop_task *task)
 {
     (void)task;
+    naps_ended++;
 }
 
 START_TEST(a_lookup_has_a_deadline)
@@ -335,6 +338,7 @@ START_TEST(a_lookup_has_a_deadline)
     struct nap naps[2]; /* as many as a provider has helpers */
     struct stage stage;
     struct session session = {.recipients = 1};
+    naps_ended = 0;
     stage_begin(&stage);
     stage_be_impatient(&stage);
     stage.provider_config.host = "localhost";
@@ -346,6 +350,7 @@ START_TEST(a_lookup_has_a_deadline)
     session_run(&session, &stage);
     ck_assert_str_eq(session.log, "failed unsaid");
     atomic_store(&over, true);
+    WAIT_UNTIL(&stage, naps_ended == 2);
     stage_end(&stage);
 }
 END_TEST

@@ -56,6 +56,7 @@ START_TEST(hashes)
     ck_assert(!equal_constant_time(one, two, 32));
     /* RFC 4231, test case 2; twice, since the key schedule is kept. */
     struct hmac *hmac = hmac_new((const uint8_t *)"Jefe", 4);
+    ck_assert_ptr_nonnull(hmac);
     for (int i = 0; i < 2; i++) {
         ck_assert(hmac_compute(hmac, "what do ya want for nothing?", 28, one));
         hex_encode(one, 32, hex);

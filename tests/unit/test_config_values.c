@@ -38,7 +38,7 @@ static const struct row top_rows[] = {
      "main.conf:5: listeners.a: must be a group: { … }\n"},
     {"threads", TOP "threads = 65\n", "main.conf:2: threads: 65 is not between 0 and 64\n"},
     {"drain_timeout", TOP "drain_timeout = \"50 ms\"\n",
-     "main.conf:2: drain_timeout: \"50 ms\" is no time between \"100 ms\" and \"1 day\"\n"},
+     "main.conf:2: drain_timeout: \"50 ms\" is no time between \"100 ms\" and \"1 d\"\n"},
     {"drain_timeout within", TOP "drain_timeout = \"100 ms\"\n", ""},
     {"threads within", TOP "threads = 64\n", ""},
     {"fraction", TOP "threads = 1.5\n", "main.conf:2: threads: must be a whole number\n"},
@@ -127,7 +127,7 @@ static const struct row listener_rows[] = {
      "main.conf:2: listeners.a.max_connections_per_address: -1 is not between 0 and 1000000\n"},
     {"login_timeout",
      TOP "listeners: { a: { bind = \"*:25\" tls = \"none\" login_timeout = \"0 s\" } }",
-     "main.conf:2: listeners.a.login_timeout: \"0 s\" is no time between \"1 ms\" and \"1 day\"\n"},
+     "main.conf:2: listeners.a.login_timeout: \"0 s\" is no time between \"1 ms\" and \"1 d\"\n"},
     {"min_rate", TOP "listeners: { a: { bind = \"*:25\" tls = \"none\" min_rate = \"2 MB\" } }",
      "main.conf:2: listeners.a.min_rate: \"2 MB\" is no size between \"0 B\" and \"1 MB\"\n"},
     {"balancers",
@@ -150,15 +150,15 @@ static const struct row listener_rows[] = {
      "main.conf:2: listeners.a.proxy_protocol: must be a text: \"…\"\n"},
     {"proxy_protocol word",
      TOP "listeners: { a: { bind = \"*:25\" tls = \"none\" proxy_protocol = \"optional\" } }",
-     "main.conf:2: listeners.a.proxy_protocol: \"optional\" is not \"off\" or \"required\"\n"},
+     "main.conf:2: listeners.a.proxy_protocol: \"optional\" is none of \"off\" or \"required\"\n"},
     {"trusted",
      TOP
      "listeners: { a: { bind = \"*:25\" tls = \"none\" trusted = [ \"10.0.0.1/8\", \"0.0.0.0/0\",\n"
      "\"balancer\" ] } }",
-     "main.conf:2: listeners.a.trusted[0]: \"10.0.0.1/8\" has bits behind its prefix; "
+     "main.conf:2: listeners.a.trusted: \"10.0.0.1/8\" has bits behind its prefix; "
      "\"10.0.0.0/8\"?\n"
-     "main.conf:2: listeners.a.trusted[1]: \"0.0.0.0/0\" would let the whole internet in\n"
-     "main.conf:3: listeners.a.trusted[2]: \"balancer\" is no network such as "
+     "main.conf:2: listeners.a.trusted: \"0.0.0.0/0\" would let the whole internet in\n"
+     "main.conf:3: listeners.a.trusted: \"balancer\" is no network such as "
      "\"10.1.0.0/16\"\n"},
     {"a star in a name", TOP "listeners: { a*: { bind = \"*:25\" tls = \"none\" } }",
      "main.conf:2: listeners.a*: a name may not hold '*'\n"},

@@ -372,9 +372,10 @@ static struct mail_transaction *transactions; /* the newest first; all kept unti
 /* What goes behind "NAME=" in a command: it ends there, and nothing begins after it. */
 static bool is_parameter(const char *text)
 {
-    while (*text > ' ' && *text < 0x7f)
-        text++;
-    return *text == '\0';
+    const unsigned char *at = (const unsigned char *)text;
+    while (*at > ' ' && *at != 0x7f)
+        at++;
+    return *at == '\0';
 }
 
 struct mail_transaction *mail_begin(struct provider *provider, struct loop *loop,

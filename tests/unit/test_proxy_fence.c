@@ -69,6 +69,7 @@ END_TEST
 START_TEST(connections_are_counted)
 {
     struct peers *peers = peers_new();
+    ck_assert_ptr_nonnull(peers);
     struct peer_key one = key_of("192.0.2.1");
     struct peer_key two = key_of("192.0.2.2");
     ck_assert_ptr_nonnull(peers);
@@ -115,6 +116,7 @@ static void *come_and_go(void *peers)
 START_TEST(lanes_share_the_count)
 {
     struct peers *peers = peers_new();
+    ck_assert_ptr_nonnull(peers);
     pthread_t threads[4];
     for (int i = 0; i < 4; i++)
         ck_assert_int_eq(pthread_create(&threads[i], NULL, come_and_go, peers), 0);

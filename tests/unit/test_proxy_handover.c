@@ -28,7 +28,7 @@ START_TEST(an_offer_comes_back)
         list[i].lent = i % 3 == 0;
     }
     memset(list[1].bind, 'x', sizeof(list[1].bind) - 1);
-    strcpy(list[2].bind, "\"\\\t");
+    ck_assert(str_copy(list[2].bind, sizeof(list[2].bind), "\"\\\t"));
     handover_write_offer(&line, list, HANDOVER_BATCH, 1234567, true);
     ck_assert_int_eq(handover_read_offer(line.data, &offer, &err), RESULT_OK);
     ck_assert_uint_eq(offer.n, HANDOVER_BATCH);
