@@ -15,9 +15,6 @@
 #include <stdatomic.h>
 #include <stddef.h>
 
-/* The struct whose member a pointer points at. */
-#define CONTAINER_OF(pointer, type, member) ((type *)((char *)(pointer)-offsetof(type, member)))
-
 /* A provider as one loop sees it; only that loop touches it, but for fields marked otherwise. */
 struct provider_port {
     struct provider *provider; /* borrowed: outlives its ports */

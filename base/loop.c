@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/loop.h"
 
+#include "base/flush.h"
+
 #include <errno.h>
 #include <event2/event.h>
 #include <event2/thread.h>
@@ -24,8 +26,9 @@ struct loop {
     unsigned index;
     struct event_base *base; /* owned */
     int wake_fd;
-    struct event *wake;  /* owned */
-    struct event *later; /* owned; runs the deferred tasks */
+    struct event *wake;      /* owned */
+    struct event *later;     /* owned; runs the deferred tasks, then the flusher */
+    struct flusher *flusher; /* owned */
     pthread_mutex_t lock;
     struct task_queue posted;   /* under lock */
     struct task_queue deferred; /* the loop's thread only */
@@ -73,6 +76,9 @@ static void on_later(evutil_socket_t fd, short what, void *arg)
     (void)what;
     struct loop *loop = arg;
     run_all(queue_take(&loop->deferred));
+    /* What these put off comes round again in this turn, and the output leaves behind it. */
+    if (loop->deferred.first == NULL)
+        flusher_run(loop->flusher);
 }
 
 static void run_stop(struct loop_task *task)
@@ -83,7 +89,7 @@ static void run_stop(struct loop_task *task)
         event_base_loopbreak(loop->base); /* needs no memory, and stops a little earlier */
 }
 
-/* With a changelist, what is added and taken back within a turn costs no system call; flush_now
+/* With a changelist, what is added and taken back within a turn costs no system call; the flusher
  * does that with every reply. It forbids two events on duplicates of one descriptor: there are
  * none. */
 static struct event_base *new_base(void)
@@ -120,7 +126,9 @@ enum result loop_new(unsigned index, struct loop **loop_out, struct error *err)
         loop->wake = event_new(loop->base, loop->wake_fd, EV_READ | EV_PERSIST, on_wake, loop);
         loop->later = event_new(loop->base, -1, 0, on_later, loop);
     }
-    if (loop->wake == NULL || loop->later == NULL || event_add(loop->wake, NULL) != 0) {
+    loop->flusher = flusher_new();
+    if (loop->wake == NULL || loop->later == NULL || loop->flusher == NULL ||
+        event_add(loop->wake, NULL) != 0) {
         loop_free(&loop);
         return error_set(err, RESULT_SYSTEM, "cannot make an event loop");
     }
@@ -142,6 +150,7 @@ void loop_free(struct loop **loop_pointer)
         event_free(loop->wake);
     if (loop->later != NULL)
         event_free(loop->later);
+    flusher_free(&loop->flusher);
     if (loop->base != NULL)
         event_base_free(loop->base);
     if (loop->wake_fd >= 0)
@@ -159,6 +168,11 @@ unsigned loop_index(const struct loop *loop)
 struct event_base *loop_base(struct loop *loop)
 {
     return loop->base;
+}
+
+struct flusher *loop_flusher(struct loop *loop)
+{
+    return loop->flusher;
 }
 
 void loop_run(struct loop *loop)
@@ -188,10 +202,15 @@ void loop_post(struct loop *loop, struct loop_task *task)
         eventfd_write(loop->wake_fd, 1);
 }
 
+void loop_come_round(struct loop *loop)
+{
+    event_active(loop->later, EV_TIMEOUT, 0);
+}
+
 void loop_defer(struct loop *loop, struct loop_task *task)
 {
     if (loop->deferred.first == NULL)
-        event_active(loop->later, EV_TIMEOUT, 0);
+        loop_come_round(loop);
     queue_push(&loop->deferred, task);
 }
 

@@ -10,9 +10,14 @@
 #include "base/error.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 
 struct event_base;
+struct flusher;
 struct loop;
+
+/* The struct whose member a pointer points at. */
+#define CONTAINER_OF(pointer, type, member) ((type *)((char *)(pointer)-offsetof(type, member)))
 
 struct loop_task {
     struct loop_task *next;          /* the loop's, while posted or deferred */
@@ -26,6 +31,7 @@ void loop_free(struct loop **loop);
 
 unsigned loop_index(const struct loop *loop);
 struct event_base *loop_base(struct loop *loop);
+struct flusher *loop_flusher(struct loop *loop);
 
 /* Runs until loop_stop. Call on the thread that shall own the loop. */
 void loop_run(struct loop *loop);
@@ -39,6 +45,9 @@ void loop_post(struct loop *loop, struct loop_task *task);
 /* The loop's own thread: task->run happens after the running callback has returned. This is how
  * things are freed: closing marks, the loop's end frees. */
 void loop_defer(struct loop *loop, struct loop_task *task);
+/* Deferred tasks run and output leaves (base/flush.h) once the running callbacks have returned. On
+ * the loop's thread. */
+void loop_come_round(struct loop *loop);
 /* Closes a descriptor whose events have just been deleted, once the kernel was told so. To be used
  * where others hold duplicates of it, for then closing alone does not end the kernel's watch. On
  * the loop's thread. */

@@ -148,13 +148,18 @@ static void run_release(struct loop_task *task)
 }
 
 /* All that was said in this turn goes out in one write. */
-static void run_flush(struct loop_task *task)
+static struct bufferevent *flush_source(struct flush *flush)
 {
-    struct smtp_connection *connection = CONTAINER_OF(task, struct smtp_connection, flush);
-    connection->flush_due = false;
-    if (connection->bev == NULL || bufferevent_openssl_get_ssl(connection->bev) != NULL)
-        return;
-    if (flush_now(connection->bev) && connection->transaction != NULL)
+    struct smtp_connection *connection = CONTAINER_OF(flush, struct smtp_connection, flush);
+    return connection->bev != NULL && bufferevent_openssl_get_ssl(connection->bev) == NULL
+               ? connection->bev
+               : NULL;
+}
+
+static void flush_written(struct flush *flush)
+{
+    struct smtp_connection *connection = CONTAINER_OF(flush, struct smtp_connection, flush);
+    if (connection->transaction != NULL)
         smtp_transaction_written(connection->transaction);
 }
 
@@ -170,7 +175,7 @@ struct smtp_connection *smtp_connection_open(struct smtp_port *port)
     }
     connection->port = port;
     connection->fd = -1;
-    connection->flush.run = run_flush;
+    connection->flush = (struct flush){.source = flush_source, .written = flush_written};
     connection->release.run = run_release;
     TAILQ_INSERT_TAIL(&port->connections, connection, all);
     return connection;
@@ -211,10 +216,8 @@ void smtp_connection_unbind(struct smtp_connection *connection)
 static void on_output(struct evbuffer *output, const struct evbuffer_cb_info *info, void *arg)
 {
     struct smtp_connection *connection = arg;
-    if (info->n_added > 0 && !connection->flush_due && !connection->secure) {
-        connection->flush_due = true;
-        loop_defer(connection->port->base.loop, &connection->flush);
-    }
+    if (info->n_added > 0 && !connection->secure)
+        flush_later(connection->port->base.loop, &connection->flush);
     if (info->n_deleted == 0 ||
         (connection->state != SMTP_CONTENT && connection->state != SMTP_FINAL))
         return;
@@ -258,6 +261,7 @@ void smtp_connection_close(struct smtp_connection *connection)
     smtp_dial_forget(connection);
     smtp_set_state(connection, SMTP_CLOSED);
     drop_bufferevent(connection, false);
+    flush_forget(connection->port->base.loop, &connection->flush);
     event_free(connection->timer);
     connection->timer = NULL;
     TAILQ_REMOVE(&connection->port->connections, connection, all);

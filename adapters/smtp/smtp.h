@@ -13,6 +13,7 @@
 
 #include "adapters/internal.h"
 #include "adapters/smtp/reply.h"
+#include "base/flush.h"
 
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
@@ -87,8 +88,7 @@ struct smtp_connection {
     bool was_idle;            /* the transaction on it found it idle */
     bool probe;               /* the one attempt of a half-open breaker, not decided yet */
     struct smtp_trial *trial; /* owned; NULL but for a test of the provider */
-    bool flush_due;           /* flush is deferred */
-    struct loop_task flush;
+    struct flush flush;       /* of its output */
     struct loop_task release;
 };
 

@@ -6,8 +6,6 @@
  */
 #include "proxy/smtp/session.h"
 
-#include "base/flush.h"
-
 #include <event2/event.h>
 #include <string.h>
 
@@ -177,6 +175,12 @@ static bool may_flush(const struct smtp_session *session)
            evbuffer_get_length(bufferevent_get_output(session->bev)) <= OUTPUT_HIGH;
 }
 
+struct bufferevent *smtp_flush_source(struct flush *flush)
+{
+    struct smtp_session *session = CONTAINER_OF(flush, struct smtp_session, flush);
+    return !session->ended && may_flush(session) ? session->bev : NULL;
+}
+
 /* A peer that closed only its sending side still reads: what was answered must reach it. */
 static void end_for_closed_peer(struct smtp_session *session)
 {
@@ -225,7 +229,7 @@ void smtp_continue(struct smtp_session *session)
     update_reading(session);
     smtp_pace(session);
     if (may_flush(session))
-        (void)flush_now(session->bev);
+        flush_later(session->lane->loop, &session->flush);
     if (session->peer_closed && smtp_waits_for_peer(session))
         end_for_closed_peer(session);
     else if (session->lane->draining && session->transaction == NULL &&

@@ -196,6 +196,7 @@ static void end_tls(struct smtp_session *session)
 static void free_session(struct loop_task *task)
 {
     struct smtp_session *session = (struct smtp_session *)task;
+    flush_forget(session->lane->loop, &session->flush);
     if (session->bev != NULL) {
         end_tls(session);
         bufferevent_free(session->bev);
@@ -486,6 +487,7 @@ static struct smtp_session *new_session(struct lane *lane, struct bufferevent *b
     session->state = SMTP_COMMAND;
     session->lane = lane;
     session->bev = bev;
+    session->flush.source = smtp_flush_source;
     session->timer_at = INT64_MAX;
     session->snapshot = snapshot_ref(lane->snapshot);
     return session;

@@ -10,6 +10,7 @@
 #define OCTROI_PROXY_SMTP_SESSION_H
 
 #include "base/arena.h"
+#include "base/flush.h"
 #include "policy/judge.h"
 #include "proxy/lane.h"
 #include "proxy/smtp/command.h"
@@ -103,6 +104,7 @@ struct smtp_session {
     SSL_CTX *tls_context;                   /* of the snapshot; NULL when the listener has none */
     struct entrance *entrance;              /* borrowed */
     struct bufferevent *bev;                /* owned */
+    struct flush flush;                     /* of its output */
     struct event *timer;                    /* owned */
     int64_t deadline;                       /* monotonic; when the state must have been left */
     int64_t timer_at;                       /* when the timer will fire; it re-arms itself lazily */
@@ -205,6 +207,8 @@ bool smtp_talks_idly(struct smtp_session *session, enum smtp_verb verb);
 
 /* Takes up reading commands or content again, after an asynchronous answer. */
 void smtp_continue(struct smtp_session *session);
+/* The session's output, when it may be written at the end of the loop's turn. */
+struct bufferevent *smtp_flush_source(struct flush *flush);
 /* Whether the next step is the partner's: nobody else owes an answer, and reading is not paused. */
 bool smtp_waits_for_peer(const struct smtp_session *session);
 

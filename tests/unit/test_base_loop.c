@@ -1,15 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Loops, their mailboxes, workers, tickets, arenas. */
 #include "base/arena.h"
-#include "base/flush.h"
 #include "base/loop.h"
 #include "base/ticket.h"
 #include "base/workers.h"
 #include "tests/unit/test_base_parts.h"
 
-#include <event2/buffer.h>
-#include <event2/bufferevent.h>
-#include <event2/bufferevent_struct.h>
 #include <event2/event.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -131,86 +127,6 @@ START_TEST(stop_may_be_said_twice)
         loop_stop(loop);
         loop_run(loop);
     }
-    loop_free(&loop);
-}
-END_TEST
-
-/* ---- writing at once ---- */
-
-static struct bufferevent *flush_pair(struct loop *loop, int *peer_out)
-{
-    int pair[2];
-    ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair), 0);
-    struct bufferevent *bev =
-        bufferevent_socket_new(loop_base(loop), pair[0], BEV_OPT_CLOSE_ON_FREE);
-    ck_assert_ptr_nonnull(bev);
-    ck_assert_int_eq(bufferevent_enable(bev, EV_WRITE), 0);
-    loop_turn(loop); /* enabling asked for the event; with nothing to write it goes */
-    *peer_out = pair[1];
-    return bev;
-}
-
-START_TEST(flush_writes_before_the_turn_ends)
-{
-    struct loop *loop = NULL;
-    struct error err;
-    int peer;
-    char got[32];
-    ck_assert_int_eq(loop_new(0, &loop, &err), RESULT_OK);
-    struct bufferevent *bev = flush_pair(loop, &peer);
-    ck_assert(flush_now(bev));
-    for (int round = 0; round < 3; round++) {
-        bufferevent_write(bev, "250 ", 4);
-        bufferevent_write(bev, "ok\r\n", 4);
-        ck_assert(flush_now(bev));
-        ck_assert_int_eq(read(peer, got, sizeof(got)), 8);
-        ck_assert_mem_eq(got, "250 ok\r\n", 8);
-        ck_assert_int_eq(event_pending(&bev->ev_write, EV_WRITE, NULL), 0);
-        loop_turn(loop);
-        ck_assert_int_eq(read(peer, got, sizeof(got)), -1);
-    }
-    bufferevent_write(bev, "late", 4); /* nobody flushes: the loop still does */
-    loop_turn(loop);
-    ck_assert_int_eq(read(peer, got, sizeof(got)), 4);
-    bufferevent_disable(bev, EV_WRITE);
-    bufferevent_write(bev, "held", 4);
-    ck_assert(!flush_now(bev));
-    ck_assert_int_eq(read(peer, got, sizeof(got)), -1);
-    bufferevent_free(bev);
-    close(peer);
-    loop_free(&loop);
-}
-END_TEST
-
-START_TEST(flush_leaves_the_rest_to_the_loop)
-{
-    enum { TOTAL = 3 * 1024 * 1024 };
-    struct loop *loop = NULL;
-    struct error err;
-    int peer;
-    unsigned char got[65536];
-    size_t arrived_bytes = 0;
-    bool same = true;
-    ck_assert_int_eq(loop_new(0, &loop, &err), RESULT_OK);
-    struct bufferevent *bev = flush_pair(loop, &peer);
-    unsigned char *sent = malloc(TOTAL);
-    for (size_t i = 0; i < TOTAL; i++)
-        sent[i] = (unsigned char)(i * 31 >> 7);
-    bufferevent_write(bev, sent, TOTAL);
-    ck_assert(!flush_now(bev));
-    for (int turns = 0; arrived_bytes < TOTAL && turns < 100000; turns++) {
-        ssize_t n = read(peer, got, sizeof(got));
-        if (n > 0) {
-            same &= memcmp(got, sent + arrived_bytes, (size_t)n) == 0;
-            arrived_bytes += (size_t)n;
-        }
-        loop_turn(loop);
-    }
-    ck_assert_uint_eq(arrived_bytes, TOTAL);
-    ck_assert(same);
-    free(sent);
-    bufferevent_free(bev);
-    close(peer);
     loop_free(&loop);
 }
 END_TEST
@@ -480,8 +396,6 @@ Suite *loop_suite(void)
                                   deferred_runs_after,
                                   stop_before_run_is_not_forgotten,
                                   stop_may_be_said_twice,
-                                  flush_writes_before_the_turn_ends,
-                                  flush_leaves_the_rest_to_the_loop,
                                   workers_answer_at_home,
                                   workers_finish_what_is_queued,
                                   workers_left_end_by_themselves,
