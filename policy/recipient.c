@@ -71,8 +71,8 @@ static enum result read_quoted(const char **text, char *out, struct error *err)
     const char *from = *text + 1;
     size_t length = 0;
     for (; *from != '"'; from++) {
-        if (*from == '\\')
-            from++; /* an escaped character means itself */
+        if (*from == '\\' && (*++from & 0x80) != 0) /* an escaped character means itself */
+            return bad(err, "a backslash may only stand before an ASCII character");
         if (*from == '\0')
             return bad(err, "the quoted local part does not end");
         if (!is_qtext((unsigned char)*from))

@@ -56,6 +56,13 @@ static struct smtp_refusal refuse(int code, const char *text)
 
 static const struct smtp_refusal fine = {0};
 
+/* RFC 5321, 4.1.2, which RFC 6531 leaves as it is: bytes of UTF-8 that are escaped one by one would
+ * be valid without their backslashes only. */
+static bool is_quoted_pair(const char *escaped)
+{
+    return *escaped >= 0x20 && *escaped < 0x7f;
+}
+
 /*
  * "<" path ">" at *text; moves *text behind it. Quoted local parts may hold '>', so the end is
  * looked for outside quotes. Spaces before "<" are tolerated: several real clients send them.
@@ -75,8 +82,8 @@ static struct smtp_refusal take_path(const char **text, char *out, size_t size)
             return refuse(501, "5.5.2 Control characters are not allowed in an address");
         if (c == '"')
             quoted = !quoted;
-        else if (c == '\\' && quoted && at[1] != '\0')
-            at++;
+        else if (c == '\\' && quoted && !is_quoted_pair(++at))
+            return refuse(501, "5.1.3 A backslash may only stand before an ASCII character");
         else if ((c == ' ' || c == '<') && !quoted)
             return refuse(501, "5.1.3 The address is not valid");
     }

@@ -111,6 +111,7 @@ START_TEST(emails_are_refused)
         "john@",
         "\"\"@example.org",
         "\"john@example.org",
+        "\"jo\\\xc3\\\xa9l\"@example.org",
         "\"john\"doe@example.org",
         "\"john\" @example.org",
         "\"jo\"hn\"@example.org",
