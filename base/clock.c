@@ -136,13 +136,25 @@ static char *put_digits(char *out, int value, int count)
     return out + count;
 }
 
+/* Leaves a NUL behind it, for the next to overwrite. */
+static char *put_text(char *out, const char *text)
+{
+    size_t length = strlen(text);
+    memcpy(out, text, length + 1);
+    return out + length;
+}
+
+/* The forms have room for no more. */
+static int four_digits(int year)
+{
+    return year < 0 ? 0 : year > 9999 ? 9999 : year;
+}
+
 void clock_format(int64_t instant, char *out)
 {
     struct tm tm;
     int64_t fraction = split(instant, &tm);
-    int year = tm.tm_year + 1900;
-    year = year < 0 ? 0 : year > 9999 ? 9999 : year; /* the form has four digits */
-    char *p = put_digits(out, year, 4);
+    char *p = put_digits(out, four_digits(tm.tm_year + 1900), 4);
     *p++ = '-';
     p = put_digits(p, tm.tm_mon + 1, 2);
     *p++ = '-';
@@ -173,11 +185,14 @@ void clock_format_mail(int64_t instant, char *out)
                                          "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
     struct tm tm;
     split(instant, &tm);
-    char text[96];
-    snprintf(text, sizeof(text), "%s, %02d %s %04d %02d:%02d:%02d +0000", days[tm.tm_wday],
-             tm.tm_mday, months[tm.tm_mon], tm.tm_year + 1900, tm.tm_hour, tm.tm_min, tm.tm_sec);
-    memcpy(out, text, 31);
-    out[31] = '\0';
+    char *p = put_text(out, days[tm.tm_wday]);
+    p = put_digits(put_text(p, ", "), tm.tm_mday, 2);
+    p = put_text(put_text(put_text(p, " "), months[tm.tm_mon]), " ");
+    p = put_digits(p, four_digits(tm.tm_year + 1900), 4);
+    p = put_digits(put_text(p, " "), tm.tm_hour, 2);
+    p = put_digits(put_text(p, ":"), tm.tm_min, 2);
+    p = put_digits(put_text(p, ":"), tm.tm_sec, 2);
+    put_text(p, " +0000");
 }
 
 bool duration_parse(const char *text, struct duration *duration_out)

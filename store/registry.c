@@ -38,8 +38,10 @@ enum result registry_open_as(const char *path, enum sql_access access, int busy_
     if (registry == NULL)
         return error_no_memory(err);
     enum result result = RESULT_OK;
+    registry->reads_only = access == SQL_READ;
     registry->arena = arena_new(REGISTRY_FACTS_BYTES);
-    if (registry->arena == NULL) {
+    registry->kept.arena = arena_new(REGISTRY_FACTS_BYTES);
+    if (registry->arena == NULL || registry->kept.arena == NULL) {
         result = error_no_memory(err);
         goto out;
     }
@@ -75,6 +77,7 @@ void registry_close(struct registry **registry_pointer)
     strbuf_free(&registry->scratch);
     strbuf_free(&registry->partners);
     arena_free(&registry->arena);
+    arena_free(&registry->kept.arena);
     free(registry->events);
     free(registry);
     *registry_pointer = NULL;

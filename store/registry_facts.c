@@ -2,7 +2,9 @@
 /*
  * The question asked before every message: what is known of this person, relative to one partner
  * and stream. Standing and suspensions are read in one read transaction, so that a verdict never
- * mixes two states of the file; between two calls nothing is remembered but prepared statements.
+ * mixes two states of the file. Of forms and suspensions, which thousands of people share, a
+ * read-only connection remembers what it read, for as long as SQLite says, within that same read
+ * transaction, that nobody has written to the file since (docs/adr/0014). Of persons nothing is.
  */
 #include "store/registry_internal.h"
 
@@ -39,16 +41,24 @@ static const char form_sql[] =
     " (SELECT count(*) FROM form_category c WHERE c.form_key = f.form_key)"
     " FROM form f WHERE f.id = ?1 AND f.version = ?2";
 
-/* A form already read for this answer. */
+/* A form as it is for one partner; all in the kept arena. */
 struct known_form {
-    struct form_facts facts; /* categories borrowed from the arena like all else */
     struct known_form *next;
+    const char *partner;
+    struct form_facts facts;
+};
+
+struct known_suspension {
+    struct known_suspension *next;
+    const char *partner;
+    const char *stream; /* "" when none was asked for */
+    bool partner_suspended;
+    bool stream_suspended;
 };
 
 struct asking {
     struct registry *registry;
     const char *partner;
-    struct known_form *forms;
     struct error *err;
 };
 
@@ -65,29 +75,114 @@ static bool lists_word(const char *joined, const char *word)
     return false;
 }
 
-static const char *keep(struct asking *asking, sqlite3_stmt *statement, int column)
+static const char *keep(struct arena *arena, sqlite3_stmt *statement, int column)
 {
-    return arena_copy(asking->registry->arena, sql_text(statement, column),
+    return arena_copy(arena, sql_text(statement, column),
                       (size_t)sqlite3_column_bytes(statement, column));
+}
+
+/* ---- what is remembered ---- */
+
+static void forget(struct registry *registry)
+{
+    struct arena *arena = registry->kept.arena;
+    arena_reset(arena);
+    registry->kept = (struct registry_kept){.arena = arena};
+}
+
+/* Within the read transaction: what is kept from here on is true of it. */
+static enum result refresh(struct registry *registry, struct error *err)
+{
+    sqlite3_stmt *statement;
+    bool row;
+    if (!registry->reads_only || registry->kept.count >= REGISTRY_KEPT_MOST)
+        forget(registry);
+    if (!registry->reads_only)
+        return RESULT_OK;
+    enum result result =
+        registry_prepared(registry, STATEMENT_DATA_VERSION, "PRAGMA data_version", &statement, err);
+    if (result == RESULT_OK)
+        result = registry_step(registry, statement, &row, err);
+    if (result != RESULT_OK)
+        return result;
+    int64_t version = sqlite3_column_int64(statement, 0);
+    registry_done(statement);
+    if (version != registry->kept.version)
+        forget(registry);
+    registry->kept.version = version;
+    return RESULT_OK;
+}
+
+static const struct known_suspension *kept_suspension(const struct registry_kept *kept,
+                                                      const char *partner, const char *stream)
+{
+    const struct known_suspension *known = kept->suspensions;
+    while (known != NULL &&
+           (strcmp(known->partner, partner) != 0 || strcmp(known->stream, stream) != 0))
+        known = known->next;
+    return known;
+}
+
+static const struct known_form *kept_form(const struct registry_kept *kept, const char *partner,
+                                          const char *id, int version)
+{
+    const struct known_form *known = kept->forms;
+    while (known != NULL && (known->facts.version != version || strcmp(known->facts.id, id) != 0 ||
+                             strcmp(known->partner, partner) != 0))
+        known = known->next;
+    return known;
+}
+
+/* ---- reading ---- */
+
+/* The statement stands on the row that says it. */
+static const struct known_suspension *keep_suspension(struct registry_kept *kept,
+                                                      const char *partner, const char *stream,
+                                                      sqlite3_stmt *statement)
+{
+    struct known_suspension *known = arena_alloc(kept->arena, sizeof(*known));
+    const char *own_partner = arena_str(kept->arena, partner);
+    const char *own_stream = arena_str(kept->arena, stream);
+    if (known == NULL || own_partner == NULL || own_stream == NULL)
+        return NULL;
+    *known = (struct known_suspension){
+        .next = kept->suspensions,
+        .partner = own_partner,
+        .stream = own_stream,
+        .partner_suspended = sqlite3_column_int(statement, 0) != 0,
+        .stream_suspended = sqlite3_column_int(statement, 1) != 0,
+    };
+    kept->suspensions = known;
+    kept->count++;
+    return known;
 }
 
 static enum result read_suspensions(struct asking *asking, const char *stream)
 {
     struct registry *registry = asking->registry;
-    sqlite3_stmt *statement;
-    bool row;
-    enum result result = registry_prepared(registry, STATEMENT_FACTS_SUSPENSIONS, suspensions_sql,
-                                           &statement, asking->err);
-    if (result != RESULT_OK)
-        return result;
-    registry_bind_text(statement, 1, asking->partner);
-    registry_bind_text(statement, 2, stream);
-    result = registry_step(registry, statement, &row, asking->err);
-    if (result == RESULT_OK) {
-        registry->facts.partner_suspended = sqlite3_column_int(statement, 0) != 0;
-        registry->facts.stream_suspended = sqlite3_column_int(statement, 1) != 0;
+    enum result result = RESULT_OK;
+    const struct known_suspension *known =
+        kept_suspension(&registry->kept, asking->partner, stream);
+    if (known == NULL) {
+        sqlite3_stmt *statement;
+        bool row;
+        result = registry_prepared(registry, STATEMENT_FACTS_SUSPENSIONS, suspensions_sql,
+                                   &statement, asking->err);
+        if (result != RESULT_OK)
+            return result;
+        registry_bind_text(statement, 1, asking->partner);
+        registry_bind_text(statement, 2, stream);
+        result = registry_step(registry, statement, &row, asking->err);
+        if (result == RESULT_OK)
+            known = keep_suspension(&registry->kept, asking->partner, stream, statement);
+        registry_done(statement);
+        if (result == RESULT_OK && known == NULL)
+            result = error_no_memory(asking->err);
     }
-    registry_done(statement);
+    if (result == RESULT_OK) {
+        registry->facts.partner_suspended = known->partner_suspended;
+        registry->facts.stream_suspended = known->stream_suspended;
+    }
     return result;
 }
 
@@ -102,7 +197,7 @@ static enum result read_categories(struct asking *asking, int64_t form_key, size
         asking->err);
     if (result != RESULT_OK)
         return result;
-    form->categories = arena_alloc(registry->arena, count * sizeof(*form->categories));
+    form->categories = arena_alloc(registry->kept.arena, count * sizeof(*form->categories));
     if (form->categories == NULL)
         return error_no_memory(asking->err);
     sqlite3_bind_int64(statement, 1, form_key);
@@ -111,7 +206,7 @@ static enum result read_categories(struct asking *asking, int64_t form_key, size
         result = registry_step(registry, statement, &row, asking->err);
         if (result != RESULT_OK || !row)
             break;
-        const char *category = keep(asking, statement, 0);
+        const char *category = keep(asking->registry->kept.arena, statement, 0);
         if (category == NULL)
             result = error_no_memory(asking->err);
         else
@@ -125,8 +220,8 @@ static enum result fill_form(struct asking *asking, sqlite3_stmt *statement,
                              struct form_facts *form)
 {
     bool has_siren = sql_text(statement, 1)[0] != '\0';
-    form->collector = keep(asking, statement, has_siren ? 1 : 2);
-    form->collector_name = has_siren ? keep(asking, statement, 2) : NULL;
+    form->collector = keep(asking->registry->kept.arena, statement, has_siren ? 1 : 2);
+    form->collector_name = has_siren ? keep(asking->registry->kept.arena, statement, 2) : NULL;
     if (form->collector == NULL || (has_siren && form->collector_name == NULL))
         return error_no_memory(asking->err);
     if (!registry_channels_parse(sql_text(statement, 3), &form->channels) ||
@@ -148,39 +243,50 @@ static enum result fill_form(struct asking *asking, sqlite3_stmt *statement,
                : read_categories(asking, sqlite3_column_int64(statement, 0), categories, form);
 }
 
-/* form_out: NULL when the form is not registered. */
+/* The statement stands on the form's row. */
+static enum result keep_form(struct asking *asking, const char *id, int version,
+                             sqlite3_stmt *statement, const struct form_facts **form_out)
+{
+    struct registry_kept *kept = &asking->registry->kept;
+    struct known_form *known = arena_alloc(kept->arena, sizeof(*known));
+    char *own_id = arena_str(kept->arena, id);
+    char *own_partner = arena_str(kept->arena, asking->partner);
+    if (known == NULL || own_id == NULL || own_partner == NULL)
+        return error_no_memory(asking->err);
+    known->partner = own_partner;
+    known->facts.id = own_id;
+    known->facts.version = version;
+    enum result result = fill_form(asking, statement, &known->facts);
+    if (result != RESULT_OK)
+        return result;
+    known->next = kept->forms;
+    kept->forms = known;
+    kept->count++;
+    *form_out = &known->facts;
+    return RESULT_OK;
+}
+
+/* form_out: NULL when the form is not registered. id lives until the next step of its statement. */
 static enum result read_form(struct asking *asking, const char *id, int version,
                              const struct form_facts **form_out)
 {
     struct registry *registry = asking->registry;
-    *form_out = NULL;
-    for (struct known_form *known = asking->forms; known != NULL; known = known->next)
-        if (known->facts.version == version && strcmp(known->facts.id, id) == 0) {
-            *form_out = &known->facts;
-            return RESULT_OK;
-        }
+    const struct known_form *kept = kept_form(&registry->kept, asking->partner, id, version);
+    *form_out = kept != NULL ? &kept->facts : NULL;
+    if (kept != NULL)
+        return RESULT_OK;
     sqlite3_stmt *statement;
+    bool row;
     enum result result =
         registry_prepared(registry, STATEMENT_FACTS_FORM, form_sql, &statement, asking->err);
     if (result != RESULT_OK)
         return result;
-    struct known_form *known = arena_alloc(registry->arena, sizeof(*known));
-    char *own_id = arena_str(registry->arena, id);
-    if (known == NULL || own_id == NULL)
-        return error_no_memory(asking->err);
-    known->facts.id = own_id;
-    known->facts.version = version;
-    bool row;
-    registry_bind_text(statement, 1, own_id);
+    registry_bind_text(statement, 1, id);
     sqlite3_bind_int(statement, 2, version);
     registry_bind_text(statement, 3, asking->partner);
     result = registry_step(registry, statement, &row, asking->err);
-    if (result == RESULT_OK && row) {
-        result = fill_form(asking, statement, &known->facts);
-        known->next = asking->forms;
-        asking->forms = known;
-        *form_out = &known->facts;
-    }
+    if (result == RESULT_OK && row)
+        result = keep_form(asking, id, version, statement, form_out);
     registry_done(statement);
     return result;
 }
@@ -203,12 +309,12 @@ static enum result fill_event(struct asking *asking, sqlite3_stmt *statement,
     event->names_partners = partners[0] != '\0';
     event->names_this_partner = event->names_partners && lists_word(partners, asking->partner);
     if (sql_text(statement, 6)[0] != '\0') {
-        event->collector = keep(asking, statement, 6);
+        event->collector = keep(asking->registry->arena, statement, 6);
         if (event->collector == NULL)
             return error_no_memory(asking->err);
     }
     if (sql_text(statement, 7)[0] != '\0') {
-        event->supplier = keep(asking, statement, 7);
+        event->supplier = keep(asking->registry->arena, statement, 7);
         if (event->supplier == NULL)
             return error_no_memory(asking->err);
     }
@@ -277,7 +383,9 @@ enum result registry_facts(struct registry *registry, const uint8_t key[RECIPIEN
         result = run_plain(registry, STATEMENT_READ_BEGIN, "BEGIN", err);
     if (result != RESULT_OK)
         return result;
-    result = read_suspensions(&asking, stream);
+    result = refresh(registry, err);
+    if (result == RESULT_OK)
+        result = read_suspensions(&asking, stream != NULL ? stream : "");
     if (result == RESULT_OK)
         result = read_events(&asking, key);
     if (own) {
@@ -290,5 +398,7 @@ enum result registry_facts(struct registry *registry, const uint8_t key[RECIPIEN
     }
     if (result == RESULT_OK)
         *facts_out = &registry->facts;
+    else
+        forget(registry); /* it may have been for want of room */
     return result;
 }

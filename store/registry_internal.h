@@ -22,10 +22,13 @@
  * question is answered RESULT_NO_MEMORY, and nothing passes. */
 #define REGISTRY_EVENTS_MAX  (512 * 1024)
 #define REGISTRY_FACTS_BYTES (64u * 1024 * 1024)
+/* Forms and suspensions remembered before all are forgotten, so that memory stays bounded. */
+#define REGISTRY_KEPT_MOST 256
 
 enum registry_statement {
     STATEMENT_READ_BEGIN,
     STATEMENT_READ_END,
+    STATEMENT_DATA_VERSION,
     STATEMENT_FACTS_SUSPENSIONS,
     STATEMENT_FACTS_EVENTS,
     STATEMENT_FACTS_FORM,
@@ -39,15 +42,26 @@ enum registry_statement {
     STATEMENT_COUNT
 };
 
+/* What was read of forms and suspensions, relative to the partners asked for. */
+struct registry_kept {
+    struct arena *arena; /* owned; everything below */
+    struct known_form *forms;
+    struct known_suspension *suspensions;
+    size_t count;
+    int64_t version; /* of the file they were read from: PRAGMA data_version; 0: unknown */
+};
+
 struct registry {
     sqlite3 *db;                               /* owned */
     sqlite3_stmt *statements[STATEMENT_COUNT]; /* owned; NULL until first used */
     bool in_transaction;                       /* between registry_begin and its end */
+    bool reads_only;                           /* opened so: what was read may be kept */
     bool checking;                             /* the table of registry_check_event exists */
     struct strbuf scratch;                     /* canonical text of an event */
     const char *refused;    /* the consent CSV's column the last refusal of an event is about */
     struct strbuf partners; /* its joined partners */
-    struct arena *arena;    /* owned; strings and forms of the last facts */
+    struct arena *arena;    /* owned; strings of the last facts' events */
+    struct registry_kept kept;
     struct consent_event *events; /* owned; grows, reused */
     size_t events_capacity;
     struct facts facts;

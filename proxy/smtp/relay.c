@@ -222,6 +222,23 @@ void smtp_relay_abort(struct smtp_session *session)
         mail_abort(&session->transaction->upstream);
 }
 
+/* Room for one recipient more; the list it grew out of stays in the arena until the end. */
+static bool reserve_offered(struct smtp_transaction *transaction)
+{
+    if (transaction->n_offered < transaction->offered_room)
+        return true;
+    uint32_t room = transaction->offered_room > 0 ? transaction->offered_room * 2 : 4;
+    struct smtp_recipient **offered =
+        arena_alloc(transaction->arena, room * sizeof(*transaction->offered));
+    if (offered == NULL)
+        return false;
+    if (transaction->n_offered > 0)
+        memcpy(offered, transaction->offered, transaction->n_offered * sizeof(*offered));
+    transaction->offered = offered;
+    transaction->offered_room = room;
+    return true;
+}
+
 void smtp_offer(struct smtp_session *session, struct smtp_recipient *recipient)
 {
     struct smtp_transaction *transaction = session->transaction;
@@ -233,10 +250,7 @@ void smtp_offer(struct smtp_session *session, struct smtp_recipient *recipient)
                               "4.5.3 The provider takes no more recipients in one message");
         return;
     }
-    if (transaction->offered == NULL)
-        transaction->offered = arena_alloc(transaction->arena, session->listener->max_recipients *
-                                                                   sizeof(*transaction->offered));
-    if (transaction->offered == NULL) {
+    if (!reserve_offered(transaction)) {
         record_and_answer(session, recipient, EFFECT_DEFERRED, OUTCOME_NONE, NULL, 451,
                           SMTP_UNABLE);
         return;

@@ -83,6 +83,7 @@ struct smtp_transaction {
     size_t provider;                   /* index into the stream's preference list */
     struct smtp_recipient **offered;   /* in the arena; index as the adapter knows it */
     uint32_t n_offered;
+    uint32_t offered_room;
     bool failed; /* the provider is lost: nothing more can be delivered in this transaction */
     /* Content. */
     struct content_scan scan;

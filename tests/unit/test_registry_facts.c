@@ -32,6 +32,80 @@ START_TEST(nobody_has_no_events)
 }
 END_TEST
 
+/* What a read-only connection, as a loop has one, knows of person 1 and acme. */
+static const struct form_facts *reader_sees(struct registry *reader, bool partner_suspended,
+                                            enum presence presence)
+{
+    const struct facts *facts = ask(reader, 1, "acme");
+    ck_assert_uint_eq(facts->n_events, 1);
+    ck_assert(facts->partner_suspended == partner_suspended);
+    ck_assert_ptr_nonnull(facts->events[0].form);
+    ck_assert_int_eq(facts->events[0].form->presence, presence);
+    return facts->events[0].form;
+}
+
+START_TEST(what_is_remembered_is_forgotten_when_others_write)
+{
+    struct bench bench;
+    bench_open(&bench);
+    struct registry *writer = bench.registry;
+    struct registry *reader = NULL;
+    struct error *err = &bench.err;
+    put_form(writer, "jeu-ete", 1, "2026-01-01T00:00:00Z", "\"beta\"", "\"travel\"", err);
+    struct event_input event = grant(1, 1, "2026-01-05T00:00:00Z");
+    put(writer, &event);
+    ck_assert_int_eq(registry_open_as(bench.path, SQL_READ, 100, &reader, err), RESULT_OK);
+    reader_sees(reader, false, PRESENCE_NEVER);
+    const struct form_facts *form = reader_sees(reader, false, PRESENCE_NEVER);
+    ck_assert_ptr_eq(reader_sees(reader, false, PRESENCE_NEVER), form); /* it does remember */
+    ck_assert_int_eq(form->effective_until, INT64_MAX);
+    ck_assert_int_eq(ask(reader, 1, "beta")->events[0].form->presence, PRESENCE_LISTED);
+
+    ck_assert_int_eq(
+        registry_suspend(writer, SUSPEND_PARTNER, "acme", "stop", at(NOW), err), RESULT_OK);
+    reader_sees(reader, true, PRESENCE_NEVER);
+    ck_assert(!ask(reader, 1, "beta")->partner_suspended);
+    ck_assert_int_eq(registry_suspend(writer, SUSPEND_STREAM, "beta/news", "stop", at(NOW), err),
+                     RESULT_OK);
+    ck_assert(ask(reader, 1, "beta")->stream_suspended);
+    ck_assert_int_eq(registry_resume(writer, SUSPEND_PARTNER, "acme", "go", at(NOW), err),
+                     RESULT_OK);
+    reader_sees(reader, false, PRESENCE_NEVER);
+    ck_assert_int_eq(registry_suspend(writer, SUSPEND_FORM, "jeu-ete", "stop", at(NOW), err),
+                     RESULT_OK);
+    ck_assert(reader_sees(reader, false, PRESENCE_NEVER)->suspended);
+    put_form(writer, "jeu-ete", 2, "2026-02-01T00:00:00Z", "\"acme\"", "", err);
+    form = reader_sees(reader, false, PRESENCE_LATER);
+    ck_assert_int_eq(form->effective_until, at("2026-02-01T00:00:00Z"));
+    ck_assert_uint_eq(form->n_categories, 1);
+    ck_assert_int_eq(registry_invalidate_form(writer, "jeu-ete", 1, "x", at(NOW), err), RESULT_OK);
+    ck_assert(reader_sees(reader, false, PRESENCE_LATER)->invalidated);
+    registry_close(&reader);
+    bench_close(&bench);
+}
+END_TEST
+
+START_TEST(no_more_is_remembered_than_there_is_room_for)
+{
+    struct bench bench;
+    bench_open(&bench);
+    struct registry *reader = NULL;
+    put_form(bench.registry, "jeu-ete", 1, "2026-01-01T00:00:00Z", "\"acme\"", "", &bench.err);
+    struct event_input event = grant(1, 1, "2026-01-05T00:00:00Z");
+    put(bench.registry, &event);
+    ck_assert_int_eq(registry_open_as(bench.path, SQL_READ, 100, &reader, &bench.err), RESULT_OK);
+    for (int i = 0; i < 3 * REGISTRY_KEPT_MOST; i++) {
+        char partner[32];
+        snprintf(partner, sizeof(partner), "partner-%d", i);
+        ck_assert_int_eq(ask(reader, 1, partner)->events[0].form->presence, PRESENCE_NEVER);
+        ck_assert_uint_le(reader->kept.count, REGISTRY_KEPT_MOST + 1);
+        reader_sees(reader, false, PRESENCE_LISTED);
+    }
+    registry_close(&reader);
+    bench_close(&bench);
+}
+END_TEST
+
 START_TEST(presence_is_listed_later_or_never)
 {
     struct bench bench;
@@ -354,6 +428,8 @@ END_TEST
 int main(void)
 {
     const TTest *const tests[] = {nobody_has_no_events,
+                                  what_is_remembered_is_forgotten_when_others_write,
+                                  no_more_is_remembered_than_there_is_room_for,
                                   presence_is_listed_later_or_never,
                                   twenty_events_come_as_they_are,
                                   suspensions_show_at_once,
