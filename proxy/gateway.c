@@ -255,6 +255,7 @@ static void stop_lanes(struct gateway *gateway)
     /* Answers of helpers and of the journal's writer still come to the loops' mailboxes: both end
      * before the loops go. */
     workers_free(&gateway->workers);
+    indexer_let_go(gateway->indexer);
     journal_close(&gateway->journal);
     indexer_stop(&gateway->indexer);
 }

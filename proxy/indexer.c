@@ -13,18 +13,39 @@
 
 #define INTERVAL_NS 500000000L
 #define NICENESS    10
+#define BUSY_ROWS   1000  /* in an interval: a thousand messages a second */
+#define BEHIND_MOST 50000 /* rows, which take about a second to index */
 
 struct indexer {
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t wake;
     bool stopping;               /* under lock */
+    struct journal *journal;     /* under lock; borrowed; NULL once let go */
+    uint64_t indexed;            /* rows, at least */
+    uint64_t seen;               /* rows of the journal, when it was last looked at */
     struct journal_index *index; /* owned; the thread's */
     bool failing;
 };
 
+/* *rows_out: of the journal, now; what is known of it when it was let go. */
+static bool may_wait(struct indexer *indexer, uint64_t *rows_out)
+{
+    uint64_t before = indexer->seen;
+    struct journal_state state = {.rows = before};
+    pthread_mutex_lock(&indexer->lock);
+    if (indexer->journal != NULL)
+        journal_state(indexer->journal, &state);
+    pthread_mutex_unlock(&indexer->lock);
+    *rows_out = indexer->seen = state.rows;
+    return state.rows - before >= BUSY_ROWS && state.rows - indexer->indexed < BEHIND_MOST;
+}
+
 static void catch_up(struct indexer *indexer)
 {
+    uint64_t upto;
+    if (may_wait(indexer, &upto))
+        return;
     uint64_t rows;
     struct error err;
     enum result result = journal_index_catch_up(indexer->index, 0, &rows, &err);
@@ -33,6 +54,8 @@ static void catch_up(struct indexer *indexer)
         log_event(LOG_LEVEL_ERROR, "the journal's index falls behind",
                   LOG_TEXT("reason", err.text));
     indexer->failing = result != RESULT_OK;
+    if (result == RESULT_OK)
+        indexer->indexed = upto;
 }
 
 /* Sessions come first: nobody waits for the index, and who reads it catches up before. Where the
@@ -64,12 +87,14 @@ static void *run(void *arg)
     return NULL;
 }
 
-enum result indexer_start(const char *index_path, const char *journal_directory,
-                          struct indexer **indexer_out, struct error *err)
+enum result indexer_start(struct journal *journal, const char *index_path,
+                          const char *journal_directory, struct indexer **indexer_out,
+                          struct error *err)
 {
     struct indexer *indexer = calloc(1, sizeof(*indexer));
     if (indexer == NULL)
         return error_no_memory(err);
+    indexer->journal = journal;
     pthread_mutex_init(&indexer->lock, NULL);
     pthread_cond_init(&indexer->wake, NULL);
     enum result result = journal_index_open(index_path, journal_directory, &indexer->index, err);
@@ -91,6 +116,15 @@ enum result indexer_start(const char *index_path, const char *journal_directory,
     return RESULT_OK;
 }
 
+void indexer_let_go(struct indexer *indexer)
+{
+    if (indexer == NULL)
+        return;
+    pthread_mutex_lock(&indexer->lock);
+    indexer->journal = NULL;
+    pthread_mutex_unlock(&indexer->lock);
+}
+
 void indexer_stop(struct indexer **indexer_pointer)
 {
     struct indexer *indexer = *indexer_pointer;
@@ -101,7 +135,7 @@ void indexer_stop(struct indexer **indexer_pointer)
     pthread_cond_signal(&indexer->wake);
     pthread_mutex_unlock(&indexer->lock);
     pthread_join(indexer->thread, NULL);
-    catch_up(indexer);
+    catch_up(indexer); /* the journal was let go: nothing grows, nothing is put off */
     journal_index_close(&indexer->index);
     pthread_cond_destroy(&indexer->wake);
     pthread_mutex_destroy(&indexer->lock);

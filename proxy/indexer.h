@@ -1,14 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Fills the journal's index behind the segments, on a thread of its own, twice a second. */
+/*
+ * Fills the journal's index behind the segments, on a thread of its own, twice a second. While the
+ * journal grows fast it leaves the processor to the sessions, up to a backlog that a reader of the
+ * log, who catches up before reading, does not notice.
+ */
 #ifndef OCTROI_PROXY_INDEXER_H
 #define OCTROI_PROXY_INDEXER_H
 
 #include "base/error.h"
 
 struct indexer;
+struct journal;
 
-enum result indexer_start(const char *index_path, const char *journal_directory,
-                          struct indexer **indexer_out, struct error *err);
+/* journal: borrowed, until indexer_let_go. */
+enum result indexer_start(struct journal *journal, const char *index_path,
+                          const char *journal_directory, struct indexer **indexer_out,
+                          struct error *err);
+/* The journal is about to be closed: it is not asked any more how far it is. */
+void indexer_let_go(struct indexer *indexer);
 /* Catches up a last time. */
 void indexer_stop(struct indexer **indexer);
 

@@ -93,7 +93,7 @@ static enum result open_journal(struct gateway *gateway, const struct config *co
         if (result != RESULT_OK)
             error_prefix(err, "journal");
         if (result == RESULT_OK)
-            result = indexer_start(index, directory, &gateway->indexer, err);
+            result = indexer_start(gateway->journal, index, directory, &gateway->indexer, err);
     }
     free(directory);
     free(index);
