@@ -18,19 +18,12 @@
 enum {
     COMMIT_BYTES = 4 * 1024 * 1024, /* of one write, so that the writer's memory stays bounded */
     KEPT_ROWS = 100000,             /* rows nobody waits for, kept while writes fail */
-    CROWD = 4,                      /* batches waited for in one group: more are on their way */
 };
 #define RETRY_EVERY CLOCK_SECOND
 /* Rows nobody waits for go along with the next ones somebody waits for; when there are none, this
  * is how long they may be missing from the disk. A sync of their own would cost as much as all else
  * that is done for a message. */
 #define LAZY_AFTER (10 * (CLOCK_SECOND / 1000))
-
-/* What a sync costs hardly depends on how much there is to sync, so while there is a crowd the
- * thread rests for twice the time the last one took: it is busy a third of the time, and groups
- * become as large as that makes them. Who comes alone is never kept waiting. */
-#define REST_SYNCS 2
-#define REST_MOST  (CLOCK_SECOND / 1000)
 
 struct journal_batch {
     struct journal_batch *next;
@@ -65,7 +58,6 @@ struct journal {
     struct batch_list work; /* taken from the queue and not yet durable, oldest first */
     int64_t checkpoint_at;  /* monotonic; when the next one is due if there are rows */
     int64_t retry_at;       /* monotonic; while failing */
-    int64_t rest_until;     /* monotonic; no group is begun sooner */
     int64_t attentive_to;   /* monotonic; outcomes follow decisions: until then it sleeps lightly */
     uint64_t dropped;       /* rows, since writes fail */
     bool failing;
@@ -255,13 +247,6 @@ static long add_batches(struct journal *journal)
     return count;
 }
 
-static void rest(struct journal *journal, size_t waited_for, int64_t began)
-{
-    int64_t now = clock_monotonic();
-    int64_t pause = (now - began) * REST_SYNCS;
-    journal->rest_until = waited_for >= CROWD ? now + (pause < REST_MOST ? pause : REST_MOST) : 0;
-}
-
 static bool commit_some(struct journal *journal)
 {
     struct segment_writer *writer = &journal->writer;
@@ -279,8 +264,6 @@ static bool commit_some(struct journal *journal)
     if (result == RESULT_OK && due && !segment_writer_checkpoint(writer))
         result = error_set(&err, RESULT_UNAVAILABLE, "cannot sign a checkpoint");
     bool writes = writer->out.length > 0;
-    size_t waited_for = 0;
-    int64_t began = clock_monotonic();
     if (result == RESULT_OK)
         result = segment_writer_commit(writer, &err);
     if (result != RESULT_OK) {
@@ -296,11 +279,8 @@ static bool commit_some(struct journal *journal)
     if (writer->durable.since < since || since == 0)
         journal->checkpoint_at = clock_monotonic() + journal->checkpoint_every;
     struct journal_batch *batch = journal->work.first;
-    for (long i = 0; i < count; i++, batch = batch->next) {
+    for (long i = 0; i < count; i++, batch = batch->next)
         settled += batch->rows;
-        waited_for += batch->done != NULL;
-    }
-    rest(journal, waited_for, began);
     publish(journal, settled);
     while (count-- > 0)
         finish(list_pop(&journal->work), RESULT_OK);
@@ -330,9 +310,9 @@ static bool wait_for_work(struct journal *journal)
 {
     int64_t until = deadline(journal);
     pthread_mutex_lock(&journal->lock);
-    while (!journal->stopping) {
+    while (!journal->urgent && !journal->stopping) {
         int64_t now = clock_monotonic();
-        int64_t at = journal->urgent ? journal->rest_until : next_look(journal, until, now);
+        int64_t at = next_look(journal, until, now);
         if (at <= now)
             break;
         journal->wakes_at = at;

@@ -75,22 +75,6 @@ struct sender {
 
 static _Atomic(struct sender *) senders[THREADS];
 
-static void on_sent(struct loop_task *task);
-
-static void send_up_to(struct sender *sender, int end)
-{
-    for (; sender->next < end; sender->next++) {
-        struct sent *sent = &sender->sent[sender->next];
-        struct journal_batch *batch = journal_batch_new();
-        must(box_decision(batch, NULL, (unsigned)sender->next));
-        sent->task.run = on_sent;
-        sent->result = RESULT_CONFLICT;
-        journal_append(sender->box->journal, batch, sender->loop, &sent->task, &sent->result);
-        if (sender->next % 16 == 0)
-            usleep(100);
-    }
-}
-
 static void on_sent(struct loop_task *task)
 {
     struct sent *sent = (struct sent *)task;
@@ -101,9 +85,7 @@ static void on_sent(struct loop_task *task)
             /* On its own loop's thread, and in the order of appending. */
             must(pthread_equal(pthread_self(), sender->thread));
             must(sent - sender->sent == sender->done);
-            if (++sender->done == BATCHES / 2)
-                send_up_to(sender, BATCHES); /* so that one group cannot hold them all */
-            if (sender->done == BATCHES)
+            if (++sender->done == BATCHES)
                 loop_stop(sender->loop);
         }
     }
@@ -112,7 +94,16 @@ static void on_sent(struct loop_task *task)
 static void *run_sender(void *arg)
 {
     struct sender *sender = arg;
-    send_up_to(sender, BATCHES / 2);
+    for (int i = 0; i < BATCHES; i++) {
+        struct journal_batch *batch = journal_batch_new();
+        must(box_decision(batch, NULL, (unsigned)i));
+        sender->sent[i].task.run = on_sent;
+        sender->sent[i].result = RESULT_CONFLICT;
+        journal_append(sender->box->journal, batch, sender->loop, &sender->sent[i].task,
+                       &sender->sent[i].result);
+        if (i % 16 == 0)
+            usleep(100);
+    }
     loop_run(sender->loop);
     return NULL;
 }
