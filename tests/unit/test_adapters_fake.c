@@ -29,8 +29,9 @@ struct fake {
     atomic_uint now;
     atomic_uint most;
     atomic_ullong content;
-    char kept[FAKE_CONTENT_KEPT];
-    size_t kept_length;
+    pthread_mutex_t lock;
+    char kept[FAKE_CONTENT_KEPT]; /* under lock */
+    size_t kept_length;           /* under lock */
     char tls_version[16];
     char tls_name[80];
     atomic_bool has_problem;
@@ -44,6 +45,7 @@ struct peer {
     SSL *ssl;
     char buffer[65536];
     size_t at, end;
+    char content[FAKE_CONTENT_KEPT];
 };
 
 static void problem(struct peer *peer, const char *step, const char *what)
@@ -102,14 +104,17 @@ static bool read_content(struct peer *peer)
     size_t length = 0;
     while (matched < 5 && (byte = next_byte(peer)) >= 0) {
         atomic_fetch_add(&peer->fake->content, 1);
-        if (length < sizeof(peer->fake->kept))
-            peer->fake->kept[length++] = (char)byte;
+        if (length < sizeof(peer->content))
+            peer->content[length++] = (char)byte;
         if (byte == mark[matched])
             matched++;
         else
             matched = byte == '\r' ? 1 : 0;
     }
+    pthread_mutex_lock(&peer->fake->lock);
+    memcpy(peer->fake->kept, peer->content, length);
     peer->fake->kept_length = matched == 5 && length >= 3 ? length - 3 : 0;
+    pthread_mutex_unlock(&peer->fake->lock);
     return matched == 5;
 }
 
@@ -236,6 +241,7 @@ struct fake *fake_new(const char *const *const *scripts, const char *certificate
     struct error err;
     ck_assert_ptr_nonnull(fake);
     fake->scripts = scripts;
+    pthread_mutex_init(&fake->lock, NULL);
     if (certificate != NULL)
         ck_assert_int_eq(tls_server_context(certificate, key, false, &fake->tls, &err), RESULT_OK);
     fake->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -259,6 +265,7 @@ void fake_stop(struct fake *fake)
 void fake_free(struct fake *fake)
 {
     SSL_CTX_free(fake->tls);
+    pthread_mutex_destroy(&fake->lock);
     free(fake);
 }
 
