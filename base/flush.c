@@ -79,14 +79,27 @@ static bool settled(struct bufferevent *bev)
     return true;
 }
 
-static void write_alone(struct writing *writing)
+static bool may_write(struct bufferevent *bev)
 {
-    struct evbuffer *output = bufferevent_get_output(writing->bev);
+    return bufferevent_getfd(bev) >= 0 && (bufferevent_get_enabled(bev) & EV_WRITE) != 0 &&
+           evbuffer_get_length(bufferevent_get_output(bev)) > 0;
+}
+
+/* True: all of it is out. */
+static bool write_alone(struct bufferevent *bev)
+{
+    struct evbuffer *output = bufferevent_get_output(bev);
     /* A bufferevent keeps others from taking out of the front of its output. */
     evbuffer_unfreeze(output, 1);
-    (void)evbuffer_write(output, bufferevent_getfd(writing->bev));
+    (void)evbuffer_write(output, bufferevent_getfd(bev));
     evbuffer_freeze(output, 1);
-    writing->done = settled(writing->bev);
+    return settled(bev);
+}
+
+void flush_now(struct bufferevent *bev)
+{
+    if (may_write(bev))
+        (void)write_alone(bev);
 }
 
 static void take_result(const struct io_event *event)
@@ -150,9 +163,7 @@ static size_t collect(struct flusher *flusher, struct writing *writings)
         TAILQ_REMOVE(&flusher->due, flush, entry);
         flush->due = false;
         struct bufferevent *bev = flush->source(flush);
-        if (bev == NULL || bufferevent_getfd(bev) < 0 ||
-            (bufferevent_get_enabled(bev) & EV_WRITE) == 0 ||
-            evbuffer_get_length(bufferevent_get_output(bev)) == 0)
+        if (bev == NULL || !may_write(bev))
             continue;
         writings[count].flush = flush;
         writings[count].bev = bev;
@@ -168,7 +179,7 @@ void flusher_run(struct flusher *flusher)
         size_t count = collect(flusher, writings);
         bool together = count > 1 && prepare(flusher) && write_together(flusher, writings, count);
         for (size_t i = 0; i < count && !together; i++)
-            write_alone(&writings[i]);
+            writings[i].done = write_alone(writings[i].bev);
         /* Nobody is told before all buffers are settled: who is told may close another's. */
         for (size_t i = 0; i < count; i++)
             if (writings[i].done && writings[i].flush->written != NULL)

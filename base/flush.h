@@ -35,6 +35,10 @@ void flush_later(struct loop *loop, struct flush *flush);
 /* To be called before flush is freed. */
 void flush_forget(struct loop *loop, struct flush *flush);
 
+/* Writes at once what goes at once of a bufferevent on a plain socket, and forgets nothing that is
+ * due: for who is about to close it. Not from within a callback of the output. */
+void flush_now(struct bufferevent *bev);
+
 /* ---- for the loop ---- */
 
 struct flusher;

@@ -78,6 +78,8 @@ static void begin_drain(struct gateway *gateway)
     for (size_t i = 0; i < gateway->n_entrances; i++)
         if (!gateway->entrances[i]->handed_over)
             inlets_drop(inlets, gateway->entrances[i]->bind);
+    /* There is time to index now, and none when a successor waits for the lock. */
+    indexer_let_go(gateway->indexer);
     drain_lanes(gateway, false);
 }
 

@@ -28,34 +28,39 @@ struct indexer {
     bool failing;
 };
 
-/* *rows_out: of the journal, now; what is known of it when it was let go. */
-static bool may_wait(struct indexer *indexer, uint64_t *rows_out)
+/* False once it was let go. */
+static bool look(struct indexer *indexer, struct journal_state *state_out)
 {
-    uint64_t before = indexer->seen;
-    struct journal_state state = {.rows = before};
     pthread_mutex_lock(&indexer->lock);
-    if (indexer->journal != NULL)
-        journal_state(indexer->journal, &state);
+    bool there = indexer->journal != NULL;
+    if (there)
+        journal_state(indexer->journal, state_out);
     pthread_mutex_unlock(&indexer->lock);
-    *rows_out = indexer->seen = state.rows;
-    return state.rows - before >= BUSY_ROWS && state.rows - indexer->indexed < BEHIND_MOST;
+    return there;
+}
+
+static bool may_wait(struct indexer *indexer, const struct journal_state *state)
+{
+    bool busy = state->rows - indexer->seen >= BUSY_ROWS;
+    indexer->seen = state->rows;
+    return busy && state->rows - indexer->indexed < BEHIND_MOST;
 }
 
 static void catch_up(struct indexer *indexer)
 {
-    uint64_t upto;
-    if (may_wait(indexer, &upto))
-        return;
     uint64_t rows;
     struct error err;
-    enum result result = journal_index_catch_up(indexer->index, 0, &rows, &err);
+    struct journal_state state = {.rows = indexer->seen};
+    bool waits = look(indexer, &state) && may_wait(indexer, &state);
+    enum result result = waits ? journal_index_note(indexer->index, &state, &err)
+                               : journal_index_catch_up(indexer->index, 0, &rows, &err);
     /* The index can always be rebuilt; the authority is elsewhere. Say it once and go on. */
     if (result != RESULT_OK && !indexer->failing)
         log_event(LOG_LEVEL_ERROR, "the journal's index falls behind",
                   LOG_TEXT("reason", err.text));
     indexer->failing = result != RESULT_OK;
-    if (result == RESULT_OK)
-        indexer->indexed = upto;
+    if (result == RESULT_OK && !waits)
+        indexer->indexed = state.rows;
 }
 
 /* Sessions come first: nobody waits for the index, and who reads it catches up before. Where the

@@ -13,11 +13,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { INDEX_VERSION = 1, INDEX_ROWS = 5000, BUSY_MS = 10000, OPEN_TRIES = 25 };
+enum { INDEX_VERSION = 2, INDEX_ROWS = 5000, BUSY_MS = 10000, OPEN_TRIES = 25 };
 
 /* Instants are microseconds; keys and hashes are bytes. The log is read newest first, by time and
  * then row, which each index but the first serves without sorting; most rows pass, so the two for
- * stopped ones stay small. */
+ * stopped ones stay small. What was seen of the journal may be ahead of what is indexed. */
 static const char schema[] =
     "CREATE TABLE decision (seq INTEGER PRIMARY KEY, hash BLOB NOT NULL, id TEXT NOT NULL,"
     " at INTEGER NOT NULL, gateway TEXT, session TEXT, partner TEXT, stream TEXT, account TEXT,"
@@ -32,9 +32,10 @@ static const char schema[] =
     "CREATE INDEX decision_stopped ON decision (verdict, at) WHERE verdict <> 'pass';"
     "CREATE INDEX decision_reason ON decision (reason, at) WHERE verdict <> 'pass';"
     "CREATE TABLE position (one INTEGER PRIMARY KEY CHECK (one = 1), segment INTEGER NOT NULL,"
-    " offset INTEGER NOT NULL, rows INTEGER NOT NULL, hash BLOB NOT NULL);"
-    "INSERT INTO position VALUES (1, 1, 0, 0, zeroblob(32));"
-    "PRAGMA user_version = 1;";
+    " offset INTEGER NOT NULL, rows INTEGER NOT NULL, hash BLOB NOT NULL,"
+    " seen_rows INTEGER NOT NULL, seen_hash BLOB NOT NULL);"
+    "INSERT INTO position VALUES (1, 1, 0, 0, zeroblob(32), 0, zeroblob(32));"
+    "PRAGMA user_version = 2;";
 
 /* How far the segments are indexed. */
 struct position {
@@ -229,6 +230,21 @@ static enum result set_position(struct journal_index *index, const struct positi
     return sql_run(index->db, index->move, err);
 }
 
+enum result journal_index_note(struct journal_index *index, const struct journal_state *state,
+                               struct error *err)
+{
+    sqlite3_stmt *statement = NULL;
+    enum result result = sql_prepare(
+        index->db, "UPDATE position SET seen_rows = ?1, seen_hash = ?2", &statement, err);
+    if (result != RESULT_OK)
+        return result;
+    sqlite3_bind_int64(statement, 1, (sqlite3_int64)state->rows);
+    sqlite3_bind_blob(statement, 2, state->head, SHA256_BYTES, SQLITE_STATIC);
+    result = sql_run(index->db, statement, err);
+    sqlite3_finalize(statement);
+    return result;
+}
+
 enum result index_last_row(const char *index_path, uint64_t *rows_out,
                            uint8_t hash_out[SHA256_BYTES], struct error *err)
 {
@@ -243,8 +259,11 @@ enum result index_last_row(const char *index_path, uint64_t *rows_out,
     if (result == RESULT_OK)
         result = user_version(db, &version, err);
     if (result == RESULT_OK && version == INDEX_VERSION) {
-        result =
-            sql_prepare(db, "SELECT segment, offset, rows, hash FROM position", &statement, err);
+        result = sql_prepare(db,
+                             "SELECT segment, offset, max(rows, seen_rows),"
+                             " CASE WHEN seen_rows > rows THEN seen_hash ELSE hash END"
+                             " FROM position",
+                             &statement, err);
         if (result == RESULT_OK && read_position(statement, &position)) {
             *rows_out = position.rows;
             memcpy(hash_out, position.hash, SHA256_BYTES);

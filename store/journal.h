@@ -99,6 +99,11 @@ void journal_index_close(struct journal_index **index);
 enum result journal_index_catch_up(struct journal_index *index, uint64_t max_rows,
                                    uint64_t *rows_out, struct error *err);
 
+/* Remembers how far the journal is, without indexing that far: should rows be missing there one
+ * day, it shows. */
+enum result journal_index_note(struct journal_index *index, const struct journal_state *state,
+                               struct error *err);
+
 struct log_filter {
     bool has_verdict;
     enum verdict verdict;

@@ -101,12 +101,13 @@ static enum result refresh(struct registry *registry, struct error *err)
         return RESULT_OK;
     enum result result =
         registry_prepared(registry, STATEMENT_DATA_VERSION, "PRAGMA data_version", &statement, err);
-    if (result == RESULT_OK)
-        result = registry_step(registry, statement, &row, err);
     if (result != RESULT_OK)
         return result;
-    int64_t version = sqlite3_column_int64(statement, 0);
+    result = registry_step(registry, statement, &row, err);
+    int64_t version = result == RESULT_OK ? sqlite3_column_int64(statement, 0) : 0;
     registry_done(statement);
+    if (result != RESULT_OK)
+        return result;
     if (version != registry->kept.version)
         forget(registry);
     registry->kept.version = version;

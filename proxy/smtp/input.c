@@ -230,6 +230,8 @@ void smtp_continue(struct smtp_session *session)
     smtp_pace(session);
     if (may_flush(session))
         flush_later(session->lane->loop, &session->flush);
+    else /* libevent writes, and calls when it has: it must not find that somebody else did */
+        flush_forget(session->lane->loop, &session->flush);
     if (session->peer_closed && smtp_waits_for_peer(session))
         end_for_closed_peer(session);
     else if (session->lane->draining && session->transaction == NULL &&

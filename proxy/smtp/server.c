@@ -538,7 +538,11 @@ void smtp_drain(struct lane *lane)
 static void abort_one(void *object, void *arg)
 {
     (void)arg;
-    smtp_end(object, "the gate shuts down");
+    struct smtp_session *session = object;
+    /* What was answered in this turn may tell of a message that the provider has. */
+    if (!session->ended && !session->tls_active && session->state != SMTP_HANDSHAKE)
+        flush_now(session->bev);
+    smtp_end(session, "the gate shuts down");
 }
 
 void smtp_abort_all(struct lane *lane)

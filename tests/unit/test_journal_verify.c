@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/unit/test_journal.h"
 
+#include "store/index.h"
 #include "store/segment.h"
 
 #include <fcntl.h>
@@ -166,6 +167,39 @@ START_TEST(rows_cut_off_show_through_the_index)
         ck_assert_ptr_nonnull(strstr(report.where, "but its index knows row 5: rows were cut off"));
     }
     strbuf_free(&log);
+    strbuf_free(&text);
+    box_free(&box);
+}
+END_TEST
+
+START_TEST(rows_that_were_only_seen_show_too)
+{
+    struct box box;
+    struct verify_report report;
+    struct journal_state state;
+    struct journal_index *index = NULL;
+    struct strbuf text = {0};
+    struct error err;
+    box_new(&box, 1 << 20);
+    box_open(&box);
+    box_fill(&box, 3);
+    journal_state(box.journal, &state);
+    ck_assert_uint_eq(state.rows, 4);
+    ck_assert_int_eq(journal_index_open(box.index, box.directory, &index, &err), RESULT_OK);
+    ck_assert_int_eq(journal_index_note(index, &state, &err), RESULT_OK);
+    journal_index_close(&index);
+    box_close(&box);
+    ck_assert_int_eq(box_verify(&box, true, &report), RESULT_OK);
+    box_read(&box, 1, &text);
+    size_t cut = text.length;
+    for (int lines = 0; lines < 2; lines++)
+        cut = (size_t)((char *)memrchr(text.data, '\n', cut - 1) - text.data) + 1;
+    box_write(&box, 1, text.data, cut);
+    ck_assert_int_eq(box_verify(&box, false, &report), RESULT_OK);
+    ck_assert_int_eq(box_verify(&box, true, &report), RESULT_DAMAGED);
+    ck_assert_ptr_nonnull(strstr(report.where, "but its index knows row 4: rows were cut off"));
+    state.rows = 3; /* where a writer would go on */
+    ck_assert_int_eq(index_compare_end(box.index, &state, &err), RESULT_DAMAGED);
     strbuf_free(&text);
     box_free(&box);
 }
@@ -551,12 +585,13 @@ END_TEST
 
 Suite *verify_suite(void)
 {
-    static const TTest *tests[15];
+    static const TTest *tests[16];
     const TTest *const list[] = {every_changed_byte_is_found,
                                  the_changed_row_is_named_with_its_id,
                                  missing_and_shortened_files_are_named,
                                  a_journal_of_another_key_does_not_hold,
                                  rows_cut_off_show_through_the_index,
+                                 rows_that_were_only_seen_show_too,
                                  rows_replaced_show_through_the_index,
                                  an_erased_record_keeps_the_chain,
                                  plain_and_escaped_records_fill_the_same_columns,
