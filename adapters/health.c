@@ -13,6 +13,8 @@
 
 /* So long a due attempt is left to the background, which risks no partner's message. */
 #define BACKGROUND_FIRST CLOCK_SECOND
+/* Between two messages that are let in while an attempt is due. */
+#define BEGIN_PAUSE CLOCK_SECOND
 
 static uint32_t chance(void)
 {
@@ -40,17 +42,31 @@ static void tell_opened(const struct provider *provider, int64_t pause, const ch
               LOG_TEXT("error", error));
 }
 
-bool provider_admit(struct provider *provider, bool with_message, bool *probe_out,
-                    struct error *why)
+bool provider_admit(struct provider *provider, bool gives_way, bool *probe_out, struct error *why)
 {
     int64_t now = clock_monotonic();
     pthread_mutex_lock(&provider->lock);
     bool admitted =
-        breaker_admit(&provider->breaker, with_message ? now - BACKGROUND_FIRST : now, probe_out);
+        breaker_admit(&provider->breaker, gives_way ? now - BACKGROUND_FIRST : now, probe_out);
     if (!admitted)
         say_out_locked(provider, why);
     pthread_mutex_unlock(&provider->lock);
     return admitted;
+}
+
+bool provider_may_begin(struct provider *provider, struct error *why)
+{
+    int64_t now = clock_monotonic();
+    pthread_mutex_lock(&provider->lock);
+    const struct breaker *breaker = &provider->breaker;
+    bool due = breaker->state == BREAKER_OPEN && now >= breaker->retry_at;
+    bool may = breaker->state == BREAKER_CLOSED || (due && now >= provider->next_begin);
+    if (may && due)
+        provider->next_begin = now + BEGIN_PAUSE;
+    if (!may)
+        say_out_locked(provider, why);
+    pthread_mutex_unlock(&provider->lock);
+    return may;
 }
 
 bool provider_is_out(struct provider *provider, struct error *why)

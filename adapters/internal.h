@@ -66,6 +66,7 @@ struct provider {
     pthread_mutex_t lock;
     struct provider_state state; /* under lock */
     struct breaker breaker;      /* under lock */
+    int64_t next_begin;          /* under lock: of provider_may_begin */
     unsigned next_port;          /* under lock: who is looked at first for a free connection */
     int64_t limit_grows_at;      /* under lock: when state.limit, lowered, is raised by one */
     int64_t limit_pause;         /* between two such raises */
@@ -93,9 +94,14 @@ void provider_count_failed(struct provider *provider, const struct error *why);
 void provider_attempt_failed(struct provider *provider, const struct error *why);
 
 /* health.c: each attempt to connect is admitted first, and its end told. probe: as admit said.
- * with_message: a partner waits for it; else it is the background's. */
-bool provider_admit(struct provider *provider, bool with_message, bool *probe_out,
-                    struct error *why);
+ * gives_way: it risks a partner's message, so a due attempt is left to the background for a while.
+ */
+bool provider_admit(struct provider *provider, bool gives_way, bool *probe_out, struct error *why);
+/* For adapters that connect only when a message is whole, and so have nothing to try in the
+ * background: whether one may be begun. While an attempt is due, one a second: the first to be
+ * whole will be the attempt, and a slow one holds up no others. */
+bool provider_may_begin(struct provider *provider, struct error *why);
+/* Any thread that knows the provider to be there. */
 void provider_connected(struct provider *provider);
 /* These two: whether it went out of service with this, so that the caller's loop has to try again
  * in the background, after provider_retry_in. */

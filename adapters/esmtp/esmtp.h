@@ -22,7 +22,7 @@
 struct submission *esmtp_send(struct provider_port *port, struct letter *letter,
                               submission_done_fn *done, void *arg, struct error *err);
 void esmtp_cancel(struct submission **submission);
-/* False (err) when every worker is stuck. */
+/* False (err) when every worker is stuck, or the provider out of service. */
 bool esmtp_ready(struct provider_port *port, struct error *err);
 
 /* ---- inside ---- */
@@ -44,6 +44,16 @@ enum esmtp_content {
 
 enum esmtp_state { ESMTP_WAITING, ESMTP_RUNNING, ESMTP_DONE };
 
+/* How far a letter came, which is what it says of the provider's health. */
+enum esmtp_reach {
+    REACH_NOWHERE,   /* nothing was tried, or it was given up by ourselves */
+    REACH_ATTEMPT,   /* a connection that never might carry mail */
+    REACH_AWAY,      /* the same: it was turned away for now */
+    REACH_CONNECTED, /* one that might, and then lost; esmtp_connected was called */
+    REACH_SILENCE,   /* one that might, and no answer in time */
+    REACH_ANSWER,    /* one that might, and the message was answered */
+};
+
 struct submission {
     struct loop_task task; /* posted home with the result */
     struct submission *next;
@@ -56,6 +66,7 @@ struct submission {
     /* Under the pool's lock. */
     enum esmtp_state state;
     bool given_up; /* nobody waits any more: who has it frees it */
+    bool standing; /* its connection may carry mail, or has */
 
     /* Any thread. */
     atomic_int content;    /* enum esmtp_content */
@@ -64,10 +75,12 @@ struct submission {
 
     /* The worker's, then the loop's. */
     struct submission_result result;
+    enum esmtp_reach reach;
     struct capabilities offers; /* bits 0: not learned */
 
     /* The loop's. */
     struct event *timer; /* owned */
+    bool probe;          /* the one attempt of a provider out of service */
     submission_done_fn *done;
     void *arg;
 };
@@ -78,7 +91,10 @@ enum result esmtp_pool_new(struct esmtp_route route, struct esmtp_pool **pool_ou
 /* Waits for its workers, but only a moment for one that is stuck: that one frees the rest. */
 void esmtp_pool_close(struct esmtp_pool **pool);
 
-/* On a worker, once, when result is filled in: posts it home. The submission is gone then. */
+/* On a worker, once, when the connection may carry mail. */
+void esmtp_connected(struct submission *submission);
+/* On a worker, once, when result and reach are filled in: posts it home. The submission is gone
+ * then. */
 void esmtp_report(struct submission *submission);
 
 /* session.c: on a worker. Reports as soon as the answer is there, and then takes its leave. */

@@ -4,6 +4,9 @@
  * instructions only. At its end the pool joins the threads that come back and lets go of those that
  * are stuck in the library, so that they never hold up a reload or the end of the process; the last
  * of them frees the pool.
+ *
+ * What each letter shows of the provider's health is told to its breaker here, and who may try
+ * while it is out of service is asked here. The provider's lock may be taken inside the pool's.
  */
 #include "adapters/esmtp/esmtp.h"
 #include "base/clock.h"
@@ -36,7 +39,8 @@ struct esmtp_pool {
     unsigned started; /* workers[0 … started-1] */
     unsigned threads; /* of those, not ended */
     unsigned idle;
-    unsigned stuck; /* workers at a letter that was given up */
+    unsigned stuck;    /* workers at a letter that was given up */
+    unsigned standing; /* letters whose connection may carry mail, given up or not */
     bool closing;
     bool orphan; /* the provider is gone: the last thread frees the pool */
     struct worker workers[];
@@ -73,11 +77,26 @@ static void work_at(struct esmtp_pool *pool, struct submission *submission)
     pthread_mutex_lock(&pool->lock);
 }
 
+void esmtp_connected(struct submission *submission)
+{
+    struct esmtp_pool *pool = submission->pool;
+    pthread_mutex_lock(&pool->lock);
+    submission->standing = true;
+    pool->standing++;
+    /* While somebody waits the provider is there. It is told at once, not when the message is
+     * answered: that may take minutes, and others need not wait for it. */
+    if (!submission->given_up)
+        provider_connected(submission->provider);
+    pthread_mutex_unlock(&pool->lock);
+}
+
 void esmtp_report(struct submission *submission)
 {
     struct esmtp_pool *pool = submission->pool;
     pthread_mutex_lock(&pool->lock);
     bool given_up = submission->given_up;
+    if (submission->standing)
+        pool->standing--;
     if (given_up) {
         pool->stuck--;
     } else {
@@ -228,6 +247,65 @@ static void give_up(struct submission *submission)
     /* ESMTP_DONE: the task that was posted frees it. */
 }
 
+/* It went out of service: nobody waits for it. Who was admitted to it and still waits for a worker
+ * is told so at home. */
+static void turn_out(struct esmtp_pool *pool, struct provider *provider)
+{
+    struct submission_result result = {.outcome = OUTCOME_NONE, .nothing_said = true};
+    if (!provider_is_out(provider, &result.why))
+        return; /* back already */
+    pthread_mutex_lock(&pool->lock);
+    struct submission *next = pool->first;
+    pool->first = NULL;
+    pool->last = &pool->first;
+    while (next != NULL) {
+        struct submission *submission = next;
+        next = submission->next;
+        submission->result = result;
+        submission->state = ESMTP_DONE;
+        loop_post(submission->home, &submission->task);
+    }
+    pthread_mutex_unlock(&pool->lock);
+}
+
+static bool others_stand(struct esmtp_pool *pool)
+{
+    pthread_mutex_lock(&pool->lock);
+    bool others = pool->standing > 0;
+    pthread_mutex_unlock(&pool->lock);
+    return others;
+}
+
+/* What the end of a letter shows. It may be freed right after. */
+static void tell_health(const struct submission *submission, enum esmtp_reach reach,
+                        const struct error *why)
+{
+    struct provider *provider = submission->provider;
+    bool opened = false;
+    /* It answers, and has others of ours: nothing is wrong with it. */
+    if (reach == REACH_AWAY && others_stand(submission->pool))
+        reach = REACH_NOWHERE;
+    switch (reach) {
+    case REACH_NOWHERE:
+        provider_abandoned(provider, submission->probe);
+        break;
+    case REACH_ATTEMPT:
+    case REACH_AWAY:
+        opened = provider_unconnected(provider, submission->probe, why);
+        break;
+    case REACH_CONNECTED:
+        break; /* told when it was */
+    case REACH_SILENCE:
+        opened = provider_unanswered(provider, why);
+        break;
+    case REACH_ANSWER:
+        provider_answered(provider);
+        break;
+    }
+    if (opened)
+        turn_out(submission->pool, provider);
+}
+
 static void run_done(struct loop_task *task)
 {
     struct submission *submission = CONTAINER_OF(task, struct submission, task);
@@ -236,6 +314,7 @@ static void run_done(struct loop_task *task)
         count_busy(submission->provider, -1);
         if (submission->offers.bits != 0)
             provider_learned(submission->provider, submission->home, &submission->offers);
+        tell_health(submission, submission->reach, &submission->result.why);
         submission->done(submission->arg, &submission->result);
     }
     submission_free(submission);
@@ -250,6 +329,9 @@ static void overrun(struct submission *submission)
     int open = CONTENT_OPEN;
     pthread_mutex_lock(&pool->lock);
     enum esmtp_state state = submission->state;
+    enum esmtp_reach reach = state == ESMTP_WAITING ? REACH_NOWHERE
+                             : submission->standing ? REACH_SILENCE
+                                                    : REACH_ATTEMPT;
     pthread_mutex_unlock(&pool->lock);
     if (state == ESMTP_DONE)
         return; /* the answer is in the mailbox */
@@ -267,6 +349,7 @@ static void overrun(struct submission *submission)
     }
     submission_done_fn *done = submission->done;
     void *arg = submission->arg;
+    tell_health(submission, reach, &result.why);
     give_up(submission);
     done(arg, &result);
 }
@@ -293,9 +376,8 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
         arm(submission);
 }
 
-bool esmtp_ready(struct provider_port *port, struct error *err)
+static bool not_stuck(struct esmtp_pool *pool, struct error *err)
 {
-    struct esmtp_pool *pool = port->provider->own;
     pthread_mutex_lock(&pool->lock);
     bool ready = pool->stuck < pool->route.config->connections;
     pthread_mutex_unlock(&pool->lock);
@@ -303,6 +385,11 @@ bool esmtp_ready(struct provider_port *port, struct error *err)
         error_set(err, RESULT_UNAVAILABLE, "provider %s: all its connections are stuck",
                   pool->route.config->name);
     return ready;
+}
+
+bool esmtp_ready(struct provider_port *port, struct error *err)
+{
+    return not_stuck(port->provider->own, err) && provider_may_begin(port->provider, err);
 }
 
 static bool enqueue(struct esmtp_pool *pool, struct submission *submission)
@@ -345,8 +432,11 @@ struct submission *esmtp_send(struct provider_port *port, struct letter *letter,
     atomic_init(&submission->content, CONTENT_OPEN);
     atomic_init(&submission->said, false);
     atomic_init(&submission->deadline, clock_monotonic() + pool->route.config->connect_timeout);
-    bool taken = esmtp_ready(port, err);
+    /* There is no attempt without a message, so none that it should give way to. */
+    bool taken =
+        not_stuck(pool, err) && provider_admit(port->provider, false, &submission->probe, err);
     if (taken && !enqueue(pool, submission)) {
+        provider_abandoned(port->provider, submission->probe);
         error_set(err, RESULT_SYSTEM, "cannot start a worker thread");
         taken = false;
     }
@@ -364,7 +454,14 @@ void esmtp_cancel(struct submission **submission_pointer)
 {
     struct submission *submission = *submission_pointer;
     int open = CONTENT_OPEN;
+    struct esmtp_pool *pool = submission->pool;
     *submission_pointer = NULL;
     atomic_compare_exchange_strong(&submission->content, &open, CONTENT_CANCELLED);
+    pthread_mutex_lock(&pool->lock);
+    enum esmtp_reach reach = submission->state == ESMTP_DONE ? submission->reach
+                             : submission->standing          ? REACH_CONNECTED
+                                                             : REACH_NOWHERE;
+    pthread_mutex_unlock(&pool->lock);
+    tell_health(submission, reach, &submission->result.why);
     give_up(submission);
 }

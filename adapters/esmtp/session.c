@@ -120,10 +120,33 @@ static void conclude(struct session *session)
     }
 }
 
+/* It would have no connection more at the moment, as its smtp sibling understands it. */
+static bool turned_away(const struct wire_watch *watch)
+{
+    int code = watch->negative.code;
+    if (watch->refused == WIRE_CONNECT || watch->refused == WIRE_EHLO)
+        return code / 100 == 4;
+    return code == 421 && (watch->refused == WIRE_STARTTLS || watch->refused == WIRE_AUTH);
+}
+
+static enum esmtp_reach reach_of(const struct session *session)
+{
+    const struct submission *submission = session->submission;
+    enum outcome outcome = submission->result.outcome;
+    if (outcome == OUTCOME_ACCEPTED || outcome == OUTCOME_REFUSED)
+        return REACH_ANSWER;
+    if (session->connected)
+        return session->silent ? REACH_SILENCE : REACH_CONNECTED;
+    if (!session->tried || atomic_load(&submission->content) == CONTENT_CANCELLED)
+        return REACH_NOWHERE;
+    return turned_away(&session->watch) ? REACH_AWAY : REACH_ATTEMPT;
+}
+
 static void report(struct session *session)
 {
     struct submission *submission = session->submission;
     conclude(session);
+    submission->reach = reach_of(session);
     session->submission = NULL;
     esmtp_report(submission);
 }
@@ -250,8 +273,10 @@ static const char *on_pull(void **context, int *length, void *arg)
         (session->watch.answered != WIRE_DATA || session->watch.reply.code != 354))
         session_stop(session, RESULT_UNAVAILABLE, "it has not asked for the content by 354");
     /* The library may have timed out writing, and lost what it had to write. */
-    if (now - session->last_pull >= submission->content_stall && !session_given(session))
+    if (now - session->last_pull >= submission->content_stall && !session_given(session)) {
+        session->silent = true;
         session_stop(session, RESULT_UNAVAILABLE, "it took no content for too long");
+    }
     session->last_pull = now;
     if (session->stopped)
         return refuse_content(length);
@@ -471,6 +496,7 @@ static void converse(struct session *session)
         !set_up_session(session, library, auth) || !set_up_message(session, library)) {
         session_stop(session, RESULT_NO_MEMORY, "libESMTP cannot be set up");
     } else {
+        session->tried = true;
         /* What it returns means nothing: it is 1 after a message that was lost, too. */
         (void)smtp_start_session(library);
     }

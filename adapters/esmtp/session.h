@@ -21,6 +21,9 @@ struct session {
     bool stopped; /* why says what for; nothing was or will be accepted */
     struct error why;
 
+    bool tried;           /* the library was set to work */
+    bool connected;       /* esmtp_connected was called */
+    bool silent;          /* it took no content for too long */
     bool chunking_hidden; /* from the library, in the last EHLO */
 
     /* The peer's verdict as the library's events brought it. */

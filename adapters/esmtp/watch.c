@@ -148,8 +148,10 @@ static void take_reply(struct wire_watch *watch)
     watch->owed--;
     watch->reply = watch->parser.reply;
     watch->answered = watch->verb;
-    if (watch->reply.code >= 400)
+    if (watch->reply.code >= 400) {
         watch->negative = watch->reply;
+        watch->refused = watch->verb;
+    }
     if (watch->verb == WIRE_AUTH && watch->reply.code == 235)
         watch->authenticated = true;
     watch->challenged = watch->verb == WIRE_AUTH && watch->reply.code == 334;

@@ -42,6 +42,7 @@ struct wire_watch {
     enum wire_verb answered;    /* what the last reply was to */
     struct mail_reply reply;    /* the last one; code 0: none yet */
     struct mail_reply negative; /* the last 4xx or 5xx; code 0: none yet */
+    enum wire_verb refused;     /* what that was to */
     struct mail_reply final;    /* the first one to the dot; code 0: none yet */
     bool ahead;                 /* the peer said more than it was asked, or no SMTP at all */
     bool secure;                /* TLS */

@@ -36,6 +36,23 @@ static bool is_loopback(const char *host)
     return strncmp(host, "127.", 4) == 0 || ascii_equal(host, "localhost");
 }
 
+/* Nothing stands between it and the provider's mail any more. */
+static void note_connected(struct session *session)
+{
+    if (session->connected)
+        return;
+    session->connected = true;
+    esmtp_connected(session->submission);
+}
+
+/* What it offers does not do for this letter; for others it may. */
+static void stop_letter(struct session *session, const char *text)
+{
+    if (session->route->config->username == NULL)
+        note_connected(session);
+    session_stop(session, RESULT_UNAVAILABLE, text);
+}
+
 /* The last EHLO was answered and no STARTTLS follows: may MAIL? */
 static void judge_offer(struct session *session)
 {
@@ -53,9 +70,9 @@ static void judge_offer(struct session *session)
     else if (watch->offers_chunking && !session->chunking_hidden)
         session_stop(session, RESULT_UNAVAILABLE, "what it offers came in pieces");
     else if (letter->eight_bit && (watch->offers.bits & CAPABILITY_8BITMIME) == 0)
-        session_stop(session, RESULT_UNAVAILABLE, "it does not offer 8BITMIME");
+        stop_letter(session, "it does not offer 8BITMIME");
     else if (wants_dsn && (watch->offers.bits & CAPABILITY_DSN) == 0)
-        session_stop(session, RESULT_UNAVAILABLE, "it does not offer DSN");
+        stop_letter(session, "it does not offer DSN");
     else
         session->submission->offers = watch->offers;
 }
@@ -142,6 +159,8 @@ void session_on_wire(const char *bytes, int length, int writing, void *arg)
         watch_said(&session->watch, bytes, (size_t)length);
         session->chunking_hidden = false;
         atomic_store(&session->submission->said, session->watch.mail_said);
+        if (session->watch.mail_said && (config->username == NULL || session->watch.authenticated))
+            note_connected(session);
         if (!session_given(session))
             session_expect_within(session, config->reply_timeout);
         return;

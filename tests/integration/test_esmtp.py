@@ -58,7 +58,7 @@ class Esmtp(harness.IntegrationTest):
         begun = time.monotonic()
         code, text = self.submit(gate, recipient or self.person(gate))
         self.assertEqual((code, text[:5]), (451, b"4.4.0"), text)
-        row = gate.wait_rows(1)[0]
+        row = gate.wait_rows(1)[-1]
         self.assertRow(row, verdict="pass", effect="deferred")
         self.assertIn(words, row["provider_reply"])
         return time.monotonic() - begun
@@ -233,6 +233,65 @@ class Esmtp(harness.IntegrationTest):
         begun = time.monotonic()
         gate.stop()
         self.assertLess(time.monotonic() - begun, 20)
+
+    def state(self, gate, name="smarthost"):
+        return next(p for p in gate.status()["providers"] if p["name"] == name)
+
+    def comes_back(self, gate, recipient):
+        """Sends until the smarthost, due to be tried, has taken a message."""
+        def taken():
+            self.submit(gate, recipient)
+            return self.state(gate)["breaker"] == "closed"
+        harness.wait_for("the provider to be back", taken, timeout=90, pause=0.3)
+
+    def test_a_provider_that_is_down(self):
+        """Three messages find out, all others are told at once, and one brings it back."""
+        provider = self.scripted()
+        gate = self.serve(provider)
+        yes = self.person(gate)
+        self.assertEqual(self.submit(gate, yes)[0], 250)
+        self.assertEqual(self.state(gate)["breaker"], "closed")
+        provider.stop()
+        for _ in range(3):
+            self.assertEqual(self.state(gate)["breaker"], "closed")
+            self.fails(gate, "provider smarthost:", yes)
+        state = self.state(gate)
+        self.assertEqual((state["breaker"], state["attempts_failed"]), ("open", 3))
+        self.assertIsNotNone(state["retry_at"])
+        with smtplib.SMTP("127.0.0.1", gate.port, timeout=harness.PATIENCE) as client:
+            client.ehlo()
+            client.mail(SENDER)
+            begun = time.monotonic()
+            code, text = client.rcpt(yes)
+            self.assertEqual((code, text[:5]), (451, b"4.4.0"), text)
+            self.assertLess(time.monotonic() - begun, 1)
+        self.assertIn("out of service", gate.log_rows()[-1]["provider_reply"])
+        provider.start()
+        self.comes_back(gate, yes)
+        self.assertEqual(len(provider.messages), 2)
+        state = self.state(gate)
+        self.assertEqual((state["attempts_failed"], state["retry_at"], state["last_error"]),
+                         (0, None, None))
+        self.assertIn("provider back in service", gate.log())
+
+    def test_the_second_choice_while_the_first_is_down(self):
+        provider, spare = self.scripted(), self.scripted()
+        gate = self.serve(provider, {"spare": spare.provider()})
+        yes = self.person(gate)
+        provider.stop()
+        for _ in range(3):
+            self.fails(gate, "provider smarthost:", yes)
+        begun = time.monotonic()
+        for _ in range(5):
+            code, text = self.submit(gate, yes)
+            if time.monotonic() - begun < 0.7:  # the shortest pause
+                self.assertEqual(code, 250, text)
+        self.assertGreaterEqual(len(spare.messages), 1)
+        self.assertNotEqual(self.state(gate)["breaker"], "closed")
+        provider.start()
+        self.comes_back(gate, yes)
+        self.assertEqual(len(provider.messages), 1)
+        self.assertRow(gate.log_rows()[-1], provider="smarthost", effect="passed")
 
     def test_the_end_while_an_answer_is_awaited(self):
         provider = self.scripted({".": Delay(120)})

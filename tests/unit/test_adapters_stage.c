@@ -138,6 +138,12 @@ static void give_content(struct session *session)
 {
     static const char line[] = "0123456789012345678901234567890123456789012345678901234567890\r\n";
     struct evbuffer *content = evbuffer_new();
+    if (session->content != NULL) {
+        evbuffer_add(content, session->content, strlen(session->content));
+        session->inside = true;
+        mail_content(session->transaction, content);
+        session->inside = false;
+    }
     while (session->to_send > 0 && mail_pending(session->transaction) <= MAIL_PENDING_HIGH) {
         for (unsigned i = 0; i < 256 && session->to_send > 0; i++) {
             evbuffer_add(content, line, sizeof(line) - 1);
@@ -207,6 +213,7 @@ static void on_failed(void *arg, bool nothing_said, const struct error *why)
     struct session *session = arg;
     ck_assert_str_ne(why->text, "");
     note(session, nothing_said ? "failed unsaid" : "failed");
+    str_copy(session->why, sizeof(session->why), why->text);
     session->done = true;
     mail_abort(&session->transaction);
     if (session->undone != NULL)
@@ -229,7 +236,7 @@ void session_begin(struct session *session, struct stage *stage, unsigned loop)
     session->stage = stage;
     if (session->recipients == 0)
         session->recipients = 1;
-    if (session->to_send == 0)
+    if (session->to_send == 0 && session->content == NULL)
         session->to_send = 100;
     session->inside = true;
     session->transaction =

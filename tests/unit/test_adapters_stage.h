@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The stage for tests of the SMTP client: loops, a provider, a scripted server, a folder; and
+ * The stage for tests of the adapters: loops, a provider, a scripted server, a folder; and
  * sessions that send one message and write down, word by word, what they are told.
  */
 #ifndef OCTROI_TESTS_ADAPTERS_STAGE_H
@@ -47,7 +47,8 @@ struct session {
     unsigned recipients; /* to name */
     unsigned answered;
     unsigned accepted;
-    uint64_t to_send; /* bytes of content still to give */
+    const char *content; /* whole, as it is on the wire; NULL: to_send bytes of lines */
+    uint64_t to_send;    /* bytes of content still to give */
     size_t most_pending;
     bool eight_bit;
     bool utf8;
@@ -59,6 +60,7 @@ struct session {
     bool inside; /* within one of the calls that must not call back */
     bool done;
     atomic_uint *undone; /* counted down at the end; may be NULL */
+    char why[256];       /* the last reason given for a failure */
     char log[4096];
 };
 
