@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "proxy/descriptors.h"
 #include "proxy/internal.h"
 #include "proxy/service.h"
 #include "proxy/smtp/server.h"
@@ -291,6 +292,7 @@ static void close_all(struct gateway *gateway)
     credentials_free(&gateway->credentials);
     guesses_free(&gateway->guesses);
     peers_free(&gateway->peers);
+    reserve_free(&gateway->reserve);
     rates_free(&gateway->rates);
     signing_key_free(&gateway->journal_key);
     for (size_t i = 0; i < gateway->n_entrances; i++)

@@ -37,6 +37,7 @@ struct gateway {
     struct rates *rates;             /* owned */
     struct peers *peers;             /* owned */
     struct guesses *guesses;         /* owned */
+    struct reserve *reserve;         /* owned */
     struct signing_key *journal_key; /* owned */
     struct journal *journal;         /* owned */
     struct indexer *indexer;         /* owned */

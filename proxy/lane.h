@@ -36,6 +36,7 @@ struct gate {
     struct rates *rates;             /* borrowed */
     struct peers *peers;             /* borrowed */
     struct guesses *guesses;         /* borrowed */
+    struct reserve *reserve;         /* borrowed; descriptors.h */
     struct refusals refusals;
     /* Sessions for which there are descriptors beside those the providers may need; 0: no limit. */
     _Atomic unsigned sessions_most;

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "proxy/descriptors.h"
 #include "proxy/internal.h"
 #include "proxy/net/handover.h"
 #include "proxy/service.h"
@@ -172,7 +173,8 @@ static enum result open_counters(struct gateway *gateway, struct error *err)
 {
     gateway->rates = rates_new();
     gateway->peers = peers_new();
-    if (gateway->rates == NULL || gateway->peers == NULL)
+    gateway->reserve = reserve_new();
+    if (gateway->rates == NULL || gateway->peers == NULL || gateway->reserve == NULL)
         return error_no_memory(err);
     enum result result = guesses_new(&gateway->guesses, err);
     if (result == RESULT_OK)
@@ -181,6 +183,7 @@ static enum result open_counters(struct gateway *gateway, struct error *err)
     gateway->gate.rates = gateway->rates;
     gateway->gate.peers = gateway->peers;
     gateway->gate.guesses = gateway->guesses;
+    gateway->gate.reserve = gateway->reserve;
     return result;
 }
 

@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "proxy/descriptors.h"
 #include "proxy/smtp/server.h"
 
 #include <arpa/inet.h>
@@ -10,7 +11,6 @@
 #include <event2/bufferevent.h>
 #include <event2/event.h>
 #include <event2/listener.h>
-#include <fcntl.h>
 #include <linux/filter.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -35,7 +35,6 @@ struct door {
     struct entrance *entrance;     /* borrowed */
     struct evconnlistener *socket; /* owned */
     struct event *retry;           /* owned; accepting again after descriptors ran out */
-    int reserve;                   /* owned; given up to say 421 when there is no other; -1: none */
     int64_t pause;                 /* the last one; 0: descriptors did not run out */
     int64_t starved_at;            /* when they last did */
     struct event *leave;           /* owned; retiring: look whether somebody still waits */
@@ -157,6 +156,15 @@ static void end_pausing(struct door *door)
     log_event(LOG_LEVEL_INFO, "accepting again", LOG_TEXT("bind", door->entrance->bind));
 }
 
+/* No descriptor but the one in reserve: told so, and it is put back. */
+static void refuse_last(struct door *door, const struct listener_config *listener,
+                        evutil_socket_t fd, const struct sockaddr *peer)
+{
+    turn_away(door, listener, fd, peer, REFUSAL_DESCRIPTORS);
+    reserve_return(door->lane->gate->reserve);
+    door->starved_at = clock_monotonic();
+}
+
 static void take_in(struct door *door, evutil_socket_t fd, struct sockaddr *peer)
 {
     struct lane *lane = door->lane;
@@ -165,6 +173,10 @@ static void take_in(struct door *door, evutil_socket_t fd, struct sockaddr *peer
     enum refusal refusal;
     if (!find_listener(config, door->entrance->bind, &index)) {
         close(fd);
+        return;
+    }
+    if (!reserve_allows(lane->gate->reserve)) {
+        refuse_last(door, &config->listeners[index], fd, peer);
         return;
     }
     end_pausing(door);
@@ -186,31 +198,22 @@ static void take_in(struct door *door, evutil_socket_t fd, struct sockaddr *peer
     smtp_serve(lane, door->entrance, index, bev, peer);
 }
 
-static int open_reserve(void)
-{
-    return open("/dev/null", O_RDONLY | O_CLOEXEC);
-}
-
 /* There is no descriptor left: with the one in reserve some of those who wait are told so, instead
- * of being left to wait. Another thread may take it in between; then they do wait. */
+ * of being left to wait. A thread that does not accept may take it in between; then they wait until
+ * a descriptor is free. Another loop that takes it puts it back (take_in). */
 static void refuse_waiting(struct door *door)
 {
     const struct config *config = door->lane->snapshot->config;
     size_t index;
     if (!find_listener(config, door->entrance->bind, &index))
         return;
-    for (int i = 0; i < REFUSED_AT_ONCE && door->reserve >= 0; i++) {
+    for (int i = 0; i < REFUSED_AT_ONCE; i++) {
         struct sockaddr_storage peer = {0};
-        socklen_t length = sizeof(peer);
-        close(door->reserve);
-        int fd = accept4(evconnlistener_get_fd(door->socket), (struct sockaddr *)&peer, &length,
-                         SOCK_NONBLOCK | SOCK_CLOEXEC);
-        if (fd >= 0)
-            turn_away(door, &config->listeners[index], fd, (struct sockaddr *)&peer,
-                      REFUSAL_DESCRIPTORS);
-        door->reserve = open_reserve();
+        int fd =
+            reserve_accept(door->lane->gate->reserve, evconnlistener_get_fd(door->socket), &peer);
         if (fd < 0)
             return;
+        refuse_last(door, &config->listeners[index], fd, (struct sockaddr *)&peer);
     }
 }
 
@@ -254,8 +257,7 @@ static void on_retry(evutil_socket_t fd, short what, void *arg)
     (void)fd;
     (void)what;
     struct door *door = arg;
-    if (door->reserve < 0)
-        door->reserve = open_reserve();
+    reserve_refill(door->lane->gate->reserve);
     evconnlistener_enable(door->socket);
 }
 
@@ -267,8 +269,6 @@ static void free_door(struct door *door)
         evconnlistener_free(door->socket);
         loop_close(door->lane->loop, fd);
     }
-    if (door->reserve >= 0)
-        close(door->reserve);
     if (door->retry != NULL)
         event_free(door->retry);
     if (door->leave != NULL)
@@ -312,7 +312,6 @@ bool door_open(struct lane *lane, struct entrance *entrance, int fd)
     if (door != NULL) {
         door->lane = lane;
         door->entrance = entrance;
-        door->reserve = open_reserve();
         door->retry = event_new(loop_base(lane->loop), -1, 0, on_retry, door);
         door->leave = event_new(loop_base(lane->loop), -1, 0, on_leave, door);
         if (door->retry != NULL && door->leave != NULL)

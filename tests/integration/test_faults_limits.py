@@ -228,9 +228,8 @@ class Limits(harness.IntegrationTest):
         """Somebody else took them: who waits is told 421 with the one in reserve, who is in is
         served on, nothing spins, and the log has one line of it."""
         gateway = self.small_gateway()
-        # With two loops one may let a client in with the descriptor that the other had in reserve;
-        # who waits at the other then waits until somebody leaves.
-        gateway.config["threads"] = 1
+        # Several loops compete for the one descriptor in reserve, and for the few that come free.
+        gateway.config["threads"] = 4
         gateway.write_config()
         people = [self.person(gateway) for _ in range(2)]
         gateway.start()
@@ -251,7 +250,7 @@ class Limits(harness.IntegrationTest):
         self.assertEqual(set(codes), {220, 421})
         self.assertGreater(codes.count(421), 100)
         lines = gateway.log().count("cannot accept")
-        self.assertLessEqual(lines, 2, "a line for each loop")
+        self.assertLessEqual(lines, 4, "a line for each loop")
         self.run_prlimit(gateway.pid, 4096)
         self.assertEqual(gateway.status()["refusals"]["no_descriptors"], codes.count(421))
         for wire in crowd:

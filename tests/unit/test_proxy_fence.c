@@ -12,9 +12,12 @@
 
 #include <arpa/inet.h>
 #include <crypt.h>
+#include <dlfcn.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 static struct peer_key key_of(const char *text)
@@ -402,6 +405,100 @@ START_TEST(descriptors_are_shared)
 }
 END_TEST
 
+/* Loops that share a reserve, each with its crowd; all are told, whoever gets what comes free. */
+#define CROWD     150
+#define ACCEPTERS 3
+
+/* While one lends the reserve to itself the others get their chance to take it. */
+static _Thread_local bool lending;
+
+/* In the place of the C library's. */
+int accept4(int fd, __SOCKADDR_ARG peer, socklen_t *restrict length, int flags)
+{
+    int (*real)(int, __SOCKADDR_ARG, socklen_t *, int) = NULL;
+    *(void **)&real = dlsym(RTLD_NEXT, "accept4");
+    if (lending)
+        usleep(200);
+    return real(fd, peer, length, flags);
+}
+
+struct accepter {
+    struct reserve *reserve;
+    int listening;
+    unsigned kept, refused;
+    pthread_t thread;
+};
+
+static void *accept_crowd(void *arg)
+{
+    struct accepter *accepter = arg;
+    int64_t guard = clock_monotonic() + 20 * CLOCK_SECOND;
+    while (accepter->kept + accepter->refused < CROWD && clock_monotonic() < guard) {
+        struct sockaddr_storage peer;
+        int fd = accept4(accepter->listening, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (fd >= 0 && reserve_allows(accepter->reserve)) {
+            accepter->kept++;
+            continue;
+        }
+        lending = true;
+        if (fd < 0)
+            fd = reserve_accept(accepter->reserve, accepter->listening, &peer);
+        lending = false;
+        if (fd < 0)
+            continue;
+        close(fd);
+        reserve_return(accepter->reserve);
+        accepter->refused++;
+    }
+    return NULL;
+}
+
+static int listen_somewhere(struct sockaddr_in *address)
+{
+    socklen_t length = sizeof(*address);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+    *address =
+        (struct sockaddr_in){.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    ck_assert_int_eq(bind(fd, (struct sockaddr *)address, length), 0);
+    ck_assert_int_eq(listen(fd, CROWD), 0);
+    ck_assert_int_eq(getsockname(fd, (struct sockaddr *)address, &length), 0);
+    return fd;
+}
+
+START_TEST(loops_share_the_reserve)
+{
+    struct reserve *reserve = reserve_new();
+    struct accepter accepters[ACCEPTERS];
+    struct rlimit limit, before;
+    unsigned kept = 0;
+    int highest = 0;
+    for (unsigned i = 0; i < ACCEPTERS; i++) {
+        struct sockaddr_in address;
+        accepters[i] = (struct accepter){reserve, listen_somewhere(&address), 0, 0, 0};
+        for (unsigned j = 0; j < CROWD; j++) {
+            highest = socket(AF_INET, SOCK_STREAM, 0);
+            ck_assert_int_eq(connect(highest, (struct sockaddr *)&address, sizeof(address)), 0);
+        }
+    }
+    ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &before), 0);
+    limit = before;
+    limit.rlim_cur = (rlim_t)highest + 1 + 4;
+    ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    for (unsigned i = 0; i < ACCEPTERS; i++)
+        pthread_create(&accepters[i].thread, NULL, accept_crowd, &accepters[i]);
+    for (unsigned i = 0; i < ACCEPTERS; i++)
+        pthread_join(accepters[i].thread, NULL);
+    ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &before), 0);
+    for (unsigned i = 0; i < ACCEPTERS; i++) {
+        ck_assert_uint_eq(accepters[i].kept + accepters[i].refused, CROWD);
+        kept += accepters[i].kept;
+    }
+    ck_assert_uint_eq(kept, 4);
+    reserve_free(&reserve);
+    ck_assert_ptr_null(reserve);
+}
+END_TEST
+
 static size_t lines_written(const char *path, char *last, size_t size)
 {
     FILE *file = fopen(path, "r");
@@ -448,9 +545,13 @@ END_TEST
 
 Suite *fence_suite(void)
 {
-    const TTest *const plain[] = {who_counts_as_one,     connections_are_counted,
-                                  lanes_share_the_count, descriptors_are_shared,
-                                  refusals_do_not_flood, NULL};
+    const TTest *const plain[] = {who_counts_as_one,
+                                  connections_are_counted,
+                                  lanes_share_the_count,
+                                  descriptors_are_shared,
+                                  loops_share_the_reserve,
+                                  refusals_do_not_flood,
+                                  NULL};
     Suite *suite = unit_suite("fence", plain);
     TCase *cases = tcase_create("guesses");
     tcase_set_timeout(cases, 60);
