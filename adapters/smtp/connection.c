@@ -346,7 +346,8 @@ void smtp_connection_refused(struct smtp_connection *connection, bool turned_awa
 bool smtp_command(struct smtp_connection *connection, const char *format, ...)
 {
     if (connection->outstanding == 0 &&
-        evbuffer_get_length(bufferevent_get_input(connection->bev)) > 0) {
+        (evbuffer_get_length(bufferevent_get_input(connection->bev)) > 0 ||
+         reply_begun(&connection->parser))) {
         smtp_connection_fail(connection, "it sent what nobody asked for");
         return false;
     }

@@ -91,6 +91,11 @@ enum reply_status reply_parse(struct reply_parser *parser, struct evbuffer *inpu
     }
 }
 
+bool reply_begun(const struct reply_parser *parser)
+{
+    return parser->lines > 0 && !parser->done;
+}
+
 void reply_format(struct mail_reply *reply, int code, const char *format, ...)
 {
     va_list args;

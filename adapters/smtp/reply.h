@@ -34,6 +34,9 @@ void reply_reset(struct reply_parser *parser);
 enum reply_status reply_parse(struct reply_parser *parser, struct evbuffer *input,
                               reply_line_fn *on_line, void *arg);
 
+/* Whether lines of a reply were taken whose last one has not come yet. */
+bool reply_begun(const struct reply_parser *parser);
+
 /* A reply of the gate's own making. */
 void reply_format(struct mail_reply *reply, int code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));

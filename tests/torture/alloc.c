@@ -13,6 +13,8 @@
  * Spared, because what they do with a failed allocation is not ours to answer for:
  * - libconfig 1.5 does not look at what malloc returns, and its scanner exits the process. The
  *   configuration is read by an administrator's command or a reload, not on behalf of a peer.
+ * - glob of glibc 2.36, which frees its list twice when it finds no memory for the folder's name in
+ *   front of its names (glibc.c). It reads `include`: as above.
  * - libphonenumber, with ICU and protobuf below it: ICU 72 crashes. What they get from C++'s
  * operator new is not caught here in the first place.
  * - OpenSSL's first use in a process, which the tests make before: its initialisation, once failed,

@@ -153,6 +153,29 @@ static unsigned long run_unit(void *arg, unsigned long failing, enum torture_mod
     return shared->count;
 }
 
+/* Its readers and writers of keys, too, which only `init` and a start use. */
+static bool use_key_files(const struct signing_key *key)
+{
+    char folder[] = "/tmp/octroi-torture-XXXXXX";
+    char secret[sizeof(folder) + 16];
+    char open[sizeof(folder) + 16];
+    struct signing_key *again = NULL;
+    struct error err;
+    if (mkdtemp(folder) == NULL)
+        return false;
+    snprintf(secret, sizeof(secret), "%s/secret", folder);
+    snprintf(open, sizeof(open), "%s/public", folder);
+    bool ok = signing_key_save(key, secret, open, &err) == RESULT_OK &&
+              signing_key_load_private(secret, &again, &err) == RESULT_OK;
+    signing_key_free(&again);
+    ok = ok && signing_key_load_public(open, &again, &err) == RESULT_OK;
+    signing_key_free(&again);
+    unlink(secret);
+    unlink(open);
+    rmdir(folder);
+    return ok;
+}
+
 /* What OpenSSL makes once a process is made before anything fails (alloc.c says why). */
 static void use_openssl(void)
 {
@@ -164,7 +187,7 @@ static void use_openssl(void)
     if (hmac == NULL || !random_bytes(bytes, sizeof(bytes)) || !sha256("", 0, bytes) ||
         !sha256_pair("", 0, "", 0, bytes) || signing_key_generate(&key, &err) != RESULT_OK ||
         !signing_key_sign(key, bytes, sizeof(bytes), (uint8_t[SIGNATURE_BYTES]){0}) ||
-        tls_client_context(false, NULL, &tls, &err) != RESULT_OK)
+        !use_key_files(key) || tls_client_context(false, NULL, &tls, &err) != RESULT_OK)
         exit(EXIT_FAILURE);
     hmac_free(&hmac);
     signing_key_free(&key);

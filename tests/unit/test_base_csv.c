@@ -145,6 +145,7 @@ START_TEST(stops_when_asked)
 {
     int calls = 0;
     struct csv *csv = csv_new(stop, &calls);
+    ck_assert_ptr_nonnull(csv);
     ck_assert(!csv_feed(csv, "a\nb\nc\n", 6));
     ck_assert_int_eq(calls, 2);
     ck_assert(!csv_out_of_memory(csv));
