@@ -137,6 +137,7 @@ def latency(way, count):
 
 
 def run_way(kind, folder, people, options, number):
+    people.warm()
     sink = ways.Sink(folder)
     try:
         way = kind(folder / f"{kind.name}-{number}", people, sink)

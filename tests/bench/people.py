@@ -55,10 +55,10 @@ class People:
             with open(self.map, "w") as out:
                 out.writelines(f"{address} OK\n" for address in addresses(self.count))
             subprocess.run(["/usr/sbin/postmap", f"lmdb:{self.map}"], check=True)
-        self._warm()
 
-    def _warm(self):
-        """What is looked up lies in the page cache, as it does where mail went through before."""
+    def warm(self):
+        """What is looked up lies in the page cache, as it does where mail goes through all day: some
+        machines take out of it what nobody used for a minute, which another way's turn lasts."""
         for file in (self.gateway / "state" / "registry.db", self.map.with_suffix(".access.lmdb")):
             if file.exists():
                 with open(file, "rb") as data:
