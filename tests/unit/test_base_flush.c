@@ -126,6 +126,26 @@ START_TEST(flush_writes_all_before_the_turn_ends)
 }
 END_TEST
 
+START_TEST(flush_now_does_not_wait_for_the_turn)
+{
+    struct loop *loop = new_loop();
+    struct outlet outlet;
+    outlet_open(&outlet, loop);
+    flush_now(outlet.bev); /* nothing to say */
+    outlet_say(&outlet, "250 ok\r\n");
+    flush_now(outlet.bev);
+    outlet_heard(&outlet, "250 ok\r\n");
+    bufferevent_disable(outlet.bev, EV_WRITE);
+    bufferevent_write(outlet.bev, "held", 4);
+    flush_now(outlet.bev);
+    outlet_heard(&outlet, "");
+    loop_turn(loop);
+    ck_assert_uint_eq(outlet.written, 0); /* what was due had gone already */
+    outlet_close(&outlet);
+    loop_free(&loop);
+}
+END_TEST
+
 START_TEST(flush_takes_only_what_may_be_written)
 {
     struct loop *loop = new_loop();
@@ -220,7 +240,8 @@ END_TEST
 Suite *flush_suite(void)
 {
     const TTest *const tests[] = {
-        flush_writes_all_before_the_turn_ends, flush_takes_only_what_may_be_written,
-        flush_survives_who_left_and_who_closes_another, flush_leaves_the_rest_to_the_loop, NULL};
+        flush_writes_all_before_the_turn_ends, flush_now_does_not_wait_for_the_turn,
+        flush_takes_only_what_may_be_written,  flush_survives_who_left_and_who_closes_another,
+        flush_leaves_the_rest_to_the_loop,     NULL};
     return unit_suite("flush", tests);
 }
