@@ -61,8 +61,8 @@ START_TEST(what_is_remembered_is_forgotten_when_others_write)
     ck_assert_int_eq(form->effective_until, INT64_MAX);
     ck_assert_int_eq(ask(reader, 1, "beta")->events[0].form->presence, PRESENCE_LISTED);
 
-    ck_assert_int_eq(
-        registry_suspend(writer, SUSPEND_PARTNER, "acme", "stop", at(NOW), err), RESULT_OK);
+    ck_assert_int_eq(registry_suspend(writer, SUSPEND_PARTNER, "acme", "stop", at(NOW), err),
+                     RESULT_OK);
     reader_sees(reader, true, PRESENCE_NEVER);
     ck_assert(!ask(reader, 1, "beta")->partner_suspended);
     ck_assert_int_eq(registry_suspend(writer, SUSPEND_STREAM, "beta/news", "stop", at(NOW), err),
