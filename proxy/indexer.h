@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Fills the journal's index behind the segments, on a thread of its own, twice a second. While the
- * journal grows fast it leaves the processor to the sessions, up to a backlog that a reader of the
- * log, who catches up before reading, does not notice.
+ * journal grows fast it leaves the processor to the sessions, up to a backlog that takes about a
+ * second, which a reader of the log waits for, since it catches up before reading.
  */
 #ifndef OCTROI_PROXY_INDEXER_H
 #define OCTROI_PROXY_INDEXER_H
