@@ -920,7 +920,7 @@ int main(void)
                                   NULL};
     Suite *esmtp = unit_suite("esmtp", tests);
     TCase *tables = tcase_create("tables");
-    tcase_set_timeout(tables, 60);
+    tcase_set_timeout(tables, UNIT_SECONDS);
     tcase_add_loop_test(tables, providers_say_what_they_like, 0, ROWS(rows));
     tcase_add_loop_test(tables, bytes_are_kept, 0, ROWS(identical));
     tcase_add_loop_test(tables, letters_are_inspected, 0, ROWS(letters));

@@ -346,7 +346,7 @@ int main(void)
                                   NULL};
     Suite *trouble = unit_suite("esmtp trouble", tests);
     TCase *tables = tcase_create("tables");
-    tcase_set_timeout(tables, 60);
+    tcase_set_timeout(tables, UNIT_SECONDS);
     tcase_add_loop_test(tables, only_failures_count, 0, ROWS(kinds));
     suite_add_tcase(trouble, tables);
     Suite *const suites[] = {trouble, NULL};

@@ -1087,7 +1087,7 @@ int main(void)
     Suite *connections = unit_suite("smtp connections", tests);
     Suite *tables = suite_create("smtp answers");
     TCase *cases = tcase_create("tables");
-    tcase_set_timeout(cases, 60);
+    tcase_set_timeout(cases, UNIT_SECONDS);
     tcase_add_loop_test(cases, answers_are_the_providers, 0, ROWS(rows));
     tcase_add_loop_test(cases, silence_ends_at_its_deadline, 0, ROWS(silences));
     tcase_add_loop_test(cases, a_fault_within_the_content, 0, ROWS(within_content));

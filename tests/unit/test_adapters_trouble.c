@@ -618,7 +618,7 @@ int main(void)
                                   NULL};
     Suite *trouble = unit_suite("providers in trouble", tests);
     TCase *cases = tcase_create("tables");
-    tcase_set_timeout(cases, 60);
+    tcase_set_timeout(cases, UNIT_SECONDS);
     tcase_add_loop_test(cases, the_breaker_lives_as_told, 0, ROWS(lives));
     tcase_add_loop_test(cases, silences_open_it_and_refusals_do_not, 0, 2);
     tcase_add_loop_test(cases, a_provider_takes_fewer_connections, 1, 3);

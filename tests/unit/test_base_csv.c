@@ -157,7 +157,7 @@ Suite *csv_suite(void)
 {
     Suite *suite = suite_create("csv");
     TCase *cases = tcase_create("csv");
-    tcase_set_timeout(cases, 60);
+    tcase_set_timeout(cases, UNIT_SECONDS);
     tcase_add_loop_test(cases, reads_the_same_in_any_pieces, 0,
                         (int)(sizeof(rows) / sizeof(rows[0])));
     tcase_add_test(cases, keeps_its_caps);

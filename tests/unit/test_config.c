@@ -443,7 +443,7 @@ int main(void)
                                   NULL};
     Suite *suite = suite_create("configuration");
     TCase *cases = tcase_create("configuration");
-    tcase_set_timeout(cases, 60);
+    tcase_set_timeout(cases, UNIT_SECONDS);
     tcase_add_checked_fixture(cases, set_up, tear_down);
     for (size_t i = 0; tests[i] != NULL; i++)
         tcase_add_test(cases, tests[i]);

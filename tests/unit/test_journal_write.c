@@ -133,7 +133,7 @@ START_TEST(each_batch_is_answered_once)
         loop_free(&all[i].loop);
     }
     ck_assert_msg(box_verify(&box, false, &report) == RESULT_OK, "%s", report.where);
-    ck_assert_uint_gt(report.segments, 1);
+    /* A slow disk gathers all in a few writes, so it may be one segment or many. */
     ck_assert_uint_eq(report.rows, THREADS * BATCHES + report.segments + report.checkpoints);
     box_free(&box);
 }
@@ -547,9 +547,13 @@ START_TEST(what_was_durable_survives_kill)
         }
         close(fds[1]);
         char ids[ID_TEXT * 3];
-        ssize_t got = read(fds[0], ids, ID_TEXT); /* it works: now let it go on for a while */
-        ck_assert_int_eq(got, ID_TEXT);
-        strbuf_add(&told, ids, (size_t)got);
+        ssize_t got;
+        /* Until a number of rows that depends on no disk, and then a while longer. */
+        for (int i = 0; i <= round; i++) {
+            got = read(fds[0], ids, ID_TEXT);
+            ck_assert_int_eq(got, ID_TEXT);
+            strbuf_add(&told, ids, (size_t)got);
+        }
         usleep((useconds_t)(1000 + round * 1700 % 20000));
         kill(child, SIGKILL);
         waitpid(child, &status, 0);
@@ -561,7 +565,7 @@ START_TEST(what_was_durable_survives_kill)
     }
     box_open(&box);
     box_log(&box, box.index, 0, &log);
-    ck_assert_uint_gt(told.length / ID_TEXT, 60);
+    ck_assert_uint_ge(told.length / ID_TEXT, 210);
     for (size_t i = 0; i + ID_TEXT <= told.length; i += ID_TEXT)
         must(memmem(log.data, log.length, told.data + i, ID_TEXT) != NULL);
     box_close(&box);

@@ -165,7 +165,7 @@ Suite *content_suite(void)
 {
     Suite *suite = suite_create("content");
     TCase *cases = tcase_create("content");
-    tcase_set_timeout(cases, 60);
+    tcase_set_timeout(cases, UNIT_SECONDS);
     tcase_add_loop_test(cases, every_cut_gives_the_same, 0, (int)(sizeof(rows) / sizeof(rows[0])));
     tcase_add_loop_test(cases, lines_of_a_thousand, 0, (int)(sizeof(lines) / sizeof(lines[0])));
     tcase_add_test(cases, every_short_message);

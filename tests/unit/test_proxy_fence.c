@@ -554,7 +554,7 @@ Suite *fence_suite(void)
                                   NULL};
     Suite *suite = unit_suite("fence", plain);
     TCase *cases = tcase_create("guesses");
-    tcase_set_timeout(cases, 60);
+    tcase_set_timeout(cases, UNIT_SECONDS);
     tcase_add_checked_fixture(cases, guesses_setup, guesses_teardown);
     tcase_add_test(cases, delays_double);
     tcase_add_test(cases, failures_are_forgotten);
@@ -563,7 +563,7 @@ Suite *fence_suite(void)
     tcase_add_test(cases, nobody_is_washed_clean);
     suite_add_tcase(suite, cases);
     cases = tcase_create("credentials");
-    tcase_set_timeout(cases, 60);
+    tcase_set_timeout(cases, UNIT_SECONDS);
     tcase_add_checked_fixture(cases, desk_setup, desk_teardown);
     tcase_add_test(cases, one_address_takes_few_helpers);
     tcase_add_test(cases, full_helpers_take_nothing);

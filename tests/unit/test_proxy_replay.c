@@ -605,7 +605,7 @@ int main(void)
     }
     Suite *suite = suite_create("replay");
     TCase *cases = tcase_create("replay");
-    tcase_set_timeout(cases, 60);
+    tcase_set_timeout(cases, UNIT_SECONDS);
     tcase_add_loop_test(cases, replays, 0, (int)(2 * scripts.gl_pathc));
     tcase_add_loop_test(cases, refuses_a_bad_script, 0,
                         (int)(sizeof(malformed) / sizeof(malformed[0])));
