@@ -15,7 +15,7 @@ static enum result prepare_file(struct registry *registry, enum sql_access acces
                                 struct error *err)
 {
     if (access != SQL_READ) {
-        enum result result = registry_migrate(registry->db, err);
+        enum result result = registry_migrate(registry, err);
         /* A withdrawal once acknowledged must survive a power cut. */
         return result == RESULT_OK ? sql_exec(registry->db, "PRAGMA synchronous = FULL", err)
                                    : result;
@@ -41,7 +41,8 @@ enum result registry_open_as(const char *path, enum sql_access access, int busy_
     registry->reads_only = access == SQL_READ;
     registry->arena = arena_new(REGISTRY_FACTS_BYTES);
     registry->kept.arena = arena_new(REGISTRY_FACTS_BYTES);
-    if (registry->arena == NULL || registry->kept.arena == NULL) {
+    if (registry->arena == NULL || registry->kept.arena == NULL ||
+        !hasher_open(&registry->hasher)) {
         result = error_no_memory(err);
         goto out;
     }
@@ -74,7 +75,9 @@ void registry_close(struct registry **registry_pointer)
     for (size_t i = 0; i < STATEMENT_COUNT; i++)
         sqlite3_finalize(registry->statements[i]);
     sql_close(&registry->db);
+    hasher_close(&registry->hasher);
     strbuf_free(&registry->scratch);
+    strbuf_free(&registry->masked);
     strbuf_free(&registry->partners);
     arena_free(&registry->arena);
     arena_free(&registry->kept.arena);
@@ -140,12 +143,14 @@ enum result registry_begin(struct registry *registry, struct error *err)
         return error_set(err, RESULT_CONFLICT, "a transaction is open already");
     enum result result = sql_exec(registry->db, "BEGIN IMMEDIATE", err);
     registry->in_transaction = result == RESULT_OK;
+    registry->head.known = false;
     return result;
 }
 
 enum result registry_commit(struct registry *registry, struct error *err)
 {
     enum result result = sql_exec(registry->db, "COMMIT", err);
+    registry->head.known = false;
     if (result == RESULT_OK)
         registry->in_transaction = false;
     else
@@ -156,6 +161,7 @@ enum result registry_commit(struct registry *registry, struct error *err)
 void registry_rollback(struct registry *registry)
 {
     registry->in_transaction = false;
+    registry->head.known = false;
     /* A rollback can only fail when SQLite has rolled back already. */
     if (!sqlite3_get_autocommit(registry->db))
         (void)sql_exec(registry->db, "ROLLBACK", NULL);

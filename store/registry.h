@@ -103,6 +103,41 @@ typedef bool event_row_fn(void *arg, const struct event_row *row);
 enum result registry_events(struct registry *registry, const uint8_t key[RECIPIENT_KEY_BYTES],
                             event_row_fn *on_row, void *arg, struct error *err);
 
+/* ---- the chain of events, and what is derived from it ---- */
+
+struct registry_report {
+    uint64_t events; /* looked at */
+    uint64_t erased; /* of them, by retention */
+    int64_t last;    /* number of the last; 0: none */
+    uint8_t head[SHA256_BYTES];
+    uint64_t missing;   /* standings that were not there */
+    uint64_t different; /* that did not say what their event says */
+    uint64_t foreign;   /* that follow from no event */
+    char where[256];    /* the first thing that does not hold, in words; "" when all does */
+};
+typedef void registry_progress_fn(void *arg, uint64_t done, uint64_t total);
+
+/* The number and hash of the last event; 0 and zero bytes when there is none. */
+enum result registry_head(struct registry *registry, int64_t *id_out,
+                          uint8_t hash_out[SHA256_BYTES], struct error *err);
+/* The hash of one event; RESULT_NOT_FOUND when there is none of that number. */
+enum result registry_event_hash(struct registry *registry, int64_t id,
+                                uint8_t hash_out[SHA256_BYTES], struct error *err);
+/* Recomputes the chain and compares each standing with its event, in one read transaction.
+ * RESULT_DAMAGED when something does not hold. */
+enum result registry_check(struct registry *registry, registry_progress_fn *progress, void *arg,
+                           struct registry_report *report_out, struct error *err);
+/* Derives every standing anew from the events: what is missing is added, what differs replaced,
+ * what follows from no event removed, in short transactions beside whoever else reads and writes. A
+ * registry whose standings are right is not changed. Does not look at the chain's hashes. */
+enum result registry_rebuild(struct registry *registry, registry_progress_fn *progress, void *arg,
+                             struct registry_report *report_out, struct error *err);
+/* Erases one event for good, and its standing: who it was about and what it said can no longer be
+ * found out, the chain still holds. Inside a transaction, or alone. RESULT_NOT_FOUND for a number
+ * that is not there; erasing twice is RESULT_OK. Whether it may be erased is the caller's to know.
+ */
+enum result registry_erase_event(struct registry *registry, int64_t id, struct error *err);
+
 /* ---- the question ---- */
 
 /* The facts policy needs, read in one transaction; valid until the next call on this registry.

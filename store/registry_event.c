@@ -10,13 +10,11 @@
 #include "store/registry_internal.h"
 
 #include "base/clock.h"
-#include "base/crypto.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define DIGEST_BYTES 16
 #define SUPPLIER_MAX 128
 
 static bool is_stop(enum event_kind kind)
@@ -154,7 +152,7 @@ static enum result check_event(struct registry *registry, const struct event_inp
     return result;
 }
 
-/* ---- the canonical text and its digest ---- */
+/* ---- the event as it rests in the file ---- */
 
 static int compare_words(const void *a, const void *b)
 {
@@ -187,41 +185,61 @@ static enum result join_partners(struct registry *registry, const struct event_i
     return joined->failed ? error_no_memory(err) : RESULT_OK;
 }
 
-/* Length first, so that no two different events share one text. */
-static void add_field(struct strbuf *text, const void *bytes, size_t length)
-{
-    strbuf_add_uint(text, length);
-    strbuf_add_char(text, ':');
-    strbuf_add(text, bytes, length);
-}
+enum { FREE_TEXTS = 4 };
 
-static void add_text(struct strbuf *text, const char *value)
+/* Free text comes to rest with its e-mail addresses masked; what is without one is used as it is.
+ * The masked copies live in registry->masked until the next event. */
+static enum result mask_texts(struct registry *registry, const char *const given[FREE_TEXTS],
+                              const char *out[FREE_TEXTS], struct error *err)
 {
-    add_field(text, value, strlen(value));
-}
-
-static enum result compute_digest(struct registry *registry, const struct event_input *event,
-                                  enum channel channel, uint8_t digest[SHA256_BYTES],
-                                  struct error *err)
-{
-    struct strbuf *text = &registry->scratch;
-    strbuf_clear(text);
-    add_field(text, event->recipient_key, RECIPIENT_KEY_BYTES);
-    add_text(text, channel_name(channel));
-    add_text(text, event_kind_name(event->kind));
-    strbuf_add_format(text, "%" PRId64 ";", event->occurred_at);
-    add_text(text, event->form_id != NULL ? event->form_id : "");
-    strbuf_add_format(text, "%d;", event->form_id != NULL ? event->form_version : 0);
-    add_field(text, registry->partners.data, registry->partners.length);
-    add_text(text, basis_name(event->basis));
-    add_text(text, event->supplier);
-    add_text(text, event->collector);
-    add_text(text, event->evidence);
-    if (text->failed)
+    struct strbuf *masked = &registry->masked;
+    size_t places[FREE_TEXTS];
+    bool has_email[FREE_TEXTS];
+    strbuf_clear(masked);
+    for (int i = 0; i < FREE_TEXTS; i++) {
+        out[i] = given[i];
+        has_email[i] = text_has_email(given[i]);
+        if (!has_email[i])
+            continue;
+        places[i] = masked->length;
+        text_hide_emails(given[i], masked);
+        strbuf_add_char(masked, '\0');
+    }
+    if (masked->failed)
         return error_no_memory(err);
-    return sha256(text->data, text->length, digest)
-               ? RESULT_OK
-               : error_set(err, RESULT_SYSTEM, "cannot compute SHA-256");
+    for (int i = 0; i < FREE_TEXTS; i++)
+        if (has_email[i])
+            out[i] = masked->data + places[i];
+    return RESULT_OK;
+}
+
+/* All but the channel, which differs, and the number, which is given last. */
+static enum result make_record(struct registry *registry, const struct event_input *event,
+                               int64_t now, struct event_record *record_out, struct error *err)
+{
+    const char *const given[FREE_TEXTS] = {event->supplier, event->collector, event->evidence,
+                                           event->origin};
+    const char *texts[FREE_TEXTS];
+    enum result result = join_partners(registry, event, err);
+    if (result == RESULT_OK)
+        result = mask_texts(registry, given, texts, err);
+    if (result != RESULT_OK)
+        return result;
+    *record_out = (struct event_record){
+        .recipient_key = event->recipient_key,
+        .kind = event_kind_name(event->kind),
+        .occurred_at = event->occurred_at,
+        .recorded_at = now,
+        .form_id = event->form_id,
+        .form_version = event->form_version,
+        .partners = registry->partners.data,
+        .basis = basis_name(event->basis),
+        .supplier = texts[0],
+        .collector = texts[1],
+        .evidence = texts[2],
+        .origin = texts[3],
+    };
+    return RESULT_OK;
 }
 
 /* ---- writing ---- */
@@ -236,63 +254,40 @@ static enum result add_supplier(struct registry *registry, const char *supplier,
         &statement, err);
     if (result != RESULT_OK)
         return result;
+    registry_bind_text(statement, 1, supplier);
     sqlite3_bind_int64(statement, 2, now);
-    result = registry_bind_masked(statement, 1, supplier, err);
-    return result == RESULT_OK ? sql_run(registry->db, statement, err) : result;
+    return sql_run(registry->db, statement, err);
 }
 
-static enum result insert_event(struct registry *registry, const struct event_input *event,
-                                enum channel channel, const uint8_t *digest, int64_t now,
-                                bool *added_out, struct error *err)
+/* The standing first: it knows whether there is anything to append. */
+static enum result add_record(struct registry *registry, struct event_record *record,
+                              bool *added_out, struct error *err)
 {
-    sqlite3_stmt *statement;
-    enum result result = registry_prepared(
-        registry, STATEMENT_EVENT_ADD,
-        "INSERT INTO event (digest, recipient_key, channel, kind, occurred_at, recorded_at,"
-        " form_id, form_version, partners, basis, supplier, collector, evidence, origin)"
-        " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)"
-        " ON CONFLICT (digest) DO NOTHING",
-        &statement, err);
-    if (result != RESULT_OK)
-        return result;
-    sqlite3_bind_blob(statement, 1, digest, DIGEST_BYTES, SQLITE_STATIC);
-    sqlite3_bind_blob(statement, 2, event->recipient_key, RECIPIENT_KEY_BYTES, SQLITE_STATIC);
-    registry_bind_text(statement, 3, channel_name(channel));
-    registry_bind_text(statement, 4, event_kind_name(event->kind));
-    sqlite3_bind_int64(statement, 5, event->occurred_at);
-    sqlite3_bind_int64(statement, 6, now);
-    if (event->form_id != NULL) {
-        registry_bind_text(statement, 7, event->form_id);
-        sqlite3_bind_int(statement, 8, event->form_version);
-    }
-    registry_bind_text(statement, 9, registry->partners.data);
-    registry_bind_text(statement, 10, basis_name(event->basis));
-    const char *const written[] = {event->supplier, event->collector, event->evidence,
-                                   event->origin};
-    for (int i = 0; i < 4 && result == RESULT_OK; i++)
-        result = registry_bind_masked(statement, 11 + i, written[i], err);
+    uint8_t digest[EVENT_DIGEST_BYTES];
+    record->id = registry->head.id + 1;
+    enum result result = event_digest(registry, record, digest, err);
     if (result == RESULT_OK)
-        result = sql_run(registry->db, statement, err);
-    else
-        registry_done(statement);
-    *added_out = result == RESULT_OK && sqlite3_changes(registry->db) > 0;
+        result = standing_add(registry, record, digest, added_out, err);
+    if (result == RESULT_OK && *added_out)
+        result = event_append(registry, record, err);
     return result;
 }
 
-static enum result insert_all(struct registry *registry, const struct event_input *event,
-                              int64_t now, unsigned *added_out, struct error *err)
+static enum result add_all(struct registry *registry, const struct event_input *event, int64_t now,
+                           unsigned *added_out, struct error *err)
 {
-    enum result result = RESULT_OK;
-    if (event->supplier[0] != '\0')
-        result = add_supplier(registry, event->supplier, now, err);
+    struct event_record record;
+    enum result result = make_record(registry, event, now, &record, err);
+    if (result == RESULT_OK && event->supplier[0] != '\0')
+        result = add_supplier(registry, record.supplier, now, err);
+    if (result == RESULT_OK)
+        result = event_find_head(registry, err);
     for (int i = 0; result == RESULT_OK && i < CHANNEL_COUNT; i++) {
-        uint8_t digest[SHA256_BYTES];
         bool added = false;
         if (!(event->channels & CHANNEL_BIT(i)))
             continue;
-        result = compute_digest(registry, event, i, digest, err);
-        if (result == RESULT_OK)
-            result = insert_event(registry, event, i, digest, now, &added, err);
+        record.channel = channel_name((enum channel)i);
+        result = add_record(registry, &record, &added, err);
         *added_out += added;
     }
     return result;
@@ -308,9 +303,7 @@ enum result registry_add_event(struct registry *registry, const struct event_inp
         return result;
     result = check_event(registry, event, now, err);
     if (result == RESULT_OK)
-        result = join_partners(registry, event, err);
-    if (result == RESULT_OK)
-        result = insert_all(registry, event, now, added_out, err);
+        result = add_all(registry, event, now, added_out, err);
     result = registry_leave(registry, own, result, err);
     if (result != RESULT_OK)
         *added_out = 0;
@@ -327,33 +320,33 @@ static enum result begin_checking(struct registry *registry, struct error *err)
         return RESULT_OK;
     enum result result =
         sql_exec(registry->db,
-                 "CREATE TEMP TABLE checked_event (digest BLOB PRIMARY KEY) WITHOUT ROWID", err);
+                 "CREATE TEMP TABLE checked_event (recipient_key BLOB, digest BLOB,"
+                 " PRIMARY KEY (recipient_key, digest)) WITHOUT ROWID",
+                 err);
     registry->checking = result == RESULT_OK;
     return result;
 }
 
-static enum result check_digest(struct registry *registry, const uint8_t *digest, bool *new_out,
-                                struct error *err)
+static enum result check_record(struct registry *registry, const struct event_record *record,
+                                bool *new_out, struct error *err)
 {
+    uint8_t digest[EVENT_DIGEST_BYTES];
     sqlite3_stmt *statement;
-    bool known;
-    enum result result = registry_prepared(
-        registry, STATEMENT_EVENT_KNOWN, "SELECT 1 FROM event WHERE digest = ?1", &statement, err);
-    if (result != RESULT_OK)
-        return result;
-    sqlite3_bind_blob(statement, 1, digest, DIGEST_BYTES, SQLITE_STATIC);
-    result = registry_step(registry, statement, &known, err);
-    registry_done(statement);
+    bool known = false;
     *new_out = false;
+    enum result result = event_digest(registry, record, digest, err);
+    if (result == RESULT_OK)
+        result = standing_known(registry, record, digest, &known, err);
     if (result != RESULT_OK || known)
         return result;
-    result = registry_prepared(
-        registry, STATEMENT_EVENT_CHECKED,
-        "INSERT INTO temp.checked_event (digest) VALUES (?1) ON CONFLICT (digest) DO NOTHING",
-        &statement, err);
+    result = registry_prepared(registry, STATEMENT_EVENT_CHECKED,
+                               "INSERT INTO temp.checked_event (recipient_key, digest)"
+                               " VALUES (?1, ?2) ON CONFLICT DO NOTHING",
+                               &statement, err);
     if (result != RESULT_OK)
         return result;
-    sqlite3_bind_blob(statement, 1, digest, DIGEST_BYTES, SQLITE_STATIC);
+    sqlite3_bind_blob(statement, 1, record->recipient_key, RECIPIENT_KEY_BYTES, SQLITE_STATIC);
+    sqlite3_bind_blob(statement, 2, digest, EVENT_DIGEST_BYTES, SQLITE_STATIC);
     result = sql_run(registry->db, statement, err);
     *new_out = result == RESULT_OK && sqlite3_changes(registry->db) > 0;
     return result;
@@ -362,20 +355,19 @@ static enum result check_digest(struct registry *registry, const uint8_t *digest
 enum result registry_check_event(struct registry *registry, const struct event_input *event,
                                  int64_t now, unsigned *added_out, struct error *err)
 {
+    struct event_record record;
     *added_out = 0;
     enum result result = begin_checking(registry, err);
     if (result == RESULT_OK)
         result = check_event(registry, event, now, err);
     if (result == RESULT_OK)
-        result = join_partners(registry, event, err);
+        result = make_record(registry, event, now, &record, err);
     for (int i = 0; result == RESULT_OK && i < CHANNEL_COUNT; i++) {
-        uint8_t digest[SHA256_BYTES];
         bool is_new = false;
         if (!(event->channels & CHANNEL_BIT(i)))
             continue;
-        result = compute_digest(registry, event, i, digest, err);
-        if (result == RESULT_OK)
-            result = check_digest(registry, digest, &is_new, err);
+        record.channel = channel_name((enum channel)i);
+        result = check_record(registry, &record, &is_new, err);
         *added_out += is_new;
     }
     return result;
@@ -385,21 +377,24 @@ enum result registry_check_event(struct registry *registry, const struct event_i
 
 static enum result read_row(sqlite3_stmt *statement, struct event_row *row, struct error *err)
 {
+    struct event_record record;
+    enum result result = event_read(statement, &record, err);
+    if (result != RESULT_OK)
+        return result;
     *row = (struct event_row){
-        .id = sqlite3_column_int64(statement, 0),
-        .occurred_at = sqlite3_column_int64(statement, 3),
-        .recorded_at = sqlite3_column_int64(statement, 4),
-        .form_id = (const char *)sqlite3_column_text(statement, 5),
-        .form_version = sqlite3_column_int(statement, 6),
-        .partners = sql_text(statement, 7),
-        .supplier = sql_text(statement, 9),
-        .collector = sql_text(statement, 10),
-        .evidence = sql_text(statement, 11),
-        .origin = sql_text(statement, 12),
+        .id = record.id,
+        .occurred_at = record.occurred_at,
+        .recorded_at = record.recorded_at,
+        .form_id = record.form_id,
+        .form_version = record.form_version,
+        .partners = record.partners,
+        .supplier = record.supplier,
+        .collector = record.collector,
+        .evidence = record.evidence,
+        .origin = record.origin,
     };
-    if (!event_kind_parse(sql_text(statement, 1), &row->kind) ||
-        !channel_parse(sql_text(statement, 2), &row->channel) ||
-        !basis_parse(sql_text(statement, 8), &row->basis))
+    if (!event_kind_parse(record.kind, &row->kind) ||
+        !channel_parse(record.channel, &row->channel) || !basis_parse(record.basis, &row->basis))
         return error_set(err, RESULT_DAMAGED, "event %" PRId64 " holds an unknown word", row->id);
     return RESULT_OK;
 }
@@ -410,9 +405,8 @@ enum result registry_events(struct registry *registry, const uint8_t key[RECIPIE
     sqlite3_stmt *statement = NULL;
     enum result result =
         sql_prepare(registry->db,
-                    "SELECT event_id, kind, channel, occurred_at, recorded_at, form_id,"
-                    " form_version, partners, basis, supplier, collector, evidence, origin"
-                    " FROM event WHERE recipient_key = ?1 ORDER BY occurred_at, event_id",
+                    "SELECT " EVENT_COLUMNS " FROM standing s JOIN event e USING (event_id)"
+                    " WHERE s.recipient_key = ?1 ORDER BY e.occurred_at, e.event_id",
                     &statement, err);
     if (result != RESULT_OK)
         return result;

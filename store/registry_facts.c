@@ -20,10 +20,10 @@ static const char suspensions_sql[] =
 
 static const char events_sql[] =
     "SELECT e.event_id, e.kind, e.channel, e.occurred_at, e.basis, e.partners, e.collector,"
-    " e.supplier, e.evidence <> '', e.form_id, e.form_version,"
+    " e.supplier, e.evidence, e.form_id, e.form_version,"
     " e.supplier <> '' AND EXISTS (SELECT 1 FROM suspension s"
     " WHERE s.kind = 'supplier' AND s.id = e.supplier AND s.resumed_at IS NULL)"
-    " FROM event e WHERE e.recipient_key = ?1";
+    " FROM standing e WHERE e.recipient_key = ?1";
 
 /* A later version that was invalidated does not count: its list proves nothing. A partner that
  * only an earlier version listed was not shown to who saw this one. */

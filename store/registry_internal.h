@@ -10,12 +10,13 @@
 #include "base/arena.h"
 #include "base/str.h"
 #include "store/registry.h"
+#include "store/segment.h"
 #include "store/sql.h"
 
 #include <sqlite3.h>
 
 /* The layout this program writes; PRAGMA user_version of the file. */
-#define REGISTRY_SCHEMA_VERSION 1
+#define REGISTRY_SCHEMA_VERSION 2
 /* How long a writer waits for another one, as the interface promises. */
 #define REGISTRY_BUSY_MS 10000
 /* Caps on one person's history. Past them it is no history but an attack or a mistake: the
@@ -37,7 +38,16 @@ enum registry_statement {
     STATEMENT_PARTNER_LISTED,
     STATEMENT_SUPPLIER_ADD,
     STATEMENT_EVENT_ADD,
-    STATEMENT_EVENT_KNOWN,
+    STATEMENT_EVENT_LAST,
+    STATEMENT_STANDING_ADD,
+    STATEMENT_STANDING_KNOWN,
+    STATEMENT_STANDING_GET,
+    STATEMENT_STANDING_SET,
+    STATEMENT_STANDING_DROP,
+    STATEMENT_STANDING_BATCH,
+    STATEMENT_EVENT_BATCH,
+    STATEMENT_EVENT_GET,
+    STATEMENT_EVENT_ERASE,
     STATEMENT_EVENT_CHECKED,
     STATEMENT_COUNT
 };
@@ -51,13 +61,37 @@ struct registry_kept {
     int64_t version; /* of the file they were read from: PRAGMA data_version; 0: unknown */
 };
 
+/* One event as it rests in the file, e-mail addresses in free text masked. All borrowed. */
+struct event_record {
+    int64_t id;
+    const uint8_t *recipient_key; /* NULL: retention has erased the event */
+    const char *channel, *kind;
+    int64_t occurred_at, recorded_at;
+    const char *form_id; /* NULL: none */
+    int form_version;
+    const char *partners, *basis, *supplier, *collector, *evidence, *origin;
+};
+
+#define EVENT_DIGEST_BYTES 16
+#define EVENT_SALT_BYTES   16
+
+/* The end of the chain of events. Known within a write transaction only: others append, too. */
+struct event_head {
+    bool known;
+    int64_t id; /* 0: there is no event */
+    uint8_t hash[SHA256_BYTES];
+};
+
 struct registry {
     sqlite3 *db;                               /* owned */
     sqlite3_stmt *statements[STATEMENT_COUNT]; /* owned; NULL until first used */
     bool in_transaction;                       /* between registry_begin and its end */
     bool reads_only;                           /* opened so: what was read may be kept */
     bool checking;                             /* the table of registry_check_event exists */
-    struct strbuf scratch;                     /* canonical text of an event */
+    struct hasher hasher;                      /* owned */
+    struct event_head head;
+    struct strbuf scratch;  /* canonical text of an event */
+    struct strbuf masked;   /* its free texts without addresses, each with its NUL */
     const char *refused;    /* the consent CSV's column the last refusal of an event is about */
     struct strbuf partners; /* its joined partners */
     struct arena *arena;    /* owned; strings of the last facts' events */
@@ -68,7 +102,7 @@ struct registry {
 };
 
 /* Brings the file to REGISTRY_SCHEMA_VERSION, one transaction a migration. */
-enum result registry_migrate(sqlite3 *db, struct error *err);
+enum result registry_migrate(struct registry *registry, struct error *err);
 /* Refuses a file whose layout is not exactly this program's; writes nothing. */
 enum result registry_check_schema(sqlite3 *db, struct error *err);
 
@@ -82,6 +116,9 @@ enum result registry_prepared(struct registry *registry, enum registry_statement
 /* One step; row_out says whether a row is there to be read. */
 enum result registry_step(struct registry *registry, sqlite3_stmt *statement, bool *row_out,
                           struct error *err);
+/* The one number a query gives. */
+enum result registry_count(struct registry *registry, const char *sql, uint64_t *count_out,
+                           struct error *err);
 /* Ready for the next use, holding on to nothing the caller bound. */
 void registry_done(sqlite3_stmt *statement);
 void registry_bind_text(sqlite3_stmt *statement, int index, const char *text);
@@ -89,6 +126,50 @@ void registry_bind_text(sqlite3_stmt *statement, int index, const char *text);
  * text need not live on. */
 enum result registry_bind_masked(sqlite3_stmt *statement, int index, const char *text,
                                  struct error *err);
+
+/* ---- store/registry_chain.c: the chain of events ---- */
+
+/* Columns of `event` in the order in which event_read takes them, from column 0 on. */
+#define EVENT_COLUMNS                                                                          \
+    "e.event_id, e.recipient_key, e.channel, e.kind, e.occurred_at, e.recorded_at, e.form_id," \
+    " e.form_version, e.partners, e.basis, e.supplier, e.collector, e.evidence, e.origin"
+enum { EVENT_COLUMN_COUNT = 14 };
+/* Leads into the statement's row. RESULT_DAMAGED when it cannot be an event. */
+enum result event_read(sqlite3_stmt *statement, struct event_record *record_out, struct error *err);
+/* What makes two events the same: over all they say, but not when and by whom they were recorded.
+ */
+enum result event_digest(struct registry *registry, const struct event_record *record,
+                         uint8_t digest[EVENT_DIGEST_BYTES], struct error *err);
+/* INNER and HASH of an event that follows previous. */
+enum result event_link(struct registry *registry, const struct event_record *record,
+                       const uint8_t salt[EVENT_SALT_BYTES], const uint8_t previous[SHA256_BYTES],
+                       uint8_t inner[SHA256_BYTES], uint8_t hash[SHA256_BYTES], struct error *err);
+/* Within a write transaction: reads the head if it is not known. */
+enum result event_find_head(struct registry *registry, struct error *err);
+/* Within a write transaction, the head being known and record->id above the head's: appends. */
+enum result event_append(struct registry *registry, const struct event_record *record,
+                         struct error *err);
+
+/* ---- store/registry_standing.c: what is derived from the events ---- */
+
+/* Within a write transaction. added_out false: such an event stands there already. */
+enum result standing_add(struct registry *registry, const struct event_record *record,
+                         const uint8_t digest[EVENT_DIGEST_BYTES], bool *added_out,
+                         struct error *err);
+enum result standing_known(struct registry *registry, const struct event_record *record,
+                           const uint8_t digest[EVENT_DIGEST_BYTES], bool *known_out,
+                           struct error *err);
+
+/* How a standing compares with what its event makes of it. */
+enum standing_state { STANDING_RIGHT, STANDING_MISSING, STANDING_DIFFERENT };
+enum result standing_compare(struct registry *registry, const struct event_record *record,
+                             const uint8_t digest[EVENT_DIGEST_BYTES],
+                             enum standing_state *state_out, struct error *err);
+/* Within a write transaction: makes it say what the event says; or takes it away. */
+enum result standing_set(struct registry *registry, const struct event_record *record,
+                         const uint8_t digest[EVENT_DIGEST_BYTES], struct error *err);
+enum result standing_drop(struct registry *registry, const uint8_t key[RECIPIENT_KEY_BYTES],
+                          const uint8_t digest[EVENT_DIGEST_BYTES], struct error *err);
 
 /* A write transaction of its own unless the caller has one open; own is passed to the end, which
  * commits when result is RESULT_OK, else rolls back, and returns what came of it. */

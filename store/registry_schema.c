@@ -81,7 +81,100 @@ static const char migration_1[] =
     /* At most one open suspension of each thing, and the hot path's way to it. */
     "CREATE UNIQUE INDEX suspension_open ON suspension (kind, id) WHERE resumed_at IS NULL;";
 
-static const char *const migrations[] = {migration_1};
+/* Events become a chain, and what is looked up becomes a table of its own. No AUTOINCREMENT any
+ * more: as rows are never deleted, no number is given twice. */
+static const char migration_2[] =
+    "DROP TRIGGER event_no_update;"
+    "DROP TRIGGER event_no_delete;"
+    "DROP INDEX event_recipient;"
+    "DROP INDEX event_form;"
+    "ALTER TABLE event RENAME TO event_1;"
+    "CREATE TABLE event ("
+    " event_id INTEGER PRIMARY KEY NOT NULL,"
+    " recipient_key BLOB,"
+    " channel TEXT NOT NULL,"
+    " kind TEXT NOT NULL,"
+    " occurred_at BIGINT NOT NULL,"
+    " recorded_at BIGINT NOT NULL,"
+    " form_id TEXT,"
+    " form_version INTEGER,"
+    " partners TEXT NOT NULL,"
+    " basis TEXT NOT NULL,"
+    " supplier TEXT NOT NULL,"
+    " collector TEXT NOT NULL,"
+    " evidence TEXT NOT NULL,"
+    " origin TEXT NOT NULL,"
+    " salt BLOB NOT NULL," /* of an erased event: INNER */
+    " hash BLOB NOT NULL,"
+    " CHECK (length(hash) = 32),"
+    " CHECK (length(salt) = CASE WHEN recipient_key IS NULL THEN 32 ELSE 16 END));"
+    "CREATE INDEX event_form ON event (form_id, form_version) WHERE form_id IS NOT NULL;"
+    /* An event may only ever be erased, as a whole, and then keeps its place in the chain. */
+    "CREATE TRIGGER event_no_update BEFORE UPDATE ON event"
+    " WHEN NOT (NEW.event_id = OLD.event_id AND NEW.hash = OLD.hash"
+    " AND OLD.recipient_key IS NOT NULL AND NEW.recipient_key IS NULL"
+    " AND NEW.form_id IS NULL AND NEW.form_version IS NULL"
+    " AND NEW.occurred_at = 0 AND NEW.recorded_at = 0"
+    " AND NEW.channel || NEW.kind || NEW.partners || NEW.basis || NEW.supplier"
+    " || NEW.collector || NEW.evidence || NEW.origin = '')"
+    " BEGIN SELECT RAISE(ABORT, 'consent events are never changed'); END;"
+    "CREATE TRIGGER event_no_delete BEFORE DELETE ON event"
+    " BEGIN SELECT RAISE(ABORT, 'consent events are never deleted'); END;"
+    "CREATE TABLE standing ("
+    " recipient_key BLOB NOT NULL,"
+    " digest BLOB NOT NULL,"
+    " event_id BIGINT NOT NULL,"
+    " channel TEXT NOT NULL,"
+    " kind TEXT NOT NULL,"
+    " occurred_at BIGINT NOT NULL,"
+    " form_id TEXT,"
+    " form_version INTEGER,"
+    " partners TEXT NOT NULL,"
+    " basis TEXT NOT NULL,"
+    " supplier TEXT NOT NULL,"
+    " collector TEXT NOT NULL,"
+    " evidence INTEGER NOT NULL," /* whether there is any */
+    /* Whoever else writes here: a key of another type would be looked up in vain. */
+    " CHECK (typeof(recipient_key) = 'blob' AND length(recipient_key) = 32),"
+    " CHECK (typeof(digest) = 'blob' AND length(digest) = 16),"
+    " PRIMARY KEY (recipient_key, digest)) WITHOUT ROWID;";
+
+/* The chain is beyond SQL. Numbers stay: the journal refers to events by them. */
+static enum result chain_old_events(struct registry *registry, struct error *err)
+{
+    sqlite3_stmt *statement = NULL;
+    registry->head = (struct event_head){.known = true};
+    enum result result =
+        sql_prepare(registry->db, "SELECT " EVENT_COLUMNS " FROM event_1 e ORDER BY e.event_id",
+                    &statement, err);
+    while (result == RESULT_OK) {
+        struct event_record record;
+        uint8_t digest[EVENT_DIGEST_BYTES];
+        bool row, added;
+        result = registry_step(registry, statement, &row, err);
+        if (result != RESULT_OK || !row)
+            break;
+        result = event_read(statement, &record, err);
+        if (result == RESULT_OK && record.recipient_key == NULL)
+            result = error_set(err, RESULT_DAMAGED, "event %" PRId64 " names nobody", record.id);
+        if (result == RESULT_OK)
+            result = event_digest(registry, &record, digest, err);
+        if (result == RESULT_OK)
+            result = standing_add(registry, &record, digest, &added, err);
+        if (result == RESULT_OK)
+            result = event_append(registry, &record, err);
+    }
+    sqlite3_finalize(statement);
+    registry->head.known = false;
+    return result == RESULT_OK ? sql_exec(registry->db, "DROP TABLE event_1", err) : result;
+}
+
+struct migration {
+    const char *sql;
+    enum result (*then)(struct registry *registry, struct error *err); /* may be NULL */
+};
+
+static const struct migration migrations[] = {{migration_1, NULL}, {migration_2, chain_old_events}};
 _Static_assert(sizeof(migrations) / sizeof(migrations[0]) == REGISTRY_SCHEMA_VERSION,
                "one migration a version");
 
@@ -119,16 +212,20 @@ static enum result read_version(sqlite3 *db, int64_t *version_out, struct error 
 }
 
 /* Another process may have migrated since the version was read: it is read again under the lock. */
-static enum result migrate_once(sqlite3 *db, int64_t *version_out, struct error *err)
+static enum result migrate_once(struct registry *registry, int64_t *version_out, struct error *err)
 {
+    sqlite3 *db = registry->db;
     enum result result = sql_exec(db, "BEGIN IMMEDIATE", err);
     if (result != RESULT_OK)
         return result;
     result = read_version(db, version_out, err);
     if (result == RESULT_OK && *version_out < REGISTRY_SCHEMA_VERSION) {
+        const struct migration *migration = &migrations[*version_out];
         char pragma[48];
         snprintf(pragma, sizeof(pragma), "PRAGMA user_version = %d", (int)*version_out + 1);
-        result = sql_exec(db, migrations[*version_out], err);
+        result = sql_exec(db, migration->sql, err);
+        if (result == RESULT_OK && migration->then != NULL)
+            result = migration->then(registry, err);
         if (result == RESULT_OK)
             result = sql_exec(db, pragma, err);
         if (result == RESULT_OK)
@@ -141,12 +238,12 @@ static enum result migrate_once(sqlite3 *db, int64_t *version_out, struct error 
     return result;
 }
 
-enum result registry_migrate(sqlite3 *db, struct error *err)
+enum result registry_migrate(struct registry *registry, struct error *err)
 {
     int64_t version = 0;
-    enum result result = read_version(db, &version, err);
+    enum result result = read_version(registry->db, &version, err);
     while (result == RESULT_OK && version < REGISTRY_SCHEMA_VERSION)
-        result = migrate_once(db, &version, err);
+        result = migrate_once(registry, &version, err);
     return result;
 }
 

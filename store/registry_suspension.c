@@ -154,12 +154,12 @@ enum result registry_counts(struct registry *registry, struct registry_counts *c
                             struct error *err)
 {
     sqlite3_stmt *statement = NULL;
-    enum result result =
-        sql_prepare(registry->db,
-                    "SELECT (SELECT count(*) FROM event), (SELECT count(*) FROM form),"
-                    " (SELECT count(*) FROM supplier),"
-                    " (SELECT count(*) FROM suspension WHERE resumed_at IS NULL)",
-                    &statement, err);
+    enum result result = sql_prepare(
+        registry->db,
+        "SELECT (SELECT coalesce(max(event_id), 0) FROM event), (SELECT count(*) FROM form),"
+        " (SELECT count(*) FROM supplier),"
+        " (SELECT count(*) FROM suspension WHERE resumed_at IS NULL)",
+        &statement, err);
     if (result != RESULT_OK)
         return result;
     bool row;

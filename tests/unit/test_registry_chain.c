@@ -1,0 +1,328 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The chain of events and the standings derived from it: what holds, what shows, what is mended. */
+#include "tests/unit/test_registry.h"
+
+#define EVENTS 5000 /* more than a batch of the rebuild, twice */
+
+static void run(struct bench *bench, const char *sql)
+{
+    ck_assert_msg(sql_exec(bench->registry->db, sql, &bench->err) == RESULT_OK, "%s: %s", sql,
+                  bench->err.text);
+}
+
+static void fill(struct bench *bench, unsigned count)
+{
+    put_form(bench->registry, "jeu-ete", 1, "2026-01-01T00:00:00Z", "\"acme\",\"beta\"", "",
+             &bench->err);
+    ck_assert_int_eq(registry_begin(bench->registry, &bench->err), RESULT_OK);
+    for (unsigned i = 0; i < count; i++) {
+        struct event_input event = grant((uint8_t)i, (int)(i % 2), "2026-01-05T00:00:00Z");
+        const char *named[] = {"beta", "acme"};
+        event.occurred_at += i;
+        event.partners = named;
+        event.n_partners = i % 3 == 2 ? 2 : 0;
+        event.supplier = i % 4 == 0 ? "leads" : "";
+        if (i % 5 == 0)
+            event.kind = EVENT_WITHDRAWN;
+        ck_assert_uint_eq(put(bench->registry, &event), 1);
+    }
+    ck_assert_int_eq(registry_commit(bench->registry, &bench->err), RESULT_OK);
+}
+
+/* Every byte of the derived table, in its order. */
+static void dump(struct bench *bench, uint8_t digest[SHA256_BYTES])
+{
+    struct strbuf text = {0};
+    sqlite3_stmt *statement = NULL;
+    ck_assert_int_eq(sqlite3_prepare_v2(bench->registry->db,
+                                        "SELECT * FROM standing ORDER BY recipient_key, digest", -1,
+                                        &statement, NULL),
+                     SQLITE_OK);
+    while (sqlite3_step(statement) == SQLITE_ROW)
+        for (int i = 0; i < sqlite3_column_count(statement); i++) {
+            strbuf_add_format(&text, "%d,", sqlite3_column_type(statement, i));
+            const void *blob = sqlite3_column_blob(statement, i);
+            int length = sqlite3_column_bytes(statement, i);
+            strbuf_add_format(&text, "%d:", length);
+            strbuf_add(&text, blob != NULL ? blob : "", (size_t)length);
+        }
+    sqlite3_finalize(statement);
+    ck_assert(sha256(text.data != NULL ? text.data : "", text.length, digest));
+    strbuf_free(&text);
+}
+
+static enum result check(struct bench *bench, struct registry_report *report)
+{
+    return registry_check(bench->registry, NULL, NULL, report, &bench->err);
+}
+
+START_TEST(a_chain_that_nobody_touched_holds)
+{
+    struct bench bench;
+    struct registry_report report;
+    int64_t last;
+    uint8_t head[SHA256_BYTES];
+    bench_open(&bench);
+    ck_assert_int_eq(check(&bench, &report), RESULT_OK);
+    ck_assert_uint_eq(report.events, 0);
+    fill(&bench, 300);
+    ck_assert_msg(check(&bench, &report) == RESULT_OK, "%s", report.where);
+    ck_assert_uint_eq(report.events, 300);
+    ck_assert_int_eq(registry_head(bench.registry, &last, head, &bench.err), RESULT_OK);
+    ck_assert_int_eq(last, 300);
+    ck_assert_int_eq(report.last, 300);
+    ck_assert_mem_eq(head, report.head, SHA256_BYTES);
+    ck_assert_int_eq(registry_event_hash(bench.registry, 300, head, &bench.err), RESULT_OK);
+    ck_assert_mem_eq(head, report.head, SHA256_BYTES);
+    ck_assert_int_eq(registry_event_hash(bench.registry, 301, head, &bench.err), RESULT_NOT_FOUND);
+    bench_close(&bench);
+}
+END_TEST
+
+static const struct {
+    const char *sql;
+    const char *where;
+} changes[] = {
+    {"UPDATE event SET occurred_at = occurred_at + 1 WHERE event_id = 7", "event 7:"},
+    {"UPDATE event SET recorded_at = recorded_at + 1 WHERE event_id = 7", "event 7:"},
+    {"UPDATE event SET kind = 'renewed' WHERE event_id = 7", "event 7:"},
+    {"UPDATE event SET channel = 'sms' WHERE event_id = 7", "event 7:"},
+    {"UPDATE event SET partners = 'gamma' WHERE event_id = 7", "event 7:"},
+    {"UPDATE event SET basis = 'informed' WHERE event_id = 7", "event 7:"},
+    {"UPDATE event SET supplier = 'x' WHERE event_id = 7", "event 7:"},
+    {"UPDATE event SET collector = 'x' WHERE event_id = 7", "event 7:"},
+    {"UPDATE event SET evidence = evidence || '!' WHERE event_id = 7", "event 7:"},
+    {"UPDATE event SET origin = 'x' WHERE event_id = 7", "event 7:"},
+    {"UPDATE event SET form_id = 'x', form_version = 1 WHERE event_id = 7", "event 7:"},
+    {"UPDATE event SET form_version = 2 WHERE event_id = 8", "event 8:"},
+    {"UPDATE event SET recipient_key = zeroblob(32) WHERE event_id = 7", "event 7:"},
+    {"UPDATE event SET salt = zeroblob(16) WHERE event_id = 7", "event 7:"},
+    {"UPDATE event SET hash = zeroblob(32) WHERE event_id = 7", "event 7:"},
+    {"DELETE FROM event WHERE event_id = 7", "event 8:"},
+    {"UPDATE event SET event_id = 99 WHERE event_id = 7", "event 8:"},
+    /* Half an erasure: the salt stays, so what was said could still be found out. */
+    {"UPDATE event SET evidence = '' WHERE event_id = 7", "event 7:"},
+    /* The derived table, without which a withdrawal is not seen. */
+    {"DELETE FROM standing WHERE event_id = 6", "event 6: its standing is missing"},
+    {"UPDATE standing SET kind = 'given' WHERE event_id = 6", "event 6: its standing says"},
+    {"UPDATE standing SET occurred_at = 0 WHERE event_id = 6", "event 6: its standing says"},
+    {"UPDATE standing SET evidence = 0 WHERE event_id = 7", "event 7: its standing says"},
+    {"UPDATE standing SET form_id = NULL WHERE event_id = 8", "event 8: its standing says"},
+    {"UPDATE standing SET event_id = 400 WHERE event_id = 7", "event 7: its standing says"},
+    {"INSERT INTO standing SELECT recipient_key, zeroblob(16), event_id, channel, 'given',"
+     " occurred_at, form_id, form_version, partners, basis, supplier, collector, evidence"
+     " FROM standing WHERE event_id = 6",
+     "standings follow from no event"},
+    {"INSERT INTO standing SELECT zeroblob(32), digest, 400, channel, 'given',"
+     " occurred_at, form_id, form_version, partners, basis, supplier, collector, evidence"
+     " FROM standing WHERE event_id = 6",
+     "standings follow from no event"},
+};
+
+START_TEST(each_change_shows)
+{
+    struct bench bench;
+    struct registry_report report;
+    bench_open(&bench);
+    fill(&bench, 30);
+    run(&bench, "DROP TRIGGER event_no_update; DROP TRIGGER event_no_delete");
+    run(&bench, changes[_i].sql);
+    ck_assert_int_eq(sqlite3_changes(bench.registry->db), 1);
+    ck_assert_int_eq(check(&bench, &report), RESULT_DAMAGED);
+    ck_assert_msg(strstr(report.where, changes[_i].where) != NULL, "%s: %s", changes[_i].sql,
+                  report.where);
+    bench_close(&bench);
+}
+END_TEST
+
+START_TEST(a_rebuild_gives_the_same_bytes)
+{
+    static const char *const harms[] = {
+        "DELETE FROM standing",
+        "DELETE FROM standing WHERE event_id % 3 = 0",
+        "UPDATE standing SET kind = 'given', occurred_at = 0",
+        "UPDATE standing SET event_id = event_id + 1",
+        "UPDATE standing SET recipient_key = zeroblob(32)",
+        "INSERT INTO standing SELECT recipient_key, CAST(substr(digest, 2) || x'00' AS BLOB),"
+        " event_id, channel,"
+        " kind, occurred_at, form_id, form_version, partners, basis, supplier, collector, evidence"
+        " FROM standing",
+        "SELECT 1",
+    };
+    struct bench bench;
+    struct registry_report report;
+    uint8_t before[SHA256_BYTES], after[SHA256_BYTES];
+    bench_open(&bench);
+    fill(&bench, EVENTS);
+    dump(&bench, before);
+    for (size_t i = 0; i < sizeof(harms) / sizeof(harms[0]); i++) {
+        run(&bench, harms[i]);
+        dump(&bench, after);
+        bool harmed = memcmp(before, after, sizeof(before)) != 0;
+        ck_assert_msg(registry_rebuild(bench.registry, NULL, NULL, &report, &bench.err) ==
+                          RESULT_OK,
+                      "%s: %s", harms[i], bench.err.text);
+        ck_assert_uint_eq(report.events, EVENTS);
+        ck_assert_int_eq(report.missing + report.different + report.foreign > 0, harmed);
+        dump(&bench, after);
+        ck_assert_msg(memcmp(before, after, sizeof(before)) == 0, "%s", harms[i]);
+        ck_assert_msg(check(&bench, &report) == RESULT_OK, "%s: %s", harms[i], report.where);
+    }
+    bench_close(&bench);
+}
+END_TEST
+
+/* What is right is not written again: the file's counter of changes stands still. */
+START_TEST(a_right_registry_is_not_written)
+{
+    struct bench bench;
+    struct registry_report report;
+    bench_open(&bench);
+    fill(&bench, 100);
+    int before = sqlite3_total_changes(bench.registry->db);
+    ck_assert_int_eq(registry_rebuild(bench.registry, NULL, NULL, &report, &bench.err), RESULT_OK);
+    ck_assert_int_eq(sqlite3_total_changes(bench.registry->db), before);
+    bench_close(&bench);
+}
+END_TEST
+
+START_TEST(an_erased_event_keeps_its_place)
+{
+    struct bench bench;
+    struct registry_report report;
+    const struct facts *facts;
+    bench_open(&bench);
+    fill(&bench, 20);
+    struct event_input event = grant(7, 1, "2026-01-05T00:00:00Z");
+    event.occurred_at += 7; /* event 8 */
+    ck_assert_int_eq(registry_erase_event(bench.registry, 8, &bench.err), RESULT_OK);
+    ck_assert_int_eq(registry_erase_event(bench.registry, 8, &bench.err), RESULT_OK);
+    ck_assert_int_eq(registry_erase_event(bench.registry, 21, &bench.err), RESULT_NOT_FOUND);
+    ck_assert_msg(check(&bench, &report) == RESULT_OK, "%s", report.where);
+    ck_assert_uint_eq(report.erased, 1);
+    ck_assert_uint_eq(report.events, 20);
+    ck_assert_int_eq(
+        registry_facts(bench.registry, event.recipient_key, "acme", NULL, &facts, &bench.err),
+        RESULT_OK);
+    ck_assert_uint_eq(facts->n_events, 0);
+    sqlite3_stmt *statement = NULL;
+    ck_assert_int_eq(sqlite3_prepare_v2(bench.registry->db,
+                                        "SELECT 1 FROM event WHERE event_id = 8 AND"
+                                        " recipient_key IS NULL AND evidence = '' AND origin = ''"
+                                        " AND form_id IS NULL AND occurred_at = 0",
+                                        -1, &statement, NULL),
+                     SQLITE_OK);
+    ck_assert_int_eq(sqlite3_step(statement), SQLITE_ROW);
+    sqlite3_finalize(statement);
+    ck_assert_int_eq(registry_rebuild(bench.registry, NULL, NULL, &report, &bench.err), RESULT_OK);
+    ck_assert_uint_eq(report.missing, 0);
+    /* What was erased may be said again; it is then another event. */
+    ck_assert_uint_eq(put(bench.registry, &event), 1);
+    ck_assert_msg(check(&bench, &report) == RESULT_OK, "%s", report.where);
+    ck_assert_int_eq(report.last, 21);
+    bench_close(&bench);
+}
+END_TEST
+
+START_TEST(no_half_erasure_is_taken)
+{
+    static const char *const halves[] = {
+        "UPDATE event SET evidence = '' WHERE event_id = 3",
+        "UPDATE event SET recipient_key = NULL, salt = zeroblob(32) WHERE event_id = 3",
+        "UPDATE event SET recipient_key = NULL, channel = '', kind = '', occurred_at = 0,"
+        " recorded_at = 0, form_id = NULL, form_version = NULL, partners = '', basis = '',"
+        " supplier = '', collector = '', evidence = '', origin = '' WHERE event_id = 3",
+    };
+    struct bench bench;
+    bench_open(&bench);
+    fill(&bench, 5);
+    for (size_t i = 0; i < sizeof(halves) / sizeof(halves[0]); i++)
+        ck_assert_int_ne(sql_exec(bench.registry->db, halves[i], &bench.err), RESULT_OK);
+    bench_close(&bench);
+}
+END_TEST
+
+/* Two programs that write in turn make one chain. */
+START_TEST(several_writers_make_one_chain)
+{
+    struct bench bench;
+    struct registry *other = NULL;
+    struct registry_report report;
+    bench_open(&bench);
+    ck_assert_int_eq(registry_open(bench.path, false, &other, &bench.err), RESULT_OK);
+    for (uint8_t i = 0; i < 40; i++) {
+        struct event_input event = grant(i, 0, "2026-01-05T00:00:00Z");
+        ck_assert_uint_eq(put(i % 3 == 0 ? other : bench.registry, &event), 1);
+        if (i % 7 == 0) { /* and one that thinks better of it */
+            event.occurred_at++;
+            ck_assert_int_eq(registry_begin(other, &bench.err), RESULT_OK);
+            ck_assert_uint_eq(put(other, &event), 1);
+            registry_rollback(other);
+        }
+    }
+    ck_assert_msg(check(&bench, &report) == RESULT_OK, "%s", report.where);
+    ck_assert_uint_eq(report.events, 40);
+    ck_assert_int_eq(report.last, 40);
+    registry_close(&other);
+    bench_close(&bench);
+}
+END_TEST
+
+/* As layout 1 made them. */
+static const char layout_1[] =
+    "DROP TABLE standing; DROP TABLE event;"
+    "CREATE TABLE event ("
+    " event_id INTEGER PRIMARY KEY AUTOINCREMENT, digest BLOB NOT NULL UNIQUE,"
+    " recipient_key BLOB NOT NULL, channel TEXT NOT NULL, kind TEXT NOT NULL,"
+    " occurred_at BIGINT NOT NULL, recorded_at BIGINT NOT NULL, form_id TEXT,"
+    " form_version INTEGER, partners TEXT NOT NULL, basis TEXT NOT NULL, supplier TEXT NOT NULL,"
+    " collector TEXT NOT NULL, evidence TEXT NOT NULL, origin TEXT NOT NULL);"
+    "CREATE INDEX event_recipient ON event (recipient_key);"
+    "CREATE INDEX event_form ON event (form_id, form_version) WHERE form_id IS NOT NULL;"
+    "CREATE TRIGGER event_no_update BEFORE UPDATE ON event"
+    " BEGIN SELECT RAISE(ABORT, 'consent events are never changed'); END;"
+    "CREATE TRIGGER event_no_delete BEFORE DELETE ON event"
+    " BEGIN SELECT RAISE(ABORT, 'consent events are never deleted'); END;"
+    "INSERT INTO event VALUES (3, x'00', zeroblob(32), 'email', 'given', 5, 6, NULL, NULL, '',"
+    " 'consent', '', '', 'box', 'test'), (9, x'01', zeroblob(32), 'sms', 'withdrawn', 7, 8,"
+    " 'jeu-ete', 1, 'acme', 'consent', 'leads', '', '', 'test');"
+    "PRAGMA user_version = 1";
+
+START_TEST(an_older_registry_is_taken_over)
+{
+    struct bench bench;
+    struct registry_report report;
+    const struct facts *facts;
+    const uint8_t key[RECIPIENT_KEY_BYTES] = {0};
+    bench_open(&bench);
+    run(&bench, layout_1);
+    registry_close(&bench.registry);
+    ck_assert_msg(registry_open(bench.path, false, &bench.registry, &bench.err) == RESULT_OK, "%s",
+                  bench.err.text);
+    ck_assert_msg(check(&bench, &report) == RESULT_OK, "%s", report.where);
+    ck_assert_uint_eq(report.events, 2);
+    ck_assert_int_eq(report.last, 9); /* the journal knows it by this number */
+    ck_assert_int_eq(registry_facts(bench.registry, key, "acme", NULL, &facts, &bench.err),
+                     RESULT_OK);
+    ck_assert_uint_eq(facts->n_events, 2);
+    bench_close(&bench);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("registry chain");
+    TCase *cases = tcase_create("registry chain");
+    tcase_set_timeout(cases, UNIT_SECONDS);
+    tcase_add_test(cases, a_chain_that_nobody_touched_holds);
+    tcase_add_loop_test(cases, each_change_shows, 0, sizeof(changes) / sizeof(changes[0]));
+    tcase_add_test(cases, a_rebuild_gives_the_same_bytes);
+    tcase_add_test(cases, a_right_registry_is_not_written);
+    tcase_add_test(cases, an_erased_event_keeps_its_place);
+    tcase_add_test(cases, no_half_erasure_is_taken);
+    tcase_add_test(cases, several_writers_make_one_chain);
+    tcase_add_test(cases, an_older_registry_is_taken_over);
+    suite_add_tcase(suite, cases);
+    Suite *suites[] = {suite, NULL};
+    return unit_run(suites);
+}
