@@ -72,6 +72,7 @@ command_fn cli_form_invalidate;
 command_fn cli_consent_import;
 command_fn cli_consent_record;
 command_fn cli_consent_withdraw;
+command_fn cli_consent_rebuild;
 command_fn cli_consent_show;
 command_fn cli_suspend;
 command_fn cli_resume;

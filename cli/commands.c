@@ -64,6 +64,8 @@ const struct command commands[] = {
      "  --at T                    at this moment instead of now, "
      "2026-01-31T09:30:00Z\n" FORMAT_HELP,
      cli_consent_show},
+    {"consent rebuild", "", "derive what is looked up before each message anew from the events",
+     "May run beside the gateway. What is right is not written.\n", cli_consent_rebuild},
     {"suspend", "partner|stream|form|supplier ID --reason TEXT",
      "block at once whatever relies on it",
      "A stream is written PARTNER/STREAM; a form is its id, for all versions.\n", cli_suspend},

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * `octroi verify`: whether the journal is what it was when written. Needs the public key only, so
- * that an auditor with a copy can do the same.
+ * `octroi verify`: whether the journal is what it was when written, and the registry what the
+ * journal says it was. Needs the public key only, so that an auditor with a copy can do the same;
+ * also with a copy of the journal alone.
  */
 #include "base/file.h"
+#include "base/str.h"
 #include "cli/context.h"
 #include "cli/options.h"
 #include "cli/progress.h"
@@ -19,73 +21,180 @@ static const struct column verify_columns[] = {{"holds", CELL_FLAG, false},
                                                {"torn_bytes", CELL_NUMBER, false},
                                                {"head", CELL_TEXT, false},
                                                {"problem", CELL_TEXT, false},
+                                               {"events", CELL_NUMBER, false},
+                                               {"events_erased", CELL_NUMBER, false},
+                                               {"events_head", CELL_TEXT, false},
+                                               {"anchors", CELL_NUMBER, false},
                                                {0}};
 
-static void show_progress(void *arg, uint64_t bytes_done, uint64_t bytes_total)
+/* All that is looked at and found. */
+struct verification {
+    struct context *context;
+    struct registry *registry; /* owned; NULL: there is none to be looked at */
+    struct progress progress;
+    struct verify_report journal;
+    struct registry_report events;
+    char head[2 * SHA256_BYTES + 1];
+    char events_head[2 * SHA256_BYTES + 1];
+    const char *problem; /* NULL: all holds */
+    bool in_registry;    /* the problem is */
+};
+
+static void show_bytes(void *arg, uint64_t bytes_done, uint64_t bytes_total)
 {
-    progress_show(arg, bytes_done, bytes_total, bytes_done / 1024);
+    struct verification *verification = arg;
+    progress_show(&verification->progress, bytes_done, bytes_total, bytes_done / 1024);
 }
 
-static int print_row(const struct verify_report *report, const char *head, const char *problem,
-                     enum output_format format)
+static void show_events(void *arg, uint64_t done, uint64_t total)
 {
+    struct verification *verification = arg;
+    progress_show(&verification->progress, done, total, done);
+}
+
+static bool compare_anchor(void *arg, int64_t event, const uint8_t hash[SHA256_BYTES],
+                           char *why_out, size_t size)
+{
+    struct verification *verification = arg;
+    struct error err = {0};
+    uint8_t found[SHA256_BYTES];
+    enum result result = registry_event_hash(verification->registry, event, found, &err);
+    if (result == RESULT_OK && memcmp(found, hash, SHA256_BYTES) == 0)
+        return true;
+    if (result == RESULT_OK)
+        snprintf(why_out, size,
+                 "the registry's event %" PRId64 " is not the one that was noted here: events were"
+                 " replaced",
+                 event);
+    else if (result == RESULT_NOT_FOUND)
+        snprintf(why_out, size,
+                 "the registry had event %" PRId64 " and has it no more: events were cut off",
+                 event);
+    else
+        str_copy(why_out, size, err.text);
+    return false;
+}
+
+static int print_row(const struct verification *found, enum output_format format)
+{
+    const struct verify_report *report = &found->journal;
+    bool holds = found->problem == NULL;
+    bool events = holds && found->registry != NULL;
     struct error err = {0};
     struct output *output = output_new(stdout, format, verify_columns);
     if (output == NULL)
         return command_failed_text("out of memory");
-    const struct cell cells[] = {cell_flag(problem == NULL),
-                                 cell_number((int64_t)report->rows),
-                                 cell_number((int64_t)report->erased),
-                                 cell_number((int64_t)report->checkpoints),
-                                 cell_number((int64_t)report->segments),
-                                 cell_number((int64_t)report->torn_bytes),
-                                 problem == NULL ? cell_text(head) : cell_none(),
-                                 cell_text(problem)};
+    const struct cell cells[] = {
+        cell_flag(holds),
+        cell_number((int64_t)report->rows),
+        cell_number((int64_t)report->erased),
+        cell_number((int64_t)report->checkpoints),
+        cell_number((int64_t)report->segments),
+        cell_number((int64_t)report->torn_bytes),
+        holds ? cell_text(found->head) : cell_none(),
+        cell_text(found->problem),
+        events ? cell_number((int64_t)found->events.events) : cell_none(),
+        events ? cell_number((int64_t)found->events.erased) : cell_none(),
+        events ? cell_text(found->events_head) : cell_none(),
+        cell_number((int64_t)report->anchors),
+    };
     output_row(output, cells);
     if (output_end(&output, &err) != RESULT_OK)
         return command_failed(&err);
-    return problem == NULL ? EXIT_DONE : EXIT_FAILED;
+    return holds ? EXIT_DONE : EXIT_FAILED;
 }
 
-static int print_sentence(const struct verify_report *report, const char *head, const char *problem)
+static int print_sentences(const struct verification *found)
 {
-    if (problem != NULL) {
-        printf("journal does not hold: %s\n", problem);
+    const struct verify_report *report = &found->journal;
+    const struct registry_report *events = &found->events;
+    if (found->problem != NULL && !found->in_registry) {
+        printf("journal does not hold: %s\n", found->problem);
         return EXIT_FAILED;
     }
     printf("journal holds: %" PRIu64 " row%s, %" PRIu64 " erased, %" PRIu64
            " signed checkpoint%s, %" PRIu64 " segment%s\nhead %s\n",
            report->rows, plural(report->rows), report->erased, report->checkpoints,
-           plural(report->checkpoints), report->segments, plural(report->segments), head);
+           plural(report->checkpoints), report->segments, plural(report->segments), found->head);
     if (report->torn_bytes > 0)
         printf("the last line is unfinished (%" PRIu64
                " bytes): no answer relied on it, and the next start sets it aside\n",
                report->torn_bytes);
+    if (found->problem != NULL) {
+        printf("registry does not hold: %s\n", found->problem);
+        return EXIT_FAILED;
+    }
+    if (found->registry != NULL)
+        printf("registry holds: %" PRIu64 " event%s, %" PRIu64 " erased, vouched for by %" PRIu64
+               " row%s of the journal\nhead %s\n",
+               events->events, plural(events->events), events->erased, report->anchors,
+               plural(report->anchors), found->events_head);
+    else
+        printf("there is no registry beside it: its %" PRIu64 " row%s about one not compared\n",
+               report->anchors, report->anchors == 1 ? " was" : "s were");
     return EXIT_DONE;
 }
 
-static int verify(struct context *context, enum output_format format)
+static enum result verify_journal(struct verification *found, struct error *err)
 {
-    struct verify_report report = {0};
-    struct progress progress;
-    struct error err = {0};
-    char head[2 * SHA256_BYTES + 1];
+    const struct context *context = found->context;
+    const struct verify_calls calls = {.progress = show_bytes,
+                                       .anchor = found->registry != NULL ? compare_anchor : NULL,
+                                       .arg = found};
+    struct verify_report *report = &found->journal;
     const char *index = file_exists(context->index_path) ? context->index_path : NULL;
-    progress_start(&progress, "verifying", "KiB");
-    enum result result = journal_verify(context->journal_path, context->journal_public, index,
-                                        show_progress, &progress, &report, &err);
-    progress_clear(&progress);
+    progress_start(&found->progress, "verifying", "KiB");
+    enum result result =
+        journal_verify(context->journal_path, context->journal_public, index, &calls, report, err);
+    progress_clear(&found->progress);
     if (result != RESULT_OK && result != RESULT_DAMAGED)
-        return command_failed(&err);
-    if (report.index_unread)
+        return result;
+    if (report->index_unread)
         command_warn("%s cannot be read: rows cut off at the journal's end would not show",
                      context->index_path);
-    const char *problem = NULL;
     if (result == RESULT_DAMAGED)
-        problem = *report.where != '\0' ? report.where : err.text;
-    hex_encode(report.head, sizeof(report.head), head);
-    return format == OUTPUT_TABLE ? print_sentence(&report, head, problem)
-                                  : print_row(&report, head, problem, format);
+        found->problem = *report->where != '\0' ? report->where : err->text;
+    hex_encode(report->head, sizeof(report->head), found->head);
+    return RESULT_OK;
+}
+
+/* After the journal, which can only name events that are in the registry by then. */
+static enum result verify_registry(struct verification *found, struct error *err)
+{
+    struct registry_report *report = &found->events;
+    progress_start(&found->progress, "verifying", "events");
+    enum result result = registry_check(found->registry, show_events, found, report, err);
+    progress_clear(&found->progress);
+    if (result != RESULT_OK && result != RESULT_DAMAGED)
+        return result;
+    found->in_registry = result == RESULT_DAMAGED;
+    if (found->in_registry)
+        found->problem = *report->where != '\0' ? report->where : err->text;
+    hex_encode(report->head, sizeof(report->head), found->events_head);
+    return RESULT_OK;
+}
+
+static int verify(struct verification *found, enum output_format format)
+{
+    struct error err = {0};
+    enum result result = verify_journal(found, &err);
+    if (result == RESULT_OK && found->problem == NULL && found->registry != NULL)
+        result = verify_registry(found, &err);
+    if (result != RESULT_OK)
+        return command_failed(&err);
+    return format == OUTPUT_TABLE ? print_sentences(found) : print_row(found, format);
+}
+
+static int verify_all(struct context *context, enum output_format format)
+{
+    struct verification found = {.context = context};
+    struct error err = {0};
+    enum result result = RESULT_OK;
+    if (file_exists(context->registry_path))
+        result = registry_open_reader(context->registry_path, &found.registry, &err);
+    int code = result == RESULT_OK ? verify(&found, format) : command_failed(&err);
+    registry_close(&found.registry);
+    return code;
 }
 
 int cli_verify(const struct invocation *invocation, int argc, char **argv)
@@ -97,7 +206,7 @@ int cli_verify(const struct invocation *invocation, int argc, char **argv)
     struct context context;
     if (!context_open(invocation, CONTEXT_JOURNAL_PUBLIC, &context))
         return EXIT_FAILED;
-    code = verify(&context, format);
+    code = verify_all(&context, format);
     context_close(&context);
     return code;
 }

@@ -191,6 +191,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
     (void)what;
     struct gateway *gateway = arg;
     refusals_tick(&gateway->gate.refusals);
+    anchor_tick(gateway->anchor);
     feed_watchdog(gateway);
     if (gateway->drain_until == 0)
         return;
@@ -259,6 +260,8 @@ static void stop_lanes(struct gateway *gateway)
      * before the loops go. */
     workers_free(&gateway->workers);
     indexer_let_go(gateway->indexer);
+    anchor_now(gateway->anchor);
+    anchor_free(&gateway->anchor);
     journal_close(&gateway->journal);
     indexer_stop(&gateway->indexer);
 }

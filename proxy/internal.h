@@ -3,6 +3,7 @@
 #ifndef OCTROI_PROXY_INTERNAL_H
 #define OCTROI_PROXY_INTERNAL_H
 
+#include "proxy/anchor.h"
 #include "proxy/control.h"
 #include "proxy/indexer.h"
 #include "proxy/lane.h"
@@ -41,6 +42,7 @@ struct gateway {
     struct signing_key *journal_key; /* owned */
     struct journal *journal;         /* owned */
     struct indexer *indexer;         /* owned */
+    struct anchor *anchor;           /* owned */
     struct control *control;         /* owned */
     struct snapshot *snapshot;       /* owned reference; the main thread's */
     struct loop *main_loop;          /* owned */

@@ -111,6 +111,9 @@ static enum result open_stores(struct gateway *gateway, const struct config *con
     for (unsigned i = 0; i < gateway->n_lanes && result == RESULT_OK; i++)
         result = store_open_sqlite(registry, gateway->journal, gateway->loops[i],
                                    &gateway->lanes[i].lane.store, err);
+    if (result == RESULT_OK)
+        result = anchor_new(registry, config->hostname, gateway->journal, gateway->main_loop,
+                            &gateway->anchor, err);
     free(registry);
     return result;
 }

@@ -120,6 +120,15 @@ bool journal_batch_outcome(struct journal_batch *batch, const struct outcome_row
     return batch_took(batch, before);
 }
 
+bool journal_batch_registry(struct journal_batch *batch, const struct registry_anchor *anchor)
+{
+    size_t before = batch->text.length;
+    if (!batch_reserve(batch))
+        return false;
+    record_registry(&batch->text, anchor);
+    return batch_took(batch, before);
+}
+
 size_t journal_batch_rows(const struct journal_batch *batch)
 {
     return batch->rows;

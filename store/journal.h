@@ -22,6 +22,7 @@ void journal_batch_free(struct journal_batch **batch);
 /* False when memory is short; the batch must then be freed, not appended. */
 bool journal_batch_decision(struct journal_batch *batch, const struct decision *decision);
 bool journal_batch_outcome(struct journal_batch *batch, const struct outcome_row *outcome);
+bool journal_batch_registry(struct journal_batch *batch, const struct registry_anchor *anchor);
 size_t journal_batch_rows(const struct journal_batch *batch);
 
 /* ---- the writer: one a gateway, under state_dir/lock ---- */
@@ -71,6 +72,7 @@ struct verify_report {
     uint64_t erased;
     uint64_t checkpoints;
     uint64_t segments;
+    uint64_t anchors;    /* records of the registry's chain */
     bool index_unread;   /* the index could not be opened: a shortened journal would not show */
     uint64_t torn_bytes; /* an unfinished last line: not an error, the next start removes it */
     uint8_t head[SHA256_BYTES];
@@ -79,12 +81,23 @@ struct verify_report {
 };
 
 typedef void verify_progress_fn(void *arg, uint64_t bytes_done, uint64_t bytes_total);
+/* For each record of the registry's chain that the journal holds: false with why when the registry
+ * is not as it says. */
+typedef bool verify_anchor_fn(void *arg, int64_t event, const uint8_t hash[SHA256_BYTES],
+                              char *why_out, size_t size);
+
+/* What to tell the caller meanwhile; each may be NULL. */
+struct verify_calls {
+    verify_progress_fn *progress;
+    verify_anchor_fn *anchor;
+    void *arg;
+};
 
 /* Recomputes the chain and the checkpoints' signatures over what was durable at the start, and
- * compares with the index's last row, so that a shortened journal shows. index_path may be NULL.
- * RESULT_DAMAGED when something does not hold. */
+ * compares with the index's last row, so that a shortened journal shows. index_path and calls may
+ * be NULL. RESULT_DAMAGED when something does not hold. */
 enum result journal_verify(const char *directory, const struct signing_key *public_key,
-                           const char *index_path, verify_progress_fn *progress, void *arg,
+                           const char *index_path, const struct verify_calls *calls,
                            struct verify_report *report_out, struct error *err);
 
 /* ---- the index: state_dir/journal.db, rebuilt from the segments whenever it is missing ---- */

@@ -19,8 +19,7 @@ struct verify {
     struct chain_walk walk;
     uint64_t known_rows; /* the index's last row; 0: none */
     uint8_t known_hash[SHA256_BYTES];
-    verify_progress_fn *progress;
-    void *arg;
+    struct verify_calls calls;
     uint64_t bytes;
     uint64_t shown;
     uint64_t total;
@@ -52,10 +51,32 @@ static enum result check_known(struct verify *verify)
 
 static void show_progress(struct verify *verify, bool last)
 {
-    if (verify->progress == NULL || (!last && verify->bytes - verify->shown < PROGRESS_EVERY))
+    if (verify->calls.progress == NULL || (!last && verify->bytes - verify->shown < PROGRESS_EVERY))
         return;
     verify->shown = verify->bytes;
-    verify->progress(verify->arg, verify->bytes, verify->total);
+    verify->calls.progress(verify->calls.arg, verify->bytes, verify->total);
+}
+
+/* The row last read, where it is about the registry. */
+static enum result check_anchor(struct verify *verify)
+{
+    const struct line *line = &verify->walk.line;
+    char why[160] = "it does not say which event";
+    char label[SEGMENT_LABEL];
+    uint8_t hash[SHA256_BYTES];
+    int64_t event;
+    if (line->erased || record_type(line->record, line->length) != RECORD_REGISTRY)
+        return RESULT_OK;
+    verify->report->anchors++;
+    if (record_registry_parse(line->record, line->length, &event, hash) &&
+        (verify->calls.anchor == NULL ||
+         verify->calls.anchor(verify->calls.arg, event, hash, why, sizeof(why))))
+        return RESULT_OK;
+    segment_label(verify->directory, verify->walk.segment, label);
+    snprintf(verify->report->where, sizeof(verify->report->where),
+             "row %" PRIu64 ", %s line %" PRIu64 ": %s", verify->walk.rows, label,
+             verify->walk.lines, why);
+    return RESULT_DAMAGED;
 }
 
 static enum result check_end(struct verify *verify, const struct segment_reader *reader,
@@ -102,7 +123,7 @@ static enum result check_segment(struct verify *verify, struct segment_reader *r
                         verify->report->where, sizeof(verify->report->where));
             return RESULT_DAMAGED;
         }
-        if (check_known(verify) != RESULT_OK)
+        if (check_known(verify) != RESULT_OK || check_anchor(verify) != RESULT_OK)
             return RESULT_DAMAGED;
         verify->bytes += reader->length + 1;
         show_progress(verify, false);
@@ -161,15 +182,13 @@ static enum result check_all(struct verify *verify, struct error *err)
 }
 
 enum result journal_verify(const char *directory, const struct signing_key *public_key,
-                           const char *index_path, verify_progress_fn *progress, void *arg,
+                           const char *index_path, const struct verify_calls *calls,
                            struct verify_report *report_out, struct error *err)
 {
     struct error local = {0};
-    struct verify verify = {.directory = directory,
-                            .end = {.fd = -1},
-                            .progress = progress,
-                            .arg = arg,
-                            .report = report_out};
+    struct verify verify = {.directory = directory, .end = {.fd = -1}, .report = report_out};
+    if (calls != NULL)
+        verify.calls = *calls;
     *report_out = (struct verify_report){0};
     err = err != NULL ? err : &local;
     /* The index's word first: the journal can only have grown since. */

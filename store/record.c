@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "store/record.h"
 
+#include <jansson.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
@@ -89,6 +90,33 @@ void record_outcome(struct strbuf *out, const struct outcome_row *outcome)
     else
         strbuf_add_json_field(out, "size", NULL);
     strbuf_add_char(out, '}');
+}
+
+void record_registry(struct strbuf *out, const struct registry_anchor *anchor)
+{
+    char at[CLOCK_TEXT];
+    char hash[2 * SHA256_BYTES + 1];
+    clock_format(anchor->at, at);
+    hex_encode(anchor->hash, sizeof(anchor->hash), hash);
+    strbuf_add_str(out, "{\"type\":\"registry\"");
+    strbuf_add_json_field(out, "at", at);
+    strbuf_add_json_field(out, "gateway", anchor->gateway);
+    strbuf_add_json_number(out, "event", anchor->event);
+    strbuf_add_json_field(out, "hash", hash);
+    strbuf_add_char(out, '}');
+}
+
+bool record_registry_parse(const char *record, size_t length, int64_t *event_out,
+                           uint8_t hash_out[SHA256_BYTES])
+{
+    const char *hex;
+    json_int_t event = 0;
+    json_t *json = json_loadb(record, length, JSON_REJECT_DUPLICATES, NULL);
+    bool ok = json != NULL && json_unpack(json, "{s:I, s:s}", "event", &event, "hash", &hex) == 0 &&
+              event > 0 && hex_decode(hex, strlen(hex), hash_out, SHA256_BYTES);
+    json_decref(json);
+    *event_out = ok ? event : 0;
+    return ok;
 }
 
 /* ---- replies without addresses ---- */

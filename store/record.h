@@ -58,8 +58,21 @@ struct outcome_row {
     int64_t size;               /* bytes of content relayed; -1 unknown */
 };
 
+/* How far the registry's chain of events was (docs/REGISTRY.md): the journal vouches for it. */
+struct registry_anchor {
+    int64_t at;
+    const char *gateway;
+    int64_t event; /* number of the last one */
+    uint8_t hash[SHA256_BYTES];
+};
+
 void record_decision(struct strbuf *out, const struct decision *decision);
 void record_outcome(struct strbuf *out, const struct outcome_row *outcome);
+
+void record_registry(struct strbuf *out, const struct registry_anchor *anchor);
+/* False when the record is none. */
+bool record_registry_parse(const char *record, size_t length, int64_t *event_out,
+                           uint8_t hash_out[SHA256_BYTES]);
 
 /* Copies a provider's reply without what could be an address (anything with an '@', and runs of
  * eight or more digits that could be a phone number), each replaced by "[…]". */

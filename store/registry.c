@@ -67,6 +67,12 @@ enum result registry_open(const char *path, bool create, struct registry **regis
                             err);
 }
 
+enum result registry_open_reader(const char *path, struct registry **registry_out,
+                                 struct error *err)
+{
+    return registry_open_as(path, SQL_READ, REGISTRY_BUSY_MS, registry_out, err);
+}
+
 void registry_close(struct registry **registry_pointer)
 {
     struct registry *registry = *registry_pointer;

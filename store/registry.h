@@ -18,6 +18,9 @@ struct registry;
 /* create: makes the file when missing. Migrations run here, in one transaction each. */
 enum result registry_open(const char *path, bool create, struct registry **registry_out,
                           struct error *err);
+/* For reading only; the layout must be this program's already. */
+enum result registry_open_reader(const char *path, struct registry **registry_out,
+                                 struct error *err);
 void registry_close(struct registry **registry);
 
 /* ---- forms ---- */

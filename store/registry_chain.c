@@ -149,12 +149,25 @@ enum result event_find_head(struct registry *registry, struct error *err)
     return result;
 }
 
+/* Each salt is given out once. */
+static const uint8_t *next_salt(struct event_salts *salts)
+{
+    if (salts->left == 0 && !random_bytes(salts->pool, sizeof(salts->pool)))
+        return NULL;
+    if (salts->left == 0)
+        salts->left = sizeof(salts->pool);
+    const uint8_t *salt = salts->pool + sizeof(salts->pool) - salts->left;
+    salts->left -= EVENT_SALT_BYTES;
+    return salt;
+}
+
 enum result event_append(struct registry *registry, const struct event_record *record,
                          struct error *err)
 {
-    uint8_t salt[EVENT_SALT_BYTES], inner[SHA256_BYTES], hash[SHA256_BYTES];
+    uint8_t inner[SHA256_BYTES], hash[SHA256_BYTES];
     sqlite3_stmt *statement;
-    if (!random_bytes(salt, sizeof(salt)))
+    const uint8_t *salt = next_salt(&registry->salts);
+    if (salt == NULL)
         return error_set(err, RESULT_SYSTEM, "no random bytes to be had");
     enum result result = event_link(registry, record, salt, registry->head.hash, inner, hash, err);
     if (result == RESULT_OK)
@@ -183,7 +196,7 @@ enum result event_append(struct registry *registry, const struct event_record *r
     registry_bind_text(statement, 12, record->collector);
     registry_bind_text(statement, 13, record->evidence);
     registry_bind_text(statement, 14, record->origin);
-    sqlite3_bind_blob(statement, 15, salt, sizeof(salt), SQLITE_STATIC);
+    sqlite3_bind_blob(statement, 15, salt, EVENT_SALT_BYTES, SQLITE_STATIC);
     sqlite3_bind_blob(statement, 16, hash, sizeof(hash), SQLITE_STATIC);
     result = sql_run(registry->db, statement, err);
     if (result != RESULT_OK)

@@ -75,6 +75,12 @@ struct event_record {
 #define EVENT_DIGEST_BYTES 16
 #define EVENT_SALT_BYTES   16
 
+/* Random bytes are cheaper by the kilobyte. */
+struct event_salts {
+    uint8_t pool[64 * EVENT_SALT_BYTES];
+    size_t left; /* of the pool, at its end */
+};
+
 /* The end of the chain of events. Known within a write transaction only: others append, too. */
 struct event_head {
     bool known;
@@ -90,6 +96,7 @@ struct registry {
     bool checking;                             /* the table of registry_check_event exists */
     struct hasher hasher;                      /* owned */
     struct event_head head;
+    struct event_salts salts;
     struct strbuf scratch;  /* canonical text of an event */
     struct strbuf masked;   /* its free texts without addresses, each with its NUL */
     const char *refused;    /* the consent CSV's column the last refusal of an event is about */

@@ -69,7 +69,8 @@ enum record_type {
     RECORD_OUTCOME,
     RECORD_SEGMENT,
     RECORD_CHECKPOINT,
-    RECORD_RECOVERED
+    RECORD_RECOVERED,
+    RECORD_REGISTRY
 };
 
 enum record_type record_type(const char *record, size_t length);

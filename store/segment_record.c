@@ -17,6 +17,7 @@ enum record_type record_type(const char *record, size_t length)
         {"{\"type\":\"segment\",", RECORD_SEGMENT},
         {"{\"type\":\"checkpoint\",", RECORD_CHECKPOINT},
         {"{\"type\":\"recovered\",", RECORD_RECOVERED},
+        {"{\"type\":\"registry\",", RECORD_REGISTRY},
     };
     for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
         size_t n = strlen(types[i].start);

@@ -26,7 +26,7 @@ static size_t count_lines(const char *text, size_t size)
 static enum result verify(struct verify_report *report)
 {
     struct error err = {0};
-    enum result result = journal_verify(fuzz_folder(), NULL, NULL, NULL, NULL, report, &err);
+    enum result result = journal_verify(fuzz_folder(), NULL, NULL, NULL, report, &err);
     must(result == RESULT_OK || result == RESULT_DAMAGED);
     if (result == RESULT_DAMAGED)
         must(fuzz_one_line(report->where) && fuzz_one_line(err.text));

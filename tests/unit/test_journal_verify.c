@@ -136,7 +136,7 @@ START_TEST(a_journal_of_another_key_does_not_hold)
     box_fill(&box, 1);
     box_close(&box);
     ck_assert_int_eq(signing_key_generate(&other, &err), RESULT_OK);
-    ck_assert_int_eq(journal_verify(box.directory, other, NULL, NULL, NULL, &report, &err),
+    ck_assert_int_eq(journal_verify(box.directory, other, NULL, NULL, &report, &err),
                      RESULT_DAMAGED);
     ck_assert_ptr_nonnull(strstr(report.where, "row 3, journal/00000001.seg line 3: "
                                                "the checkpoint's signature does not hold"));
