@@ -155,6 +155,7 @@ enum result registry_begin(struct registry *registry, struct error *err)
     enum result result = sql_exec(registry->db, "BEGIN IMMEDIATE", err);
     registry->in_transaction = result == RESULT_OK;
     registry->head.known = false;
+    registry->seen = (struct registry_seen){0};
     return result;
 }
 
@@ -173,6 +174,7 @@ void registry_rollback(struct registry *registry)
 {
     registry->in_transaction = false;
     registry->head.known = false;
+    registry->seen = (struct registry_seen){0};
     /* A rollback can only fail when SQLite has rolled back already. */
     if (!sqlite3_get_autocommit(registry->db))
         (void)sql_exec(registry->db, "ROLLBACK", NULL);

@@ -76,14 +76,13 @@ enum result event_digest(struct registry *registry, const struct event_record *r
     return RESULT_OK;
 }
 
-enum result event_link(struct registry *registry, const struct event_record *record,
-                       const uint8_t salt[EVENT_SALT_BYTES], const uint8_t previous[SHA256_BYTES],
-                       uint8_t inner[SHA256_BYTES], uint8_t hash[SHA256_BYTES], struct error *err)
+/* registry->scratch holds what compose made of the record. */
+static enum result link_composed(struct registry *registry, const struct event_record *record,
+                                 const uint8_t salt[EVENT_SALT_BYTES],
+                                 const uint8_t previous[SHA256_BYTES], uint8_t inner[SHA256_BYTES],
+                                 uint8_t hash[SHA256_BYTES], struct error *err)
 {
-    enum result result = compose(registry, record, err);
     struct strbuf *text = &registry->scratch;
-    if (result != RESULT_OK)
-        return result;
     add_number(text, record->recorded_at);
     add_field(text, record->origin);
     add_number(text, record->id);
@@ -93,6 +92,15 @@ enum result event_link(struct registry *registry, const struct event_record *rec
         hasher_pair(&registry->hasher, salt, EVENT_SALT_BYTES, text->data, text->length, inner) &&
         hasher_pair(&registry->hasher, previous, SHA256_BYTES, inner, SHA256_BYTES, hash);
     return ok ? RESULT_OK : cannot_hash(err);
+}
+
+enum result event_link(struct registry *registry, const struct event_record *record,
+                       const uint8_t salt[EVENT_SALT_BYTES], const uint8_t previous[SHA256_BYTES],
+                       uint8_t inner[SHA256_BYTES], uint8_t hash[SHA256_BYTES], struct error *err)
+{
+    enum result result = compose(registry, record, err);
+    return result == RESULT_OK ? link_composed(registry, record, salt, previous, inner, hash, err)
+                               : result;
 }
 
 /* ---- rows ---- */
@@ -169,7 +177,8 @@ enum result event_append(struct registry *registry, const struct event_record *r
     const uint8_t *salt = next_salt(&registry->salts);
     if (salt == NULL)
         return error_set(err, RESULT_SYSTEM, "no random bytes to be had");
-    enum result result = event_link(registry, record, salt, registry->head.hash, inner, hash, err);
+    enum result result =
+        link_composed(registry, record, salt, registry->head.hash, inner, hash, err);
     if (result == RESULT_OK)
         result = registry_prepared(
             registry, STATEMENT_EVENT_ADD,

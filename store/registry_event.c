@@ -15,8 +15,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SUPPLIER_MAX 128
-
 static bool is_stop(enum event_kind kind)
 {
     return kind == EVENT_WITHDRAWN || kind == EVENT_OBJECTED;
@@ -68,7 +66,13 @@ static enum result check_moment(const struct event_input *event, int64_t now, st
 static enum result find_form(struct registry *registry, const struct event_input *event,
                              int64_t *form_key_out, struct error *err)
 {
+    struct registry_seen *seen = &registry->seen;
     sqlite3_stmt *statement;
+    if (registry->in_transaction && seen->form_version == event->form_version &&
+        strcmp(seen->form_id, event->form_id) == 0) {
+        *form_key_out = seen->form_key;
+        return RESULT_OK;
+    }
     enum result result = registry_prepared(
         registry, STATEMENT_FORM_EXISTS, "SELECT form_key FROM form WHERE id = ?1 AND version = ?2",
         &statement, err);
@@ -83,6 +87,10 @@ static enum result find_form(struct registry *registry, const struct event_input
     if (result == RESULT_OK && !found)
         result = error_set(err, RESULT_BAD_INPUT, "form %s@%d is not registered", event->form_id,
                            event->form_version);
+    if (result != RESULT_OK || !str_copy(seen->form_id, sizeof(seen->form_id), event->form_id))
+        seen->form_id[0] = '\0';
+    seen->form_version = event->form_version;
+    seen->form_key = *form_key_out;
     return result;
 }
 
@@ -247,7 +255,10 @@ static enum result make_record(struct registry *registry, const struct event_inp
 static enum result add_supplier(struct registry *registry, const char *supplier, int64_t now,
                                 struct error *err)
 {
+    struct registry_seen *seen = &registry->seen;
     sqlite3_stmt *statement;
+    if (strcmp(seen->supplier, supplier) == 0)
+        return RESULT_OK;
     enum result result = registry_prepared(
         registry, STATEMENT_SUPPLIER_ADD,
         "INSERT INTO supplier (id, first_seen) VALUES (?1, ?2) ON CONFLICT (id) DO NOTHING",
@@ -256,7 +267,10 @@ static enum result add_supplier(struct registry *registry, const char *supplier,
         return result;
     registry_bind_text(statement, 1, supplier);
     sqlite3_bind_int64(statement, 2, now);
-    return sql_run(registry->db, statement, err);
+    result = sql_run(registry->db, statement, err);
+    if (result != RESULT_OK || !str_copy(seen->supplier, sizeof(seen->supplier), supplier))
+        seen->supplier[0] = '\0';
+    return result;
 }
 
 /* The standing first: it knows whether there is anything to append. */

@@ -72,6 +72,8 @@ struct event_record {
     const char *partners, *basis, *supplier, *collector, *evidence, *origin;
 };
 
+#define SUPPLIER_MAX 128 /* bytes of its name */
+
 #define EVENT_DIGEST_BYTES 16
 #define EVENT_SALT_BYTES   16
 
@@ -88,6 +90,15 @@ struct event_head {
     uint8_t hash[SHA256_BYTES];
 };
 
+/* What an import says row after row, found in this write transaction: nobody else can have changed
+ * it meanwhile. */
+struct registry_seen {
+    char form_id[80]; /* "" : none */
+    int form_version;
+    int64_t form_key;
+    char supplier[SUPPLIER_MAX + 1]; /* "" : none */
+};
+
 struct registry {
     sqlite3 *db;                               /* owned */
     sqlite3_stmt *statements[STATEMENT_COUNT]; /* owned; NULL until first used */
@@ -97,6 +108,7 @@ struct registry {
     struct hasher hasher;                      /* owned */
     struct event_head head;
     struct event_salts salts;
+    struct registry_seen seen;
     struct strbuf scratch;  /* canonical text of an event */
     struct strbuf masked;   /* its free texts without addresses, each with its NUL */
     const char *refused;    /* the consent CSV's column the last refusal of an event is about */
@@ -153,7 +165,8 @@ enum result event_link(struct registry *registry, const struct event_record *rec
                        uint8_t inner[SHA256_BYTES], uint8_t hash[SHA256_BYTES], struct error *err);
 /* Within a write transaction: reads the head if it is not known. */
 enum result event_find_head(struct registry *registry, struct error *err);
-/* Within a write transaction, the head being known and record->id above the head's: appends. */
+/* Within a write transaction, the head being known and record->id above the head's: appends. Right
+ * after event_digest of the same record, whose text is still there. */
 enum result event_append(struct registry *registry, const struct event_record *record,
                          struct error *err);
 
