@@ -28,6 +28,9 @@ struct csv {
     const char *problem;
     size_t bom_seen; /* bytes of a byte order mark matched so far; 3 once decided */
     bool row_has_bytes;
+    char separator;
+    uint64_t fed;       /* bytes, those held back as a byte order mark included */
+    uint64_t row_start; /* the same, where the row began */
 };
 
 struct csv *csv_new(csv_row_fn *on_row, void *arg)
@@ -38,6 +41,7 @@ struct csv *csv_new(csv_row_fn *on_row, void *arg)
     csv->on_row = on_row;
     csv->arg = arg;
     csv->line = csv->row_line = 1;
+    csv->separator = ',';
     return csv;
 }
 
@@ -48,6 +52,16 @@ void csv_free(struct csv **csv)
     strbuf_free(&(*csv)->text);
     free(*csv);
     *csv = NULL;
+}
+
+void csv_set_separator(struct csv *csv, char separator)
+{
+    csv->separator = separator;
+}
+
+uint64_t csv_row_offset(const struct csv *csv)
+{
+    return csv->row_start;
 }
 
 bool csv_out_of_memory(const struct csv *csv)
@@ -87,7 +101,10 @@ static void add_byte(struct csv *csv, char c)
 static bool end_row(struct csv *csv)
 {
     bool go_on = true;
-    struct csv_row row = {.line = csv->row_line, .problem = csv->problem};
+    struct csv_row row = {.line = csv->row_line,
+                          .problem = csv->problem,
+                          .offset = csv->row_start,
+                          .length = csv->fed - csv->row_start};
     if (csv->text.failed)
         return false;
     if (row.problem == NULL && csv->count > 0) {
@@ -107,6 +124,7 @@ static bool end_row(struct csv *csv)
     csv->row_has_bytes = false;
     csv->state = CSV_FIELD_START;
     csv->row_line = csv->line + 1;
+    csv->row_start = csv->fed;
     return go_on;
 }
 
@@ -117,7 +135,7 @@ static void begin_field(struct csv *csv, char c)
         return;
     if (c == '"') {
         csv->state = CSV_QUOTED;
-    } else if (c == ',') {
+    } else if (c == csv->separator) {
         end_field(csv);
     } else if (c == '\r') {
         strbuf_add_char(&csv->text, '\0');
@@ -137,7 +155,7 @@ static void take_byte(struct csv *csv, char c)
         begin_field(csv, c);
         break;
     case CSV_PLAIN:
-        if (c == ',') {
+        if (c == csv->separator) {
             end_field(csv);
         } else if (c == '\r') {
             strbuf_add_char(&csv->text, '\0');
@@ -159,7 +177,7 @@ static void take_byte(struct csv *csv, char c)
             add_byte(csv, c);
             if (csv->state != CSV_SKIP)
                 csv->state = CSV_QUOTED;
-        } else if (c == ',') {
+        } else if (c == csv->separator) {
             end_field(csv);
         } else if (c == '\r') {
             strbuf_add_char(&csv->text, '\0');
@@ -180,7 +198,7 @@ static void take_byte(struct csv *csv, char c)
 static bool take_line_end(struct csv *csv)
 {
     if (csv->state == CSV_FIELD_START && csv->count > 0)
-        start_field(csv); /* the row ended in a comma: a last empty field */
+        start_field(csv); /* the row ended in a separator: a last empty field */
     if (csv->state == CSV_FIELD_START || csv->state == CSV_PLAIN ||
         csv->state == CSV_QUOTE_IN_QUOTED)
         strbuf_add_char(&csv->text, '\0');
@@ -211,6 +229,7 @@ bool csv_feed(struct csv *csv, const char *bytes, size_t length)
 {
     static const char bom[] = "\xef\xbb\xbf";
     for (size_t i = 0; i < length; i++) {
+        csv->fed++;
         if (csv->bom_seen < 3) {
             if (bytes[i] == bom[csv->bom_seen]) {
                 csv->bom_seen++;

@@ -153,6 +153,68 @@ START_TEST(stops_when_asked)
 }
 END_TEST
 
+START_TEST(separates_as_told)
+{
+    static const struct {
+        char separator;
+        const char *text;
+        const char *want;
+    } cases[] = {
+        {';', "a;b,c\n\"d;e\";f\n", "1:a|b,c;2:d;e|f;"},
+        {';', "a,b\n", "1:a,b;"},
+        {';', "a;\n\"b\"x;\nc\n", "1:a|;2!;3:c;"},
+        {'\t', "a\tb;c,d\r\n\t\n", "1:a|b;c,d;2:|;"},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct strbuf out = {0};
+        struct csv *csv = csv_new(gather, &out);
+        csv_set_separator(csv, cases[i].separator);
+        ck_assert(csv_feed(csv, cases[i].text, strlen(cases[i].text)));
+        ck_assert(csv_finish(csv));
+        ck_assert_str_eq(out.data, cases[i].want);
+        strbuf_free(&out);
+        csv_free(&csv);
+    }
+}
+END_TEST
+
+struct places {
+    const char *text;
+    struct strbuf out;
+};
+
+/* Each row as it stood, in brackets. */
+static bool cut_out(void *arg, const struct csv_row *row)
+{
+    struct places *places = arg;
+    strbuf_add_char(&places->out, '[');
+    strbuf_add(&places->out, places->text + row->offset, row->length);
+    strbuf_add_char(&places->out, ']');
+    return true;
+}
+
+START_TEST(says_where_rows_stand)
+{
+    static const char text[] = "\xef\xbb\xbf"
+                               "a,\"b\nc\"\r\n\n\r\nd\"e\nf,\xff\n\ng,h";
+    static const char want[] = "[\xef\xbb\xbf"
+                               "a,\"b\nc\"\r\n][d\"e\n][f,\xff\n][g,h]";
+    for (size_t step = 1; step < sizeof(text); step++) {
+        struct places places = {.text = text};
+        struct csv *csv = csv_new(cut_out, &places);
+        for (size_t at = 0; at < sizeof(text) - 1; at += step) {
+            size_t left = sizeof(text) - 1 - at;
+            ck_assert(csv_feed(csv, text + at, left < step ? left : step));
+        }
+        ck_assert_uint_eq(csv_row_offset(csv), sizeof(text) - 1 - strlen("g,h"));
+        ck_assert(csv_finish(csv));
+        ck_assert_str_eq(places.out.data, want);
+        strbuf_free(&places.out);
+        csv_free(&csv);
+    }
+}
+END_TEST
+
 Suite *csv_suite(void)
 {
     Suite *suite = suite_create("csv");
@@ -162,6 +224,8 @@ Suite *csv_suite(void)
                         (int)(sizeof(rows) / sizeof(rows[0])));
     tcase_add_test(cases, keeps_its_caps);
     tcase_add_test(cases, stops_when_asked);
+    tcase_add_test(cases, separates_as_told);
+    tcase_add_test(cases, says_where_rows_stand);
     suite_add_tcase(suite, cases);
     return suite;
 }
