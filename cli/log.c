@@ -34,6 +34,7 @@ static const struct column all_columns[] = {{"id", CELL_TEXT, false},
                                             {"queue_id", CELL_TEXT, false},
                                             {"size", CELL_NUMBER, false},
                                             {"hash", CELL_TEXT, false},
+                                            {"list", CELL_TEXT, false},
                                             {0}};
 
 static bool print_all(void *arg, const struct log_entry *entry)
@@ -62,6 +63,7 @@ static bool print_all(void *arg, const struct log_entry *entry)
         cell_text(entry->queue_id),
         entry->size >= 0 ? cell_number(entry->size) : cell_none(),
         cell_text(entry->hash),
+        cell_text(entry->list),
     };
     return output_row(arg, cells);
 }

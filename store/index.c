@@ -13,17 +13,18 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { INDEX_VERSION = 2, INDEX_ROWS = 5000, BUSY_MS = 10000, OPEN_TRIES = 25 };
+enum { INDEX_VERSION = 3, INDEX_ROWS = 5000, BUSY_MS = 10000, OPEN_TRIES = 25 };
 
 /* Instants are microseconds; keys and hashes are bytes. The log is read newest first, by time and
  * then row, which each index but the first serves without sorting; most rows pass, so the two for
- * stopped ones stay small. What was seen of the journal may be ahead of what is indexed. */
+ * stopped ones stay small. What was seen of the journal may be ahead of what is indexed. A screening
+ * that was interrupted goes on where its decisions, in their order, say. */
 static const char schema[] =
     "CREATE TABLE decision (seq INTEGER PRIMARY KEY, hash BLOB NOT NULL, id TEXT NOT NULL,"
     " at INTEGER NOT NULL, gateway TEXT, session TEXT, partner TEXT, stream TEXT, account TEXT,"
     " channel TEXT, purpose TEXT, recipient TEXT, recipient_key BLOB, verdict TEXT, reason TEXT,"
     " effect TEXT, mode TEXT, policy TEXT, event INTEGER, provider TEXT, outcome TEXT,"
-    " provider_reply TEXT, queue_id TEXT, size INTEGER);"
+    " provider_reply TEXT, queue_id TEXT, size INTEGER, list BLOB, list_row INTEGER);"
     "CREATE INDEX decision_id ON decision (id);"
     "CREATE INDEX decision_at ON decision (at);"
     "CREATE INDEX decision_recipient ON decision (recipient_key, at)"
@@ -31,11 +32,16 @@ static const char schema[] =
     "CREATE INDEX decision_partner ON decision (partner, at);"
     "CREATE INDEX decision_stopped ON decision (verdict, at) WHERE verdict <> 'pass';"
     "CREATE INDEX decision_reason ON decision (reason, at) WHERE verdict <> 'pass';"
+    "CREATE INDEX decision_listed ON decision (session) WHERE list IS NOT NULL;"
+    "CREATE TABLE screening (seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE,"
+    " at INTEGER NOT NULL, gateway TEXT, partner TEXT, channel TEXT, purpose TEXT,"
+    " list BLOB, name TEXT, ended_at INTEGER, rows INTEGER, passed INTEGER);"
+    "CREATE INDEX screening_list ON screening (list);"
     "CREATE TABLE position (one INTEGER PRIMARY KEY CHECK (one = 1), segment INTEGER NOT NULL,"
     " offset INTEGER NOT NULL, rows INTEGER NOT NULL, hash BLOB NOT NULL,"
     " seen_rows INTEGER NOT NULL, seen_hash BLOB NOT NULL);"
     "INSERT INTO position VALUES (1, 1, 0, 0, zeroblob(32), 0, zeroblob(32));"
-    "PRAGMA user_version = 2;";
+    "PRAGMA user_version = 3;";
 
 /* How far the segments are indexed. */
 struct position {
@@ -121,10 +127,11 @@ static enum result open_db(struct journal_index *index, struct error *err)
     if (result == RESULT_OK)
         result = sql_prepare(index->db,
                              "INSERT INTO decision (seq, hash, id, at, recipient_key, event,"
-                             " gateway, session, partner, stream, account, channel, purpose,"
-                             " recipient, verdict, reason, effect, mode, policy, provider)"
+                             " list, list_row, gateway, session, partner, stream, account,"
+                             " channel, purpose, recipient, verdict, reason, effect, mode,"
+                             " policy, provider)"
                              " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13,"
-                             " ?14, ?15, ?16, ?17, ?18, ?19, ?20)",
+                             " ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22)",
                              &index->insert, err);
     if (result == RESULT_OK)
         result = sql_prepare(index->db,

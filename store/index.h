@@ -33,5 +33,9 @@ enum result index_compare_end(const char *index_path, const struct journal_state
 enum result index_record(struct journal_index *index, uint64_t seq,
                          const uint8_t hash[SHA256_BYTES], const char *record, size_t length,
                          struct error *err);
+enum result index_unreadable(uint64_t seq, struct error *err);
+/* store/index_screening.c: the begin or the end of a screening. */
+enum result index_screening(struct journal_index *index, uint64_t seq, const char *record,
+                            size_t length, struct error *err);
 
 #endif

@@ -7,7 +7,7 @@
 static const char columns[] =
     "SELECT seq, id, at, gateway, session, partner, stream, account, channel, purpose, recipient,"
     " recipient_key, verdict, reason, effect, mode, policy, event, provider, outcome,"
-    " provider_reply, queue_id, size, hash FROM decision WHERE 1";
+    " provider_reply, queue_id, size, hash, list FROM decision WHERE 1";
 
 /* SQLite uses a partial index only where the query repeats the index's own condition. */
 static bool only_stopped(const struct log_filter *filter)
@@ -90,6 +90,7 @@ static bool give(sqlite3_stmt *row, log_entry_fn *on_entry, void *arg)
     char at[CLOCK_TEXT];
     char key[2 * SHA256_BYTES + 1];
     char hash[2 * SHA256_BYTES + 1];
+    char list[2 * SHA256_BYTES + 1];
     clock_format(sqlite3_column_int64(row, 2), at);
     bool sized = sqlite3_column_type(row, 22) != SQLITE_NULL;
     struct log_entry entry = {
@@ -117,6 +118,7 @@ static bool give(sqlite3_stmt *row, log_entry_fn *on_entry, void *arg)
         .queue_id = text(row, 21),
         .size = sized ? sqlite3_column_int64(row, 22) : -1,
         .hash = hex(row, 23, hash),
+        .list = hex(row, 24, list),
     };
     return on_entry(arg, &entry);
 }

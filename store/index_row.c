@@ -11,7 +11,7 @@
 #include <jansson.h>
 #include <string.h>
 
-enum { FIELDS_MAX = 20 };
+enum { FIELDS_MAX = 24 };
 
 struct field {
     const char *name;
@@ -29,13 +29,21 @@ struct fields {
 
 /* In the order of the insert's and the update's parameters; see index.c. */
 static const char *const decision_names[] = {
-    "id",     "at",      "recipient_key", "event",    "gateway",   "session", "partner",
-    "stream", "account", "channel",       "purpose",  "recipient", "verdict", "reason",
-    "effect", "mode",    "policy",        "provider", "type"};
+    "id",       "at",     "recipient_key", "event",   "list",    "row",       "gateway",
+    "session",  "partner", "stream",       "account", "channel", "purpose",   "recipient",
+    "verdict",  "reason", "effect",        "mode",    "policy",  "provider",  "type"};
 static const char *const outcome_names[] = {
     "id", "outcome", "effect", "provider", "provider_reply", "queue_id", "size", "at", "type"};
-enum { DECISION_ID, DECISION_AT, DECISION_KEY, DECISION_EVENT, DECISION_TEXTS };
-enum { DECISION_BOUND = 18, OUTCOME_BOUND = 7 };
+enum {
+    DECISION_ID,
+    DECISION_AT,
+    DECISION_KEY,
+    DECISION_EVENT,
+    DECISION_LIST,
+    DECISION_ROW,
+    DECISION_TEXTS
+};
+enum { DECISION_BOUND = 20, OUTCOME_BOUND = 7 };
 
 static void fields_name(struct fields *fields, const char *const *names, size_t count)
 {
@@ -152,7 +160,7 @@ static void fields_of_json(struct fields *fields, const json_t *json)
 
 /* ---- into the tables ---- */
 
-static enum result unreadable(uint64_t seq, struct error *err)
+enum result index_unreadable(uint64_t seq, struct error *err)
 {
     return error_set(err, RESULT_DAMAGED, "row %" PRIu64 ": the record cannot be read", seq);
 }
@@ -173,28 +181,35 @@ static void bind_number(sqlite3_stmt *statement, int column, const struct field 
         sqlite3_bind_null(statement, column);
 }
 
+/* False when it is text and not the hex of 32 bytes. */
+static bool bind_hex(sqlite3_stmt *statement, int column, const struct field *field)
+{
+    uint8_t bytes[SHA256_BYTES];
+    if (field->text == NULL)
+        return sqlite3_bind_null(statement, column) == SQLITE_OK;
+    if (!hex_decode(field->text, field->length, bytes, sizeof(bytes)))
+        return false;
+    sqlite3_bind_blob(statement, column, bytes, sizeof(bytes), SQLITE_TRANSIENT);
+    return true;
+}
+
 static enum result add_decision(struct journal_index *index, uint64_t seq,
                                 const uint8_t hash[SHA256_BYTES], const struct fields *fields,
                                 struct error *err)
 {
     const struct field *all = fields->all;
-    const struct field *hex = &all[DECISION_KEY];
     sqlite3_stmt *insert = index->insert;
-    uint8_t key[RECIPIENT_KEY_BYTES];
     int64_t instant;
     if (all[DECISION_AT].text == NULL || all[DECISION_ID].text == NULL ||
         !clock_parse(all[DECISION_AT].text, all[DECISION_AT].length, &instant) ||
-        (hex->text != NULL && !hex_decode(hex->text, hex->length, key, sizeof(key))))
-        return unreadable(seq, err);
+        !bind_hex(insert, 5, &all[DECISION_KEY]) || !bind_hex(insert, 7, &all[DECISION_LIST]))
+        return index_unreadable(seq, err);
     sqlite3_bind_int64(insert, 1, (sqlite3_int64)seq);
     sqlite3_bind_blob(insert, 2, hash, SHA256_BYTES, SQLITE_STATIC);
     bind_text(insert, 3, &all[DECISION_ID]);
     sqlite3_bind_int64(insert, 4, instant);
-    if (hex->text != NULL)
-        sqlite3_bind_blob(insert, 5, key, sizeof(key), SQLITE_STATIC);
-    else
-        sqlite3_bind_null(insert, 5);
     bind_number(insert, 6, &all[DECISION_EVENT]);
+    bind_number(insert, 8, &all[DECISION_ROW]);
     for (int i = DECISION_TEXTS; i < DECISION_BOUND; i++)
         bind_text(insert, 3 + i, &all[i]);
     return sql_run(index->db, insert, err);
@@ -204,7 +219,7 @@ static enum result add_outcome(struct journal_index *index, uint64_t seq,
                                const struct fields *fields, struct error *err)
 {
     if (fields->all[0].text == NULL)
-        return unreadable(seq, err);
+        return index_unreadable(seq, err);
     for (int i = 0; i < OUTCOME_BOUND - 1; i++)
         bind_text(index->outcome, 1 + i, &fields->all[i]);
     bind_number(index->outcome, OUTCOME_BOUND, &fields->all[OUTCOME_BOUND - 1]);
@@ -222,12 +237,14 @@ enum result index_record(struct journal_index *index, uint64_t seq,
         fields_name(&fields, decision_names, sizeof(decision_names) / sizeof(decision_names[0]));
     else if (type == RECORD_OUTCOME)
         fields_name(&fields, outcome_names, sizeof(outcome_names) / sizeof(outcome_names[0]));
+    else if (type == RECORD_SCREENING || type == RECORD_SCREENED)
+        return index_screening(index, seq, record, length, err);
     else
         return RESULT_OK;
     if (!scan_record(&fields, record, length)) {
         json = json_loadb(record, length, JSON_REJECT_DUPLICATES, NULL);
         if (json == NULL)
-            return unreadable(seq, err);
+            return index_unreadable(seq, err);
         fields_of_json(&fields, json);
     }
     enum result result = type == RECORD_DECISION ? add_decision(index, seq, hash, &fields, err)

@@ -28,6 +28,7 @@ enum {
 struct journal_batch {
     struct journal_batch *next;
     struct strbuf text; /* the records, one after the other */
+    size_t gap;         /* bytes between two of them */
     size_t *lengths;    /* owned; of each record */
     size_t rows;
     size_t capacity;
@@ -127,6 +128,38 @@ bool journal_batch_registry(struct journal_batch *batch, const struct registry_a
         return false;
     record_registry(&batch->text, anchor);
     return batch_took(batch, before);
+}
+
+enum result journal_batch_of(struct strbuf *lines, struct journal_batch **batch_out,
+                             struct error *err)
+{
+    struct journal_batch *batch = journal_batch_new();
+    enum result result = batch == NULL ? error_no_memory(err) : RESULT_OK;
+    size_t at = 0;
+    while (result == RESULT_OK && at < lines->length) {
+        const char *record = lines->data + at;
+        const char *end = memchr(record, '\n', lines->length - at);
+        size_t length = end != NULL ? (size_t)(end - record) : 0;
+        const char *fault =
+            end != NULL ? record_fault(record, length) : "the last record does not end";
+        if (fault != NULL)
+            result = error_set(err, RESULT_BAD_INPUT, "%s", fault);
+        else if (!batch_reserve(batch))
+            result = error_no_memory(err);
+        else
+            batch->lengths[batch->rows++] = length;
+        at += length + 1;
+    }
+    if (result != RESULT_OK) {
+        if (batch != NULL)
+            journal_batch_free(&batch);
+        return result;
+    }
+    batch->gap = 1;
+    batch->text = *lines;
+    *lines = (struct strbuf){0};
+    *batch_out = batch;
+    return RESULT_OK;
 }
 
 size_t journal_batch_rows(const struct journal_batch *batch)
@@ -249,7 +282,7 @@ static long add_batches(struct journal *journal)
     for (struct journal_batch *batch = journal->work.first;
          batch != NULL && writer->out.length < COMMIT_BYTES; batch = batch->next, count++) {
         const char *record = batch->text.data;
-        for (size_t i = 0; i < batch->rows; record += batch->lengths[i++])
+        for (size_t i = 0; i < batch->rows; record += batch->lengths[i++] + batch->gap)
             if (!segment_writer_add(writer, record, batch->lengths[i]))
                 return -1;
     }

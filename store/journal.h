@@ -23,6 +23,10 @@ void journal_batch_free(struct journal_batch **batch);
 bool journal_batch_decision(struct journal_batch *batch, const struct decision *decision);
 bool journal_batch_outcome(struct journal_batch *batch, const struct outcome_row *outcome);
 bool journal_batch_registry(struct journal_batch *batch, const struct registry_anchor *anchor);
+/* Records composed elsewhere, each ended by LF. Takes the text's memory when all of them may be
+ * taken, else RESULT_BAD_INPUT says what is wrong, never repeating any of it. */
+enum result journal_batch_of(struct strbuf *lines, struct journal_batch **batch_out,
+                             struct error *err);
 size_t journal_batch_rows(const struct journal_batch *batch);
 
 /* ---- the writer: one a gateway, under state_dir/lock ---- */
@@ -139,11 +143,44 @@ struct log_entry {
     const char *provider, *outcome, *provider_reply, *queue_id;
     int64_t size; /* -1: null */
     const char *hash;
+    const char *list; /* screening: SHA-256 of the list; else NULL */
 };
 
 /* Newest first; return false to stop. */
 typedef bool log_entry_fn(void *arg, const struct log_entry *entry);
 enum result journal_index_log(struct journal_index *index, const struct log_filter *filter,
                               log_entry_fn *on_entry, void *arg, struct error *err);
+
+/* ---- screenings (store/index_screening.c) ---- */
+
+struct listed_screening {
+    char id[RECORD_ID];
+    int64_t at;
+    uint64_t decisions; /* of its rows, so far */
+};
+
+/* The latest screening of this list (SHA-256) for this partner and channel that has no end.
+ * RESULT_NOT_FOUND when there is none. */
+enum result journal_index_unfinished(struct journal_index *index, const uint8_t list[SHA256_BYTES],
+                                     const char *partner, enum channel channel,
+                                     struct listed_screening *screening_out, struct error *err);
+
+struct listed_decision {
+    uint64_t row; /* of the list, from 1; without a gap */
+    const char *id;
+    const uint8_t *recipient_key; /* NULL when the row named nobody */
+    enum verdict verdict;
+    enum reason reason;
+};
+
+/* A screening's decisions in the order of the chain, one at a time: a list may be of any size. */
+struct listed_decisions;
+enum result journal_index_decisions(struct journal_index *index, const char *screening,
+                                    struct listed_decisions **decisions_out, struct error *err);
+/* *row_out false: there are no more. What it gives is valid until the next call. RESULT_DAMAGED
+ * when rows are missing, as after retention. */
+enum result listed_decisions_next(struct listed_decisions *decisions, bool *row_out,
+                                  struct listed_decision *decision_out, struct error *err);
+void listed_decisions_free(struct listed_decisions **decisions);
 
 #endif

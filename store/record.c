@@ -70,7 +70,43 @@ void record_decision(struct strbuf *out, const struct decision *decision)
     else
         strbuf_add_json_field(out, "event", NULL);
     strbuf_add_json_field(out, "provider", decision->provider);
+    if (decision->list != NULL) {
+        strbuf_add_json_field(out, "list", decision->list);
+        strbuf_add_json_number(out, "row", (int64_t)decision->row);
+    }
     strbuf_add_char(out, '}');
+}
+
+void record_screening(struct strbuf *out, const struct screening *screening)
+{
+    char at[CLOCK_TEXT];
+    clock_format(screening->at, at);
+    strbuf_add_str(out, "{\"type\":\"screening\"");
+    strbuf_add_json_field(out, "id", screening->id);
+    strbuf_add_json_field(out, "at", at);
+    strbuf_add_json_field(out, "gateway", screening->gateway);
+    strbuf_add_json_field(out, "partner", screening->partner);
+    strbuf_add_json_field(out, "channel", channel_name(screening->channel));
+    strbuf_add_json_field(out, "purpose", purpose_name(screening->purpose));
+    strbuf_add_json_field(out, "list", screening->list);
+    strbuf_add_json_field(out, "name", screening->name);
+    strbuf_add_char(out, '}');
+}
+
+void record_screened(struct strbuf *out, const struct screened *screened)
+{
+    char at[CLOCK_TEXT];
+    clock_format(screened->at, at);
+    strbuf_add_str(out, "{\"type\":\"screened\"");
+    strbuf_add_json_field(out, "id", screened->id);
+    strbuf_add_json_field(out, "at", at);
+    strbuf_add_json_number(out, "rows", (int64_t)screened->rows);
+    strbuf_add_json_number(out, "passed", (int64_t)screened->passed);
+    strbuf_add_str(out, ",\"blocked\":{");
+    for (int i = 0; i < REASON_COUNT; i++)
+        if (screened->blocked[i] > 0)
+            strbuf_add_json_number(out, reason_name((enum reason)i), (int64_t)screened->blocked[i]);
+    strbuf_add_str(out, "}}");
 }
 
 void record_outcome(struct strbuf *out, const struct outcome_row *outcome)

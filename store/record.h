@@ -44,6 +44,8 @@ struct decision {
     const char *policy;   /* version of the channel policy */
     int64_t event;        /* 0: null */
     const char *provider; /* NULL when none was chosen */
+    const char *list;     /* screening: SHA-256 of the whole list in hex; else NULL */
+    uint64_t row;         /* screening: which of the list's rows, from 1 */
 };
 
 struct outcome_row {
@@ -66,13 +68,40 @@ struct registry_anchor {
     uint8_t hash[SHA256_BYTES];
 };
 
+/* A list that is screened before it is handed over; its decisions have the id as their session. */
+struct screening {
+    const char *id;
+    int64_t at;
+    const char *gateway;
+    const char *partner;
+    enum channel channel;
+    enum purpose purpose;
+    const char *list; /* SHA-256 of the whole file, hex */
+    const char *name; /* of the file, without its folder and without addresses */
+};
+
+/* The end of it. What has none was interrupted. */
+struct screened {
+    const char *id;
+    int64_t at;
+    uint64_t rows;
+    uint64_t passed;
+    const uint64_t *blocked; /* REASON_COUNT of them */
+};
+
 void record_decision(struct strbuf *out, const struct decision *decision);
+void record_screening(struct strbuf *out, const struct screening *screening);
+void record_screened(struct strbuf *out, const struct screened *screened);
 void record_outcome(struct strbuf *out, const struct outcome_row *outcome);
 
 void record_registry(struct strbuf *out, const struct registry_anchor *anchor);
 /* False when the record is none. */
 bool record_registry_parse(const char *record, size_t length, int64_t *event_out,
                            uint8_t hash_out[SHA256_BYTES]);
+
+/* Whether a record may be taken from who composed it elsewhere (record_check.c): NULL, or what is
+ * wrong with it. The journal's own kinds may not. */
+const char *record_fault(const char *record, size_t length);
 
 /* Copies a provider's reply without what could be an address (anything with an '@', and runs of
  * eight or more digits that could be a phone number), each replaced by "[…]". */

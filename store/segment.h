@@ -70,7 +70,9 @@ enum record_type {
     RECORD_SEGMENT,
     RECORD_CHECKPOINT,
     RECORD_RECOVERED,
-    RECORD_REGISTRY
+    RECORD_REGISTRY,
+    RECORD_SCREENING,
+    RECORD_SCREENED
 };
 
 enum record_type record_type(const char *record, size_t length);

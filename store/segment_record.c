@@ -18,6 +18,8 @@ enum record_type record_type(const char *record, size_t length)
         {"{\"type\":\"checkpoint\",", RECORD_CHECKPOINT},
         {"{\"type\":\"recovered\",", RECORD_RECOVERED},
         {"{\"type\":\"registry\",", RECORD_REGISTRY},
+        {"{\"type\":\"screening\",", RECORD_SCREENING},
+        {"{\"type\":\"screened\",", RECORD_SCREENED},
     };
     for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
         size_t n = strlen(types[i].start);

@@ -9,7 +9,7 @@ import harness
 
 FIELDS = ["id", "at", "gateway", "session", "partner", "stream", "account", "channel", "purpose",
           "recipient", "recipient_key", "verdict", "reason", "effect", "mode", "policy", "event",
-          "provider", "outcome", "provider_reply", "queue_id", "size", "hash"]
+          "provider", "outcome", "provider_reply", "queue_id", "size", "hash", "list"]
 
 
 class Journal(harness.IntegrationTest):

@@ -455,7 +455,7 @@ START_TEST(test_journal)
     expect(0, "log~--format~csv");
     ck_has(&out, "id,at,gateway,session,partner,stream,account,channel,purpose,recipient,"
                  "recipient_key,verdict,reason,effect,mode,policy,event,provider,outcome,"
-                 "provider_reply,queue_id,size,hash\r\n");
+                 "provider_reply,queue_id,size,hash,list\r\n");
     expect(0, "verify");
     ck_has(&out, "journal holds: ");
     expect(0, "verify~--format~json");

@@ -49,5 +49,6 @@ void box_write(const struct box *box, unsigned segment, const char *data, size_t
 Suite *record_suite(void);
 Suite *write_suite(void);
 Suite *verify_suite(void);
+Suite *screening_suite(void);
 
 #endif
