@@ -30,6 +30,45 @@ bool sha256_pair(const void *a, size_t a_length, const void *b, size_t b_length,
     return ok;
 }
 
+struct digest {
+    EVP_MD_CTX *ctx; /* owned */
+};
+
+static bool begin(struct digest *digest)
+{
+    return digest->ctx != NULL && EVP_DigestInit_ex(digest->ctx, EVP_sha256(), NULL) == 1;
+}
+
+struct digest *digest_new(void)
+{
+    struct digest *digest = calloc(1, sizeof(*digest));
+    if (digest == NULL)
+        return NULL;
+    digest->ctx = EVP_MD_CTX_new();
+    if (!begin(digest))
+        digest_free(&digest);
+    return digest;
+}
+
+void digest_free(struct digest **digest)
+{
+    if (*digest == NULL)
+        return;
+    EVP_MD_CTX_free((*digest)->ctx);
+    free(*digest);
+    *digest = NULL;
+}
+
+bool digest_add(struct digest *digest, const void *data, size_t length)
+{
+    return EVP_DigestUpdate(digest->ctx, data, length) == 1;
+}
+
+bool digest_end(struct digest *digest, uint8_t out[SHA256_BYTES])
+{
+    return EVP_DigestFinal_ex(digest->ctx, out, NULL) == 1 && begin(digest);
+}
+
 struct hmac {
     EVP_MAC *mac;          /* owned */
     EVP_MAC_CTX *prepared; /* owned; holds the key schedule */

@@ -21,6 +21,14 @@ bool sha256(const void *data, size_t length, uint8_t out[SHA256_BYTES]);
 bool sha256_pair(const void *a, size_t a_length, const void *b, size_t b_length,
                  uint8_t out[SHA256_BYTES]);
 
+/* SHA-256 of what comes in pieces. */
+struct digest;
+struct digest *digest_new(void);
+void digest_free(struct digest **digest);
+bool digest_add(struct digest *digest, const void *data, size_t length);
+/* And begins anew. */
+bool digest_end(struct digest *digest, uint8_t out[SHA256_BYTES]);
+
 /* A keyed hash whose key schedule is computed once. */
 struct hmac;
 struct hmac *hmac_new(const uint8_t *key, size_t length);

@@ -74,6 +74,7 @@ command_fn cli_consent_record;
 command_fn cli_consent_withdraw;
 command_fn cli_consent_rebuild;
 command_fn cli_consent_show;
+command_fn cli_screen;
 command_fn cli_suspend;
 command_fn cli_resume;
 command_fn cli_log;

@@ -66,6 +66,23 @@ const struct command commands[] = {
      cli_consent_show},
     {"consent rebuild", "", "derive what is looked up before each message anew from the events",
      "May run beside the gateway. What is right is not written.\n", cli_consent_rebuild},
+    {"screen",
+     "--partner P --channel C [--column NAME] [--separator S] [--no-header] [--output FILE] "
+     "[--blocked FILE] [--summary FILE] [--resume] LIST.csv",
+     "tell whom of a list may be passed on to a partner, before it is",
+     "LIST.csv may be - for standard input. Permitted rows are printed as they stand in the list;\n"
+     "each row is journalled first. Rows that cannot be read are named on standard error, and\n"
+     "make the exit code 1.\n"
+     "  --channel C               email, sms, call, autocall or post: what the partner wants to do\n"
+     "  --column NAME             the column with the address (default: the one called recipient,\n"
+     "                            email, courriel, telephone, mobile or the like)\n"
+     "  --no-header               the first row is a person, too; --column is then a number\n"
+     "  --separator S             , or ; or tab (default: as the first row shows)\n"
+     "  --output FILE             the permitted rows, instead of standard output\n"
+     "  --blocked FILE            the other rows, with reason, explanation and ref\n"
+     "  --summary FILE            the totals as JSON\n"
+     "  --resume                  go on with a screening of this list that was interrupted\n",
+     cli_screen},
     {"suspend", "partner|stream|form|supplier ID --reason TEXT",
      "block at once whatever relies on it",
      "A stream is written PARTNER/STREAM; a form is its id, for all versions.\n", cli_suspend},

@@ -81,6 +81,7 @@ static void begin_drain(struct gateway *gateway)
             inlets_drop(inlets, gateway->entrances[i]->bind);
     /* There is time to index now, and none when a successor waits for the lock. */
     indexer_let_go(gateway->indexer);
+    intake_drain(gateway->intake);
     drain_lanes(gateway, false);
 }
 
@@ -132,18 +133,15 @@ static void on_broken(void *arg, const char *why)
               LOG_TEXT("reason", why));
 }
 
-bool gateway_hand_over(void *arg, const char *request, int fd)
+static void hand_over(struct gateway *gateway, int fd)
 {
-    struct gateway *gateway = arg;
-    if (strcmp(request, HANDOVER_REQUEST) != 0)
-        return false;
     if (gateway->drain_until != 0) {
         close(fd); /* to be waited for, not to be asked */
-        return true;
+        return;
     }
     if (gateway->handover != NULL) {
         handover_refuse(fd, "another process is taking over");
-        return true;
+        return;
     }
     const struct handover_calls calls = {
         .committed = on_committed, .broken = on_broken, .arg = gateway};
@@ -155,6 +153,14 @@ bool gateway_hand_over(void *arg, const char *request, int fd)
                   LOG_NUMBER("sockets", gateway->inlets.n));
     else
         log_event(LOG_LEVEL_WARN, "cannot hand over", LOG_TEXT("reason", err.text));
+}
+
+bool gateway_take(void *arg, const char *request, int fd)
+{
+    struct gateway *gateway = arg;
+    if (strcmp(request, HANDOVER_REQUEST) != 0)
+        return intake_take(gateway->intake, request, fd);
+    hand_over(gateway, fd);
     return true;
 }
 
@@ -269,6 +275,7 @@ static void stop_lanes(struct gateway *gateway)
 static void close_all(struct gateway *gateway)
 {
     control_free(&gateway->control);
+    intake_shut(gateway->intake);
     handover_free(&gateway->handover);
     if (gateway->predecessor >= 0)
         close(gateway->predecessor); /* which serves on, or again */
@@ -290,6 +297,7 @@ static void close_all(struct gateway *gateway)
     for (unsigned i = 0; i < gateway->n_lanes; i++)
         lane_end(&gateway->lanes[i].lane);
     loop_free(&gateway->main_loop);
+    intake_free(&gateway->intake); /* behind the journal's last answers in that mailbox */
     free(gateway->loops);
     free(gateway->lanes);
     credentials_free(&gateway->credentials);

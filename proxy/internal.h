@@ -6,6 +6,7 @@
 #include "proxy/anchor.h"
 #include "proxy/control.h"
 #include "proxy/indexer.h"
+#include "proxy/intake.h"
 #include "proxy/lane.h"
 #include "proxy/net/handover.h"
 #include "proxy/net/inlet.h"
@@ -44,6 +45,7 @@ struct gateway {
     struct indexer *indexer;         /* owned */
     struct anchor *anchor;           /* owned */
     struct control *control;         /* owned */
+    struct intake *intake;           /* owned */
     struct snapshot *snapshot;       /* owned reference; the main thread's */
     struct loop *main_loop;          /* owned */
     struct loop **loops;             /* owned; the lanes' */
@@ -92,8 +94,8 @@ bool gateway_holds_elsewhere(const struct gateway *gateway, const char *bind_tex
 /* Loads the file, problems to standard error. */
 enum result gateway_load_config(const char *file, struct config **config_out, struct error *err);
 
-/* gateway.c: takes a request to hand over (control_take_fn). */
-bool gateway_hand_over(void *gateway, const char *request, int fd);
+/* gateway.c: takes a request to hand over, or to write to the journal (control_take_fn). */
+bool gateway_take(void *gateway, const char *request, int fd);
 
 /* status.c */
 void gateway_answer(void *gateway, const char *request, struct strbuf *reply);

@@ -13,63 +13,16 @@
 #include "proxy/net/handover.h"
 #include "proxy/service.h"
 #include "store/registry.h"
+#include "store/state_lock.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
-#include <time.h>
-#include <unistd.h>
 
 #define HELPERS       2
 #define HELPERS_QUEUE 1024
 /* Beyond what it drains, the one before has to write its last rows and its index. */
 #define FAREWELL_US (30 * CLOCK_SECOND)
-
-/* ---- the lock ---- */
-
-/* Only one writer may extend the chain. */
-static enum result lock_in_time(int fd, int64_t patience)
-{
-    const struct timespec pause = {.tv_nsec = 20 * 1000 * 1000};
-    int64_t until = clock_monotonic() + patience;
-    while (flock(fd, LOCK_EX | LOCK_NB) != 0) {
-        if (errno != EWOULDBLOCK && errno != EINTR)
-            return RESULT_SYSTEM;
-        if (clock_monotonic() >= until)
-            return RESULT_CONFLICT;
-        nanosleep(&pause, NULL);
-    }
-    return RESULT_OK;
-}
-
-static enum result take_lock(struct gateway *gateway, const char *state_dir, int64_t patience,
-                             struct error *err)
-{
-    char *path = file_join(state_dir, "lock");
-    if (path == NULL)
-        return error_no_memory(err);
-    enum result result = RESULT_OK;
-    gateway->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (gateway->lock_fd < 0) {
-        result = error_errno(err, RESULT_SYSTEM, errno, "cannot open %s", path);
-    } else {
-        result = lock_in_time(gateway->lock_fd, patience);
-        if (result == RESULT_CONFLICT)
-            error_set(err, result, "another gateway serves %s", state_dir);
-        else if (result != RESULT_OK)
-            error_errno(err, result, errno, "cannot lock %s", path);
-    }
-    free(path);
-    /* flock(2) cannot be asked about without being taken; this one can (control.c). It guards
-     * nothing, so that it fails is no failure. */
-    struct flock shown = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-    if (result == RESULT_OK)
-        (void)fcntl(gateway->lock_fd, F_OFD_SETLK, &shown);
-    return result;
-}
 
 /* ---- what one gateway alone may have ---- */
 
@@ -123,9 +76,14 @@ static enum result open_own(struct gateway *gateway, const struct config *config
     enum result result = open_journal(gateway, config, err);
     if (result == RESULT_OK)
         result = open_stores(gateway, config, err);
+    if (result == RESULT_OK) {
+        gateway->intake = intake_new(gateway->main_loop, gateway->journal);
+        if (gateway->intake == NULL)
+            result = error_no_memory(err);
+    }
     if (result == RESULT_OK)
-        result = control_new(config->state_dir, gateway->main_loop, gateway_answer,
-                             gateway_hand_over, gateway, &gateway->control, err);
+        result = control_new(config->state_dir, gateway->main_loop, gateway_answer, gateway_take,
+                             gateway, &gateway->control, err);
     return result;
 }
 
@@ -259,7 +217,7 @@ static enum result succeed(struct gateway *gateway, const struct config *config,
         log_event(LOG_LEVEL_WARN, "the gateway before went away, waiting for its lock");
     else if (result != RESULT_OK)
         return result;
-    return take_lock(gateway, config->state_dir, patience, err);
+    return state_lock_take(config->state_dir, patience, &gateway->lock_fd, err);
 }
 
 enum result gateway_open(struct gateway *gateway, struct config *config, enum entry entry,
@@ -269,7 +227,8 @@ enum result gateway_open(struct gateway *gateway, struct config *config, enum en
     int64_t patience = 0;
     enum result result = RESULT_OK;
     if (entry != ENTRY_TAKEOVER)
-        result = take_lock(gateway, config->state_dir, entry == ENTRY_AGAIN ? FAREWELL_US : 0, err);
+        result = state_lock_take(config->state_dir, entry == ENTRY_AGAIN ? FAREWELL_US : 0,
+                                 &gateway->lock_fd, err);
     if (result == RESULT_OK)
         result = open_common(gateway, config, err);
     if (result == RESULT_OK && entry == ENTRY_TAKEOVER)

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "store/registry_read.h"
+
+#include "store/registry_internal.h"
+
+/* Addresses fall anywhere in a large registry, and each look-up needs the same upper pages of its
+ * trees: with SQLite's usual 2 MiB they would be read anew all the time. KiB, of one process. */
+#define CACHE_KIB "-65536"
+
+enum result registry_open_reader(const char *path, struct registry **registry_out,
+                                 struct error *err)
+{
+    struct registry *registry = NULL;
+    enum result result = registry_open_as(path, SQL_READ, REGISTRY_BUSY_MS, &registry, err);
+    if (result != RESULT_OK)
+        return result;
+    result = sql_exec(registry->db, "PRAGMA cache_size = " CACHE_KIB, err);
+    if (result != RESULT_OK) {
+        registry_close(&registry);
+        return result;
+    }
+    *registry_out = registry;
+    return RESULT_OK;
+}
+
+enum result registry_read_begin(struct registry *registry, struct error *err)
+{
+    int moved = 0;
+    if (sqlite3_file_control(registry->db, "main", SQLITE_FCNTL_HAS_MOVED, &moved) != SQLITE_OK)
+        return error_set(err, RESULT_UNAVAILABLE, "the registry cannot be looked after");
+    if (moved)
+        return error_set(err, RESULT_UNAVAILABLE, "the registry was replaced by another file");
+    enum result result = sql_exec(registry->db, "BEGIN", err);
+    if (result == RESULT_OK)
+        registry->in_transaction = true;
+    return result;
+}
+
+enum result registry_read_end(struct registry *registry, struct error *err)
+{
+    registry->in_transaction = false;
+    enum result result = sql_exec(registry->db, "COMMIT", err);
+    if (result != RESULT_OK)
+        (void)sql_exec(registry->db, "ROLLBACK", NULL);
+    return result;
+}

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "store/state_lock.h"
+
+#include "base/clock.h"
+#include "base/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <time.h>
+#include <unistd.h>
+
+/* Only one writer may extend the chain. */
+static enum result lock_in_time(int fd, int64_t patience)
+{
+    const struct timespec pause = {.tv_nsec = 20 * 1000 * 1000};
+    int64_t until = clock_monotonic() + patience;
+    while (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+        if (errno != EWOULDBLOCK && errno != EINTR)
+            return RESULT_SYSTEM;
+        if (clock_monotonic() >= until)
+            return RESULT_CONFLICT;
+        nanosleep(&pause, NULL);
+    }
+    return RESULT_OK;
+}
+
+enum result state_lock_take(const char *state_dir, int64_t patience, int *fd_out, struct error *err)
+{
+    char *path = file_join(state_dir, "lock");
+    if (path == NULL)
+        return error_no_memory(err);
+    enum result result = RESULT_OK;
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (fd < 0) {
+        result = error_errno(err, RESULT_SYSTEM, errno, "cannot open %s", path);
+    } else {
+        result = lock_in_time(fd, patience);
+        if (result == RESULT_CONFLICT)
+            error_set(err, result,
+                      "another gateway serves %s, or a command is writing to its journal",
+                      state_dir);
+        else if (result != RESULT_OK)
+            error_errno(err, result, errno, "cannot lock %s", path);
+    }
+    free(path);
+    if (result != RESULT_OK) {
+        if (fd >= 0)
+            close(fd);
+        return result;
+    }
+    /* flock(2) cannot be asked about without being taken; this one can (control.c). It guards
+     * nothing, so that it fails is no failure. */
+    struct flock shown = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    (void)fcntl(fd, F_OFD_SETLK, &shown);
+    *fd_out = fd;
+    return RESULT_OK;
+}

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * state_dir/lock: who holds it may write the journal, and nobody else. `serve` holds it as long as
+ * it runs; a command that writes to the journal takes it when no gateway runs.
+ */
+#ifndef OCTROI_STORE_STATE_LOCK_H
+#define OCTROI_STORE_STATE_LOCK_H
+
+#include "base/error.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Closing the descriptor gives the lock up. RESULT_CONFLICT when somebody else has it and keeps it
+ * for longer than patience (microseconds). */
+enum result state_lock_take(const char *state_dir, int64_t patience, int *fd_out,
+                            struct error *err);
+
+#endif
