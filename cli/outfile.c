@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/outfile.h"
 
-#include "base/file.h"
+#include "base/str.h"
 #include "cli/command.h"
 
 #include <errno.h>
@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -116,8 +117,12 @@ static FILE *open_part(struct outfile *file, const char *path)
         errno = ENOMEM;
         return NULL;
     }
-    int fd = open(file->part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-    FILE *stream = fd >= 0 ? fdopen(fd, "w") : NULL;
+    /* Emptied only once it is known that no other command is writing it. */
+    int fd = open(file->part, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    bool ours = fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0 && ftruncate(fd, 0) == 0;
+    if (fd >= 0 && !ours && errno == EWOULDBLOCK)
+        errno = EBUSY;
+    FILE *stream = ours ? fdopen(fd, "w") : NULL;
     if (stream == NULL && fd >= 0)
         close(fd);
     return stream;
@@ -129,7 +134,7 @@ bool outfile_open(struct outfile *file, const char *path)
     file->stream = path != NULL ? open_part(file, path) : stdout;
     if (file->stream == NULL) {
         command_failed_text("cannot write %s: %s", file->part != NULL ? file->part : path,
-                            strerror(errno));
+                            errno == EBUSY ? "another command is writing it" : strerror(errno));
         outfile_close(file);
         return false;
     }

@@ -564,7 +564,7 @@ START_TEST(test_log)
         json_equal(value, json_object_get(newest, name)), "%s is wrong in %s", name, out.data);
     ck_assert_uint_eq(json_string_length(json_object_get(newest, "recipient_key")), 64);
     ck_assert_uint_eq(json_string_length(json_object_get(newest, "hash")), 64);
-    ck_assert_uint_eq(json_object_size(newest), 23);
+    ck_assert_uint_eq(json_object_size(newest), 24);
     json_decref(newest);
     json_decref(wanted);
     expect_lines(1, "log~--format~json~--limit~1");
