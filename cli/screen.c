@@ -282,6 +282,8 @@ static enum result screen_all(struct screen *screen, FILE *input,
     if (result == RESULT_OK)
         result = registry_open_reader(screen->context->registry_path, &screen->registry, err);
     if (result == RESULT_OK)
+        result = registry_read_widely(screen->registry, err);
+    if (result == RESULT_OK)
         result = open_link(screen, err);
     if (result == RESULT_OK)
         result = begin(screen, options->resume, err);

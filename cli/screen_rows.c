@@ -174,6 +174,8 @@ static enum result read_address(struct screen *screen, const char *text,
     text = trim(screen, text);
     if (*text == '\0')
         return error_set(err, RESULT_BAD_INPUT, "the address is empty");
+    if (screen->channel == CHANNEL_EMAIL && strchr(text, '@') == NULL)
+        return error_set(err, RESULT_BAD_INPUT, "not an e-mail address: there is no @ in it");
     if (screen->channel == CHANNEL_EMAIL)
         result = address_parse_email(text, &address, err);
     else if (screen->channel == CHANNEL_POST)

@@ -7,20 +7,9 @@
  * trees: with SQLite's usual 2 MiB they would be read anew all the time. KiB, of one process. */
 #define CACHE_KIB "-65536"
 
-enum result registry_open_reader(const char *path, struct registry **registry_out,
-                                 struct error *err)
+enum result registry_read_widely(struct registry *registry, struct error *err)
 {
-    struct registry *registry = NULL;
-    enum result result = registry_open_as(path, SQL_READ, REGISTRY_BUSY_MS, &registry, err);
-    if (result != RESULT_OK)
-        return result;
-    result = sql_exec(registry->db, "PRAGMA cache_size = " CACHE_KIB, err);
-    if (result != RESULT_OK) {
-        registry_close(&registry);
-        return result;
-    }
-    *registry_out = registry;
-    return RESULT_OK;
+    return sql_exec(registry->db, "PRAGMA cache_size = " CACHE_KIB, err);
 }
 
 enum result registry_read_begin(struct registry *registry, struct error *err)

@@ -325,9 +325,9 @@ class Screening(harness.IntegrationTest):
 
     def test_one_list_is_screened_by_one_at_a_time(self):
         gateway = self.idle(start=True)
-        listed = self.crowd(gateway, 3000)
+        listed = self.crowd(gateway, 20000)
         process = self.begin(gateway, listed)
-        harness.wait_for("some rows", lambda: gateway.status()["journal"]["rows"] > 10)
+        harness.wait_for("some rows", lambda: gateway.status()["journal"]["rows"] > 100)
         process.send_signal(signal.SIGSTOP)
         for blocked, why in (("blocked.csv", b"another command is writing it"),
                              ("second.csv", b"another command is doing the same")):
@@ -338,7 +338,7 @@ class Screening(harness.IntegrationTest):
         process.send_signal(signal.SIGCONT)
         _, said = process.communicate(timeout=60)
         self.assertEqual(process.returncode, 0, said)
-        self.assert_exact(gateway, listed, 3000)
+        self.assert_exact(gateway, listed, 20000)
 
     def test_a_gateway_that_dies_or_ends(self):
         for how in ("kill9", "stop"):
