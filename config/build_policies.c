@@ -30,10 +30,12 @@ static void take_accept(const struct node *group, struct channel_policy *policy)
     const struct node *node = build_node(group, "accept");
     if (node == NULL)
         return;
-    policy->accept = 0;
+    unsigned bases = 0;
     for (const struct node *item = node->first; item != NULL; item = item->next)
         if (!item->bad)
-            policy->accept |= BASIS_BIT((unsigned)item->number);
+            bases |= BASIS_BIT((unsigned)item->number);
+    /* Who says what permits a call says it for every date. */
+    channel_policy_accept(policy, bases);
 }
 
 static int compare_openings(const void *left, const void *right)

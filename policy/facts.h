@@ -48,6 +48,7 @@ struct consent_event {
     const char *collector; /* objected: only to this one, by SIREN or name; or NULL */
     const char *supplier;  /* NULL when none */
     bool supplier_suspended;
+    bool supplier_invalidated; /* for good: no grant it brought counts, whenever it came */
     bool has_evidence;
     const struct form_facts *form; /* NULL: imported without a form */
 };

@@ -25,10 +25,24 @@ static bool names_other_partners(const struct consent_event *event)
     return event->names_partners && !event->names_this_partner;
 }
 
-/* In no given order, the events come; the later one, then the higher number, makes it one order. */
+static int compare_forms(const struct form_facts *a, const struct form_facts *b)
+{
+    if (a == NULL || b == NULL)
+        return (a != NULL) - (b != NULL);
+    int order = strcmp(a->id, b->id);
+    return order != 0 ? order : a->version - b->version;
+}
+
+/* In no given order, the events come; this makes it one order, which what arrived first has no part
+ * in: of two acts of one instant the form and the basis decide before the number does. */
 static bool later(const struct consent_event *a, const struct consent_event *b)
 {
-    return a->occurred_at != b->occurred_at ? a->occurred_at > b->occurred_at : a->id > b->id;
+    if (a->occurred_at != b->occurred_at)
+        return a->occurred_at > b->occurred_at;
+    int order = compare_forms(a->form, b->form);
+    if (order != 0)
+        return order > 0;
+    return a->basis != b->basis ? a->basis < b->basis : a->id > b->id;
 }
 
 /* Whether an objection or withdrawal reaches this partner, given how the grant came about. */
@@ -69,6 +83,7 @@ static bool is_later_specific_act(const struct inquiry *inquiry, const struct co
     /* What would not itself be proof of consent does not undo a "no", also not in observe mode. */
     return grant != NULL && grant->occurred_at > closing->occurred_at &&
            missing_proof(grant) == NULL && !grant->form->invalidated &&
+           !grant->supplier_invalidated &&
            (grant->form->purposes & PURPOSE_BIT(inquiry->question->purpose)) != 0 &&
            grant->channel == inquiry->question->channel &&
            grant->form->presence == PRESENCE_LISTED && !names_other_partners(grant);
@@ -121,10 +136,15 @@ static bool rule_withdrawn(const struct inquiry *inquiry, struct grant_finding *
     return false;
 }
 
+static unsigned accepted_bases(const struct inquiry *inquiry)
+{
+    return channel_policy_accepts(inquiry->question->policy, inquiry->question->now);
+}
+
 static enum reason no_grant_reason(const struct inquiry *inquiry)
 {
-    return inquiry->question->policy->accept & BASIS_BIT(BASIS_INFORMED) ? REASON_NOT_INFORMED
-                                                                         : REASON_NO_CONSENT;
+    return accepted_bases(inquiry) & BASIS_BIT(BASIS_INFORMED) ? REASON_NOT_INFORMED
+                                                               : REASON_NO_CONSENT;
 }
 
 static bool rule_no_grant(const struct inquiry *inquiry, struct grant_finding *finding)
@@ -214,9 +234,17 @@ static bool rule_not_shown(const struct inquiry *inquiry, struct grant_finding *
 static bool rule_added_later(const struct inquiry *inquiry, struct grant_finding *finding)
 {
     const struct form_facts *form = finding->grant->form;
+    const struct channel_policy *policy = inquiry->question->policy;
     bool is_later = form != NULL && form->presence == PRESENCE_LATER;
     finding->reason = REASON_PARTNER_ADDED_LATER;
-    if (is_later && inquiry->question->policy->partner_added_later == ADDED_LATER_BLOCK) {
+    /* Where a category will do, a name that joined later takes nothing from it; were it otherwise,
+     * invalidating the later version would let pass what that version blocks. */
+    if (is_later && policy->partner_naming == NAMING_CATEGORY && category_shown(inquiry, form)) {
+        rule_holds(inquiry->trace, "10", REASON_PARTNER_ADDED_LATER,
+                   "The partner's name joined the list later, its category was shown already.");
+        return false;
+    }
+    if (is_later && policy->partner_added_later == ADDED_LATER_BLOCK) {
         rule_fails(inquiry->trace, "10", REASON_PARTNER_ADDED_LATER,
                    "The partner joined the list only after the version the person saw.");
         return true;
@@ -271,8 +299,13 @@ static bool rule_form_invalid(const struct inquiry *inquiry, struct grant_findin
                    "The version of the form was invalidated.");
         return true;
     }
+    if (finding->grant->supplier_invalidated) {
+        rule_fails(inquiry->trace, "13", REASON_FORM_INVALID,
+                   "All grants of the supplier that brought this one were invalidated.");
+        return true;
+    }
     rule_holds(inquiry->trace, "13", REASON_FORM_INVALID,
-               "The version of the form was not invalidated.");
+               "Neither the version of the form nor its supplier's grants were invalidated.");
     return false;
 }
 
@@ -291,14 +324,16 @@ static bool rule_purpose(const struct inquiry *inquiry, struct grant_finding *fi
     return false;
 }
 
-/* The grant itself, or a later contact by the person on this channel that concerns this partner. */
+/* The grant itself, or a later contact by the person on this channel that concerns this partner. A
+ * contact that only a stopped supplier tells of keeps nothing fresh. */
 static int64_t last_own_act(const struct inquiry *inquiry, const struct consent_event *grant)
 {
     int64_t last = grant->occurred_at;
     for (size_t i = 0; i < inquiry->facts->n_events; i++) {
         const struct consent_event *event = &inquiry->facts->events[i];
         if (event->kind == EVENT_ACTIVE && event->channel == inquiry->question->channel &&
-            !names_other_partners(event) && event->occurred_at <= inquiry->question->now &&
+            !names_other_partners(event) && !event->supplier_suspended &&
+            !event->supplier_invalidated && event->occurred_at <= inquiry->question->now &&
             event->occurred_at > last)
             last = event->occurred_at;
     }
@@ -326,11 +361,14 @@ static bool rule_stale(const struct inquiry *inquiry, struct grant_finding *find
 
 static bool rule_basis(const struct inquiry *inquiry, struct grant_finding *finding)
 {
+    const struct channel_policy *policy = inquiry->question->policy;
     enum basis basis = finding->grant->basis;
     finding->reason = REASON_BASIS_NOT_ACCEPTED;
-    if ((inquiry->question->policy->accept & BASIS_BIT(basis)) == 0) {
+    if ((accepted_bases(inquiry) & BASIS_BIT(basis)) == 0) {
+        bool once = (policy->accept_before & BASIS_BIT(basis)) != 0;
         rule_fails(inquiry->trace, "16", REASON_BASIS_NOT_ACCEPTED,
-                   "The grant's basis is %s, which is not accepted on %s.", basis_name(basis),
+                   "The grant's basis is %s, which is %s accepted on %s.", basis_name(basis),
+                   once ? "since a change of the law no longer" : "not",
                    channel_name(inquiry->question->channel));
         return true;
     }

@@ -95,7 +95,7 @@ static const char *const reason_texts[REASON_COUNT] = {
     [REASON_PARTNER_NOT_NAMED] =
         "Only a category was shown to the recipient, not the partner's name.",
     [REASON_UNPROVEN] = "No proof of the recipient's consent is on record.",
-    [REASON_FORM_INVALID] = "The form the recipient used was invalidated.",
+    [REASON_FORM_INVALID] = "The form or the supplier behind the consent was invalidated.",
     [REASON_PURPOSE_MISMATCH] = "The recipient's consent does not cover this purpose.",
     [REASON_STALE] = "The recipient's last own act is too old.",
     [REASON_BASIS_NOT_ACCEPTED] = "The legal basis on record is not accepted on this channel.",

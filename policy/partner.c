@@ -39,10 +39,12 @@ bool stream_allows_sender_id(const struct stream *stream, const char *sender_id)
 
 void channel_policy_default(enum channel channel, struct channel_policy *policy_out)
 {
+    const unsigned informed = BASIS_BIT(BASIS_INFORMED) | BASIS_BIT(BASIS_CONSENT);
     *policy_out = (struct channel_policy){
         .channel = channel,
-        .accept = channel == CHANNEL_POST ? BASIS_BIT(BASIS_INFORMED) | BASIS_BIT(BASIS_CONSENT)
-                                          : BASIS_BIT(BASIS_CONSENT),
+        .accept = channel == CHANNEL_POST ? informed : BASIS_BIT(BASIS_CONSENT),
+        .accept_before = channel == CHANNEL_CALL ? informed : 0,
+        .accept_since = channel == CHANNEL_CALL ? CALL_CONSENT_SINCE : 0,
         .partner_naming = NAMING_NAMED,
         .partner_added_later = ADDED_LATER_BLOCK,
         .stale_after = {.months = 36},
@@ -53,12 +55,29 @@ void channel_policy_default(enum channel channel, struct channel_policy *policy_
     channel_policy_stamp(policy_out);
 }
 
+unsigned channel_policy_accepts(const struct channel_policy *policy, int64_t instant)
+{
+    return policy->accept_since != 0 && instant < policy->accept_since ? policy->accept_before
+                                                                       : policy->accept;
+}
+
+void channel_policy_accept(struct channel_policy *policy, unsigned bases)
+{
+    policy->accept = bases;
+    policy->accept_before = 0;
+    policy->accept_since = 0;
+}
+
 /* JSON serves as the canonical text: it leaves no doubt where one value ends. */
 static void add_canonical(struct strbuf *out, const struct channel_policy *policy)
 {
     strbuf_add_char(out, '{');
     strbuf_add_json_field(out, "channel", channel_name(policy->channel));
     strbuf_add_json_number(out, "accept", policy->accept);
+    if (policy->accept_since != 0) {
+        strbuf_add_json_number(out, "accept_before", policy->accept_before);
+        strbuf_add_json_number(out, "accept_since", policy->accept_since);
+    }
     strbuf_add_json_number(out, "partner_naming", policy->partner_naming);
     strbuf_add_json_number(out, "partner_added_later", policy->partner_added_later);
     strbuf_add_json_number(out, "stale_months", policy->stale_after.months);

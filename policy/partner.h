@@ -49,6 +49,10 @@ struct opening {
 struct channel_policy {
     enum channel channel;
     unsigned accept; /* BASIS_BIT set */
+    /* The law of live calls changed on a day: a question about an instant before accept_since is
+     * judged by accept_before instead. accept_since 0: accept holds whatever the instant. */
+    unsigned accept_before;
+    int64_t accept_since;
     enum partner_naming partner_naming;
     enum added_later partner_added_later;
     struct duration stale_after;
@@ -66,9 +70,17 @@ struct channel_policy {
     char version[13];
 };
 
-/* The strict defaults of a channel (facts/law): consent for email, sms, call and autocall,
- * information, or more, for post; named partners; nothing added later; three years. */
+/* 2026-08-11T00:00:00+02:00: from here on a live call needs consent (loi 2025-594, art. 13). */
+#define CALL_CONSENT_SINCE (INT64_C(1786399200) * CLOCK_SECOND)
+
+/* The strict defaults of a channel (facts/law): consent for email, sms and autocall, and for call
+ * since CALL_CONSENT_SINCE; information, or more, for post and for call before that; named
+ * partners; nothing added later; three years. */
 void channel_policy_default(enum channel channel, struct channel_policy *policy_out);
 void channel_policy_stamp(struct channel_policy *policy);
+
+/* The bases that permit at that instant, and from now on whatever the instant. */
+unsigned channel_policy_accepts(const struct channel_policy *policy, int64_t instant);
+void channel_policy_accept(struct channel_policy *policy, unsigned bases);
 
 #endif

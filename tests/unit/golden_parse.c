@@ -168,15 +168,16 @@ static bool read_days(struct reader *reader, char *rest, unsigned *out)
     return true;
 }
 
-static bool read_accept(struct reader *reader, char *rest, unsigned *out)
+static bool read_accept(struct reader *reader, char *rest)
 {
-    *out = 0;
+    unsigned bases = 0;
     for (char *name = word(&rest); name[0] != '\0'; name = word(&rest)) {
         enum basis basis;
         if (!basis_parse(name, &basis))
             return fail(reader, "no such basis", name);
-        *out |= BASIS_BIT(basis);
+        bases |= BASIS_BIT(basis);
     }
+    channel_policy_accept(&reader->golden->policy, bases);
     return true;
 }
 
@@ -185,7 +186,7 @@ static bool read_policy_clause(struct reader *reader, const char *key, char *res
     struct golden_case *golden = reader->golden;
     struct channel_policy *policy = &golden->policy;
     if (strcmp(key, "accept") == 0)
-        return read_accept(reader, rest, &policy->accept);
+        return read_accept(reader, rest);
     if (strcmp(key, "days") == 0)
         return read_days(reader, rest, &policy->days);
     if (strcmp(key, "banned") == 0)
@@ -330,7 +331,8 @@ static bool read_event_clause(struct reader *reader, size_t index, const char *k
     } else if (strcmp(key, "supplier") == 0) {
         event->supplier = word(&rest);
         char *state = word(&rest);
-        if (state[0] != '\0' && !is_word(state, "suspended", &event->supplier_suspended))
+        if (state[0] != '\0' && !is_word(state, "suspended", &event->supplier_suspended) &&
+            !is_word(state, "invalidated", &event->supplier_invalidated))
             return fail(reader, "unknown state of a supplier", state);
     } else if (!is_word(key, "evidence", &event->has_evidence))
         return fail(reader, "unknown word about the event", key);
@@ -389,6 +391,18 @@ static bool read_ask(struct reader *reader, char *rest)
     return true;
 }
 
+static bool read_misses(struct reader *reader, char *rest)
+{
+    struct golden_case *golden = reader->golden;
+    for (char *name = word(&rest); name[0] != '\0'; name = word(&rest)) {
+        enum reason reason;
+        if (!reason_parse(name, &reason))
+            return fail(reader, "no such reason", name);
+        golden->misses[reason] = true;
+    }
+    return true;
+}
+
 static bool read_expect(struct reader *reader, char *rest)
 {
     struct golden_case *golden = reader->golden;
@@ -403,6 +417,11 @@ static bool read_expect(struct reader *reader, char *rest)
         return fail(reader, "no such reason", reason);
     while ((clause = cut(&rest, ';')) != NULL) {
         char *key = word(&clause);
+        if (strcmp(key, "misses") == 0) {
+            if (!read_misses(reader, clause))
+                return false;
+            continue;
+        }
         char *value = word(&clause);
         if (strcmp(key, "effect") == 0)
             golden->effect = value;
@@ -465,7 +484,8 @@ static void finish_form(struct golden_case *golden, struct golden_form *form)
             continue;
         if (other->facts.effective_from < facts->effective_until)
             facts->effective_until = other->facts.effective_from;
-        if (list_has(&other->partners, golden->partner.id))
+        /* A later list that was invalidated vouches for nobody. */
+        if (!other->facts.invalidated && list_has(&other->partners, golden->partner.id))
             facts->presence = PRESENCE_LATER;
     }
     if (list_has(&form->partners, golden->partner.id))

@@ -50,6 +50,8 @@ struct golden_case {
     enum reason reason;
     int64_t event;      /* -1: not said */
     const char *effect; /* NULL: not said */
+    /* Codes whose rule is looked at in this case and does not speak. */
+    bool misses[REASON_COUNT];
 };
 
 typedef void golden_fn(void *arg, const struct golden_case *golden);

@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "config/network.h"
 #include "config/template.h"
+#include "policy/calendar.h"
 #include "tests/unit/test_config_help.h"
 
 #include <arpa/inet.h>
@@ -388,6 +389,35 @@ START_TEST(references_are_counted)
 }
 END_TEST
 
+static bool calls_open(const struct config *config, const char *when)
+{
+    int64_t instant = 0;
+    ck_assert_msg(clock_parse(when, strlen(when), &instant), "%s", when);
+    return policy_is_open(&config->policies[CHANNEL_CALL], instant);
+}
+
+START_TEST(the_legal_hours_of_calls_can_be_said)
+{
+    struct config *config = sandbox_config(
+        &sandbox, TOP "policies: { call: { hours = [ \"14:00-20:00\", \"10:00-13:00\" ] days = "
+                      "\"mon-fri\" holidays = \"FR\" } }\n");
+    struct config *strict =
+        sandbox_config(&sandbox, TOP "policies: { call: { accept = [ \"consent\" ] } }\n");
+    ck_assert(calls_open(config, "2026-09-01T10:00:00+02:00"));
+    ck_assert(calls_open(config, "2026-09-01T12:59:59+02:00"));
+    ck_assert(!calls_open(config, "2026-09-01T13:00:00+02:00"));
+    ck_assert(!calls_open(config, "2026-09-05T10:00:00+02:00")); /* Saturday */
+    ck_assert(!calls_open(config, "2026-11-11T10:00:00+01:00")); /* Armistice Day */
+    /* The hours leave alone what the law says of the date; who says what permits, says it of all.
+     */
+    ck_assert_int_eq(config->policies[CHANNEL_CALL].accept_since, CALL_CONSENT_SINCE);
+    ck_assert_int_eq(strict->policies[CHANNEL_CALL].accept_since, 0);
+    ck_assert_uint_eq(strict->policies[CHANNEL_CALL].accept, BASIS_BIT(BASIS_CONSENT));
+    config_unref(&strict);
+    config_unref(&config);
+}
+END_TEST
+
 START_TEST(the_template_works_as_it_is)
 {
     struct strbuf findings = {0};
@@ -438,6 +468,7 @@ int main(void)
                                   defaults,
                                   versions_and_digests_follow_what_changed,
                                   references_are_counted,
+                                  the_legal_hours_of_calls_can_be_said,
                                   the_template_works_as_it_is,
                                   known_keys_are_told,
                                   NULL};

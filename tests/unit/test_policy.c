@@ -419,6 +419,7 @@ START_TEST(policy_versions_follow_content)
     } while (0)
     CHANGES(b.channel = CHANNEL_SMS);
     CHANGES(b.accept |= BASIS_BIT(BASIS_INFORMED));
+    CHANGES(b.accept_since = 1);
     CHANGES(b.partner_naming = NAMING_CATEGORY);
     CHANGES(b.partner_added_later = ADDED_LATER_PASS);
     CHANGES(b.stale_after.months = 35);
@@ -441,6 +442,29 @@ static int64_t at(const char *text)
     ck_assert_msg(clock_parse(text, strlen(text), &instant), "%s", text);
     return instant;
 }
+
+START_TEST(the_law_of_calls_has_a_date)
+{
+    const unsigned informed = BASIS_BIT(BASIS_INFORMED) | BASIS_BIT(BASIS_CONSENT);
+    const int64_t since = at("2026-08-11T00:00:00+02:00");
+    struct channel_policy policy;
+    char version[sizeof(policy.version)];
+    for (int channel = 0; channel < CHANNEL_COUNT; channel++) {
+        channel_policy_default((enum channel)channel, &policy);
+        bool call = channel == CHANNEL_CALL;
+        ck_assert_uint_eq(channel_policy_accepts(&policy, since), policy.accept);
+        ck_assert_uint_eq(channel_policy_accepts(&policy, since - 1),
+                          call ? informed : policy.accept);
+    }
+    channel_policy_default(CHANNEL_CALL, &policy);
+    ck_assert_uint_eq(policy.accept, BASIS_BIT(BASIS_CONSENT));
+    memcpy(version, policy.version, sizeof(version));
+    channel_policy_accept(&policy, BASIS_BIT(BASIS_CONSENT));
+    ck_assert_uint_eq(channel_policy_accepts(&policy, since - 1), BASIS_BIT(BASIS_CONSENT));
+    channel_policy_stamp(&policy);
+    ck_assert_str_ne(policy.version, version);
+}
+END_TEST
 
 START_TEST(paris_follows_the_union)
 {
@@ -618,7 +642,7 @@ int main(void)
                                       emails_in_texts_are_hidden, longest_address_is_masked_whole,
                                       addresses_fit_channels,     NULL};
     const TTest *const partner[] = {senders_belong_to_a_stream, policy_versions_follow_content,
-                                    NULL};
+                                    the_law_of_calls_has_a_date, NULL};
     const TTest *const calendar[] = {paris_follows_the_union, french_holidays, NULL};
     const TTest *const judge[] = {words_are_read_as_written, modes_make_effects,
                                   mail_content_is_judged, NULL};

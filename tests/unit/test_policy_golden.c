@@ -11,12 +11,13 @@
 #include <string.h>
 
 #define ARENA_CAP      (64u << 20)
-#define CASES_AT_LEAST 80
+#define CASES_AT_LEAST 200
 
 struct tally {
     const char *file;
     size_t wrong;
     bool reached[REASON_COUNT];
+    bool missed[REASON_COUNT];
 };
 
 static void wrong(struct tally *tally, const struct golden_case *golden, const char *what,
@@ -52,6 +53,30 @@ static void check_trace(struct tally *tally, const struct golden_case *golden,
         if (i > 0 &&
             strtol(trace->steps[i].rule, NULL, 10) < strtol(trace->steps[i - 1].rule, NULL, 10))
             wrong(tally, golden, "the rules are out of order", trace->steps[i].rule);
+    }
+}
+
+/* Whether the rule that gives this code was tried and did not speak. A code that passes has no
+ * rule that could be tried in vain: another verdict is all there is to miss it by. */
+static bool just_misses(const struct trace *trace, enum reason reason)
+{
+    if (reason == REASON_SERVICE || reason >= REASON_CONSENT)
+        return true;
+    for (size_t i = 0; i < trace->count; i++)
+        if (trace->steps[i].reason == reason && trace->steps[i].finding == FINDING_HOLDS)
+            return true;
+    return false;
+}
+
+static void check_misses(struct tally *tally, const struct golden_case *golden,
+                         const struct judgement *judgement, const struct trace *trace)
+{
+    for (enum reason reason = 0; reason < REASON_COUNT; reason++) {
+        if (!golden->misses[reason])
+            continue;
+        tally->missed[reason] = true;
+        if (judgement->reason == reason || !just_misses(trace, reason))
+            wrong(tally, golden, "this code is not just missed", reason_name(reason));
     }
 }
 
@@ -91,6 +116,7 @@ static void check_case(void *arg, const struct golden_case *golden)
     if (golden->effect != NULL && strcmp(effect, golden->effect) != 0)
         wrong(tally, golden, "the effect is", effect);
     check_trace(tally, golden, &plain, &trace);
+    check_misses(tally, golden, &plain, &trace);
 }
 
 static char *read_file(struct arena *arena, const char *path)
@@ -126,13 +152,26 @@ static size_t check_file(const char *name, struct tally *tally)
     return count;
 }
 
-/* Codes that policy_judge itself never gives: rules on content, and the gate's own trouble. An
- * unattested professional is UNPROVEN before rule 17 is reached. */
-static bool never_judged(enum reason reason)
+/* Codes that are judged elsewhere: rules on content, and the gate's own trouble. */
+static bool judged_elsewhere(enum reason reason)
 {
     return reason == REASON_OPTOUT_MISSING || reason == REASON_IDENTITY_MISSING ||
-           reason == REASON_STOP_MISSING || reason == REASON_UNABLE || reason == REASON_MALFORMED ||
-           reason == REASON_NOT_PROFESSIONAL;
+           reason == REASON_STOP_MISSING || reason == REASON_UNABLE || reason == REASON_MALFORMED;
+}
+
+/* Every code has a case that expects it, and one that just misses it. */
+static void check_codes(const struct tally *tally)
+{
+    for (enum reason reason = 0; reason < REASON_COUNT; reason++) {
+        const char *name = reason_name(reason);
+        bool here = !judged_elsewhere(reason);
+        /* A professional whom nothing attests is UNPROVEN before rule 17 is reached. */
+        bool reachable = here && reason != REASON_NOT_PROFESSIONAL;
+        ck_assert_msg(tally->reached[reason] == reachable, "%s: a golden case %s it", name,
+                      reachable ? "should expect" : "expects");
+        ck_assert_msg(tally->missed[reason] == here, "%s: a golden case %s it", name,
+                      here ? "should just miss" : "misses");
+    }
 }
 
 START_TEST(golden_cases_hold)
@@ -149,9 +188,7 @@ START_TEST(golden_cases_hold)
     closedir(folder);
     ck_assert_msg(tally.wrong == 0, "%zu findings in %zu golden cases", tally.wrong, cases);
     ck_assert_uint_ge(cases, CASES_AT_LEAST);
-    for (enum reason reason = 0; reason < REASON_COUNT; reason++)
-        ck_assert_msg(tally.reached[reason] != never_judged(reason), "golden cases and %s",
-                      reason_name(reason));
+    check_codes(&tally);
 }
 END_TEST
 
@@ -207,6 +244,10 @@ START_TEST(golden_reader_is_strict)
         CASE "form jeu\n",
         CASE "form jeu@1; list acme\n",
         CASE "policy naming none\n",
+        "case A title\npartner acme\nstream none\nask email 2026-06-01\n"
+        "expect block NO_CONSENT; misses CONCENT\n",
+        "case A title\npartner acme\nstream none\nask email 2026-06-01\n"
+        "event 1 given email 2026-01-01; supplier leads gone\nexpect block NO_CONSENT\n",
         CASE "policy accept all\n",
         CASE "policy hours 8-20\n",
         CASE "policy days all\n",
