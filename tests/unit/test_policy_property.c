@@ -229,7 +229,11 @@ static bool reimport_reopens_nothing(const struct world *world, struct dice *dic
     event->kind = EVENT_GIVEN;
     bool specific = event->at > closing->at && event->form >= 0 && proven(&other, event) &&
                     names_acme(&other, event);
-    return specific || !passes(&other);
+    if (specific)
+        return true;
+    /* Nor does it hide the "no" behind a lesser reason, which observe mode would let pass. */
+    bool enforced = reason_always_enforced(judge(&closed_world).reason);
+    return !passes(&other) && (!enforced || reason_always_enforced(judge(&other).reason));
 }
 
 static bool stopping_never_opens(const struct world *world, struct dice *dice, bool *tried)
