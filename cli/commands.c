@@ -26,8 +26,15 @@ const struct command commands[] = {
     {"form list", "[--format F]", "list the form versions", FORMAT_HELP, cli_form_list},
     {"form show", "ID@VERSION [--format F]", "show one form version",
      FORMAT_HELP "json prints the form itself, as it was added.\n", cli_form_show},
-    {"form invalidate", "ID@VERSION --reason TEXT",
-     "let no consent given through this form version pass any more", "", cli_form_invalidate},
+    {"form invalidate",
+     "[ID[@VERSION]]... [--collector C] [--supplier S] --reason TEXT [--dry-run]",
+     "let no consent given through these forms, or brought by this supplier, pass any more",
+     "  ID                        every version of the form\n"
+     "  --collector C             every form version of this collector, by SIREN or name\n"
+     "  --supplier S              whatever this supplier brought or will bring, on any form\n"
+     "  --dry-run                 only say how many grants and persons it would concern\n"
+     "It cannot be undone. Events and evidence are kept.\n",
+     cli_form_invalidate},
     {"consent import", "FILE.csv [--dry-run]", "take consent events in from a CSV file",
      "FILE.csv may be - for standard input. Refused lines are named on standard error\n"
      "and make the exit code 1; the other lines are in.\n"

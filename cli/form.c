@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* `octroi form add|list|show|invalidate`. */
+/* `octroi form add|list|show`. */
 #include "base/clock.h"
 #include "base/crypto.h"
 #include "base/file.h"
@@ -95,10 +95,29 @@ static const struct column form_columns[] = {{"id", CELL_TEXT, false},
                                              {"added_at", CELL_TEXT, true},
                                              {"invalidated_at", CELL_TEXT, false},
                                              {"invalid_reason", CELL_TEXT, false},
+                                             {"invalid_suppliers", CELL_WORDS, false},
                                              {0}};
+
+struct listed_forms {
+    struct context *context;
+    struct output *output;
+    enum result result;
+    struct error err;
+};
+
+static bool add_supplier(void *arg, const struct supplier_row *row)
+{
+    struct strbuf *names = arg;
+    strbuf_add_format(names, "%s%s", names->length > 0 ? "|" : "", row->id);
+    return true;
+}
 
 static bool print_form_row(void *arg, const struct form_row *row)
 {
+    struct listed_forms *listed = arg;
+    struct strbuf suppliers = {0};
+    listed->result = registry_invalid_suppliers(listed->context->registry, row->id, row->version,
+                                                add_supplier, &suppliers, &listed->err);
     char from[CLOCK_TEXT];
     char until[CLOCK_TEXT];
     char added[CLOCK_TEXT];
@@ -127,8 +146,11 @@ static bool print_form_row(void *arg, const struct form_row *row)
         cell_text(added),
         invalid ? cell_text(invalidated) : cell_none(),
         invalid ? cell_filled(row->invalid_reason) : cell_none(),
+        cell_text(suppliers.data != NULL ? suppliers.data : ""),
     };
-    return output_row(arg, cells);
+    bool more = output_row(listed->output, cells) && listed->result == RESULT_OK;
+    strbuf_free(&suppliers);
+    return more;
 }
 
 static int print_form_rows(struct context *context, const char *id, int version,
@@ -138,11 +160,14 @@ static int print_form_rows(struct context *context, const char *id, int version,
     struct output *output = output_new(stdout, format, form_columns);
     if (output == NULL)
         return command_failed_text("out of memory");
+    struct listed_forms listed = {.context = context, .output = output};
     enum result result =
-        registry_forms(context->registry, id, version, print_form_row, output, &err);
+        registry_forms(context->registry, id, version, print_form_row, &listed, &err);
     struct error end = {0};
     if (output_end(&output, &end) != RESULT_OK)
         return command_failed(&end);
+    if (listed.result != RESULT_OK)
+        return command_failed(&listed.err);
     return result == RESULT_OK ? EXIT_DONE : command_failed(&err);
 }
 
@@ -161,6 +186,7 @@ int cli_form_list(const struct invocation *invocation, int argc, char **argv)
 }
 
 struct shown_form {
+    struct context *context;
     enum output_format format;
     enum result result;
     struct error err;
@@ -216,6 +242,17 @@ static void print_life(const struct form_row *row)
     print_field("because", row->invalid_reason);
 }
 
+static bool print_supplier(void *arg, const struct supplier_row *row)
+{
+    char since[CLOCK_TEXT];
+    (void)arg;
+    clock_format_seconds(row->invalidated_at, since);
+    print_field("supplier", row->id);
+    printf("%-12s since %s: no consent it brought passes\n", "INVALID", since);
+    print_field("because", row->invalid_reason);
+    return true;
+}
+
 static void print_form(const struct form_row *row, struct shown_form *shown)
 {
     struct form *form = NULL;
@@ -240,6 +277,8 @@ static void print_form(const struct form_row *row, struct shown_form *shown)
     print_names("categories", form->categories, form->n_categories);
     print_life(row);
     form_free(&form);
+    shown->result = registry_invalid_suppliers(shown->context->registry, row->id, row->version,
+                                               print_supplier, NULL, &shown->err);
 }
 
 static bool show_form_row(void *arg, const struct form_row *row)
@@ -255,7 +294,7 @@ static bool show_form_row(void *arg, const struct form_row *row)
 static int show_form(struct context *context, const char *id, int version,
                      enum output_format format)
 {
-    struct shown_form shown = {.format = format};
+    struct shown_form shown = {.context = context, .format = format};
     struct error err = {0};
     if (format == OUTPUT_CSV)
         return print_form_rows(context, id, version, format);
@@ -284,41 +323,6 @@ int cli_form_show(const struct invocation *invocation, int argc, char **argv)
     code = EXIT_FAILED;
     if (context_open(invocation, CONTEXT_REGISTRY, &context)) {
         code = show_form(&context, id, version, format);
-        context_close(&context);
-    }
-    free(id);
-    return code;
-}
-
-/* ---- invalidate ---- */
-
-int cli_form_invalidate(const struct invocation *invocation, int argc, char **argv)
-{
-    char **operands;
-    const char *reason = NULL;
-    char *id = NULL;
-    int version = 0;
-    const struct option_spec specs[] = {{"reason", OPTION_TEXT, &reason}, {0}};
-    int code = options_read(invocation, argc, argv, specs, 1, 1, &operands);
-    if (code != OPTIONS_GO)
-        return code;
-    if (reason == NULL)
-        return command_usage(invocation, "--reason is missing");
-    if (!option_form(invocation, operands[0], &id, &version))
-        return EXIT_USAGE;
-    struct context context;
-    struct error err = {0};
-    code = EXIT_FAILED;
-    if (context_open(invocation, CONTEXT_REGISTRY, &context)) {
-        if (registry_invalidate_form(context.registry, id, version, reason, clock_now(), &err) ==
-            RESULT_OK) {
-            printf("form %s@%d is invalid: from the next verdict on, no consent given through it "
-                   "passes\n",
-                   id, version);
-            code = EXIT_DONE;
-        } else {
-            command_failed(&err);
-        }
         context_close(&context);
     }
     free(id);

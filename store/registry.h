@@ -54,6 +54,52 @@ enum result registry_forms(struct registry *registry, const char *id, int versio
 enum result registry_invalidate_form(struct registry *registry, const char *id, int version,
                                      const char *reason, int64_t at, struct error *err);
 
+/* ---- invalidation in bulk ---- */
+
+/* Whose grants are to count no more, for good: all that is named here together. Their events and
+ * evidence stay. */
+struct invalidation {
+    const struct form_name {
+        const char *id;
+        int version; /* 0: every version that is still valid */
+    } * forms;
+    size_t n_forms;
+    const char *collector; /* every valid form version it ran, by SIREN or name; NULL: none */
+    const char *supplier;  /* whatever it brought or will bring, on any form; NULL: none */
+};
+
+/* One form version or supplier, and the grants that counted until then. */
+struct invalidation_row {
+    const char *form_id; /* NULL: a supplier */
+    int form_version;
+    const char *supplier;
+    uint64_t grants, persons;
+};
+typedef bool invalidation_row_fn(void *arg, const struct invalidation_row *row);
+
+struct invalidation_totals {
+    uint64_t forms, suppliers;
+    uint64_t grants, persons; /* each once, whatever fell twice */
+};
+
+/* Counts first, which takes no lock, and changes nothing more when reason is NULL; then makes all
+ * of it invalid in one write transaction. RESULT_NOT_FOUND for what the registry does not know,
+ * RESULT_CONFLICT for what is invalid already; then nothing is changed. */
+enum result registry_invalidate(struct registry *registry, const struct invalidation *what,
+                                const char *reason, int64_t at, invalidation_row_fn *on_row,
+                                void *arg, struct invalidation_totals *totals_out,
+                                struct error *err);
+
+struct supplier_row {
+    const char *id;
+    int64_t invalidated_at;
+    const char *invalid_reason;
+};
+typedef bool supplier_row_fn(void *arg, const struct supplier_row *row);
+/* The invalid suppliers that brought grants of this form version; id NULL: all there are. */
+enum result registry_invalid_suppliers(struct registry *registry, const char *id, int version,
+                                       supplier_row_fn *on_row, void *arg, struct error *err);
+
 /* ---- consent events ---- */
 
 struct event_input {

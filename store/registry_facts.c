@@ -22,7 +22,9 @@ static const char events_sql[] =
     "SELECT e.event_id, e.kind, e.channel, e.occurred_at, e.basis, e.partners, e.collector,"
     " e.supplier, e.evidence, e.form_id, e.form_version,"
     " e.supplier <> '' AND EXISTS (SELECT 1 FROM suspension s"
-    " WHERE s.kind = 'supplier' AND s.id = e.supplier AND s.resumed_at IS NULL)"
+    " WHERE s.kind = 'supplier' AND s.id = e.supplier AND s.resumed_at IS NULL),"
+    " e.supplier <> '' AND EXISTS (SELECT 1 FROM supplier s"
+    " WHERE s.id = e.supplier AND s.invalidated_at IS NOT NULL)"
     " FROM standing e WHERE e.recipient_key = ?1";
 
 /* A later version that was invalidated does not count: its list proves nothing. A partner that
@@ -300,6 +302,7 @@ static enum result fill_event(struct asking *asking, sqlite3_stmt *statement,
         .occurred_at = sqlite3_column_int64(statement, 3),
         .has_evidence = sqlite3_column_int(statement, 8) != 0,
         .supplier_suspended = sqlite3_column_int(statement, 11) != 0,
+        .supplier_invalidated = sqlite3_column_int(statement, 12) != 0,
     };
     if (!event_kind_parse(sql_text(statement, 1), &event->kind) ||
         !channel_parse(sql_text(statement, 2), &event->channel) ||

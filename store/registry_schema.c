@@ -169,12 +169,17 @@ static enum result chain_old_events(struct registry *registry, struct error *err
     return result == RESULT_OK ? sql_exec(registry->db, "DROP TABLE event_1", err) : result;
 }
 
+/* What a supplier brought can be invalid for good, as a form version can. */
+static const char migration_3[] = "ALTER TABLE supplier ADD COLUMN invalidated_at BIGINT;"
+                                  "ALTER TABLE supplier ADD COLUMN invalid_reason TEXT;";
+
 struct migration {
     const char *sql;
     enum result (*then)(struct registry *registry, struct error *err); /* may be NULL */
 };
 
-static const struct migration migrations[] = {{migration_1, NULL}, {migration_2, chain_old_events}};
+static const struct migration migrations[] = {
+    {migration_1, NULL}, {migration_2, chain_old_events}, {migration_3, NULL}};
 _Static_assert(sizeof(migrations) / sizeof(migrations[0]) == REGISTRY_SCHEMA_VERSION,
                "one migration a version");
 

@@ -286,6 +286,8 @@ static const char layout_1[] =
     "INSERT INTO event VALUES (3, x'00', zeroblob(32), 'email', 'given', 5, 6, NULL, NULL, '',"
     " 'consent', '', '', 'box', 'test'), (9, x'01', zeroblob(32), 'sms', 'withdrawn', 7, 8,"
     " 'jeu-ete', 1, 'acme', 'consent', 'leads', '', '', 'test');"
+    "ALTER TABLE supplier DROP COLUMN invalidated_at;"
+    "ALTER TABLE supplier DROP COLUMN invalid_reason;"
     "PRAGMA user_version = 1";
 
 START_TEST(an_older_registry_is_taken_over)
