@@ -72,20 +72,18 @@ static bool print_row(void *arg, const struct invalidation_row *row)
 
 static void print_totals(const struct request *request, const struct invalidation_totals *totals)
 {
-    const char *what = totals->forms > 0 && totals->suppliers > 0 ? "form versions and supplier"
-                       : totals->suppliers > 0                    ? "supplier"
-                       : totals->forms == 1                       ? "form version"
-                                                                  : "form versions";
-    if (request->dry_run)
-        printf("nothing changed, as asked: with this %s, %" PRIu64 " grant%s of %" PRIu64
-               " person%s would count no more, for good\n",
-               what, totals->grants, plural(totals->grants), totals->persons,
-               plural(totals->persons));
-    else
-        printf("%s invalid, from the next verdict on: %" PRIu64 " grant%s of %" PRIu64
-               " person%s count no more; all events and their evidence are kept\n",
-               what, totals->grants, plural(totals->grants), totals->persons,
-               plural(totals->persons));
+    const char *forms = totals->forms == 0   ? ""
+                        : totals->forms == 1 ? "this form version"
+                                             : "these form versions";
+    const char *and = totals->forms > 0 && totals->suppliers > 0 ? " and " : "";
+    const char *supplier = totals->suppliers > 0 ? "this supplier" : "";
+    printf("%s%s%s%s, %" PRIu64 " grant%s of %" PRIu64 " person%s %s\n",
+           request->dry_run ? "nothing changed, as asked: with "
+                            : "done, from the next verdict on: with ",
+           forms, and, supplier, totals->grants, plural(totals->grants), totals->persons,
+           plural(totals->persons),
+           request->dry_run ? "would count no more, for good"
+                            : "count no more; all events and their evidence are kept");
 }
 
 static int invalidate(struct context *context, const struct request *request)
