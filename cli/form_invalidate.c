@@ -72,29 +72,31 @@ static bool print_row(void *arg, const struct invalidation_row *row)
 
 static void print_totals(const struct request *request, const struct invalidation_totals *totals)
 {
-    const char *forms = totals->forms == 0   ? ""
-                        : totals->forms == 1 ? "this form version"
-                                             : "these form versions";
-    const char *and = totals->forms > 0 && totals->suppliers > 0 ? " and " : "";
-    const char *supplier = totals->suppliers > 0 ? "this supplier" : "";
-    printf("%s%s%s%s, %" PRIu64 " grant%s of %" PRIu64 " person%s %s\n",
-           request->dry_run ? "nothing changed, as asked: with "
-                            : "done, from the next verdict on: with ",
-           forms, and, supplier, totals->grants, plural(totals->grants), totals->persons,
-           plural(totals->persons),
-           request->dry_run ? "would count no more, for good"
-                            : "count no more; all events and their evidence are kept");
+    printf("%s %" PRIu64 " grant%s of %" PRIu64 " person%s %s\n",
+           request->dry_run ? "nothing changed, as asked; in all" : "in all", totals->grants,
+           plural(totals->grants), totals->persons, plural(totals->persons),
+           request->dry_run ? "would count no more, for good" : "count no more");
 }
 
+/* The stop first, and said so; then, in its own time, whom it concerns. */
 static int invalidate(struct context *context, const struct request *request)
 {
+    const int64_t at = clock_now();
     struct invalidation_totals totals;
     struct error err = {0};
-    enum result result = registry_invalidate(context->registry, &request->what,
-                                             request->dry_run ? NULL : request->reason, clock_now(),
-                                             print_row, NULL, &totals, &err);
-    if (result != RESULT_OK)
+    if (registry_invalidate(context->registry, &request->what,
+                            request->dry_run ? NULL : request->reason, at, &err) != RESULT_OK)
         return command_failed(&err);
+    if (!request->dry_run) {
+        puts("invalid, from the next verdict on; all events and their evidence are kept");
+        fflush(stdout);
+    }
+    if (registry_count_invalidated(context->registry, &request->what, at, print_row, NULL, &totals,
+                                   &err) != RESULT_OK) {
+        if (!request->dry_run)
+            error_prefix(&err, "it is done, but cannot be counted");
+        return command_failed(&err);
+    }
     print_totals(request, &totals);
     return EXIT_DONE;
 }

@@ -82,13 +82,17 @@ struct invalidation_totals {
     uint64_t grants, persons; /* each once, whatever fell twice */
 };
 
-/* Counts first, which takes no lock, and changes nothing more when reason is NULL; then makes all
- * of it invalid in one write transaction. RESULT_NOT_FOUND for what the registry does not know,
- * RESULT_CONFLICT for what is invalid already; then nothing is changed. */
+/* Makes all of it invalid in one short write transaction; with a reason of NULL it only checks that
+ * it could. RESULT_NOT_FOUND for what the registry does not know, RESULT_CONFLICT for what is
+ * invalid already; then nothing is changed. */
 enum result registry_invalidate(struct registry *registry, const struct invalidation *what,
-                                const char *reason, int64_t at, invalidation_row_fn *on_row,
-                                void *arg, struct invalidation_totals *totals_out,
-                                struct error *err);
+                                const char *reason, int64_t at, struct error *err);
+/* Counts what the registry_invalidate before it on this registry, with the same what and at, made
+ * or would make fall. Takes no lock on the file, and time: what a supplier brought is looked for
+ * among all events. */
+enum result registry_count_invalidated(struct registry *registry, const struct invalidation *what,
+                                       int64_t at, invalidation_row_fn *on_row, void *arg,
+                                       struct invalidation_totals *totals_out, struct error *err);
 
 struct supplier_row {
     const char *id;

@@ -1,29 +1,32 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Invalidation in bulk: form versions, all forms of a collector, all a supplier brought. What falls
- * is collected in a table of this connection's own and counted there, without a lock on the file,
- * however long that takes; the change itself is short. Nothing is deleted, and nothing here is ever
- * undone: what was invalid by mistake comes back as a new form version, or under a new supplier.
+ * is collected in a table of this connection's own and made invalid at once; counting whose
+ * consents fell comes after, takes no lock, and may take its time. Nothing is deleted, and nothing
+ * here is ever undone: what was invalid by mistake comes back as a new form version, or under a new
+ * supplier.
  */
 #include "store/registry_internal.h"
 
 #include "base/clock.h"
 
-/* A grant that counts: neither its form version nor its supplier is invalid so far. */
+/* A grant that counted until ?3: neither its form version nor its supplier was invalid before. */
 #define COUNTING                                                      \
     " e.kind IN ('given', 'renewed') AND e.recipient_key IS NOT NULL" \
     " AND NOT EXISTS (SELECT 1 FROM supplier s"                       \
-    " WHERE s.id = e.supplier AND s.invalidated_at IS NOT NULL)"      \
+    " WHERE s.id = e.supplier AND s.invalidated_at <> ?3)"            \
     " AND NOT EXISTS (SELECT 1 FROM form f WHERE f.id = e.form_id"    \
-    " AND f.version = e.form_version AND f.invalidated_at IS NOT NULL)"
+    " AND f.version = e.form_version AND f.invalidated_at <> ?3)"
 
 struct falling {
     struct registry *registry;
     const struct invalidation *what;
+    int64_t at;
     struct error *err;
 };
 
-/* Runs sql with what is bound to ?1 and ?2, and reads its first two numbers if it has any. */
+/* Runs sql with what is bound to ?1 and ?2, and the moment to ?3, and reads its first two numbers
+ * if it has any. */
 static enum result run(struct falling *falling, const char *sql, const char *text, int number,
                        uint64_t *first_out, uint64_t *second_out)
 {
@@ -36,6 +39,8 @@ static enum result run(struct falling *falling, const char *sql, const char *tex
     registry_bind_text(statement, 1, text);
     if (sqlite3_bind_parameter_count(statement) >= 2)
         sqlite3_bind_int(statement, 2, number);
+    if (sqlite3_bind_parameter_count(statement) >= 3)
+        sqlite3_bind_int64(statement, 3, falling->at);
     result = registry_step(registry, statement, &row, falling->err);
     if (first_out != NULL)
         *first_out = result == RESULT_OK && row ? (uint64_t)sqlite3_column_int64(statement, 0) : 0;
@@ -144,6 +149,12 @@ static enum result collect(struct falling *falling)
 
 /* ---- counting ---- */
 
+static void add_row(struct invalidation_totals *totals, const struct invalidation_row *row)
+{
+    totals->grants += row->grants;
+    totals->persons += row->persons;
+}
+
 static enum result count_forms(struct falling *falling, invalidation_row_fn *on_row, void *arg,
                                struct invalidation_totals *totals)
 {
@@ -164,6 +175,7 @@ static enum result count_forms(struct falling *falling, invalidation_row_fn *on_
                      " WHERE e.form_id = ?1 AND e.form_version = ?2 AND" COUNTING,
                      fallen.form_id, fallen.form_version, &fallen.grants, &fallen.persons);
         totals->forms++;
+        add_row(totals, &fallen);
         if (result == RESULT_OK && !on_row(arg, &fallen))
             break;
     }
@@ -180,6 +192,7 @@ static enum result count_supplier(struct falling *falling, invalidation_row_fn *
                              " WHERE e.supplier = ?1 AND" COUNTING,
                              fallen.supplier, 0, &fallen.grants, &fallen.persons);
     totals->suppliers++;
+    add_row(totals, &fallen);
     if (result == RESULT_OK)
         on_row(arg, &fallen);
     return result;
@@ -187,6 +200,9 @@ static enum result count_supplier(struct falling *falling, invalidation_row_fn *
 
 static enum result count_all(struct falling *falling, struct invalidation_totals *totals)
 {
+    /* What falls alone is counted already. */
+    if (totals->forms + totals->suppliers == 1)
+        return RESULT_OK;
     return run(falling,
                "SELECT count(*), count(DISTINCT recipient_key) FROM ("
                " SELECT e.event_id, e.recipient_key FROM temp.falling t"
@@ -199,13 +215,13 @@ static enum result count_all(struct falling *falling, struct invalidation_totals
 
 /* ---- the change ---- */
 
-static enum result mark(struct falling *falling, const char *sql, const char *reason, int64_t at)
+static enum result mark(struct falling *falling, const char *sql, const char *reason)
 {
     sqlite3_stmt *statement = NULL;
     enum result result = sql_prepare(falling->registry->db, sql, &statement, falling->err);
     if (result != RESULT_OK)
         return result;
-    sqlite3_bind_int64(statement, 1, at);
+    sqlite3_bind_int64(statement, 1, falling->at);
     result = registry_bind_masked(statement, 2, reason, falling->err);
     if (result == RESULT_OK && sqlite3_bind_parameter_count(statement) >= 3)
         registry_bind_text(statement, 3, falling->what->supplier);
@@ -216,7 +232,7 @@ static enum result mark(struct falling *falling, const char *sql, const char *re
 }
 
 /* Somebody else may have been quicker since: what is invalid keeps its own date and reason. */
-static enum result invalidate(struct falling *falling, const char *reason, int64_t at)
+static enum result invalidate(struct falling *falling, const char *reason)
 {
     bool own;
     enum result result = registry_enter(falling->registry, &own, falling->err);
@@ -226,32 +242,33 @@ static enum result invalidate(struct falling *falling, const char *reason, int64
                   "UPDATE form SET invalidated_at = ?1, invalid_reason = ?2"
                   " WHERE invalidated_at IS NULL AND EXISTS (SELECT 1 FROM temp.falling t"
                   " WHERE t.id = form.id AND t.version = form.version)",
-                  reason, at);
+                  reason);
     if (result == RESULT_OK && falling->what->supplier != NULL)
         result = mark(falling,
                       "UPDATE supplier SET invalidated_at = ?1, invalid_reason = ?2"
                       " WHERE invalidated_at IS NULL AND id = ?3",
-                      reason, at);
+                      reason);
     return registry_leave(falling->registry, own, result, falling->err);
 }
 
 enum result registry_invalidate(struct registry *registry, const struct invalidation *what,
-                                const char *reason, int64_t at, invalidation_row_fn *on_row,
-                                void *arg, struct invalidation_totals *totals_out,
-                                struct error *err)
+                                const char *reason, int64_t at, struct error *err)
 {
-    struct falling falling = {.registry = registry, .what = what, .err = err};
-    *totals_out = (struct invalidation_totals){0};
+    struct falling falling = {.registry = registry, .what = what, .at = at, .err = err};
     enum result result = collect(&falling);
-    if (result == RESULT_OK)
-        result = count_forms(&falling, on_row, arg, totals_out);
+    return result == RESULT_OK && reason != NULL ? invalidate(&falling, reason) : result;
+}
+
+enum result registry_count_invalidated(struct registry *registry, const struct invalidation *what,
+                                       int64_t at, invalidation_row_fn *on_row, void *arg,
+                                       struct invalidation_totals *totals_out, struct error *err)
+{
+    struct falling falling = {.registry = registry, .what = what, .at = at, .err = err};
+    *totals_out = (struct invalidation_totals){0};
+    enum result result = count_forms(&falling, on_row, arg, totals_out);
     if (result == RESULT_OK && what->supplier != NULL)
         result = count_supplier(&falling, on_row, arg, totals_out);
-    if (result == RESULT_OK)
-        result = count_all(&falling, totals_out);
-    if (result == RESULT_OK && reason != NULL)
-        result = invalidate(&falling, reason, at);
-    return result;
+    return result == RESULT_OK ? count_all(&falling, totals_out) : result;
 }
 
 /* ---- reading ---- */

@@ -165,20 +165,21 @@ class Bulk(harness.IntegrationTest):
         self.assertEqual(
             self.gate.cli("form", "invalidate", "jeu-ete", "--dry-run"),
             "form jeu-ete@1: 1 grant of 1 person\nform jeu-ete@2: 2 grants of 2 persons\n"
-            "nothing changed, as asked: with these form versions, 3 grants of 2 persons would "
-            "count no more, for good\n")
+            "nothing changed, as asked; in all 3 grants of 2 persons would count no more, for "
+            "good\n")
         self.assertEqual(
             self.gate.cli("form", "invalidate", "quiz@1", "--collector", "987654321",
                           "--supplier", "leads-sarl", "--dry-run").splitlines()[-1],
-            "nothing changed, as asked: with these form versions and this supplier, 4 grants of 3 "
-            "persons would count no more, for good")
+            "nothing changed, as asked; in all 4 grants of 3 persons would count no more, for good")
         self.assertEqual(self.gate.cli("form", "list"), before)
         self.assertEqual([self.reason(who) for who in self.people], ["CONSENT"] * 3)
 
     def test_every_version_of_a_form(self):
         said = self.gate.cli("form", "invalidate", "jeu-ete", "--reason", "misled")
-        self.assertIn("done, from the next verdict on: with these form versions, 3 grants of 2 "
-                      "persons count no more; all events and their evidence are kept\n", said)
+        self.assertEqual(said, "invalid, from the next verdict on; all events and their evidence "
+                         "are kept\nform jeu-ete@1: 1 grant of 1 person\n"
+                         "form jeu-ete@2: 2 grants of 2 persons\n"
+                         "in all 3 grants of 2 persons count no more\n")
         self.assertEqual([self.reason(who) for who in self.people],
                          ["FORM_INVALID", "FORM_INVALID", "CONSENT"])
         forms = self.forms()

@@ -64,8 +64,13 @@ static enum result invalidate(struct bench *bench, const struct invalidation *wh
 {
     *seen = (struct seen){0};
     bench->err = (struct error){0};
-    return registry_invalidate(bench->registry, what, reason, at(NOW), see, seen, totals,
-                               &bench->err);
+    static int64_t ticks; /* no two moments are the same */
+    int64_t moment = at(NOW) + ticks++;
+    enum result result = registry_invalidate(bench->registry, what, reason, moment, &bench->err);
+    if (result != RESULT_OK)
+        return result;
+    return registry_count_invalidated(bench->registry, what, moment, see, seen, totals,
+                                      &bench->err);
 }
 
 static const struct facts *ask(struct registry *registry, uint8_t who)
@@ -122,7 +127,7 @@ END_TEST
 static bool count_supplier(void *arg, const struct supplier_row *row)
 {
     ck_assert_str_eq(row->id, "leads");
-    ck_assert_int_eq(row->invalidated_at, at(NOW));
+    ck_assert_int_ge(row->invalidated_at, at(NOW));
     ck_assert_str_eq(row->invalid_reason, "no proof, wrote j\u2022\u2022\u2022@example.org");
     ++*(int *)arg;
     return true;

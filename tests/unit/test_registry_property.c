@@ -112,22 +112,13 @@ static void stop(struct bench *bench, const struct world *world, bool all)
         registry_suspend(bench->registry, SUSPEND_SUPPLIER, "one", "x", world->now, &bench->err);
 }
 
-static bool nothing(void *arg, const struct invalidation_row *row)
-{
-    (void)arg;
-    (void)row;
-    return true;
-}
-
 static void invalidate_supplier(struct bench *bench, const struct world *world)
 {
     struct invalidation what = {.supplier = "two"};
-    struct invalidation_totals totals;
     struct error err = {0};
     if (!world->suppliers[2].invalidated)
         return;
-    enum result result =
-        registry_invalidate(bench->registry, &what, "x", world->now, nothing, NULL, &totals, &err);
+    enum result result = registry_invalidate(bench->registry, &what, "x", world->now, &err);
     ck_assert_msg(result == RESULT_OK || result == RESULT_NOT_FOUND, "%s", err.text);
 }
 
