@@ -228,7 +228,26 @@ static void on_hangup(evutil_socket_t signal_number, short what, void *arg)
                                              : "Serving");
 }
 
-static enum result serve(struct gateway *gateway, struct error *err)
+/* ---- serving ---- */
+
+static void announce(struct gateway *gateway, enum entry entry)
+{
+    const struct config *config = gateway->snapshot->config;
+    log_event(LOG_LEVEL_INFO, "serving", LOG_TEXT("gateway", config->hostname),
+              LOG_NUMBER("loops", gateway->n_lanes), LOG_NUMBER("listeners", config->n_listeners));
+    /* Before the one before ends, so that its end is not taken for the service's. */
+    if (entry == ENTRY_TAKEOVER)
+        service_notify("MAINPID=%ld\nREADY=1\nSTATUS=Serving", (long)getpid());
+    else
+        service_notify("READY=1\nSTATUS=Serving");
+    if (gateway->predecessor >= 0)
+        handover_serving(gateway->predecessor);
+    gateway->predecessor = -1;
+    gateway_widen(gateway);
+}
+
+/* Who was told that we serve may end us at once: signals are heard before anybody is. */
+static enum result serve(struct gateway *gateway, enum entry entry, struct error *err)
 {
     static const struct timeval tick = {.tv_usec = 50 * 1000};
     struct event_base *base = loop_base(gateway->main_loop);
@@ -244,6 +263,7 @@ static enum result serve(struct gateway *gateway, struct error *err)
         ok &= events[i] != NULL && event_add(events[i], i == n - 1 ? &tick : NULL) == 0;
     if (ok) {
         gateway->watchdog_every = service_watchdog();
+        announce(gateway, entry);
         loop_run(gateway->main_loop);
     }
     for (size_t i = 0; i < n; i++)
@@ -322,22 +342,6 @@ struct legacy {
     int successor;         /* owned; -1: none, the end is the end */
 };
 
-static void announce(struct gateway *gateway, enum entry entry)
-{
-    const struct config *config = gateway->snapshot->config;
-    log_event(LOG_LEVEL_INFO, "serving", LOG_TEXT("gateway", config->hostname),
-              LOG_NUMBER("loops", gateway->n_lanes), LOG_NUMBER("listeners", config->n_listeners));
-    /* Before the one before ends, so that its end is not taken for the service's. */
-    if (entry == ENTRY_TAKEOVER)
-        service_notify("MAINPID=%ld\nREADY=1\nSTATUS=Serving", (long)getpid());
-    else
-        service_notify("READY=1\nSTATUS=Serving");
-    if (gateway->predecessor >= 0)
-        handover_serving(gateway->predecessor);
-    gateway->predecessor = -1;
-    gateway_widen(gateway);
-}
-
 /* Takes the reference to config. legacy: what is inherited, then what is left. */
 static enum result live(const char *config_file, struct config *config, enum entry entry,
                         struct legacy *legacy, struct error *err)
@@ -354,10 +358,8 @@ static enum result live(const char *config_file, struct config *config, enum ent
     *legacy = (struct legacy){.successor = -1};
     enum result result = gateway_open(gateway, config, entry, err);
     config_unref(&config);
-    if (result == RESULT_OK) {
-        announce(gateway, entry);
-        result = serve(gateway, err);
-    }
+    if (result == RESULT_OK)
+        result = serve(gateway, entry, err);
     if (gateway->committed && !gateway->asked_to_end) {
         legacy->successor = handover_detach(&gateway->handover);
         legacy->inlets = gateway->inlets;
