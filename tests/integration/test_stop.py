@@ -212,6 +212,13 @@ class Bulk(harness.IntegrationTest):
                                   "--channel", "email")
         self.assertIn("All grants of the supplier that brought this one were invalidated.",
                       explained)
+        # A list is not handed over on it either.
+        listed, blocked = self.path("list"), self.path("blocked")
+        listed.write_text("email\n" + "".join(f"{who}\n" for who in self.people))
+        passed = self.gate.cli("screen", "--partner", "acme", "--channel", "email", "--blocked",
+                               blocked, listed)
+        self.assertEqual(passed.splitlines(), ["email", *self.people[:2]])
+        self.assertIn(f"{self.people[2]},FORM_INVALID,", blocked.read_text())
         # What it brings from now on is kept, and does not pass either.
         late = self.address(self.gate, "late")
         self.gate.import_events([{"recipient": late, "form": "quiz@1", "supplier": "leads-sarl"}])
