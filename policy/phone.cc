@@ -41,15 +41,26 @@ bool format(const PhoneNumber &number, PhoneNumberUtil::PhoneNumberFormat as, ch
     return copy_out(text, out, size);
 }
 
+/* Whoever reads a number asks for its international form right after, for the mask: taking it apart
+ * anew would be half of the work. Of one thread, and only the last one. */
+struct Last {
+    std::string e164;
+    PhoneNumber number;
+};
+thread_local Last last;
+
 } // namespace
 
 /* No exception may reach C: whatever goes wrong, the number is not read. */
 bool phone_to_e164(const char *text, const char *region, char *out, size_t size)
 {
     try {
-        PhoneNumber number;
-        return parse(text, region, &number) && is_one_line(number) &&
-               format(number, PhoneNumberUtil::E164, out, size);
+        last.e164.clear();
+        bool read = parse(text, region, &last.number) && is_one_line(last.number) &&
+                    format(last.number, PhoneNumberUtil::E164, out, size);
+        if (read)
+            last.e164 = out;
+        return read;
     } catch (...) {
         return false;
     }
@@ -59,6 +70,8 @@ bool phone_to_international(const char *e164, char *out, size_t size)
 {
     try {
         PhoneNumber number;
+        if (*e164 != '\0' && last.e164 == e164)
+            return format(last.number, PhoneNumberUtil::INTERNATIONAL, out, size);
         return parse(e164, "ZZ", &number) &&
                format(number, PhoneNumberUtil::INTERNATIONAL, out, size);
     } catch (...) {

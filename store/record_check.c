@@ -63,6 +63,10 @@ static bool string(struct scan *scan)
         return false;
     while (more(scan)) {
         unsigned char c = (unsigned char)*scan->at;
+        if (c >= 0x20 && c < 0x80 && c != '"' && c != '\\') { /* nearly all of them */
+            scan->at++;
+            continue;
+        }
         if (c == '"') {
             scan->at++;
             return true;

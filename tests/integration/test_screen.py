@@ -438,6 +438,31 @@ class Screening(harness.IntegrationTest):
 
     # -- beside others
 
+    def test_root_over_the_service_users_state(self):
+        if os.geteuid() != 0:
+            self.skipTest("only root can be somebody else")
+        gateway = self.idle()
+        yes = self.address(gateway)
+        self.consents(gateway, {"recipient": yes})
+        listed = self.write(f"email\n{yes}\n")
+        listed.chmod(0o600)
+        gateway.file.chmod(0o644)
+        for path in [gateway.folder, *gateway.folder.rglob("*")]:
+            os.chown(path, 65534, 65534)
+        for parent in (self.folder, self.folder.parent):
+            parent.chmod(0o711)
+        desk = self.folder / "desk"  # of root alone, and what is put there is root's
+        desk.mkdir(0o700)
+        done = gateway.cli_full("screen", "--partner", "acme", "--channel", "email", "--output",
+                                desk / "out.csv", "--blocked", desk / "blocked.csv", "--summary",
+                                desk / "summary.json", listed)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(sorted(path.name for path in desk.iterdir()),
+                         ["blocked.csv", "out.csv", "summary.json"])
+        for path in desk.iterdir():
+            self.assertEqual((path.stat().st_uid, path.stat().st_mode & 0o777), (0, 0o600))
+        self.assertEqual({path.stat().st_uid for path in gateway.state.rglob("*")}, {65534})
+
     def test_beside_a_gateway_that_serves(self):
         provider = self.scripted()
         gateway = self.gateway(provider, policies=POLICIES)
