@@ -225,10 +225,36 @@ static bool feed_byte(struct csv *csv, char c)
     return !csv->text.failed;
 }
 
+/* How many of the bytes are nothing but more of the field being read. */
+static size_t run_length(const struct csv *csv, const char *bytes, size_t length)
+{
+    size_t room = CSV_ROW_MAX > csv->text.length ? CSV_ROW_MAX - csv->text.length : 0;
+    size_t most = length < room ? length : room;
+    size_t n = 0;
+    if (csv->state == CSV_PLAIN)
+        while (n < most && bytes[n] != csv->separator && bytes[n] != '"' && bytes[n] != '\r' &&
+               bytes[n] != '\n' && bytes[n] != '\0')
+            n++;
+    else if (csv->state == CSV_QUOTED)
+        while (n < most && bytes[n] != '"' && bytes[n] != '\n' && bytes[n] != '\0')
+            n++;
+    return n;
+}
+
 bool csv_feed(struct csv *csv, const char *bytes, size_t length)
 {
     static const char bom[] = "\xef\xbb\xbf";
     for (size_t i = 0; i < length; i++) {
+        size_t run = run_length(csv, bytes + i, length - i);
+        if (run > 0) {
+            strbuf_add(&csv->text, bytes + i, run);
+            if (csv->text.failed)
+                return false;
+            csv->row_has_bytes = true;
+            csv->fed += run;
+            i += run - 1;
+            continue;
+        }
         csv->fed++;
         if (csv->bom_seen < 3) {
             if (bytes[i] == bom[csv->bom_seen]) {

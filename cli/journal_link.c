@@ -248,8 +248,7 @@ static void note_end(struct journal_link *link)
     struct journal_state state;
     struct error err = {0};
     journal_state(link->journal, &state);
-    enum result result =
-        journal_index_open(link->index_path, link->journal_folder, &index, &err);
+    enum result result = journal_index_open(link->index_path, link->journal_folder, &index, &err);
     if (result == RESULT_OK)
         result = journal_index_note(index, &state, &err);
     if (result != RESULT_OK)

@@ -25,8 +25,8 @@ struct journal_link;
 enum result journal_link_open(const struct context *context, const char *claim,
                               struct journal_link **link_out, struct error *err);
 /* Sends records, each ended by LF, and takes the text's memory in any case. Waits only while too
- * many of the earlier ones are not durable. When it fails the link is of no use any more: which rows
- * came to be durable, the journal says. */
+ * many of the earlier ones are not durable. When it fails the link is of no use any more: which
+ * rows came to be durable, the journal says. */
 enum result journal_link_send(struct journal_link *link, struct strbuf *lines, size_t rows,
                               struct error *err);
 /* Notes which rows became durable meanwhile, without waiting. */

@@ -13,9 +13,9 @@
 #include <stdio.h>
 
 struct outfile {
-    FILE *stream; /* owned, unless it is standard output; NULL: nobody asked for it */
-    char *path;   /* owned; where it is to be in the end; NULL: it is there already */
-    char *part;   /* owned */
+    FILE *stream;     /* owned, unless it is standard output; NULL: nobody asked for it */
+    char *path;       /* owned; where it is to be in the end; NULL: it is there already */
+    char *part;       /* owned */
     const char *name; /* borrowed; for messages */
 };
 

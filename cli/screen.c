@@ -133,8 +133,7 @@ static enum result resume(struct screen *screen, const struct listed_screening *
                          found->id, at);
     str_copy(screen->id, sizeof(screen->id), found->id);
     screen->began_at = found->at;
-    fprintf(stderr,
-            "octroi: going on with screening %s of %s: %" PRIu64 " row%s %s been decided\n",
+    fprintf(stderr, "octroi: going on with screening %s of %s: %" PRIu64 " row%s %s been decided\n",
             found->id, at, found->decisions, plural(found->decisions),
             found->decisions == 1 ? "has" : "have");
     return journal_index_decisions(screen->context->index, found->id, &screen->earlier, err);
@@ -211,8 +210,7 @@ static void write_summary(struct screen *screen)
     strbuf_add_str(&json, ",\"reasons\":{");
     for (int i = 0; i < REASON_COUNT; i++)
         if (screen->blocks[i] > 0)
-            strbuf_add_json_number(&json, reason_name((enum reason)i),
-                                   (int64_t)screen->blocks[i]);
+            strbuf_add_json_number(&json, reason_name((enum reason)i), (int64_t)screen->blocks[i]);
     strbuf_add_str(&json, "}}\n");
     if (json.failed || fwrite(json.data, 1, json.length, screen->summary.stream) != json.length)
         command_warn("the summary could not be written");
@@ -242,17 +240,18 @@ static void show_hashing(void *arg, uint64_t done, uint64_t total)
     progress_show(arg, done, total, done / 1024);
 }
 
-static enum result open_list(struct screen *screen, FILE *input, const struct screen_options *options,
-                             char separator, struct error *err)
+static enum result open_list(struct screen *screen, FILE *input,
+                             const struct screen_options *options, char separator,
+                             struct error *err)
 {
     const struct layout_question question = {.channel = screen->channel,
                                              .header = screen->header,
                                              .column = options->column,
                                              .separator = separator};
     progress_start(&screen->progress, "reading the list", "KiB");
-    enum result result = list_open(&screen->list, input, screen->name,
-                                   screen->context->config->state_dir, show_hashing,
-                                   &screen->progress, err);
+    enum result result =
+        list_open(&screen->list, input, screen->name, screen->context->config->state_dir,
+                  show_hashing, &screen->progress, err);
     progress_clear(&screen->progress);
     if (result == RESULT_OK) {
         result = list_layout(&screen->list, &question, err);
@@ -267,9 +266,9 @@ static enum result open_link(struct screen *screen, struct error *err)
     struct strbuf claim = {0};
     strbuf_add_format(&claim, "screening %s %s %s", screen->list.hex, screen->partner->id,
                       channel_name(screen->channel));
-    enum result result = claim.failed ? error_no_memory(err)
-                                      : journal_link_open(screen->context, claim.data,
-                                                          &screen->link, err);
+    enum result result = claim.failed
+                             ? error_no_memory(err)
+                             : journal_link_open(screen->context, claim.data, &screen->link, err);
     strbuf_free(&claim);
     return result;
 }
@@ -281,8 +280,6 @@ static enum result screen_all(struct screen *screen, FILE *input,
     enum result result = open_list(screen, input, options, separator, err);
     if (result == RESULT_OK)
         result = registry_open_reader(screen->context->registry_path, &screen->registry, err);
-    if (result == RESULT_OK)
-        result = registry_read_widely(screen->registry, err);
     if (result == RESULT_OK)
         result = open_link(screen, err);
     if (result == RESULT_OK)
@@ -296,8 +293,9 @@ static enum result screen_all(struct screen *screen, FILE *input,
     result = screen_run(screen, err);
     progress_clear(&screen->progress);
     if (result != RESULT_OK) {
-        error_suffix(err, ". %" PRIu64 " row%s in the journal and written; run it again with "
-                          "--resume",
+        error_suffix(err,
+                     ". %" PRIu64 " row%s in the journal and written; run it again with "
+                     "--resume",
                      screen->rows, screen->rows == 1 ? " is" : "s are");
         return result;
     }
@@ -335,17 +333,16 @@ static int read_options(const struct invocation *invocation, int argc, char **ar
                         struct screen_options *options, struct screen *screen, char *separator)
 {
     char **operands;
-    const struct option_spec specs[] = {
-        {"partner", OPTION_TEXT, &options->partner},
-        {"channel", OPTION_TEXT, &options->channel},
-        {"column", OPTION_TEXT, &options->column},
-        {"separator", OPTION_TEXT, &options->separator},
-        {"no-header", OPTION_FLAG, &options->no_header},
-        {"output", OPTION_TEXT, &options->output},
-        {"blocked", OPTION_TEXT, &options->blocked},
-        {"summary", OPTION_TEXT, &options->summary},
-        {"resume", OPTION_FLAG, &options->resume},
-        {0}};
+    const struct option_spec specs[] = {{"partner", OPTION_TEXT, &options->partner},
+                                        {"channel", OPTION_TEXT, &options->channel},
+                                        {"column", OPTION_TEXT, &options->column},
+                                        {"separator", OPTION_TEXT, &options->separator},
+                                        {"no-header", OPTION_FLAG, &options->no_header},
+                                        {"output", OPTION_TEXT, &options->output},
+                                        {"blocked", OPTION_TEXT, &options->blocked},
+                                        {"summary", OPTION_TEXT, &options->summary},
+                                        {"resume", OPTION_FLAG, &options->resume},
+                                        {0}};
     int code = options_read(invocation, argc, argv, specs, 1, 1, &operands);
     if (code != OPTIONS_GO)
         return code;

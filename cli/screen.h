@@ -20,20 +20,20 @@
 #include "proxy/intake.h"
 
 enum {
-    SCREEN_ROWS = 2000,            /* of a batch */
-    SCREEN_BYTES = 1024 * 1024,    /* of a batch's rows, after which it ends */
-    SCREEN_LINES = 2 * SCREEN_BYTES, /* of its records, the same */
+    SCREEN_ROWS = 2000,                /* of a batch */
+    SCREEN_BYTES = 1024 * 1024,        /* of a batch's rows, after which it ends */
+    SCREEN_LINES = 2 * SCREEN_BYTES,   /* of its records, the same */
     SCREEN_BATCHES = INTAKE_WINDOW + 1 /* on their way, and the one that is being filled */
 };
 
 struct screen_row {
     size_t offset; /* of the row as it stood, in the batch's raw */
     size_t length;
-    uint64_t line;    /* of the file */
+    uint64_t line; /* of the file */
     bool passes;
-    bool shapeless;   /* no row of as many fields as the others: it cannot be handed on as one */
+    bool shapeless; /* no row of as many fields as the others: it cannot be handed on as one */
     enum reason reason;
-    size_t note;      /* MALFORMED: why, in the batch's notes */
+    size_t note; /* MALFORMED: why, in the batch's notes */
     char id[RECORD_ID];
 };
 
@@ -64,14 +64,14 @@ struct screen {
     struct progress progress;
 
     /* screen_rows.c: */
-    struct csv *csv;       /* owned */
+    struct csv *csv; /* owned */
     bool header_seen;
-    uint64_t number;       /* of the row, from 1 */
-    const char *chunk;     /* the bytes being read */
-    uint64_t chunk_at;     /* where they stand in the list */
+    uint64_t number;   /* of the row, from 1 */
+    const char *chunk; /* the bytes being read */
+    uint64_t chunk_at; /* where they stand in the list */
     size_t chunk_length;
-    struct strbuf carry;   /* of a row that began before */
-    struct strbuf trimmed; /* an address without blanks around it */
+    struct strbuf carry;          /* of a row that began before */
+    struct strbuf trimmed;        /* an address without blanks around it */
     struct screen_batch *batches; /* owned; a ring */
     size_t first, on_their_way;
     uint64_t records_before; /* sent through the link before the first row */

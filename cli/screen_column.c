@@ -184,8 +184,8 @@ static enum result say_not_found(const struct layout_question *question,
 static enum result choose(const struct layout_question *question, const struct first_row *rows,
                           size_t count, struct layout *layout, struct error *err)
 {
-    const struct first_row *best = NULL;  /* with the column; else the one with most fields */
-    size_t choices = 0;                   /* that part the row and have the column */
+    const struct first_row *best = NULL; /* with the column; else the one with most fields */
+    size_t choices = 0;                  /* that part the row and have the column */
     bool by_count = !question->header && question->column == NULL;
     for (size_t i = 0; i < count; i++) {
         const struct first_row *row = &rows[i];

@@ -39,8 +39,8 @@ static enum result open_source(struct list *list, int input, const char *state_d
     list->fd = whole ? fcntl(input, F_DUPFD_CLOEXEC, 3)
                      : open(state_dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
     if (list->fd < 0)
-        return error_errno(err, RESULT_SYSTEM, errno, whole ? "cannot read %s"
-                                                            : "cannot spool the list in %s",
+        return error_errno(err, RESULT_SYSTEM, errno,
+                           whole ? "cannot read %s" : "cannot spool the list in %s",
                            whole ? list->name : state_dir);
     return RESULT_OK;
 }
@@ -60,8 +60,7 @@ static enum result read_all(struct list *list, int input, bool spool, char *chun
             break;
         if (!digest_add(list->again, chunk, (size_t)got))
             return error_set(err, RESULT_SYSTEM, "cannot compute SHA-256");
-        enum result result =
-            spool ? write_all(list->fd, chunk, (size_t)got, err) : RESULT_OK;
+        enum result result = spool ? write_all(list->fd, chunk, (size_t)got, err) : RESULT_OK;
         if (result != RESULT_OK)
             return result;
         done += (uint64_t)got;
@@ -131,8 +130,7 @@ enum result list_layout(struct list *list, const struct layout_question *questio
     return result;
 }
 
-enum result list_read(struct list *list, char *out, size_t size, size_t *got_out,
-                      struct error *err)
+enum result list_read(struct list *list, char *out, size_t size, size_t *got_out, struct error *err)
 {
     /* Not more than there was: who appends to it meanwhile is found out all the same. */
     enum result result = read_at(list, list->read, out, size, got_out, err);

@@ -4,10 +4,11 @@
  * layout, and its bytes once more from the start. It is read twice; that it stayed the same in
  * between is for list_unchanged to say.
  *
- * What comes through a pipe can be read only once, so it is first spooled to a file that has no name
- * from the start (O_TMPFILE, 0600) in state_dir: the one place that the service user alone can read
- * and that is meant to hold what the gateway needs. Clear addresses are then on that disk until the
- * command ends, however it ends, as they are in the list itself; memory would be without a bound.
+ * What comes through a pipe can be read only once, so it is first spooled to a file that has no
+ * name from the start (O_TMPFILE, 0600) in state_dir: the one place that the service user alone can
+ * read and that is meant to hold what the gateway needs. Clear addresses are then on that disk
+ * until the command ends, however it ends, as they are in the list itself; memory would be without
+ * a bound.
  */
 #ifndef OCTROI_CLI_SCREEN_LIST_H
 #define OCTROI_CLI_SCREEN_LIST_H
@@ -19,15 +20,15 @@
 #include <stdio.h>
 
 struct list {
-    int fd;                          /* owned */
-    const char *name;                /* borrowed; for messages */
-    uint64_t size;                   /* bytes */
-    uint8_t sha256[SHA256_BYTES];    /* of all of it */
-    char hex[2 * SHA256_BYTES + 1];  /* the same */
+    int fd;                         /* owned */
+    const char *name;               /* borrowed; for messages */
+    uint64_t size;                  /* bytes */
+    uint8_t sha256[SHA256_BYTES];   /* of all of it */
+    char hex[2 * SHA256_BYTES + 1]; /* the same */
     struct layout layout;
-    const char *line_end;            /* of its first line: "\r\n" or "\n" */
-    struct digest *again;            /* owned; of what was read the second time */
-    uint64_t read;                   /* bytes, the second time */
+    const char *line_end; /* of its first line: "\r\n" or "\n" */
+    struct digest *again; /* owned; of what was read the second time */
+    uint64_t read;        /* bytes, the second time */
 };
 
 /* Reads all of input. on_bytes (may be NULL) hears how much was read, of how much (0: unknown). */

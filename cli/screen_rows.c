@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * From the list to verdicts. This thread reads, looks up and judges, while the journal's own thread,
- * or the gateway, chains and syncs the batch before. A row is handed to its output only from a
- * batch that is durable.
+ * From the list to verdicts. This thread reads, looks up and judges, while the journal's own
+ * thread, or the gateway, chains and syncs the batch before. A row is handed to its output only
+ * from a batch that is durable.
  */
 #include "cli/screen.h"
 
@@ -252,8 +252,8 @@ static bool judge(struct screen *screen, const struct recipient *recipient, stru
 
 /* The verdict of the run before, as long as there is one. *there_out is false from the first row on
  * that has none. */
-static bool recall(struct screen *screen, const struct recipient *recipient,
-                   struct screen_row *row, bool *there_out)
+static bool recall(struct screen *screen, const struct recipient *recipient, struct screen_row *row,
+                   bool *there_out)
 {
     struct listed_decision decision;
     struct error err;
@@ -264,10 +264,10 @@ static bool recall(struct screen *screen, const struct recipient *recipient,
         listed_decisions_free(&screen->earlier);
         return end_batch(screen);
     }
-    bool same = recipient == NULL ? decision.recipient_key == NULL
-                                  : decision.recipient_key != NULL &&
-                                        memcmp(recipient->key, decision.recipient_key,
-                                               RECIPIENT_KEY_BYTES) == 0;
+    bool same = recipient == NULL
+                    ? decision.recipient_key == NULL
+                    : decision.recipient_key != NULL &&
+                          memcmp(recipient->key, decision.recipient_key, RECIPIENT_KEY_BYTES) == 0;
     if (!same) {
         error_set(&err, RESULT_CONFLICT,
                   "row %" PRIu64 " is about somebody else than in the screening that is resumed: "

@@ -253,7 +253,8 @@ static enum result exchange(int fd, const char *request, struct strbuf *reply, s
     return RESULT_OK;
 }
 
-/* Whether some gateway holds the state directory, without touching its lock: see state_lock_take. */
+/* Whether some gateway holds the state directory, without touching its lock: see state_lock_take.
+ */
 static bool lock_is_held(int folder)
 {
     struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};

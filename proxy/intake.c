@@ -180,8 +180,7 @@ static bool take_batch(struct inflow *inflow, struct evbuffer *input)
     struct error err = {0};
     struct parcel *parcel = calloc(1, sizeof(*parcel));
     struct strbuf text = {.data = malloc(inflow->bytes + 1), .capacity = inflow->bytes + 1};
-    enum result result =
-        parcel == NULL || text.data == NULL ? error_no_memory(&err) : RESULT_OK;
+    enum result result = parcel == NULL || text.data == NULL ? error_no_memory(&err) : RESULT_OK;
     if (result == RESULT_OK) {
         text.length = (size_t)evbuffer_remove(input, text.data, inflow->bytes);
         text.data[text.length] = '\0';

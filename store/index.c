@@ -17,8 +17,8 @@ enum { INDEX_VERSION = 3, INDEX_ROWS = 5000, BUSY_MS = 10000, OPEN_TRIES = 25 };
 
 /* Instants are microseconds; keys and hashes are bytes. The log is read newest first, by time and
  * then row, which each index but the first serves without sorting; most rows pass, so the two for
- * stopped ones stay small. What was seen of the journal may be ahead of what is indexed. A screening
- * that was interrupted goes on where its decisions, in their order, say. */
+ * stopped ones stay small. What was seen of the journal may be ahead of what is indexed. A
+ * screening that was interrupted goes on where its decisions, in their order, say. */
 static const char schema[] =
     "CREATE TABLE decision (seq INTEGER PRIMARY KEY, hash BLOB NOT NULL, id TEXT NOT NULL,"
     " at INTEGER NOT NULL, gateway TEXT, session TEXT, partner TEXT, stream TEXT, account TEXT,"

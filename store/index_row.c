@@ -29,9 +29,9 @@ struct fields {
 
 /* In the order of the insert's and the update's parameters; see index.c. */
 static const char *const decision_names[] = {
-    "id",       "at",     "recipient_key", "event",   "list",    "row",       "gateway",
-    "session",  "partner", "stream",       "account", "channel", "purpose",   "recipient",
-    "verdict",  "reason", "effect",        "mode",    "policy",  "provider",  "type"};
+    "id",      "at",      "recipient_key", "event",   "list",    "row",      "gateway",
+    "session", "partner", "stream",        "account", "channel", "purpose",  "recipient",
+    "verdict", "reason",  "effect",        "mode",    "policy",  "provider", "type"};
 static const char *const outcome_names[] = {
     "id", "outcome", "effect", "provider", "provider_reply", "queue_id", "size", "at", "type"};
 enum {

@@ -3,15 +3,6 @@
 
 #include "store/registry_internal.h"
 
-/* Addresses fall anywhere in a large registry, and each look-up needs the same upper pages of its
- * trees: with SQLite's usual 2 MiB they would be read anew all the time. KiB, of one process. */
-#define CACHE_KIB "-65536"
-
-enum result registry_read_widely(struct registry *registry, struct error *err)
-{
-    return sql_exec(registry->db, "PRAGMA cache_size = " CACHE_KIB, err);
-}
-
 enum result registry_read_begin(struct registry *registry, struct error *err)
 {
     int moved = 0;

@@ -88,8 +88,8 @@ START_TEST(an_unfinished_screening_is_found)
         add_decision(&lines, "S1", row);
     append(&box, &lines);
     struct journal_index *index = open_index(&box);
-    ck_assert_int_eq(
-        journal_index_unfinished(index, list, "acme", CHANNEL_EMAIL, &found, &err), RESULT_OK);
+    ck_assert_int_eq(journal_index_unfinished(index, list, "acme", CHANNEL_EMAIL, &found, &err),
+                     RESULT_OK);
     ck_assert_str_eq(found.id, "S1");
     ck_assert_uint_eq(found.decisions, 7);
     ck_assert_int_eq(journal_index_unfinished(index, list, "beta", CHANNEL_EMAIL, &found, &err),
@@ -180,8 +180,9 @@ START_TEST(the_records_are_as_documented)
     ck_assert_ptr_nonnull(strstr(lines.data, "\"name\":\"a \\\"list\\\".csv\"}"));
     strbuf_free(&lines);
     add_end(&lines, "S1");
-    ck_assert_ptr_nonnull(strstr(lines.data, "\"rows\":5,\"passed\":2,\"blocked\":{\"NO_CONSENT\":1,"
-                                             "\"STALE\":2}}"));
+    ck_assert_ptr_nonnull(strstr(lines.data,
+                                 "\"rows\":5,\"passed\":2,\"blocked\":{\"NO_CONSENT\":1,"
+                                 "\"STALE\":2}}"));
     strbuf_free(&lines);
     box_free(&box);
 }
@@ -237,7 +238,8 @@ END_TEST
 
 START_TEST(a_batch_of_others_is_whole_or_nothing)
 {
-    static const char *const wrong[] = {"{\"type\":\"x\"}\n{\"type\":\"x\"}", "{\"type\":\"x\"}\n\n",
+    static const char *const wrong[] = {"{\"type\":\"x\"}\n{\"type\":\"x\"}",
+                                        "{\"type\":\"x\"}\n\n",
                                         "{\"type\":\"x\"}\n{\"type\":\"segment\",\"a\":1}\n"};
     struct journal_batch *batch = NULL;
     struct error err = {0};
