@@ -115,28 +115,47 @@ static enum result catch_up(struct screen *screen, struct error *err)
     return result;
 }
 
-static void since(int64_t at, char out[CLOCK_TEXT])
-{
-    clock_format_seconds(at, out);
-}
-
+/* Also when that one came to its end: who says --resume may not know, and is to have the outputs
+ * without a row being decided twice. */
 static enum result resume(struct screen *screen, const struct listed_screening *found,
                           struct error *err)
 {
     char at[CLOCK_TEXT];
-    since(found->at, at);
-    if (clock_now() - found->at > RESUME_WITHIN)
+    clock_format_seconds(found->at, at);
+    str_copy(screen->id, sizeof(screen->id), found->id);
+    screen->began_at = found->at;
+    screen->ended = found->ended;
+    if (found->ended)
+        fprintf(stderr,
+                "octroi: screening %s of this list, begun at %s, came to its end: the rows are "
+                "written anew as they were decided then\n",
+                found->id, at);
+    else
+        fprintf(stderr,
+                "octroi: going on with screening %s, begun at %s: %" PRIu64 " row%s %s decided\n",
+                found->id, at, found->decisions, plural(found->decisions),
+                found->decisions == 1 ? "is" : "are");
+    return journal_index_decisions(screen->context->index, found->id, &screen->earlier, err);
+}
+
+static enum result begin_resuming(struct screen *screen, const struct listed_screening *found,
+                                  struct error *err)
+{
+    char at[CLOCK_TEXT];
+    bool late = found != NULL && clock_now() - found->at > RESUME_WITHIN;
+    if (found != NULL && !late)
+        return resume(screen, found, err);
+    if (found != NULL && !found->ended) {
+        clock_format_seconds(found->at, at);
         return error_set(err, RESULT_CONFLICT,
                          "screening %s of this list was begun at %s, more than a day ago: who "
                          "withdrew since would be among the permitted. Screen the list afresh, "
                          "without --resume",
                          found->id, at);
-    str_copy(screen->id, sizeof(screen->id), found->id);
-    screen->began_at = found->at;
-    fprintf(stderr, "octroi: going on with screening %s of %s: %" PRIu64 " row%s %s been decided\n",
-            found->id, at, found->decisions, plural(found->decisions),
-            found->decisions == 1 ? "has" : "have");
-    return journal_index_decisions(screen->context->index, found->id, &screen->earlier, err);
+    }
+    fputs("octroi: no screening of this list was interrupted: it is screened from its first row\n",
+          stderr);
+    return record_begin(screen, err);
 }
 
 static enum result begin(struct screen *screen, bool resuming, struct error *err)
@@ -146,22 +165,18 @@ static enum result begin(struct screen *screen, bool resuming, struct error *err
     enum result result = catch_up(screen, err);
     if (result != RESULT_OK)
         return result;
-    result = journal_index_unfinished(screen->context->index, screen->list.sha256,
-                                      screen->partner->id, screen->channel, &found, err);
-    if (result == RESULT_OK && resuming)
-        return resume(screen, &found, err);
-    if (result == RESULT_OK) {
-        since(found.at, at);
+    result = journal_index_screening(screen->context->index, screen->list.sha256,
+                                     screen->partner->id, screen->channel, &found, err);
+    if (result != RESULT_OK && result != RESULT_NOT_FOUND)
+        return result;
+    if (resuming)
+        return begin_resuming(screen, result == RESULT_OK ? &found : NULL, err);
+    if (result == RESULT_OK && !found.ended) {
+        clock_format_seconds(found.at, at);
         fprintf(stderr,
                 "octroi: screening %s of this list, begun at %s, did not end (%" PRIu64
                 " row%s decided). --resume goes on with it; this is a new one\n",
                 found.id, at, found.decisions, plural(found.decisions));
-    } else if (result == RESULT_NOT_FOUND && resuming) {
-        fputs("octroi: no screening of this list was interrupted: it is screened from its first "
-              "row\n",
-              stderr);
-    } else if (result != RESULT_NOT_FOUND) {
-        return result;
     }
     return record_begin(screen, err);
 }
@@ -224,7 +239,7 @@ static enum result finish(struct screen *screen, struct error *err)
     enum result result = outfile_end(&screen->passed, err);
     if (result == RESULT_OK)
         result = outfile_end(&screen->blocked, err);
-    if (result == RESULT_OK)
+    if (result == RESULT_OK && !screen->ended)
         result = record_end(screen, err);
     if (result == RESULT_OK && screen->summary.stream != NULL) {
         write_summary(screen);

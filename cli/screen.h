@@ -59,6 +59,7 @@ struct screen {
     int64_t began_at;
     struct listed_decisions *earlier; /* owned; of the screening that is resumed, until used up */
     uint64_t resumed;                 /* rows whose verdict was there already */
+    bool ended;                       /* it came to its end: nothing is left to be decided */
     struct outfile passed, blocked, summary;
     bool keeps_blocked;
     struct progress progress;

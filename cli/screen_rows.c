@@ -260,6 +260,12 @@ static bool recall(struct screen *screen, const struct recipient *recipient, str
     enum result result = listed_decisions_next(screen->earlier, there_out, &decision, &err);
     if (result != RESULT_OK)
         return screen_fail(screen, result, &err);
+    if (!*there_out && screen->ended) {
+        error_set(&err, RESULT_CONFLICT,
+                  "the screening that is resumed has fewer rows than the list: say --separator and "
+                  "--no-header as then");
+        return screen_fail(screen, RESULT_CONFLICT, &err);
+    }
     if (!*there_out) {
         listed_decisions_free(&screen->earlier);
         return end_batch(screen);

@@ -84,16 +84,17 @@ enum result index_screening(struct journal_index *index, uint64_t seq, const cha
 
 /* ---- out ---- */
 
-enum result journal_index_unfinished(struct journal_index *index, const uint8_t list[SHA256_BYTES],
-                                     const char *partner, enum channel channel,
-                                     struct listed_screening *screening_out, struct error *err)
+enum result journal_index_screening(struct journal_index *index, const uint8_t list[SHA256_BYTES],
+                                    const char *partner, enum channel channel,
+                                    struct listed_screening *screening_out, struct error *err)
 {
     sqlite3_stmt *statement = NULL;
     enum result result =
         sql_prepare(index->db,
-                    "SELECT id, at, (SELECT count(*) FROM decision d WHERE d.session = s.id"
-                    " AND d.list IS NOT NULL) FROM screening s WHERE list = ?1 AND partner = ?2"
-                    " AND channel = ?3 AND ended_at IS NULL ORDER BY seq DESC LIMIT 1",
+                    "SELECT id, at, ended_at IS NOT NULL, (SELECT count(*) FROM decision d"
+                    " WHERE d.session = s.id AND d.list IS NOT NULL) FROM screening s"
+                    " WHERE list = ?1 AND partner = ?2 AND channel = ?3"
+                    " ORDER BY ended_at IS NOT NULL, seq DESC LIMIT 1",
                     &statement, err);
     if (result != RESULT_OK)
         return result;
@@ -104,9 +105,10 @@ enum result journal_index_unfinished(struct journal_index *index, const uint8_t 
     if (code == SQLITE_ROW) {
         str_copy(screening_out->id, sizeof(screening_out->id), sql_text(statement, 0));
         screening_out->at = sqlite3_column_int64(statement, 1);
-        screening_out->decisions = (uint64_t)sqlite3_column_int64(statement, 2);
+        screening_out->ended = sqlite3_column_int(statement, 2) != 0;
+        screening_out->decisions = (uint64_t)sqlite3_column_int64(statement, 3);
     } else if (code == SQLITE_DONE) {
-        result = error_set(err, RESULT_NOT_FOUND, "no screening of this list is unfinished");
+        result = error_set(err, RESULT_NOT_FOUND, "the list was not screened before");
     } else {
         result = sql_failure(index->db, "index", err);
     }

@@ -156,14 +156,15 @@ enum result journal_index_log(struct journal_index *index, const struct log_filt
 struct listed_screening {
     char id[RECORD_ID];
     int64_t at;
+    bool ended;
     uint64_t decisions; /* of its rows, so far */
 };
 
-/* The latest screening of this list (SHA-256) for this partner and channel that has no end.
- * RESULT_NOT_FOUND when there is none. */
-enum result journal_index_unfinished(struct journal_index *index, const uint8_t list[SHA256_BYTES],
-                                     const char *partner, enum channel channel,
-                                     struct listed_screening *screening_out, struct error *err);
+/* The latest screening of this list (SHA-256) for this partner and channel that has no end; when
+ * there is none, the latest that has. RESULT_NOT_FOUND when the list was never screened so. */
+enum result journal_index_screening(struct journal_index *index, const uint8_t list[SHA256_BYTES],
+                                    const char *partner, enum channel channel,
+                                    struct listed_screening *screening_out, struct error *err);
 
 struct listed_decision {
     uint64_t row; /* of the list, from 1; without a gap */

@@ -300,7 +300,15 @@ class Screening(harness.IntegrationTest):
                                           .hexdigest())[-rows:]), rows)
         _, _, said = self.screen(gateway, listed, "--resume")
         self.assertIn("going on with screening", said)
-        _, _, said = self.screen(gateway, listed, "--resume")
+        # Nothing is left to be decided: the outputs come anew, and the journal does not grow.
+        for name in ("passed.csv", "blocked.csv"):
+            (self.folder / name).unlink()
+        decided = len(gateway.log_rows())
+        passed, blocked, said = self.screen(gateway, listed, "--resume")
+        self.assertIn("came to its end", said)
+        self.assertEqual(len(gateway.log_rows()), decided)
+        self.assertEqual(len(passed.splitlines()) + len(blocked.splitlines()), rows + 2)
+        _, _, said = self.screen(gateway, listed, "--resume", channel="post")
         self.assertIn("no screening of this list was interrupted", said)
 
     def test_resumed_as_another_list(self):

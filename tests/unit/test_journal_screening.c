@@ -88,28 +88,41 @@ START_TEST(an_unfinished_screening_is_found)
         add_decision(&lines, "S1", row);
     append(&box, &lines);
     struct journal_index *index = open_index(&box);
-    ck_assert_int_eq(journal_index_unfinished(index, list, "acme", CHANNEL_EMAIL, &found, &err),
+    ck_assert_int_eq(journal_index_screening(index, list, "acme", CHANNEL_EMAIL, &found, &err),
                      RESULT_OK);
     ck_assert_str_eq(found.id, "S1");
     ck_assert_uint_eq(found.decisions, 7);
-    ck_assert_int_eq(journal_index_unfinished(index, list, "beta", CHANNEL_EMAIL, &found, &err),
+    ck_assert(!found.ended);
+    ck_assert_int_eq(journal_index_screening(index, list, "beta", CHANNEL_EMAIL, &found, &err),
                      RESULT_OK);
     ck_assert_str_eq(found.id, "S2");
     ck_assert_uint_eq(found.decisions, 0);
     /* Another partner, channel or list. */
-    ck_assert_int_eq(journal_index_unfinished(index, list, "gamma", CHANNEL_EMAIL, &found, &err),
+    ck_assert_int_eq(journal_index_screening(index, list, "gamma", CHANNEL_EMAIL, &found, &err),
                      RESULT_NOT_FOUND);
-    ck_assert_int_eq(journal_index_unfinished(index, list, "acme", CHANNEL_SMS, &found, &err),
+    ck_assert_int_eq(journal_index_screening(index, list, "acme", CHANNEL_SMS, &found, &err),
                      RESULT_NOT_FOUND);
     list[0] ^= 1;
-    ck_assert_int_eq(journal_index_unfinished(index, list, "acme", CHANNEL_EMAIL, &found, &err),
+    ck_assert_int_eq(journal_index_screening(index, list, "acme", CHANNEL_EMAIL, &found, &err),
                      RESULT_NOT_FOUND);
     list[0] ^= 1;
     add_end(&lines, "S1");
     append(&box, &lines);
     ck_assert_int_eq(journal_index_catch_up(index, 0, NULL, &err), RESULT_OK);
-    ck_assert_int_eq(journal_index_unfinished(index, list, "acme", CHANNEL_EMAIL, &found, &err),
-                     RESULT_NOT_FOUND);
+    ck_assert_int_eq(journal_index_screening(index, list, "acme", CHANNEL_EMAIL, &found, &err),
+                     RESULT_OK);
+    ck_assert(found.ended);
+    ck_assert_uint_eq(found.decisions, 7);
+    /* One that did not end comes first, whichever is later. */
+    add_begin(&lines, "S3", "acme");
+    add_begin(&lines, "S4", "acme");
+    add_end(&lines, "S4");
+    append(&box, &lines);
+    ck_assert_int_eq(journal_index_catch_up(index, 0, NULL, &err), RESULT_OK);
+    ck_assert_int_eq(journal_index_screening(index, list, "acme", CHANNEL_EMAIL, &found, &err),
+                     RESULT_OK);
+    ck_assert_str_eq(found.id, "S3");
+    ck_assert(!found.ended);
     journal_index_close(&index);
     box_free(&box);
 }
