@@ -67,11 +67,7 @@ struct screen {
     /* screen_rows.c: */
     struct csv *csv; /* owned */
     bool header_seen;
-    uint64_t number;   /* of the row, from 1 */
-    const char *chunk; /* the bytes being read */
-    uint64_t chunk_at; /* where they stand in the list */
-    size_t chunk_length;
-    struct strbuf carry;          /* of a row that began before */
+    uint64_t number;              /* of the row, from 1 */
     struct strbuf trimmed;        /* an address without blanks around it */
     struct screen_batch *batches; /* owned; a ring */
     size_t first, on_their_way;

@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CHUNK = 256 * 1024, ROW_MOST = 2 * CSV_ROW_MAX + 4096 };
+enum { CHUNK = 256 * 1024 };
 
 /* What is withdrawn must count from the next batch: none lasts longer than about this. */
 #define BATCH_TIME (60 * (CLOCK_SECOND / 1000))
@@ -114,36 +114,6 @@ static bool is_full(const struct screen *screen, const struct screen_batch *batc
            batch->lines.length >= SCREEN_LINES ||
            (screen->reading && batch->count % LOOK_EVERY == 0 &&
             clock_monotonic() - screen->batch_began >= BATCH_TIME);
-}
-
-/* ---- a row as it stood ---- */
-
-/* Of a row longer than any that can be read only the beginning is there. */
-static const char *cut_out(struct screen *screen, const struct csv_row *row, size_t *length_out)
-{
-    *length_out = (size_t)row->length;
-    if (row->offset >= screen->chunk_at)
-        return screen->chunk + (row->offset - screen->chunk_at);
-    size_t here = (size_t)(row->offset + row->length - screen->chunk_at);
-    size_t room = screen->carry.length < ROW_MOST ? ROW_MOST - screen->carry.length : 0;
-    strbuf_add(&screen->carry, screen->chunk, here < room ? here : room);
-    if (*length_out > screen->carry.length)
-        *length_out = screen->carry.length;
-    return screen->carry.data != NULL ? screen->carry.data : "";
-}
-
-/* The chunk ends within a row. */
-static void carry_over(struct screen *screen)
-{
-    uint64_t from = csv_row_offset(screen->csv);
-    size_t skip = 0;
-    if (from >= screen->chunk_at) {
-        strbuf_clear(&screen->carry);
-        skip = (size_t)(from - screen->chunk_at);
-    }
-    size_t rest = screen->chunk_length - skip;
-    size_t room = screen->carry.length < ROW_MOST ? ROW_MOST - screen->carry.length : 0;
-    strbuf_add(&screen->carry, screen->chunk + skip, rest < room ? rest : room);
 }
 
 /* ---- whom it is about ---- */
@@ -308,9 +278,9 @@ static bool take_row(struct screen *screen, const struct csv_row *csv_row)
     if (!decide(screen, read == RESULT_OK ? &recipient : NULL, &row))
         return false;
     struct screen_batch *batch = current(screen);
-    const char *raw = cut_out(screen, csv_row, &row.length);
+    row.length = csv_row->raw_length;
     row.offset = batch->raw.length;
-    strbuf_add(&batch->raw, raw, row.length);
+    strbuf_add(&batch->raw, csv_row->raw, csv_row->raw_length);
     row.note = batch->notes.length;
     if (read != RESULT_OK)
         strbuf_add(&batch->notes, why.text, strlen(why.text) + 1);
@@ -321,12 +291,10 @@ static bool take_row(struct screen *screen, const struct csv_row *csv_row)
 static bool on_row(void *arg, const struct csv_row *row)
 {
     struct screen *screen = arg;
-    size_t length;
     if (!screen->header || screen->header_seen)
         return take_row(screen, row);
     screen->header_seen = true;
-    const char *raw = cut_out(screen, row, &length);
-    return screen_write_header(screen, raw, length);
+    return screen_write_header(screen, row->raw, row->raw_length);
 }
 
 /* ---- the whole ---- */
@@ -335,19 +303,13 @@ static bool feed_all(struct screen *screen, char *chunk)
 {
     struct error err;
     size_t got = 0;
-    screen->chunk = chunk;
     do {
-        screen->chunk_at += screen->chunk_length;
         enum result result = list_read(&screen->list, chunk, CHUNK, &got, &err);
         if (result != RESULT_OK)
             return screen_fail(screen, result, &err);
-        screen->chunk_length = got;
         bool ok = got > 0 ? csv_feed(screen->csv, chunk, got) : csv_finish(screen->csv);
         if (!ok)
             return screen->failure != RESULT_OK ? false : fail_memory(screen);
-        carry_over(screen);
-        if (screen->carry.failed)
-            return fail_memory(screen);
         progress_show(&screen->progress, screen->list.read, screen->list.size, screen->number);
     } while (got > 0);
     return true;
@@ -418,7 +380,6 @@ void screen_release(struct screen *screen)
         strbuf_free(&screen->batches[i].lines);
     }
     free(screen->batches);
-    release_text(&screen->carry);
     release_text(&screen->trimmed);
     csv_free(&screen->csv);
     listed_decisions_free(&screen->earlier);

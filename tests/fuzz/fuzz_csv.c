@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * CSV: however the bytes are cut, the same rows come out; a row is either refused for a reason or
- * valid text; and what was read, written out again in quotes, is read the same.
+ * valid text; what was read, written out again in quotes, is read the same; and every byte is taken
+ * once, in order, so that a reader can be stopped and go on behind any row.
  */
 #include "base/csv.h"
 #include "base/str.h"
@@ -11,6 +12,7 @@ struct rows {
     struct strbuf seen;   /* everything reported */
     struct strbuf fields; /* the accepted rows alone, without line numbers */
     struct strbuf again;  /* the accepted rows as CSV */
+    struct strbuf taken;
     uint64_t last_line;
 };
 
@@ -19,6 +21,13 @@ static void rows_free(struct rows *rows)
     strbuf_free(&rows->seen);
     strbuf_free(&rows->fields);
     strbuf_free(&rows->again);
+    strbuf_free(&rows->taken);
+}
+
+static void on_taken(void *arg, const char *bytes, size_t length)
+{
+    struct rows *rows = arg;
+    strbuf_add(&rows->taken, bytes, length);
 }
 
 static void write_quoted(struct strbuf *out, const char *field)
@@ -37,6 +46,9 @@ static bool on_row(void *arg, const struct csv_row *row)
     struct rows *rows = arg;
     must(row->line > rows->last_line);
     rows->last_line = row->line;
+    must(row->raw_length > 0 && rows->taken.length >= row->raw_length &&
+         memcmp(rows->taken.data + rows->taken.length - row->raw_length, row->raw,
+                row->raw_length) == 0);
     strbuf_add_format(&rows->seen, "%llu:", (unsigned long long)row->line);
     if (row->problem != NULL) {
         must(row->count == 0 && fuzz_one_line(row->problem));
@@ -66,6 +78,7 @@ static void read_in_pieces(const void *data, size_t size, int way, struct rows *
     uint64_t state = fuzz_hash(data, size);
     struct csv *csv = csv_new(on_row, rows);
     must(csv != NULL);
+    csv_on_taken(csv, on_taken);
     for (size_t given = 0; given < size;) {
         size_t length = fuzz_cut(way, &state, size - given);
         char *piece = fuzz_copy(bytes + given, length, false);
@@ -76,6 +89,7 @@ static void read_in_pieces(const void *data, size_t size, int way, struct rows *
     must(csv_finish(csv) && !csv_out_of_memory(csv));
     must(!rows->seen.failed && !rows->fields.failed && !rows->again.failed);
     csv_free(&csv);
+    must(rows->taken.length == size && (size == 0 || memcmp(rows->taken.data, data, size) == 0));
 }
 
 static void must_equal(const struct strbuf *a, const struct strbuf *b)

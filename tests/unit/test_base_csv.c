@@ -20,16 +20,28 @@ static bool gather(void *arg, const struct csv_row *row)
     return true;
 }
 
+static struct strbuf taken;
+
+static void keep(void *arg, const char *bytes, size_t length)
+{
+    (void)arg;
+    strbuf_add(&taken, bytes, length);
+}
+
 static char *read_all(const char *text, size_t length, size_t step)
 {
     struct strbuf out = {0};
     struct csv *csv = csv_new(gather, &out);
     ck_assert_ptr_nonnull(csv);
+    strbuf_clear(&taken);
+    csv_on_taken(csv, keep);
     for (size_t at = 0; at < length; at += step)
         ck_assert(csv_feed(csv, text + at, length - at < step ? length - at : step));
     ck_assert(csv_finish(csv));
     ck_assert(!csv_out_of_memory(csv));
     csv_free(&csv);
+    ck_assert_uint_eq(taken.length, length); /* each byte once, in order */
+    ck_assert(length == 0 || memcmp(taken.data, text, length) == 0);
     strbuf_add(&out, "", 0);
     return strbuf_take(&out);
 }
@@ -86,8 +98,13 @@ static const struct {
     ROW("a,\rb\nc\n", "1!;2:c;"),
     ROW("a\r\r\nc\n", "1!;2:c;"),
     ROW("\"a\"\rb\nc\n", "1!;2:c;"),
-    ROW("a\n\"b\nc\n", "1:a;2!;"),
     ROW("a\"b", "1!;"),
+    /* A quote that is not closed costs its own line. */
+    ROW("a\n\"b\nc\n", "1:a;2!;3:c;"),
+    ROW("\"a\nb\n\"c\nd,\"e\n\n", "1!;2:b;3!;4!;"),
+    ROW("x,\"a\ny,\"b\"\nz\n", "1!;2:y|b;3:z;"),
+    ROW("\"a\r\nb\"\r\n\"c\r\nd", "1:a\r\nb;3!;4:d;"),
+    ROW("\"a\nb\"\"", "1!;2!;"),
 };
 
 START_TEST(reads_the_same_in_any_pieces)
@@ -110,7 +127,9 @@ START_TEST(keeps_its_caps)
     } caps[] = {
         {CSV_ROW_MAX, 1, "1:"},
         {CSV_ROW_MAX + 1, 1, "1!;2:x;"},
+        {CSV_ROW_MAX + 2, 1, "1!;2:x;"},
         {3 * CSV_ROW_MAX, 1, "1!;2:x;"},
+        {10 * CSV_ROW_MAX, 2, "1!;2:x;"},
         {1, CSV_FIELDS_MAX, "1:a|"},
         {1, CSV_FIELDS_MAX + 1, "1!;2:x;"},
         {0, CSV_FIELDS_MAX, "1:|"},
@@ -132,6 +151,68 @@ START_TEST(keeps_its_caps)
         free(got);
         strbuf_free(&text);
     }
+}
+END_TEST
+
+/* However much an open quote swallowed, each line behind it is a row again. */
+START_TEST(an_open_quote_costs_one_line)
+{
+    static const struct {
+        size_t lines, width;
+    } cases[] = {{3, 10}, {CSV_BREAKS_MAX + 50, 10}, {60, 30000}, {2, 700000}};
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct strbuf text = {0};
+        struct strbuf want = {0};
+        strbuf_add_str(&text, "a,\"b\n");
+        strbuf_add_str(&want, "1!;");
+        for (size_t n = 0; n < cases[i].lines; n++) {
+            strbuf_add_format(&text, "%0*d,x\n", (int)cases[i].width, 7);
+            strbuf_add_format(&want, "%zu:%0*d|x;", n + 2, (int)cases[i].width, 7);
+        }
+        for (size_t step = 4099; step < text.length * 2; step *= 37) {
+            char *got = read_all(text.data, text.length, step);
+            ck_assert_msg(strcmp(got, want.data) == 0, "case %zu in pieces of %zu", i, step);
+            free(got);
+        }
+        strbuf_free(&text);
+        strbuf_free(&want);
+    }
+}
+END_TEST
+
+struct expecting {
+    struct strbuf seen;
+    struct csv *csv;
+};
+
+static bool see_problem(void *arg, const struct csv_row *row)
+{
+    struct expecting *expecting = arg;
+    strbuf_add_format(&expecting->seen, "%llu %s %d %.*s|", (unsigned long long)row->line,
+                      row->problem != NULL ? row->problem : row->fields[0], (int)row->fault,
+                      (int)row->raw_length, row->raw);
+    csv_expect(expecting->csv, 2);
+    ck_assert_uint_gt(csv_line(expecting->csv), row->line);
+    return true;
+}
+
+START_TEST(a_row_of_another_width_gives_back_what_it_swallowed)
+{
+    static const char text[] = "a,b\nc,\"d\ne,\",f\ng,h\n1\n\"i\nj\",k\n\xff,z";
+    struct expecting expecting = {.csv = NULL};
+    expecting.csv = csv_new(see_problem, &expecting);
+    csv_start_at(expecting.csv, 11);
+    ck_assert(csv_feed(expecting.csv, text, sizeof(text) - 1));
+    ck_assert(csv_finish(expecting.csv));
+    ck_assert_str_eq(expecting.seen.data, "11 a 1 a,b\n|"
+                                          "12 3 fields, the header has 2 0 c,\"d\n|"
+                                          "13 text after a closing quote 0 e,\",f\n|"
+                                          "14 g 1 g,h\n|"
+                                          "15 1 fields, the header has 2 0 1\n|"
+                                          "16 i\nj 1 \"i\nj\",k\n|"
+                                          "18 not valid UTF-8 1 \xff,z|");
+    csv_free(&expecting.csv);
+    strbuf_free(&expecting.seen);
 }
 END_TEST
 
@@ -178,38 +259,32 @@ START_TEST(separates_as_told)
 }
 END_TEST
 
-struct places {
-    const char *text;
-    struct strbuf out;
-};
-
 /* Each row as it stood, in brackets. */
 static bool cut_out(void *arg, const struct csv_row *row)
 {
-    struct places *places = arg;
-    strbuf_add_char(&places->out, '[');
-    strbuf_add(&places->out, places->text + row->offset, row->length);
-    strbuf_add_char(&places->out, ']');
+    struct strbuf *out = arg;
+    strbuf_add_char(out, '[');
+    strbuf_add(out, row->raw, row->raw_length);
+    strbuf_add_char(out, ']');
     return true;
 }
 
-START_TEST(says_where_rows_stand)
+START_TEST(hands_rows_out_as_they_stood)
 {
     static const char text[] = "\xef\xbb\xbf"
                                "a,\"b\nc\"\r\n\n\r\nd\"e\nf,\xff\n\ng,h";
     static const char want[] = "[\xef\xbb\xbf"
                                "a,\"b\nc\"\r\n][d\"e\n][f,\xff\n][g,h]";
     for (size_t step = 1; step < sizeof(text); step++) {
-        struct places places = {.text = text};
-        struct csv *csv = csv_new(cut_out, &places);
+        struct strbuf out = {0};
+        struct csv *csv = csv_new(cut_out, &out);
         for (size_t at = 0; at < sizeof(text) - 1; at += step) {
             size_t left = sizeof(text) - 1 - at;
             ck_assert(csv_feed(csv, text + at, left < step ? left : step));
         }
-        ck_assert_uint_eq(csv_row_offset(csv), sizeof(text) - 1 - strlen("g,h"));
         ck_assert(csv_finish(csv));
-        ck_assert_str_eq(places.out.data, want);
-        strbuf_free(&places.out);
+        ck_assert_str_eq(out.data, want);
+        strbuf_free(&out);
         csv_free(&csv);
     }
 }
@@ -223,9 +298,11 @@ Suite *csv_suite(void)
     tcase_add_loop_test(cases, reads_the_same_in_any_pieces, 0,
                         (int)(sizeof(rows) / sizeof(rows[0])));
     tcase_add_test(cases, keeps_its_caps);
+    tcase_add_test(cases, an_open_quote_costs_one_line);
+    tcase_add_test(cases, a_row_of_another_width_gives_back_what_it_swallowed);
     tcase_add_test(cases, stops_when_asked);
     tcase_add_test(cases, separates_as_told);
-    tcase_add_test(cases, says_where_rows_stand);
+    tcase_add_test(cases, hands_rows_out_as_they_stood);
     suite_add_tcase(suite, cases);
     return suite;
 }
