@@ -69,16 +69,29 @@ static void mask_phone(const char *e164, char *out, size_t size)
     out[used] = '\0';
 }
 
+enum result recipient_make_key(struct hmac *hmac, const struct address *address,
+                               uint8_t key_out[RECIPIENT_KEY_BYTES], struct error *err)
+{
+    if (!hmac_compute(hmac, address->text, strlen(address->text), key_out))
+        return error_set(err, RESULT_SYSTEM, "the recipient's key could not be computed");
+    return RESULT_OK;
+}
+
+void recipient_mask(const struct address *address, struct recipient *recipient)
+{
+    if (address->kind == ADDRESS_EMAIL)
+        mask_email(address->text, recipient->masked, sizeof(recipient->masked));
+    else
+        mask_phone(address->text, recipient->masked, sizeof(recipient->masked));
+}
+
 enum result recipient_make(struct hmac *hmac, const struct address *address,
                            struct recipient *recipient_out, struct error *err)
 {
-    if (!hmac_compute(hmac, address->text, strlen(address->text), recipient_out->key))
-        return error_set(err, RESULT_SYSTEM, "the recipient's key could not be computed");
-    if (address->kind == ADDRESS_EMAIL)
-        mask_email(address->text, recipient_out->masked, sizeof(recipient_out->masked));
-    else
-        mask_phone(address->text, recipient_out->masked, sizeof(recipient_out->masked));
-    return RESULT_OK;
+    enum result result = recipient_make_key(hmac, address, recipient_out->key, err);
+    if (result == RESULT_OK)
+        recipient_mask(address, recipient_out);
+    return result;
 }
 
 /* ---- within texts ---- */

@@ -1,6 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * French numbers need more than libphonenumber does. France and its overseas departments share one
+ * national plan of ten digits, but each has its own country code: 06 92 12 34 56 dialled in Paris
+ * is +262 692 12 34 56. The library, asked in region FR, calls overseas mobiles invalid and gives
+ * overseas landlines +33, a number that exists nowhere; and it calls a mobile of Paris dialled in
+ * La Réunion invalid. So one person would have two spellings, and an opt-out under one of them
+ * would not stop a message to the other.
+ */
 #include "policy/phone.h"
 
+#include <cstdint>
 #include <cstring>
 #include <phonenumbers/phonenumber.pb.h>
 #include <phonenumbers/phonenumberutil.h>
@@ -33,6 +42,60 @@ bool is_one_line(const PhoneNumber &number)
     return !number.has_extension() && PhoneNumberUtil::GetInstance()->IsValidNumber(number);
 }
 
+const int FRANCE = 33;
+
+/* What the national plan gives to departments with a country code of their own, by the first three
+ * digits behind the 0. */
+const struct {
+    unsigned prefix;
+    int country_code;
+} overseas[] = {
+    {262, 262}, {263, 262}, {692, 262}, {693, 262}, /* La Réunion */
+    {269, 262}, {639, 262},                         /* Mayotte */
+    {590, 590}, {690, 590}, {691, 590},             /* Guadeloupe and its neighbours */
+    {594, 594}, {694, 594},                         /* Guyane */
+    {596, 596}, {696, 596}, {697, 596},             /* Martinique */
+    {508, 508},                                     /* Saint-Pierre-et-Miquelon: 05 08, six digits */
+};
+
+/* A number of the French plan to the country code it has abroad. */
+void leave_france(PhoneNumber *number)
+{
+    const std::uint64_t national = number->national_number();
+    if (number->country_code() != FRANCE || national < 100000000 || national > 999999999)
+        return;
+    for (const auto &range : overseas) {
+        if (national / 1000000 != range.prefix)
+            continue;
+        number->set_country_code(range.country_code);
+        if (range.country_code == 508)
+            number->set_national_number(national % 1000000);
+    }
+}
+
+bool is_overseas(const char *region)
+{
+    static const char *const regions[] = {"BL", "GF", "GP", "MF", "MQ", "PM", "RE", "YT"};
+    for (const char *known : regions)
+        if (std::strcmp(region, known) == 0)
+            return true;
+    return false;
+}
+
+bool parse_in_plan(const char *text, const char *region, PhoneNumber *number)
+{
+    if (parse(text, region, number)) {
+        leave_france(number);
+        if (is_one_line(*number))
+            return true;
+    }
+    /* Dialled overseas, but not of that department: then as in all of France. */
+    if (text[0] != '0' || !is_overseas(region) || !parse(text, "FR", number))
+        return false;
+    leave_france(number);
+    return is_one_line(*number);
+}
+
 bool format(const PhoneNumber &number, PhoneNumberUtil::PhoneNumberFormat as, char *out,
             size_t size)
 {
@@ -56,7 +119,8 @@ bool phone_to_e164(const char *text, const char *region, char *out, size_t size)
 {
     try {
         last.e164.clear();
-        bool read = parse(text, region, &last.number) && is_one_line(last.number) &&
+        last.number.Clear();
+        bool read = parse_in_plan(text, region, &last.number) &&
                     format(last.number, PhoneNumberUtil::E164, out, size);
         if (read)
             last.e164 = out;

@@ -46,9 +46,13 @@ bool address_fits(enum address_kind kind, enum channel channel);
 /* Domain to A-labels and lower case (IDNA 2008, UTS 46 non-transitional). out: DOMAIN_MAX bytes. */
 enum result domain_normalise(const char *text, char *out, struct error *err);
 
-/* RESULT_SYSTEM when the hash fails. The mask never shows more than the contract's examples. */
+/* RESULT_SYSTEM when the hash fails. The mask never shows more than the contract's examples. Its
+ * two halves are for who needs but one of them: masking a phone number takes longer than its key. */
 enum result recipient_make(struct hmac *hmac, const struct address *address,
                            struct recipient *recipient_out, struct error *err);
+enum result recipient_make_key(struct hmac *hmac, const struct address *address,
+                               uint8_t key_out[RECIPIENT_KEY_BYTES], struct error *err);
+void recipient_mask(const struct address *address, struct recipient *recipient);
 
 /* Free text that people write (evidence, a reason) may repeat an address. */
 
