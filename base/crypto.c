@@ -30,43 +30,43 @@ bool sha256_pair(const void *a, size_t a_length, const void *b, size_t b_length,
     return ok;
 }
 
-struct digest {
-    EVP_MD_CTX *ctx; /* owned */
+struct sha256_stream {
+    EVP_MD_CTX *sum;  /* owned; of what came so far */
+    EVP_MD_CTX *copy; /* owned; ended in its place */
 };
 
-static bool begin(struct digest *digest)
+struct sha256_stream *sha256_stream_new(void)
 {
-    return digest->ctx != NULL && EVP_DigestInit_ex(digest->ctx, EVP_sha256(), NULL) == 1;
-}
-
-struct digest *digest_new(void)
-{
-    struct digest *digest = calloc(1, sizeof(*digest));
-    if (digest == NULL)
+    struct sha256_stream *stream = calloc(1, sizeof(*stream));
+    if (stream == NULL)
         return NULL;
-    digest->ctx = EVP_MD_CTX_new();
-    if (!begin(digest))
-        digest_free(&digest);
-    return digest;
+    stream->sum = EVP_MD_CTX_new();
+    stream->copy = EVP_MD_CTX_new();
+    if (stream->sum == NULL || stream->copy == NULL ||
+        EVP_DigestInit_ex(stream->sum, EVP_sha256(), NULL) != 1)
+        sha256_stream_free(&stream);
+    return stream;
 }
 
-void digest_free(struct digest **digest)
+void sha256_stream_free(struct sha256_stream **stream)
 {
-    if (*digest == NULL)
+    if (*stream == NULL)
         return;
-    EVP_MD_CTX_free((*digest)->ctx);
-    free(*digest);
-    *digest = NULL;
+    EVP_MD_CTX_free((*stream)->sum);
+    EVP_MD_CTX_free((*stream)->copy);
+    free(*stream);
+    *stream = NULL;
 }
 
-bool digest_add(struct digest *digest, const void *data, size_t length)
+bool sha256_stream_add(struct sha256_stream *stream, const void *data, size_t length)
 {
-    return EVP_DigestUpdate(digest->ctx, data, length) == 1;
+    return EVP_DigestUpdate(stream->sum, data, length) == 1;
 }
 
-bool digest_end(struct digest *digest, uint8_t out[SHA256_BYTES])
+bool sha256_stream_now(const struct sha256_stream *stream, uint8_t out[SHA256_BYTES])
 {
-    return EVP_DigestFinal_ex(digest->ctx, out, NULL) == 1 && begin(digest);
+    return EVP_MD_CTX_copy_ex(stream->copy, stream->sum) == 1 &&
+           EVP_DigestFinal_ex(stream->copy, out, NULL) == 1;
 }
 
 struct hmac {

@@ -21,13 +21,12 @@ bool sha256(const void *data, size_t length, uint8_t out[SHA256_BYTES]);
 bool sha256_pair(const void *a, size_t a_length, const void *b, size_t b_length,
                  uint8_t out[SHA256_BYTES]);
 
-/* SHA-256 of what comes in pieces. */
-struct digest;
-struct digest *digest_new(void);
-void digest_free(struct digest **digest);
-bool digest_add(struct digest *digest, const void *data, size_t length);
-/* And begins anew. */
-bool digest_end(struct digest *digest, uint8_t out[SHA256_BYTES]);
+/* SHA-256 of what comes in pieces; the hash of what came so far can be asked for at any time. */
+struct sha256_stream;
+struct sha256_stream *sha256_stream_new(void);
+void sha256_stream_free(struct sha256_stream **stream);
+bool sha256_stream_add(struct sha256_stream *stream, const void *data, size_t length);
+bool sha256_stream_now(const struct sha256_stream *stream, uint8_t out[SHA256_BYTES]);
 
 /* A keyed hash whose key schedule is computed once. */
 struct hmac;

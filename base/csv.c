@@ -106,6 +106,11 @@ uint64_t csv_line(const struct csv *csv)
     return csv->line;
 }
 
+bool csv_cutting(const struct csv *csv)
+{
+    return csv->cutting;
+}
+
 bool csv_out_of_memory(const struct csv *csv)
 {
     return csv->text.failed || csv->carry.failed;

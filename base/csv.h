@@ -59,6 +59,8 @@ void csv_expect(struct csv *csv, size_t count);
 void csv_start_at(struct csv *csv, uint64_t line);
 /* The line on which the next row will start. */
 uint64_t csv_line(const struct csv *csv);
+/* Within a line that is too long: what is taken now ends in its middle. */
+bool csv_cutting(const struct csv *csv);
 /* False when on_row asked to stop or memory ran out (csv_out_of_memory tells which). */
 bool csv_feed(struct csv *csv, const char *bytes, size_t length);
 bool csv_finish(struct csv *csv);

@@ -35,10 +35,27 @@ const struct command commands[] = {
      "  --dry-run                 only say how many grants and persons it would concern\n"
      "It cannot be undone. Events and evidence are kept.\n",
      cli_form_invalidate},
-    {"consent import", "FILE.csv [--dry-run]", "take consent events in from a CSV file",
-     "FILE.csv may be - for standard input. Refused lines are named on standard error\n"
-     "and make the exit code 1; the other lines are in.\n"
-     "  --dry-run                 check every line, keep nothing\n",
+    {"consent import",
+     "FILE [--input csv|jsonl|twilio] [--dry-run] [--resume] [--rejects FILE.csv "
+     "[--rejects-with-lines]] [--summary FILE.json] [--form ID@VERSION --evidence TEXT] "
+     "[--partner P]... [--channel C]... [--supplier S] [--occurred-at T]",
+     "take consent events in from a file",
+     "FILE may be - for standard input. Refused lines are named on standard error and\n"
+     "make the exit code 1; the other lines are in.\n"
+     "  --input F                 what FILE is, if its beginning does not tell: the consent\n"
+     "                            CSV, JSON lines with the same names, or Twilio's consents\n"
+     "  --dry-run                 check every line, keep nothing\n"
+     "  --resume                  go on with an import of FILE that was interrupted\n"
+     "  --rejects FILE.csv        name the refused lines there: line, column, reason\n"
+     "  --rejects-with-lines      and the lines themselves, with the addresses in them\n"
+     "  --summary FILE.json       write the counts there, too\n"
+     "What Twilio's shape does not say:\n"
+     "  --form ID@VERSION         the form version the opt-ins were given through, and\n"
+     "  --evidence TEXT           what proves it; without them they are without proof\n"
+     "  --partner P               default: the form's list, or all for opt-outs\n"
+     "  --channel C               default: sms, or email for an e-mail address\n"
+     "  --supplier S              who handed them over (default: twilio)\n"
+     "  --occurred-at T           when what has no date happened, 2026-01-31T09:30:00Z\n",
      cli_consent_import},
     {"consent record",
      "ADDRESS --event E --channel C[|C] [--form ID@VERSION] [--partners P[|P]] [--basis B] "

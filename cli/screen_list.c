@@ -58,7 +58,7 @@ static enum result read_all(struct list *list, int input, bool spool, char *chun
             return error_errno(err, RESULT_SYSTEM, errno, "cannot read %s", list->name);
         if (got == 0)
             break;
-        if (!digest_add(list->again, chunk, (size_t)got))
+        if (!sha256_stream_add(list->again, chunk, (size_t)got))
             return error_set(err, RESULT_SYSTEM, "cannot compute SHA-256");
         enum result result = spool ? write_all(list->fd, chunk, (size_t)got, err) : RESULT_OK;
         if (result != RESULT_OK)
@@ -68,8 +68,12 @@ static enum result read_all(struct list *list, int input, bool spool, char *chun
             on_bytes(arg, done, total);
     }
     list->size = done;
-    if (!digest_end(list->again, list->sha256))
+    if (!sha256_stream_now(list->again, list->sha256))
         return error_set(err, RESULT_SYSTEM, "cannot compute SHA-256");
+    sha256_stream_free(&list->again);
+    list->again = sha256_stream_new();
+    if (list->again == NULL)
+        return error_no_memory(err);
     hex_encode(list->sha256, sizeof(list->sha256), list->hex);
     return RESULT_OK;
 }
@@ -80,7 +84,7 @@ enum result list_open(struct list *list, FILE *input, const char *name, const ch
     bool spool = false;
     *list = (struct list){.fd = -1, .name = name};
     char *chunk = malloc(CHUNK);
-    list->again = digest_new();
+    list->again = sha256_stream_new();
     enum result result = chunk == NULL || list->again == NULL ? error_no_memory(err) : RESULT_OK;
     if (result == RESULT_OK)
         result = open_source(list, fileno(input), state_dir, &spool, err);
@@ -137,7 +141,7 @@ enum result list_read(struct list *list, char *out, size_t size, size_t *got_out
     if (result != RESULT_OK)
         return result;
     list->read += *got_out;
-    return digest_add(list->again, out, *got_out)
+    return sha256_stream_add(list->again, out, *got_out)
                ? RESULT_OK
                : error_set(err, RESULT_SYSTEM, "cannot compute SHA-256");
 }
@@ -145,7 +149,7 @@ enum result list_read(struct list *list, char *out, size_t size, size_t *got_out
 enum result list_unchanged(struct list *list, struct error *err)
 {
     uint8_t now[SHA256_BYTES];
-    if (!digest_end(list->again, now))
+    if (!sha256_stream_now(list->again, now))
         return error_set(err, RESULT_SYSTEM, "cannot compute SHA-256");
     if (memcmp(now, list->sha256, sizeof(now)) != 0)
         return error_set(err, RESULT_CONFLICT,
@@ -158,6 +162,6 @@ void list_close(struct list *list)
 {
     if (list->fd >= 0)
         close(list->fd);
-    digest_free(&list->again);
+    sha256_stream_free(&list->again);
     *list = (struct list){.fd = -1};
 }

@@ -26,9 +26,9 @@ struct list {
     uint8_t sha256[SHA256_BYTES];   /* of all of it */
     char hex[2 * SHA256_BYTES + 1]; /* the same */
     struct layout layout;
-    const char *line_end; /* of its first line: "\r\n" or "\n" */
-    struct digest *again; /* owned; of what was read the second time */
-    uint64_t read;        /* bytes, the second time */
+    const char *line_end;        /* of its first line: "\r\n" or "\n" */
+    struct sha256_stream *again; /* owned; of what was read the second time */
+    uint64_t read;               /* bytes, the second time */
 };
 
 /* Reads all of input. on_bytes (may be NULL) hears how much was read, of how much (0: unknown). */

@@ -55,7 +55,7 @@ const struct {
     {590, 590}, {690, 590}, {691, 590},             /* Guadeloupe and its neighbours */
     {594, 594}, {694, 594},                         /* Guyane */
     {596, 596}, {696, 596}, {697, 596},             /* Martinique */
-    {508, 508},                                     /* Saint-Pierre-et-Miquelon: 05 08, six digits */
+    {508, 508}, /* Saint-Pierre-et-Miquelon: 05 08, six digits */
 };
 
 /* A number of the French plan to the country code it has abroad. */

@@ -172,6 +172,28 @@ static enum result chain_old_events(struct registry *registry, struct error *err
 /* What a supplier brought can be invalid for good, as a form version can. */
 static const char migration_3[] = "ALTER TABLE supplier ADD COLUMN invalidated_at BIGINT;"
                                   "ALTER TABLE supplier ADD COLUMN invalid_reason TEXT;";
+/* How far imports that were not finished have come (store/import_progress.c). */
+static const char migration_4[] = "CREATE TABLE import_progress ("
+                                  " origin TEXT PRIMARY KEY NOT NULL,"
+                                  " settings BLOB NOT NULL,"
+                                  " input TEXT NOT NULL,"
+                                  " shape INTEGER NOT NULL,"
+                                  " started_at BIGINT NOT NULL,"
+                                  " saved_at BIGINT NOT NULL,"
+                                  " bytes BIGINT NOT NULL,"
+                                  " sha256 BLOB NOT NULL,"
+                                  " line BIGINT NOT NULL,"
+                                  " reader TEXT NOT NULL,"
+                                  " told_bytes BIGINT NOT NULL,"
+                                  " told_sha256 BLOB NOT NULL,"
+                                  " told_line BIGINT NOT NULL,"
+                                  " told_reader TEXT NOT NULL,"
+                                  " lines BIGINT NOT NULL,"
+                                  " accepted BIGINT NOT NULL,"
+                                  " duplicates BIGINT NOT NULL,"
+                                  " refused BIGINT NOT NULL,"
+                                  " events BIGINT NOT NULL,"
+                                  " classes TEXT NOT NULL);";
 
 struct migration {
     const char *sql;
@@ -179,7 +201,7 @@ struct migration {
 };
 
 static const struct migration migrations[] = {
-    {migration_1, NULL}, {migration_2, chain_old_events}, {migration_3, NULL}};
+    {migration_1, NULL}, {migration_2, chain_old_events}, {migration_3, NULL}, {migration_4, NULL}};
 _Static_assert(sizeof(migrations) / sizeof(migrations[0]) == REGISTRY_SCHEMA_VERSION,
                "one migration a version");
 

@@ -76,8 +76,7 @@ START_TEST(french_numbers_have_one_spelling)
         struct error err;
         enum result result = address_parse(rows[i].text, rows[i].region, &address, &err);
         ck_assert_msg((result == RESULT_OK) == (rows[i].normal != NULL), "%s in %s: %s",
-                      rows[i].text, rows[i].region,
-                      result == RESULT_OK ? address.text : err.text);
+                      rows[i].text, rows[i].region, result == RESULT_OK ? address.text : err.text);
         ck_assert_msg(result != RESULT_OK || strcmp(address.text, rows[i].normal) == 0,
                       "%s in %s: %s", rows[i].text, rows[i].region, address.text);
     }

@@ -1,45 +1,53 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Consent CSV: what goes in, what is refused and with which words. */
-#include "store/consent_csv.h"
+#include "store/import.h"
 
 #include "tests/unit/test_registry.h"
 
 #define HEADER "recipient,channel,event,occurred_at,form,partners,basis,supplier,evidence\n"
 
-struct import {
+struct seen {
     char problems[4096]; /* "line: reason\n" each */
-    struct consent_csv_counts counts;
+    struct import_counts counts;
     struct error err;
 };
 
-static void see_problem(void *arg, uint64_t line, const char *reason)
+static void see_problem(void *arg, const struct import_problem *problem)
 {
-    struct import *import = arg;
-    size_t used = strlen(import->problems);
-    snprintf(import->problems + used, sizeof(import->problems) - used, "%llu: %s\n",
-             (unsigned long long)line, reason);
+    struct seen *seen = arg;
+    size_t used = strlen(seen->problems);
+    snprintf(seen->problems + used, sizeof(seen->problems) - used, "%llu: %s%s%s\n",
+             (unsigned long long)problem->line, problem->column,
+             *problem->column != '\0' ? ": " : "", problem->reason);
+    ck_assert_ptr_null(problem->text);
 }
 
 static enum result import_text(struct registry *registry, const char *text, size_t length,
-                               size_t piece, bool dry_run, struct import *import)
+                               size_t piece, bool dry_run, struct seen *seen)
 {
-    *import = (struct import){.problems = ""};
+    *seen = (struct seen){.problems = ""};
     struct hmac *hmac = hmac_new((const uint8_t *)"0123456789abcdef", 16);
-    struct consent_csv *csv =
-        consent_csv_new(registry, hmac, "FR", "import test.csv", see_problem, import);
-    ck_assert_ptr_nonnull(csv);
-    if (dry_run)
-        consent_csv_dry_run(csv);
+    const struct import_settings settings = {.registry = registry,
+                                             .hmac = hmac,
+                                             .region = "FR",
+                                             .origin = "import test.csv",
+                                             .input = IMPORT_CSV,
+                                             .dry_run = dry_run,
+                                             .evidence = "",
+                                             .supplier = "",
+                                             .on_problem = see_problem,
+                                             .arg = seen};
+    struct import *import = import_new(&settings);
+    ck_assert_ptr_nonnull(import);
     enum result result = RESULT_OK;
     for (size_t i = 0; result == RESULT_OK && i < length; i += piece) {
-        result =
-            consent_csv_feed(csv, text + i, length - i < piece ? length - i : piece, &import->err);
+        result = import_feed(import, text + i, length - i < piece ? length - i : piece, &seen->err);
         ck_assert(sqlite3_get_autocommit(registry->db)); /* nothing stays locked in between */
     }
     if (result == RESULT_OK)
-        result = consent_csv_finish(csv, &import->err);
-    import->counts = *consent_csv_counts(csv);
-    consent_csv_free(&csv);
+        result = import_finish(import, &seen->err);
+    seen->counts = *import_counts(import);
+    import_free(&import);
     hmac_free(&hmac);
     return result;
 }
@@ -100,15 +108,15 @@ START_TEST(rows_become_events)
         "withdrawn,06 12 34 56 78,sms|call|sms,2025-03-01T00:00:00+01:00,,,,,\n"
         "given,anna@example.org,email|post,2025-02-01T00:00:00Z,,,soft-opt-in,,";
     for (size_t piece = 1; piece < sizeof(text); piece = piece * 3 + 1) {
-        struct import import;
+        struct seen seen;
         enum result result =
-            import_text(bench.registry, text, sizeof(text) - 1, piece, false, &import);
-        ck_assert_msg(result == RESULT_OK, "%s", import.err.text);
-        ck_assert_str_eq(import.problems, "");
-        ck_assert_uint_eq(import.counts.lines, 3);
-        ck_assert_uint_eq(import.counts.accepted, piece == 1 ? 3 : 0);
-        ck_assert_uint_eq(import.counts.duplicates, piece == 1 ? 0 : 3);
-        ck_assert_uint_eq(import.counts.events_added, piece == 1 ? 5 : 0);
+            import_text(bench.registry, text, sizeof(text) - 1, piece, false, &seen);
+        ck_assert_msg(result == RESULT_OK, "%s", seen.err.text);
+        ck_assert_str_eq(seen.problems, "");
+        ck_assert_uint_eq(seen.counts.lines, 3);
+        ck_assert_uint_eq(seen.counts.accepted, piece == 1 ? 3 : 0);
+        ck_assert_uint_eq(seen.counts.duplicates, piece == 1 ? 0 : 3);
+        ck_assert_uint_eq(seen.counts.events_added, piece == 1 ? 5 : 0);
     }
     struct history history;
     history_of(bench.registry, "jean@example.org", &history);
@@ -147,14 +155,14 @@ START_TEST(a_header_that_does_not_hold_refuses_the_file)
     open_with_form(&bench);
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         char text[512];
-        struct import import;
+        struct seen seen;
         snprintf(text, sizeof(text),
                  "%sjean@example.org,email,withdrawn,2025-01-01T00:00:00Z,,,,,\n", rows[i].text);
         const char *given = i == 5 || i == 6 ? rows[i].text : text;
-        ck_assert_int_eq(import_text(bench.registry, given, strlen(given), 4096, false, &import),
+        ck_assert_int_eq(import_text(bench.registry, given, strlen(given), 4096, false, &seen),
                          RESULT_BAD_INPUT);
-        ck_assert_str_eq(import.err.text, rows[i].error);
-        ck_assert_uint_eq(import.counts.lines, 0);
+        ck_assert_str_eq(seen.err.text, rows[i].error);
+        ck_assert_uint_eq(seen.counts.lines, 0);
     }
     bench_close(&bench);
 }
@@ -221,21 +229,21 @@ START_TEST(rows_that_do_not_hold_are_told_one_by_one)
         for (int dry = 0; dry < 2; dry++) {
             char text[512];
             char wanted[256];
-            struct import import;
+            struct seen seen;
             snprintf(text, sizeof(text), HEADER "%s\n", rows[i].row);
             snprintf(wanted, sizeof(wanted), "2: %s\n", rows[i].reason);
             ck_assert_int_eq(
-                import_text(bench.registry, text, strlen(text), 4096, dry == 1, &import),
+                import_text(bench.registry, text, strlen(text), 4096, dry == 1, &seen),
                 RESULT_OK);
             if (rows[i].reason != NULL)
-                ck_assert_str_eq(import.problems, wanted);
+                ck_assert_str_eq(seen.problems, wanted);
             ck_assert_msg(rows[i].reason != NULL ||
-                              strncmp(import.problems, "2: recipient: ", 14) == 0,
-                          "%s", import.problems);
-            ck_assert_ptr_null(strstr(import.problems, "example.org"));
-            ck_assert_ptr_null(strstr(import.problems, "12345678"));
-            ck_assert_uint_eq(import.counts.lines, 1);
-            ck_assert_uint_eq(import.counts.refused, 1);
+                              strncmp(seen.problems, "2: recipient: ", 14) == 0,
+                          "%s", seen.problems);
+            ck_assert_ptr_null(strstr(seen.problems, "example.org"));
+            ck_assert_ptr_null(strstr(seen.problems, "12345678"));
+            ck_assert_uint_eq(seen.counts.lines, 1);
+            ck_assert_uint_eq(seen.counts.refused, 1);
         }
     struct registry_counts counts;
     ck_assert_int_eq(registry_counts(bench.registry, &counts, NULL), RESULT_OK);
@@ -254,14 +262,14 @@ START_TEST(good_rows_around_a_bad_one_are_kept)
                "\"c@example.org\",email,objected,2999-02-01T00:00:00Z,unheard-of@7,zeta,,,\"line\n"
                "two\"\n"
                "d@example.org,email,given\n";
-    struct import import;
-    ck_assert_int_eq(import_text(bench.registry, text, sizeof(text) - 1, 4096, false, &import),
+    struct seen seen;
+    ck_assert_int_eq(import_text(bench.registry, text, sizeof(text) - 1, 4096, false, &seen),
                      RESULT_OK);
-    ck_assert_str_eq(import.problems, "3: channel: \"fax\" is unknown\n"
+    ck_assert_str_eq(seen.problems, "3: channel: \"fax\" is unknown\n"
                                       "6: 3 fields, the header has 9\n");
-    ck_assert_uint_eq(import.counts.lines, 4);
-    ck_assert_uint_eq(import.counts.accepted, 2);
-    ck_assert_uint_eq(import.counts.refused, 2);
+    ck_assert_uint_eq(seen.counts.lines, 4);
+    ck_assert_uint_eq(seen.counts.accepted, 2);
+    ck_assert_uint_eq(seen.counts.refused, 2);
     bench_close(&bench);
 }
 END_TEST
@@ -274,11 +282,11 @@ START_TEST(a_dry_run_counts_and_writes_nothing)
         HEADER "a@example.org,email|post,given,2025-02-01T00:00:00Z,jeu-ete@3,,,leads,x\n"
                "a@example.org,email,given,2025-02-01T00:00:00Z,jeu-ete@3,,,leads,x\n"
                "b@example.org,email,withdrawn,2025-02-01T00:00:00Z,,,,,\n";
-    struct import import;
+    struct seen seen;
     struct registry_counts counts;
-    ck_assert_int_eq(import_text(bench.registry, text, sizeof(text) - 1, 7, true, &import),
+    ck_assert_int_eq(import_text(bench.registry, text, sizeof(text) - 1, 7, true, &seen),
                      RESULT_OK);
-    struct consent_csv_counts dry = import.counts;
+    struct import_counts dry = seen.counts;
     ck_assert_uint_eq(dry.lines, 3);
     ck_assert_uint_eq(dry.accepted, 2);
     ck_assert_uint_eq(dry.duplicates, 1);
@@ -286,9 +294,9 @@ START_TEST(a_dry_run_counts_and_writes_nothing)
     ck_assert_int_eq(registry_counts(bench.registry, &counts, NULL), RESULT_OK);
     ck_assert_uint_eq(counts.events, 0);
     ck_assert_uint_eq(counts.suppliers, 0);
-    ck_assert_int_eq(import_text(bench.registry, text, sizeof(text) - 1, 7, false, &import),
+    ck_assert_int_eq(import_text(bench.registry, text, sizeof(text) - 1, 7, false, &seen),
                      RESULT_OK);
-    ck_assert_mem_eq(&import.counts, &dry, sizeof(dry));
+    ck_assert_mem_eq(&seen.counts, &dry, sizeof(dry));
     bench_close(&bench);
 }
 END_TEST
@@ -303,12 +311,12 @@ START_TEST(a_lock_held_elsewhere_stops_the_import)
     sqlite3_busy_timeout(bench.registry->db, 50);
     static const char text[] = HEADER "a@example.org,fax,given,2025-02-01T00:00:00Z,,,,,\n"
                                       "a@example.org,email,given,2025-02-01T00:00:00Z,,,,,\n";
-    struct import import;
-    ck_assert_int_eq(import_text(bench.registry, text, sizeof(text) - 1, 4096, false, &import),
+    struct seen seen;
+    ck_assert_int_eq(import_text(bench.registry, text, sizeof(text) - 1, 4096, false, &seen),
                      RESULT_UNAVAILABLE);
-    ck_assert_str_eq(import.problems, "2: channel: \"fax\" is unknown\n");
-    ck_assert_uint_eq(import.counts.lines, 1);
-    ck_assert_uint_eq(import.counts.accepted, 0);
+    ck_assert_str_eq(seen.problems, "2: channel: \"fax\" is unknown\n");
+    ck_assert_uint_eq(seen.counts.lines, 1);
+    ck_assert_uint_eq(seen.counts.accepted, 0);
     registry_rollback(other);
     registry_close(&other);
     bench_close(&bench);
@@ -327,17 +335,17 @@ START_TEST(twenty_thousand_rows_in_short_transactions)
                           "leads,form sent from 192.0.2.1\n",
                           i);
     ck_assert(!text.failed);
-    struct import import;
+    struct seen seen;
     int64_t start = clock_monotonic();
-    ck_assert_int_eq(import_text(bench.registry, text.data, text.length, 1 << 20, false, &import),
+    ck_assert_int_eq(import_text(bench.registry, text.data, text.length, 1 << 20, false, &seen),
                      RESULT_OK);
     int64_t taken = clock_monotonic() - start;
-    ck_assert_uint_eq(import.counts.accepted, 20000);
+    ck_assert_uint_eq(seen.counts.accepted, 20000);
     ck_assert_msg(taken < 10 * CLOCK_SECOND, "%lld us", (long long)taken);
-    ck_assert_int_eq(import_text(bench.registry, text.data, text.length, 1 << 16, false, &import),
+    ck_assert_int_eq(import_text(bench.registry, text.data, text.length, 1 << 16, false, &seen),
                      RESULT_OK);
-    ck_assert_uint_eq(import.counts.duplicates, 20000);
-    ck_assert_uint_eq(import.counts.events_added, 0);
+    ck_assert_uint_eq(seen.counts.duplicates, 20000);
+    ck_assert_uint_eq(seen.counts.events_added, 0);
     strbuf_free(&text);
     bench_close(&bench);
 }

@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the import's own files share; nobody else includes it. A reader turns bytes into records or
+ * faults and hands them to import.c, which makes events of them (import_event.c), puts them into
+ * transactions, and keeps the progress (import_progress.c).
+ */
+#ifndef OCTROI_STORE_IMPORT_INTERNAL_H
+#define OCTROI_STORE_IMPORT_INTERNAL_H
+
+#include "base/str.h"
+#include "store/import.h"
+
+/* The contract's columns, in the order of enum import_class from IMPORT_RECIPIENT on. */
+enum import_column {
+    COLUMN_RECIPIENT,
+    COLUMN_CHANNEL,
+    COLUMN_EVENT,
+    COLUMN_OCCURRED_AT,
+    COLUMN_FORM,
+    COLUMN_PARTNERS,
+    COLUMN_BASIS,
+    COLUMN_SUPPLIER,
+    COLUMN_EVIDENCE,
+    COLUMN_COUNT
+};
+#define COLUMN_CLASS(column) ((enum import_class)(IMPORT_RECIPIENT + (int)(column)))
+
+/* The keys of Twilio's items. */
+enum twilio_key {
+    TWILIO_CONTACT_ID,
+    TWILIO_CORRELATION_ID,
+    TWILIO_SENDER_ID,
+    TWILIO_STATUS,
+    TWILIO_SOURCE,
+    TWILIO_DATE_OF_CONSENT,
+    TWILIO_KEY_COUNT
+};
+
+/* The names a record's values have in its input. */
+struct import_schema {
+    const char *const *names;
+    size_t count;
+    unsigned required; /* bits: must be there as a column or key */
+    unsigned lists;    /* bits: in JSON also an array of strings */
+    /* Under which name a refusal about each of the contract's columns is reported. */
+    const char *const *reported;
+    const unsigned char *places; /* and its index in names; 0xff: it is in no record */
+};
+#define SCHEMA_VALUES_MAX 9
+extern const struct import_schema import_schema_octroi;
+extern const struct import_schema import_schema_twilio;
+
+/* One row of the input. */
+struct import_record {
+    uint64_t line;
+    const char *values[SCHEMA_VALUES_MAX]; /* by the schema's order, "" for what is not there */
+    const size_t *numbers;                 /* their columns in a CSV, from 1; NULL: none */
+    const char *text;                      /* as it stood */
+    size_t text_length;
+};
+
+struct import_fault {
+    uint64_t line;
+    enum import_class about;
+    const char *column; /* NULL: of no one value */
+    size_t number;
+    const char *reason;
+    const char *text;
+    size_t text_length;
+};
+
+/* False to stop. */
+bool import_record(struct import *import, const struct import_record *record);
+bool import_fault(struct import *import, const struct import_fault *fault);
+/* The input cannot be read at all: always false. */
+bool import_fail(struct import *import, enum result result, const struct error *err);
+/* Bytes that will not be read again, in order: a record's before the record. */
+void import_taken(struct import *import, const char *bytes, size_t length);
+/* Just before bytes are taken behind which no record can begin: until the next record the progress
+ * stays here. */
+void import_hold(struct import *import);
+
+/* ---- readers ---- */
+
+struct import_reader;
+struct import_reader_ops {
+    /* False when the import said stop, or memory ran out. */
+    bool (*feed)(struct import_reader *reader, const char *bytes, size_t length);
+    bool (*finish)(struct import_reader *reader);
+    /* Where the next record would begin: the line, and what else must be known to begin there. */
+    uint64_t (*line)(const struct import_reader *reader);
+    void (*save)(const struct import_reader *reader, struct strbuf *out);
+    bool (*restore)(struct import_reader *reader, uint64_t line, const char *state);
+    void (*free)(struct import_reader *reader);
+};
+struct import_reader {
+    const struct import_reader_ops *ops;
+};
+
+struct import_reader *import_csv_new(struct import *import, const struct import_schema *schema);
+/* lines: one object a line; else objects in a row, or in an array, or in the array of an object's
+ * only key, "items". */
+struct import_reader *import_json_new(struct import *import, const struct import_schema *schema,
+                                      bool lines);
+
+enum import_shape { SHAPE_CSV, SHAPE_LINES, SHAPE_ITEMS };
+struct import_detected {
+    enum import_input input; /* none of DETECT */
+    enum import_shape shape;
+};
+/* What an input that begins with these bytes is. False when more of them are needed. */
+bool import_detect(const struct import_settings *settings, const char *bytes, size_t length,
+                   bool at_end, struct import_detected *detected_out);
+
+/* ---- events ---- */
+
+/* One event being read; kept by the import for its memory. */
+struct import_event {
+    const struct import_settings *settings;
+    const char *const *fields; /* by enum import_column */
+    struct event_input event;  /* its pointers lead into the fields and in here */
+    struct address address;    /* clear: wiped as soon as the columns are read */
+    char form_id[72];
+    struct strbuf lists;   /* '|'-joined values, cut up */
+    struct strbuf text;    /* evidence: masked, or composed */
+    const char **partners; /* owned; grows */
+    size_t partners_capacity;
+    enum import_column refused; /* the column the error is about */
+};
+void import_event_free(struct import_event *event);
+/* RESULT_BAD_INPUT when a value does not hold; err says why, without the column. */
+enum result import_event_read(struct import_event *event, const char *const *fields,
+                              struct error *err);
+/* Twilio's values as the contract's; what fields_out points to lives as long as values and the
+ * event's buffers. */
+enum result import_twilio_fields(struct import_event *event, const char *const *values,
+                                 struct strbuf *scratch, const char *fields_out[COLUMN_COUNT],
+                                 struct error *err);
+
+/* ---- progress ---- */
+
+/* Where a record may begin. */
+struct import_place {
+    uint64_t bytes;               /* before it */
+    uint8_t sha256[SHA256_BYTES]; /* of them */
+    uint64_t line;
+    struct strbuf reader; /* the reader's state; owned */
+};
+struct import_progress {
+    uint8_t settings[SHA256_BYTES]; /* digest of what must be the same to go on */
+    enum import_input input;
+    enum import_shape shape;
+    int64_t started_at;
+    struct import_place place; /* everything before it is on record or refused, and counted */
+    struct import_place told;  /* every refused line before it was told to the caller */
+    struct import_counts counts;
+};
+void import_progress_free(struct import_progress *progress);
+enum result import_progress_load(struct registry *registry, const char *origin,
+                                 struct import_progress *progress_out, bool *found_out,
+                                 struct error *err);
+/* Inside a transaction. */
+enum result import_progress_save(struct registry *registry, const char *origin,
+                                 const struct import_progress *progress, struct error *err);
+enum result import_progress_drop(struct registry *registry, const char *origin, struct error *err);
+
+/* ---- the import ---- */
+
+#define IMPORT_PROBLEMS 1000 /* of one batch */
+
+/* As struct import_problem; its texts are in the import's, by their offsets. */
+struct kept_problem {
+    struct import_problem problem;
+    size_t reason, text;
+};
+
+struct import {
+    struct import_settings settings;
+    const struct import_schema *schema;
+    struct import_reader *reader; /* owned; NULL until the input is known */
+    struct strbuf head;           /* what came before that */
+    struct import_detected detected;
+
+    bool open; /* a transaction is */
+    int64_t opened_at;
+    int64_t now;                  /* the moment of the batch: events are recorded then */
+    struct import_counts pending; /* rows of the open transaction */
+    struct import_counts counts;
+    struct kept_problem *problems; /* owned; of the current batch */
+    size_t n_problems;
+    struct strbuf texts; /* theirs */
+
+    struct import_event event;
+    struct strbuf scratch; /* values that the settings add */
+
+    struct sha256_stream *sum; /* owned; of the bytes taken */
+    uint64_t taken;            /* how many these are */
+    struct import_progress progress;
+    struct import_place saved; /* the place of the last commit, or the beginning */
+    bool held;                 /* the progress does not follow what is taken */
+    bool moved;                /* something was, since it was saved */
+    uint64_t resumes_at;       /* bytes to be compared before reading begins */
+    bool replays;              /* reads again what is counted, for the refused lines in it */
+    uint64_t lines_before;
+
+    enum result failure; /* why reading stopped */
+    struct error error;
+};
+
+/* Ends the transaction, and tells the problems; done: at the end of the input. */
+bool import_end_batch(struct import *import, bool done);
+/* Into progress.place where the next record would begin, as of now. */
+enum result import_note_place(struct import *import, struct error *err);
+enum result import_copy_place(struct import_place *to, const struct import_place *from,
+                              struct error *err);
+
+#endif
