@@ -232,9 +232,8 @@ START_TEST(rows_that_do_not_hold_are_told_one_by_one)
             struct seen seen;
             snprintf(text, sizeof(text), HEADER "%s\n", rows[i].row);
             snprintf(wanted, sizeof(wanted), "2: %s\n", rows[i].reason);
-            ck_assert_int_eq(
-                import_text(bench.registry, text, strlen(text), 4096, dry == 1, &seen),
-                RESULT_OK);
+            ck_assert_int_eq(import_text(bench.registry, text, strlen(text), 4096, dry == 1, &seen),
+                             RESULT_OK);
             if (rows[i].reason != NULL)
                 ck_assert_str_eq(seen.problems, wanted);
             ck_assert_msg(rows[i].reason != NULL ||
@@ -266,7 +265,7 @@ START_TEST(good_rows_around_a_bad_one_are_kept)
     ck_assert_int_eq(import_text(bench.registry, text, sizeof(text) - 1, 4096, false, &seen),
                      RESULT_OK);
     ck_assert_str_eq(seen.problems, "3: channel: \"fax\" is unknown\n"
-                                      "6: 3 fields, the header has 9\n");
+                                    "6: 3 fields, the header has 9\n");
     ck_assert_uint_eq(seen.counts.lines, 4);
     ck_assert_uint_eq(seen.counts.accepted, 2);
     ck_assert_uint_eq(seen.counts.refused, 2);
