@@ -24,6 +24,7 @@ struct csv {
     uint64_t line;
     char separator;
     size_t expected; /* fields of a row; 0: any number */
+    size_t suspect;  /* commas of a quoted line that make it a row; 0: no number does */
 
     /* The row being read. */
     struct strbuf text;                /* its fields, NUL-separated */
@@ -95,6 +96,11 @@ void csv_expect(struct csv *csv, size_t count)
     csv->expected = count;
 }
 
+void csv_suspect(struct csv *csv, size_t commas)
+{
+    csv->suspect = commas;
+}
+
 void csv_start_at(struct csv *csv, uint64_t line)
 {
     csv->line = line;
@@ -139,12 +145,17 @@ static enum reading run_out(struct csv *csv, const struct cursor *cursor)
 static enum reading read_quoted(struct csv *csv, struct cursor *cursor)
 {
     size_t run = ++cursor->at;
+    size_t commas = 0;
     for (; cursor->at < cursor->length && cursor->at <= CSV_ROW_MAX; cursor->at++) {
         char c = cursor->bytes[cursor->at];
         if (c == '\0')
             return refuse(csv, CSV_ENCODING, "a NUL byte");
+        if (c == ',' && csv->breaks > 0 && ++commas == csv->suspect)
+            return refuse(csv, CSV_SYNTAX, "a quoted field with a whole row in it: an open quote?");
         if (c == '\n' && ++csv->breaks > CSV_BREAKS_MAX)
             return refuse(csv, CSV_SYNTAX, "a quoted field that is not closed within 100 lines");
+        if (c == '\n')
+            commas = 0;
         if (c != '"')
             continue;
         bool last = cursor->at + 1 >= cursor->length;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The import's CSV reader: a header in any order, then records by it. */
-#include "store/import_internal.h"
+#include "store/import_reader.h"
 
 #include "base/csv.h"
 
@@ -56,6 +56,13 @@ static enum result check_names(struct csv_reader *reader, struct error *err)
     return RESULT_OK;
 }
 
+/* Evidence may be of several lines, but hardly with as many commas in one as a row has. */
+static void expect_rows(struct csv_reader *reader)
+{
+    csv_expect(reader->csv, reader->width);
+    csv_suspect(reader->csv, reader->width > 3 ? reader->width - 1 : 0);
+}
+
 static bool read_header(struct csv_reader *reader, const struct csv_row *row)
 {
     struct error err = {0};
@@ -72,7 +79,7 @@ static bool read_header(struct csv_reader *reader, const struct csv_row *row)
     }
     reader->has_header = true;
     reader->width = row->count;
-    csv_expect(reader->csv, reader->width);
+    expect_rows(reader);
     return true;
 }
 
@@ -175,7 +182,7 @@ static bool restore(struct import_reader *base, uint64_t at, const char *state)
         reader->width = i + 1;
     }
     reader->has_header = check_names(reader, &err) == RESULT_OK;
-    csv_expect(reader->csv, reader->width);
+    expect_rows(reader);
     return reader->has_header;
 }
 

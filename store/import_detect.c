@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What an input is, by what it begins with, and the words of the import. */
-#include "store/import_internal.h"
+#include "store/import_reader.h"
 
 #include <string.h>
 
@@ -56,45 +56,50 @@ static bool detect_object(const char *text, size_t length, bool at_end, bool *tw
     return end != NULL || at_end;
 }
 
-/* Whether a header names contact_id. */
+/* Whether a header names contact_id; damaged JSON does so in quotes. */
 static bool detect_header(const char *text, size_t length, bool at_end, bool *twilio_out)
 {
     static const char name[] = "contact_id";
     const char *end = memchr(text, '\n', length);
     size_t line = end != NULL ? (size_t)(end - text) : length;
-    *twilio_out = memmem(text, line, name, sizeof(name) - 1) != NULL;
+    *twilio_out =
+        memmem(text, line, name, sizeof(name) - 1) != NULL && memchr(text, ':', line) == NULL;
     return end != NULL || at_end;
+}
+
+/* For an input that is to be told by its content. */
+static bool detect_input(const struct import_settings *settings, const char *text, size_t length,
+                         bool at_end, struct import_detected *detected_out)
+{
+    bool twilio = false;
+    bool json = length > 0 && (text[0] == '[' || text[0] == '{');
+    if (length == 0 && !at_end)
+        return false;
+    if (!json ? !detect_header(text, length, at_end, &twilio)
+              : text[0] == '{' && !detect_object(text, length, at_end, &twilio))
+        return false;
+    bool array = json && text[0] == '[';
+    json = json || (settings->json_name && !twilio);
+    twilio = twilio || array || settings->input == IMPORT_TWILIO;
+    if (twilio)
+        *detected_out = (struct import_detected){IMPORT_TWILIO, json ? SHAPE_ITEMS : SHAPE_CSV};
+    else
+        *detected_out = json ? (struct import_detected){IMPORT_JSONL, SHAPE_LINES}
+                             : (struct import_detected){IMPORT_CSV, SHAPE_CSV};
+    return true;
 }
 
 bool import_detect(const struct import_settings *settings, const char *bytes, size_t length,
                    bool at_end, struct import_detected *detected_out)
 {
-    struct import_detected detected = {settings->input, SHAPE_CSV};
-    bool twilio = settings->input == IMPORT_TWILIO;
+    if (settings->input == IMPORT_CSV || settings->input == IMPORT_JSONL) {
+        detected_out->input = settings->input;
+        detected_out->shape = settings->input == IMPORT_CSV ? SHAPE_CSV : SHAPE_LINES;
+        return true;
+    }
     size_t at = length >= 3 && memcmp(bytes, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
     while (at < length && bytes[at] != '\0' && strchr(" \t\r\n", bytes[at]) != NULL)
         at++;
-    at_end = at_end || length >= HEAD_MAX;
-    bool known = at < length || at_end;
-    bool open = at < length && (bytes[at] == '[' || bytes[at] == '{');
-    if (settings->input == IMPORT_DETECT && known) {
-        if (open && bytes[at] == '[')
-            twilio = true;
-        else if (open)
-            known = detect_object(bytes + at, length - at, at_end, &twilio);
-        else if (!settings->json_name)
-            known = detect_header(bytes + at, length - at, at_end, &twilio);
-        detected.input = twilio                        ? IMPORT_TWILIO
-                         : open || settings->json_name ? IMPORT_JSONL
-                                                       : IMPORT_CSV;
-    }
-    if (settings->input == IMPORT_CSV || settings->input == IMPORT_JSONL)
-        known = true;
-    if (detected.input == IMPORT_JSONL)
-        detected.shape = SHAPE_LINES;
-    else if (detected.input == IMPORT_TWILIO)
-        detected.shape = open || settings->json_name ? SHAPE_ITEMS : SHAPE_CSV;
-    if (known)
-        *detected_out = detected;
-    return known;
+    return detect_input(settings, bytes + at, length - at, at_end || length >= HEAD_MAX,
+                        detected_out);
 }

@@ -7,7 +7,7 @@
  * jansson reads each object on its own. Its messages quote the input, and so are never repeated:
  * only where and what kind.
  */
-#include "store/import_internal.h"
+#include "store/import_reader.h"
 
 #include <jansson.h>
 #include <stdio.h>
@@ -363,6 +363,7 @@ static bool step_start(struct json_reader *reader, const char *bytes, size_t len
     reader->place = PLACE_ITEMS;
     if (bytes[0] == '[') {
         reader->in_array = true;
+        reader->in_object = false;
         *used_out = 1;
     } else if (bytes[0] == '{' && begins_items(bytes, length, used_out)) {
         if (*used_out == 0 && length < ITEM_MAX && !at_end) {

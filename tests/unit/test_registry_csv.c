@@ -260,15 +260,20 @@ START_TEST(good_rows_around_a_bad_one_are_kept)
                "b@example.org,fax,given,2025-02-01T00:00:00Z,jeu-ete@3,,,,x\n"
                "\"c@example.org\",email,objected,2999-02-01T00:00:00Z,unheard-of@7,zeta,,,\"line\n"
                "two\"\n"
-               "d@example.org,email,given\n";
+               "d@example.org,email,given\n"
+               "e@example.org,email,given,2025-02-01T00:00:00Z,jeu-ete@3,,,,\"\n"
+               "f@example.org,email,withdrawn,2025-02-01T00:00:00Z,jeu-ete@3,,,,x\n"
+               "g@example.org,email,given,2025-02-01T00:00:00Z,jeu-ete@3,,,,\"";
     struct seen seen;
     ck_assert_int_eq(import_text(bench.registry, text, sizeof(text) - 1, 4096, false, &seen),
                      RESULT_OK);
     ck_assert_str_eq(seen.problems, "3: channel: \"fax\" is unknown\n"
-                                    "6: 3 fields, the header has 9\n");
-    ck_assert_uint_eq(seen.counts.lines, 4);
-    ck_assert_uint_eq(seen.counts.accepted, 2);
-    ck_assert_uint_eq(seen.counts.refused, 2);
+                                    "6: 3 fields, the header has 9\n"
+                                    "7: a quoted field with a whole row in it: an open quote?\n"
+                                    "9: a quoted field that is never closed\n");
+    ck_assert_uint_eq(seen.counts.lines, 7);
+    ck_assert_uint_eq(seen.counts.accepted, 3);
+    ck_assert_uint_eq(seen.counts.refused, 4);
     bench_close(&bench);
 }
 END_TEST
