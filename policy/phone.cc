@@ -82,9 +82,37 @@ bool is_overseas(const char *region)
     return false;
 }
 
+/* The digits of text, count of them and no more, the first not 0; 0 when they are not that. */
+std::uint64_t whole_number(const char *text, std::size_t count)
+{
+    std::uint64_t number = 0;
+    for (std::size_t i = 0; i < count; i++) {
+        if (text[i] < '0' || text[i] > '9' || (i == 0 && text[i] == '0'))
+            return 0;
+        number = number * 10 + static_cast<std::uint64_t>(text[i] - '0');
+    }
+    return text[count] == '\0' ? number : 0;
+}
+
+/* The two spellings in which nearly all numbers come, 0612345678 dialled in France and
+ * +33612345678: they need no parsing, which takes twice as long as the judgement on the number. */
+bool read_plainly(const char *text, const char *region, PhoneNumber *number)
+{
+    std::uint64_t national = 0;
+    if (text[0] == '0' && std::strcmp(region, "FR") == 0)
+        national = whole_number(text + 1, 9);
+    else if (std::strncmp(text, "+33", 3) == 0)
+        national = whole_number(text + 3, 9);
+    if (national == 0)
+        return false;
+    number->set_country_code(FRANCE);
+    number->set_national_number(national);
+    return true;
+}
+
 bool parse_in_plan(const char *text, const char *region, PhoneNumber *number)
 {
-    if (parse(text, region, number)) {
+    if (read_plainly(text, region, number) || parse(text, region, number)) {
         leave_france(number);
         if (is_one_line(*number))
             return true;

@@ -6,6 +6,7 @@
 #include "policy/recipient.h"
 #include "tests/unit/unit.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
@@ -83,6 +84,33 @@ START_TEST(french_numbers_have_one_spelling)
 }
 END_TEST
 
+/* The usual spellings take a way of their own: it must lead to where the others do. */
+START_TEST(all_spellings_of_a_number_agree)
+{
+    static const char *const before[] = {"0", "+33", "0033", "+330", "+33 (0)"};
+    size_t read = 0;
+    for (unsigned n = 100; n < 1000; n++) {
+        struct address first = {.text = ""};
+        enum result wanted = RESULT_OK;
+        for (size_t i = 0; i < COUNT(before); i++) {
+            char text[32];
+            struct address address = {.text = ""};
+            snprintf(text, sizeof(text), "%s%03u%06u", before[i], n, n * 1009 % 1000000);
+            enum result result = address_parse(text, "FR", &address, NULL);
+            if (i == 0) {
+                wanted = result;
+                first = address;
+                read += result == RESULT_OK;
+            }
+            ck_assert_msg(result == wanted, "%s", text);
+            ck_assert_msg(result != RESULT_OK || strcmp(address.text, first.text) == 0, "%s: %s",
+                          text, address.text);
+        }
+    }
+    ck_assert_uint_gt(read, 300);
+}
+END_TEST
+
 START_TEST(what_was_normalised_stays)
 {
     static const char *const numbers[] = {"+33612345678",  "+262692123456", "+262639012345",
@@ -132,8 +160,9 @@ END_TEST
 
 int main(void)
 {
-    const TTest *const tests[] = {french_numbers_have_one_spelling, what_was_normalised_stays,
-                                  mail_addresses_have_one_spelling, NULL};
+    const TTest *const tests[] = {french_numbers_have_one_spelling, all_spellings_of_a_number_agree,
+                                  what_was_normalised_stays, mail_addresses_have_one_spelling,
+                                  NULL};
     Suite *const suites[] = {unit_suite("addresses", tests), NULL};
     return unit_run(suites);
 }
