@@ -150,7 +150,7 @@ static enum reading read_quoted(struct csv *csv, struct cursor *cursor)
         char c = cursor->bytes[cursor->at];
         if (c == '\0')
             return refuse(csv, CSV_ENCODING, "a NUL byte");
-        if (c == ',' && csv->breaks > 0 && ++commas == csv->suspect)
+        if (c == csv->separator && csv->breaks > 0 && ++commas == csv->suspect)
             return refuse(csv, CSV_SYNTAX, "a quoted field with a whole row in it: an open quote?");
         if (c == '\n' && ++csv->breaks > CSV_BREAKS_MAX)
             return refuse(csv, CSV_SYNTAX, "a quoted field that is not closed within 100 lines");
