@@ -22,6 +22,8 @@ void build_providers(struct build *build);
 /* After the providers. */
 void build_partners(struct build *build);
 void build_policies(struct build *build);
+/* After the policies. */
+void build_retention(struct build *build);
 
 /* The members of the root's group `name`; an empty group when it is not there. */
 const struct node *build_group(const struct build *build, const struct node *parent,

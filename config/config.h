@@ -91,6 +91,15 @@ struct journal_config {
     int64_t checkpoint_every; /* microseconds */
 };
 
+/* How long is kept; what is past it, `octroi purge` erases (policy/retention.h, journal_purge.h). */
+struct retention_config {
+    struct duration consent;    /* after the person's last own act: then her consents have ended */
+    struct duration proof;      /* of an ended consent, after its end */
+    struct duration opposition; /* objections and withdrawals; three years or more */
+    struct duration journal;
+    struct duration observe_detail; /* what observe mode let through; then totals remain */
+};
+
 struct config {
     const char *file; /* the main file */
     const char *hostname;
@@ -116,6 +125,7 @@ struct config {
     struct account_config *accounts; /* sorted by name */
     size_t n_accounts;
     struct channel_policy policies[CHANNEL_COUNT];
+    struct retention_config retention;
     /* First 12 hex digits of the SHA-256 over all files read, for `status` and the journal. */
     char version[13];
 };

@@ -60,6 +60,12 @@ const struct schema_key schema_table[] = {
     {"journal.segment_size", KIND_SIZE, false, "64 MB", 64 * KB, 4 * GB, NULL},
     {"journal.checkpoint_every", KIND_TIME, false, "60 s", 100 * MILLISECOND, CLOCK_DAY, NULL},
 
+    {"retention.consent", KIND_PERIOD, false, "3 years", 0, 0, NULL},
+    {"retention.proof", KIND_PERIOD, false, "5 years", 0, 0, NULL},
+    {"retention.opposition", KIND_PERIOD, false, "3 years", 0, 0, NULL},
+    {"retention.journal", KIND_PERIOD, false, "12 months", 0, 0, NULL},
+    {"retention.observe_detail", KIND_PERIOD, false, "30 days", 0, 0, NULL},
+
     {"listeners.*.protocol", KIND_CHOICE, false, "smtp", 0, 0, protocols},
     {"listeners.*.bind", KIND_TEXT, true, NULL, NAME_TEXT, NULL},
     {"listeners.*.tls", KIND_CHOICE, false, "required", 0, 0, tls_modes},

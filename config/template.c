@@ -112,6 +112,15 @@ static const char body[] =
     "        stale_after = \"3 years\"            # since the person's last own act\n"
     "        banned_sectors = [ \"cpf\" ]\n"
     "    }\n"
+    "}\n"
+    "\n"
+    "# How long things are kept: `octroi purge` erases what is past it. These are the defaults.\n"
+    "retention: {\n"
+    "    consent = \"3 years\"            # after the person's last own act it has ended\n"
+    "    proof = \"5 years\"              # of a consent that ended\n"
+    "    opposition = \"3 years\"         # objections and withdrawals, never shorter\n"
+    "    journal = \"12 months\"          # decisions; at most 3 years\n"
+    "    observe_detail = \"30 days\"     # what observe mode let through; then totals\n"
     "}\n";
 
 enum result config_write_template(const char *path, const char *hostname, struct error *err)

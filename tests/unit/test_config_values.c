@@ -369,6 +369,36 @@ static const struct row policy_rows[] = {
      "main.conf:2: policies.email.stop_mention: is for sms only\n"},
 };
 
+static const struct row retention_rows[] = {
+    {"all", TOP "retention: { consent = \"3 years\" proof = \"1 day\" opposition = \"3 years\"\n"
+                "journal = \"3 years\" observe_detail = \"1 day\" }\n",
+     ""},
+    {"opposition", TOP "retention: { opposition = \"35 months\" }\n",
+     "main.conf:2: retention.opposition: objections and withdrawals are kept for 3 years at least "
+     "(\"3 years\" or longer)\n"},
+    {"opposition within", TOP "retention: { opposition = \"36 months\" }\n", ""},
+    {"opposition in days", TOP "retention: { opposition = \"1094 days\" }\n",
+     "main.conf:2: retention.opposition: objections and withdrawals are kept for 3 years at least "
+     "(\"3 years\" or longer)\n"},
+    {"journal", TOP "retention: { journal = \"37 months\" }\n",
+     "main.conf:2: retention.journal: the journal is kept for 3 years at most\n"},
+    {"journal's least", TOP "retention: { journal = \"23 h\" }\n",
+     "main.conf:2: retention.journal: the journal is kept for a day at least\n"},
+    {"detail's least", TOP "retention: { observe_detail = \"1 h\" }\n",
+     "main.conf:2: retention.observe_detail: is a day at least\n"},
+    {"no period", TOP "retention: { proof = \"for ever\" }\n",
+     "main.conf:2: retention.proof: \"for ever\" is no duration such as \"3 years\"\n"},
+    {"consent shorter than stale", TOP "retention: { consent = \"35 months\" }\n",
+     "main.conf:2: retention.consent: is shorter than policies.email.stale_after: what has ended "
+     "here would still pass there\n"},
+    {"stale longer than consent", TOP "policies: { sms: { stale_after = \"37 months\" } }\n",
+     "main.conf:2: policies.sms.stale_after: is longer than retention.consent: a consent would "
+     "pass on sms after it has ended\n"},
+    {"both longer", TOP "policies: { sms: { stale_after = \"4 years\" } }\n"
+                        "retention: { consent = \"4 years\" }\n",
+     ""},
+};
+
 static void run(const struct row *rows, size_t count)
 {
     struct sandbox sandbox;
@@ -391,10 +421,11 @@ RUN(provider)
 RUN(partner)
 RUN(account)
 RUN(policy)
+RUN(retention)
 
 int main(void)
 {
-    const TTest *const tests[] = {top, listener, provider, partner, account, policy, NULL};
+    const TTest *const tests[] = {top, listener, provider, partner, account, policy, retention, NULL};
     Suite *const suites[] = {unit_suite("configuration values", tests), NULL};
     return unit_run(suites);
 }
