@@ -13,12 +13,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { INDEX_VERSION = 3, INDEX_ROWS = 5000, BUSY_MS = 10000, OPEN_TRIES = 25 };
+enum { INDEX_VERSION = 5, INDEX_ROWS = 5000, BUSY_MS = 10000, OPEN_TRIES = 25 };
 
 /* Instants are microseconds; keys and hashes are bytes. The log is read newest first, by time and
  * then row, which each index but the first serves without sorting; most rows pass, so the two for
- * stopped ones stay small. What was seen of the journal may be ahead of what is indexed. A
- * screening that was interrupted goes on where its decisions, in their order, say. */
+ * stopped ones stay small. What was seen of the journal may be ahead of what is indexed. A screening
+ * that was interrupted goes on where its decisions, in their order, say. `total` holds what is left
+ * of erased detail of observe mode. */
 static const char schema[] =
     "CREATE TABLE decision (seq INTEGER PRIMARY KEY, hash BLOB NOT NULL, id TEXT NOT NULL,"
     " at INTEGER NOT NULL, gateway TEXT, session TEXT, partner TEXT, stream TEXT, account TEXT,"
@@ -37,11 +38,14 @@ static const char schema[] =
     " at INTEGER NOT NULL, gateway TEXT, partner TEXT, channel TEXT, purpose TEXT,"
     " list BLOB, name TEXT, ended_at INTEGER, rows INTEGER, passed INTEGER);"
     "CREATE INDEX screening_list ON screening (list);"
+    "CREATE TABLE total (segment INTEGER NOT NULL, day TEXT NOT NULL, part INTEGER NOT NULL,"
+    " partner TEXT NOT NULL, channel TEXT NOT NULL, reason TEXT NOT NULL, rows INTEGER NOT NULL,"
+    " PRIMARY KEY (segment, day, part, partner, channel, reason)) WITHOUT ROWID;"
     "CREATE TABLE position (one INTEGER PRIMARY KEY CHECK (one = 1), segment INTEGER NOT NULL,"
     " offset INTEGER NOT NULL, rows INTEGER NOT NULL, hash BLOB NOT NULL,"
     " seen_rows INTEGER NOT NULL, seen_hash BLOB NOT NULL);"
     "INSERT INTO position VALUES (1, 1, 0, 0, zeroblob(32), 0, zeroblob(32));"
-    "PRAGMA user_version = 3;";
+    "PRAGMA user_version = 4;";
 
 /* How far the segments are indexed. */
 struct position {

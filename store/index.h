@@ -34,6 +34,9 @@ enum result index_record(struct journal_index *index, uint64_t seq,
                          const uint8_t hash[SHA256_BYTES], const char *record, size_t length,
                          struct error *err);
 enum result index_unreadable(uint64_t seq, struct error *err);
+/* store/index_total.c: what remains of erased detail. */
+enum result index_totals(struct journal_index *index, uint64_t seq, const char *record,
+                         size_t length, struct error *err);
 /* store/index_screening.c: the begin or the end of a screening. */
 enum result index_screening(struct journal_index *index, uint64_t seq, const char *record,
                             size_t length, struct error *err);

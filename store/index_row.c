@@ -239,6 +239,8 @@ enum result index_record(struct journal_index *index, uint64_t seq,
         fields_name(&fields, outcome_names, sizeof(outcome_names) / sizeof(outcome_names[0]));
     else if (type == RECORD_SCREENING || type == RECORD_SCREENED)
         return index_screening(index, seq, record, length, err);
+    else if (type == RECORD_TOTALS)
+        return index_totals(index, seq, record, length, err);
     else
         return RESULT_OK;
     if (!scan_record(&fields, record, length)) {

@@ -29,6 +29,7 @@ struct journal_batch {
     struct journal_batch *next;
     struct strbuf text; /* the records, one after the other */
     size_t gap;         /* bytes between two of them */
+    bool closes;        /* it begins a segment of its own */
     size_t *lengths;    /* owned; of each record */
     size_t rows;
     size_t capacity;
@@ -148,6 +149,8 @@ enum result journal_batch_of(struct strbuf *lines, struct journal_batch **batch_
             result = error_no_memory(err);
         else
             batch->lengths[batch->rows++] = length;
+        if (result == RESULT_OK && at == 0)
+            batch->closes = record_type(record, length) == RECORD_PURGING;
         at += length + 1;
     }
     if (result != RESULT_OK) {
@@ -280,7 +283,8 @@ static long add_batches(struct journal *journal)
     struct segment_writer *writer = &journal->writer;
     long count = 0;
     for (struct journal_batch *batch = journal->work.first;
-         batch != NULL && writer->out.length < COMMIT_BYTES; batch = batch->next, count++) {
+         batch != NULL && writer->out.length < COMMIT_BYTES && !(batch->closes && count > 0);
+         batch = batch->next, count++) {
         const char *record = batch->text.data;
         for (size_t i = 0; i < batch->rows; record += batch->lengths[i++] + batch->gap)
             if (!segment_writer_add(writer, record, batch->lengths[i]))
@@ -299,7 +303,10 @@ static bool commit_some(struct journal *journal)
     bool due = since > 0 && journal->checkpoint_every > 0 &&
                (journal->checkpoint_at <= clock_monotonic() ||
                 (journal->failing && journal->work.first == NULL));
-    enum result result = segment_writer_begin(writer, journal->work.first != NULL, &err);
+    enum writer_rows rows = WRITER_NONE;
+    if (journal->work.first != NULL)
+        rows = journal->work.first->closes ? WRITER_ROWS_ANEW : WRITER_ROWS;
+    enum result result = segment_writer_begin(writer, rows, &err);
     long count = result == RESULT_OK ? add_batches(journal) : 0;
     if (count < 0)
         result = error_set(&err, RESULT_UNAVAILABLE, "cannot compose journal rows: no memory");
@@ -388,7 +395,7 @@ static void *run_writer(void *arg)
     }
     struct error err = {0};
     struct segment_writer *writer = &journal->writer;
-    enum result result = segment_writer_begin(writer, false, &err);
+    enum result result = segment_writer_begin(writer, WRITER_NONE, &err);
     if (result == RESULT_OK && !segment_writer_checkpoint(writer))
         result = error_set(&err, RESULT_UNAVAILABLE, "cannot sign a checkpoint");
     if (result == RESULT_OK)

@@ -72,7 +72,10 @@ enum record_type {
     RECORD_RECOVERED,
     RECORD_REGISTRY,
     RECORD_SCREENING,
-    RECORD_SCREENED
+    RECORD_SCREENED,
+    RECORD_TOTALS,
+    RECORD_PURGING,
+    RECORD_PURGED
 };
 
 enum record_type record_type(const char *record, size_t length);

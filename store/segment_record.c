@@ -20,6 +20,9 @@ enum record_type record_type(const char *record, size_t length)
         {"{\"type\":\"registry\",", RECORD_REGISTRY},
         {"{\"type\":\"screening\",", RECORD_SCREENING},
         {"{\"type\":\"screened\",", RECORD_SCREENED},
+        {"{\"type\":\"totals\",", RECORD_TOTALS},
+        {"{\"type\":\"purging\",", RECORD_PURGING},
+        {"{\"type\":\"purged\",", RECORD_PURGED},
     };
     for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
         size_t n = strlen(types[i].start);

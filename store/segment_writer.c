@@ -126,14 +126,15 @@ static enum result crypto_failed(struct segment_writer *writer, struct error *er
     return error_set(err, RESULT_UNAVAILABLE, "cannot compose journal rows: no memory or OpenSSL");
 }
 
-enum result segment_writer_begin(struct segment_writer *writer, bool rows, struct error *err)
+enum result segment_writer_begin(struct segment_writer *writer, enum writer_rows rows,
+                                 struct error *err)
 {
     enum result result = RESULT_OK;
     forget_pending(writer);
     if (writer->uncut)
         result = cut_anew(writer, err);
-    if (result == RESULT_OK && rows && writer->offset > 0 &&
-        writer->offset >= writer->segment_size) {
+    bool full = writer->offset >= writer->segment_size || rows == WRITER_ROWS_ANEW;
+    if (result == RESULT_OK && rows != WRITER_NONE && writer->offset > 0 && full) {
         /* Every finished segment ends with a checkpoint: the next start counts from it. */
         if (!segment_writer_checkpoint(writer))
             return crypto_failed(writer, err);
@@ -197,7 +198,7 @@ static enum result note_recovery(struct segment_writer *writer, const struct seg
                                  struct error *err)
 {
     struct strbuf record = {0};
-    enum result result = segment_writer_begin(writer, tail->torn_bytes > 0, err);
+    enum result result = segment_writer_begin(writer, tail->torn_bytes > 0 ? WRITER_ROWS : WRITER_NONE, err);
     if (result == RESULT_OK && tail->torn_bytes > 0) {
         record_recovered(&record, writer->number, tail->torn_bytes, tail->torn_digest, clock_now());
         if (record.failed || !segment_writer_add(writer, record.data, record.length))

@@ -49,10 +49,17 @@ enum result segment_writer_open(struct segment_writer *writer, const char *direc
 /* Does not write: commit first. Safe after a failed open. */
 void segment_writer_close(struct segment_writer *writer);
 
+enum writer_rows {
+    WRITER_NONE, /* at most a checkpoint will be added */
+    WRITER_ROWS,
+    WRITER_ROWS_ANEW /* in a segment of their own, so that the one before is closed */
+};
+
 /* Forgets what was added and not committed; when rows are to follow and this segment is full,
  * begins a new one. All failures of begin and commit are RESULT_UNAVAILABLE or RESULT_NO_MEMORY and
  * leave the durable end as it was: try again later. */
-enum result segment_writer_begin(struct segment_writer *writer, bool rows, struct error *err);
+enum result segment_writer_begin(struct segment_writer *writer, enum writer_rows rows,
+                                 struct error *err);
 /* Also adds the checkpoint that is due every CHECKPOINT_ROWS. False when memory is short or a
  * cryptographic act failed; then begin again. */
 bool segment_writer_add(struct segment_writer *writer, const char *record, size_t length);

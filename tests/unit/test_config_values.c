@@ -370,8 +370,9 @@ static const struct row policy_rows[] = {
 };
 
 static const struct row retention_rows[] = {
-    {"all", TOP "retention: { consent = \"3 years\" proof = \"1 day\" opposition = \"3 years\"\n"
-                "journal = \"3 years\" observe_detail = \"1 day\" }\n",
+    {"all",
+     TOP "retention: { consent = \"3 years\" proof = \"1 day\" opposition = \"3 years\"\n"
+         "journal = \"3 years\" observe_detail = \"1 day\" }\n",
      ""},
     {"opposition", TOP "retention: { opposition = \"35 months\" }\n",
      "main.conf:2: retention.opposition: objections and withdrawals are kept for 3 years at least "
@@ -394,8 +395,9 @@ static const struct row retention_rows[] = {
     {"stale longer than consent", TOP "policies: { sms: { stale_after = \"37 months\" } }\n",
      "main.conf:2: policies.sms.stale_after: is longer than retention.consent: a consent would "
      "pass on sms after it has ended\n"},
-    {"both longer", TOP "policies: { sms: { stale_after = \"4 years\" } }\n"
-                        "retention: { consent = \"4 years\" }\n",
+    {"both longer",
+     TOP "policies: { sms: { stale_after = \"4 years\" } }\n"
+         "retention: { consent = \"4 years\" }\n",
      ""},
 };
 
@@ -425,7 +427,8 @@ RUN(retention)
 
 int main(void)
 {
-    const TTest *const tests[] = {top, listener, provider, partner, account, policy, retention, NULL};
+    const TTest *const tests[] = {top,     listener, provider,  partner,
+                                  account, policy,   retention, NULL};
     Suite *const suites[] = {unit_suite("configuration values", tests), NULL};
     return unit_run(suites);
 }

@@ -37,8 +37,9 @@ static const struct row rows[] = {
      "2025-12-01T00:00:00Z", "pk"},
     {"grant and act go together", "given email 2020-01-01; active email 2022-12-01",
      "2030-12-01T00:00:00Z", "ee"},
-    {"an old act goes alone", "given email 2010-01-01; active email 2012-01-01; active email "
-                              "2019-06-01",
+    {"an old act goes alone",
+     "given email 2010-01-01; active email 2012-01-01; active email "
+     "2019-06-01",
      "2020-01-01T00:00:00Z", "kek"},
     {"withdrawn: proof from then", "given email 2020-01-01; withdrawn* email 2020-06-01",
      "2025-05-31T23:59:59Z", "pk"},
@@ -50,8 +51,9 @@ static const struct row rows[] = {
      "2023-06-01T00:00:00Z", "pk"},
     {"withdrawn elsewhere", "given email 2020-01-01; withdrawn* sms 2020-06-01",
      "2023-05-31T00:00:00Z", "kk"},
-    {"a withdrawal before the grant is none of its", "withdrawn* email 2019-01-01; given email "
-                                                     "2020-01-01",
+    {"a withdrawal before the grant is none of its",
+     "withdrawn* email 2019-01-01; given email "
+     "2020-01-01",
      "2022-06-01T00:00:00Z", "kk"},
     {"a withdrawal of the same moment is", "given email 2020-01-01; withdrawn* email 2020-01-01",
      "2020-01-01T00:00:00Z", "pk"},
@@ -116,9 +118,13 @@ START_TEST(counted)
 {
     struct retention_event events[] = {
         {.kind = EVENT_GIVEN, .channel = CHANNEL_EMAIL, .occurred_at = 1 * CLOCK_DAY},
-        {.kind = EVENT_OBJECTED, .channel = CHANNEL_EMAIL, .occurred_at = 2 * CLOCK_DAY,
+        {.kind = EVENT_OBJECTED,
+         .channel = CHANNEL_EMAIL,
+         .occurred_at = 2 * CLOCK_DAY,
          .of_all = true},
-        {.kind = EVENT_WITHDRAWN, .channel = CHANNEL_EMAIL, .occurred_at = 3 * CLOCK_DAY,
+        {.kind = EVENT_WITHDRAWN,
+         .channel = CHANNEL_EMAIL,
+         .occurred_at = 3 * CLOCK_DAY,
          .of_all = true},
     };
     struct retention_counts counts;
