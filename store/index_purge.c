@@ -8,7 +8,7 @@
 
 #include <inttypes.h>
 
-enum { FORGET_ROWS = 2000, HOLD_TRIES = 10 };
+enum { FORGET_ROWS = 2000, TRIES = 10 };
 
 /* ---- questions ---- */
 
@@ -22,25 +22,48 @@ static bool is_detail(sqlite3_stmt *row)
            verdict == VERDICT_BLOCK && mode == MODE_OBSERVE && !reason_always_enforced(reason);
 }
 
-enum result index_find_decision(struct journal_index *index, struct purge_text id,
-                                struct index_decision *decision_out, struct error *err)
+/* How far the index is and what it knows, in one statement: it may be built anew meanwhile, and
+ * what it does not know yet must not be taken for erased. */
+static enum result look(struct journal_index *index, struct purge_text id, uint64_t *rows_out,
+                        struct index_decision *decision_out, struct error *err)
 {
     sqlite3_stmt *statement = NULL;
     *decision_out = (struct index_decision){0};
     enum result result =
-        sql_prepare(index->db, "SELECT at, mode, verdict, reason, list FROM decision WHERE id = ?1",
+        sql_prepare(index->db,
+                    "SELECT d.at, d.mode, d.verdict, d.reason, d.list, p.rows FROM position p"
+                    " LEFT JOIN decision d ON d.id = ?1",
                     &statement, err);
     if (result != RESULT_OK)
         return result;
     sqlite3_bind_text(statement, 1, id.text, (int)id.length, SQLITE_STATIC);
-    int code = sqlite3_step(statement);
-    if (code == SQLITE_ROW)
-        *decision_out = (struct index_decision){.known = true,
-                                                .at = sqlite3_column_int64(statement, 0),
-                                                .detail = is_detail(statement)};
-    else if (code != SQLITE_DONE)
+    if (sqlite3_step(statement) == SQLITE_ROW) {
+        *rows_out = (uint64_t)sqlite3_column_int64(statement, 5);
+        decision_out->known = sqlite3_column_type(statement, 0) != SQLITE_NULL;
+        decision_out->at = sqlite3_column_int64(statement, 0);
+        decision_out->detail = decision_out->known && is_detail(statement);
+    } else {
         result = sql_failure(index->db, "index", err);
+    }
     sqlite3_finalize(statement);
+    return result;
+}
+
+enum result index_find_decision(struct journal_index *index, struct purge_text id,
+                                uint64_t row_number, struct index_decision *decision_out,
+                                struct error *err)
+{
+    uint64_t rows = 0;
+    enum result result = look(index, id, &rows, decision_out, err);
+    for (int i = 0; result == RESULT_OK && rows < row_number && i < TRIES; i++) {
+        result = journal_index_catch_up(index, 0, NULL, err);
+        if (result == RESULT_OK)
+            result = look(index, id, &rows, decision_out, err);
+    }
+    if (result == RESULT_OK && rows < row_number)
+        result =
+            error_set(err, RESULT_UNAVAILABLE,
+                      "the journal's index does not get to row %" PRIu64 ": try again", row_number);
     return result;
 }
 
@@ -119,7 +142,7 @@ static enum result place(struct journal_index *index, uint64_t *segment_out, str
 /* Its place in a file is an offset, which means nothing in the file that replaces it. */
 enum result index_hold(struct journal_index *index, uint64_t segment, struct error *err)
 {
-    for (int i = 0; i < HOLD_TRIES; i++) {
+    for (int i = 0; i < TRIES; i++) {
         uint64_t at = 0;
         enum result result = journal_index_catch_up(index, 0, NULL, err);
         if (result == RESULT_OK)

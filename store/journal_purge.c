@@ -66,7 +66,8 @@ static enum result count_line(struct purger *purger, const struct segment_reader
     const struct line *line = &purger->walk.line;
     if (line->erased)
         return RESULT_OK;
-    enum result result = purge_fate(purger->purge, line->record, line->length, &fate, &row, err);
+    enum result result =
+        purge_fate(purger->purge, purger->walk.rows, line->record, line->length, &fate, &row, err);
     if (result == RESULT_OK && fate != PURGE_KEEP && !count_row(purger, fate, &row))
         result = error_no_memory(err);
     return result;

@@ -77,15 +77,15 @@ static bool is_detail(const char *record, size_t length, struct purge_text reaso
            FIELD(record, length, "list").text == NULL;
 }
 
-static enum result fate_of_outcome(const struct journal_purge *purge, const char *record,
-                                   size_t length, int64_t at, enum purge_fate *fate_out,
-                                   struct error *err)
+static enum result fate_of_outcome(const struct journal_purge *purge, uint64_t row_number,
+                                   const char *record, size_t length, int64_t at,
+                                   enum purge_fate *fate_out, struct error *err)
 {
     struct index_decision decision;
     struct purge_text id = FIELD(record, length, "id");
     if (at >= horizon(&purge->limits) || id.text == NULL)
         return RESULT_OK;
-    enum result result = index_find_decision(purge->index, id, &decision, err);
+    enum result result = index_find_decision(purge->index, id, row_number, &decision, err);
     if (result != RESULT_OK)
         return result;
     if (decision.known)
@@ -95,8 +95,9 @@ static enum result fate_of_outcome(const struct journal_purge *purge, const char
     return RESULT_OK;
 }
 
-enum result purge_fate(const struct journal_purge *purge, const char *record, size_t length,
-                       enum purge_fate *fate_out, struct purge_row *row_out, struct error *err)
+enum result purge_fate(const struct journal_purge *purge, uint64_t row_number, const char *record,
+                       size_t length, enum purge_fate *fate_out, struct purge_row *row_out,
+                       struct error *err)
 {
     *fate_out = PURGE_KEEP;
     *row_out =
@@ -110,7 +111,7 @@ enum result purge_fate(const struct journal_purge *purge, const char *record, si
         *fate_out = by_moment(purge, row_out->at, row_out->detail);
         return RESULT_OK;
     case RECORD_OUTCOME:
-        return fate_of_outcome(purge, record, length, row_out->at, fate_out, err);
+        return fate_of_outcome(purge, row_number, record, length, row_out->at, fate_out, err);
     case RECORD_OTHER:
         if (FIELD(record, length, "recipient_key").text != NULL)
             *fate_out = by_moment(purge, row_out->at, false);

@@ -23,9 +23,11 @@ struct purge_row {
     struct purge_text partner, channel, reason; /* of a decision */
 };
 
-/* Looks a decision up for its outcome, where the outcome is old enough for that. */
-enum result purge_fate(const struct journal_purge *purge, const char *record, size_t length,
-                       enum purge_fate *fate_out, struct purge_row *row_out, struct error *err);
+/* Of the record in this row. Looks a decision up for its outcome, where the outcome is old enough
+ * for that. */
+enum result purge_fate(const struct journal_purge *purge, uint64_t row_number, const char *record,
+                       size_t length, enum purge_fate *fate_out, struct purge_row *row_out,
+                       struct error *err);
 
 /* ---- store/purge_totals.c: what remains of a segment's detail ---- */
 
@@ -56,8 +58,11 @@ struct index_decision {
     int64_t at;
     bool detail; /* what observe mode let through */
 };
+/* Among the rows before this one, all of which are in the index by then: what is not known was
+ * erased. */
 enum result index_find_decision(struct journal_index *index, struct purge_text id,
-                                struct index_decision *decision_out, struct error *err);
+                                uint64_t row_number, struct index_decision *decision_out,
+                                struct error *err);
 enum result index_total_known(struct journal_index *index, uint64_t segment, const char *day,
                               unsigned part, bool *known_out, struct error *err);
 /* Forgets what is past the limits among rows from to to, a few thousand rows a transaction unless

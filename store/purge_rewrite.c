@@ -89,9 +89,9 @@ static enum result take_line(struct rewrite *rewrite, const char *text, size_t l
         return error_set(err, RESULT_DAMAGED, "%s", where);
     }
     const struct line *line = &rewrite->walk->line;
-    enum result result =
-        line->erased ? RESULT_OK
-                     : purge_fate(rewrite->purge, line->record, line->length, &fate, &row, err);
+    enum result result = line->erased ? RESULT_OK
+                                      : purge_fate(rewrite->purge, rewrite->walk->rows,
+                                                   line->record, line->length, &fate, &row, err);
     if (result != RESULT_OK)
         return result;
     if (fate != PURGE_KEEP) {

@@ -16,7 +16,7 @@
 #include <sqlite3.h>
 
 /* The layout this program writes; PRAGMA user_version of the file. */
-#define REGISTRY_SCHEMA_VERSION 4
+#define REGISTRY_SCHEMA_VERSION 5
 /* How long a writer waits for another one, as the interface promises. */
 #define REGISTRY_BUSY_MS 10000
 /* Caps on one person's history. Past them it is no history but an attack or a mistake: the
@@ -49,6 +49,9 @@ enum registry_statement {
     STATEMENT_EVENT_GET,
     STATEMENT_EVENT_ERASE,
     STATEMENT_EVENT_CHECKED,
+    STATEMENT_HORIZON,
+    STATEMENT_HORIZON_SET,
+    STATEMENT_PERSON,
     STATEMENT_COUNT
 };
 
@@ -190,6 +193,15 @@ enum result standing_set(struct registry *registry, const struct event_record *r
                          const uint8_t digest[EVENT_DIGEST_BYTES], struct error *err);
 enum result standing_drop(struct registry *registry, const uint8_t key[RECIPIENT_KEY_BYTES],
                           const uint8_t digest[EVENT_DIGEST_BYTES], struct error *err);
+
+/* ---- store/registry_horizon.c: what an erased opposition leaves ---- */
+
+/* Whether a grant lies so far back that an opposition to it may have been erased:
+ * RESULT_BAD_INPUT, unless it is on record. record is complete but for its channel. */
+enum result registry_check_horizon(struct registry *registry, const struct event_input *event,
+                                   const struct event_record *record, struct error *err);
+/* Within a write transaction: moves it on, never back. */
+enum result registry_move_horizon(struct registry *registry, int64_t horizon, struct error *err);
 
 /* A write transaction of its own unless the caller has one open; own is passed to the end, which
  * commits when result is RESULT_OK, else rolls back, and returns what came of it. */

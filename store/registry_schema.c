@@ -194,14 +194,21 @@ static const char migration_4[] = "CREATE TABLE import_progress ("
                                   " refused BIGINT NOT NULL,"
                                   " events BIGINT NOT NULL,"
                                   " classes TEXT NOT NULL);";
+/* Up to where oppositions have been erased: see store/registry_horizon.c. */
+static const char migration_5[] = "CREATE TABLE retention ("
+                                  " one INTEGER PRIMARY KEY CHECK (one = 1),"
+                                  " horizon BIGINT NOT NULL);";
 
 struct migration {
     const char *sql;
     enum result (*then)(struct registry *registry, struct error *err); /* may be NULL */
 };
 
-static const struct migration migrations[] = {
-    {migration_1, NULL}, {migration_2, chain_old_events}, {migration_3, NULL}, {migration_4, NULL}};
+static const struct migration migrations[] = {{migration_1, NULL},
+                                              {migration_2, chain_old_events},
+                                              {migration_3, NULL},
+                                              {migration_4, NULL},
+                                              {migration_5, NULL}};
 _Static_assert(sizeof(migrations) / sizeof(migrations[0]) == REGISTRY_SCHEMA_VERSION,
                "one migration a version");
 

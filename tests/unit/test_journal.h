@@ -50,6 +50,5 @@ Suite *record_suite(void);
 Suite *write_suite(void);
 Suite *verify_suite(void);
 Suite *screening_suite(void);
-Suite *purge_suite(void);
 
 #endif

@@ -270,7 +270,7 @@ END_TEST
 
 /* As layout 1 made them. */
 static const char layout_1[] =
-    "DROP TABLE standing; DROP TABLE event; DROP TABLE import_progress;"
+    "DROP TABLE standing; DROP TABLE event; DROP TABLE import_progress; DROP TABLE retention;"
     "CREATE TABLE event ("
     " event_id INTEGER PRIMARY KEY AUTOINCREMENT, digest BLOB NOT NULL UNIQUE,"
     " recipient_key BLOB NOT NULL, channel TEXT NOT NULL, kind TEXT NOT NULL,"
