@@ -82,6 +82,7 @@ command_fn cli_verify;
 command_fn cli_provider_list;
 command_fn cli_provider_test;
 command_fn cli_status;
+command_fn cli_purge;
 command_fn cli_help;
 command_fn cli_version;
 

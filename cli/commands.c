@@ -136,6 +136,10 @@ const struct command commands[] = {
      cli_provider_test},
     {"status", "[--format F]", "show the running gateway", FORMAT_HELP "csv is key,value.\n",
      cli_status},
+    {"purge", "[--dry-run] [--format F]", "erase what has been kept long enough",
+     "The periods are the configuration's (retention). The journal still verifies.\n"
+     "  --dry-run                 only count, by kind; nothing is changed\n" FORMAT_HELP,
+     cli_purge},
     {"help", "[COMMAND | --names]", "explain a command, or list them all",
      "  --names                   only the names, one a line\n", cli_help},
     {"version", "", "print the version", "", cli_version},
