@@ -83,6 +83,8 @@ command_fn cli_provider_list;
 command_fn cli_provider_test;
 command_fn cli_status;
 command_fn cli_purge;
+command_fn cli_backup;
+command_fn cli_restore;
 command_fn cli_help;
 command_fn cli_version;
 

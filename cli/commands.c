@@ -140,6 +140,15 @@ const struct command commands[] = {
      "The periods are the configuration's (retention). The journal still verifies.\n"
      "  --dry-run                 only count, by kind; nothing is changed\n" FORMAT_HELP,
      cli_purge},
+    {"backup", "[--with-keys] FILE | --verify FILE",
+     "copy the registry and the journal, while the gateway serves",
+     "FILE may be - for standard output, or with --verify for standard input.\n"
+     "  --with-keys               the keys and the configuration, too: the copy then opens\n"
+     "                            everything\n"
+     "  --verify                  check a copy: its sums, the journal, the registry\n",
+     cli_backup},
+    {"restore", "FILE DIR", "check a copy and put it into an empty state directory",
+     "FILE may be - for standard input. DIR is made when missing.\n", cli_restore},
     {"help", "[COMMAND | --names]", "explain a command, or list them all",
      "  --names                   only the names, one a line\n", cli_help},
     {"version", "", "print the version", "", cli_version},

@@ -4,6 +4,7 @@
  * journal says it was. Needs the public key only, so that an auditor with a copy can do the same;
  * also with a copy of the journal alone.
  */
+#include "cli/verify.h"
 #include "base/file.h"
 #include "base/str.h"
 #include "cli/context.h"
@@ -185,7 +186,7 @@ static int verify(struct verification *found, enum output_format format)
     return format == OUTPUT_TABLE ? print_sentences(found) : print_row(found, format);
 }
 
-static int verify_all(struct context *context, enum output_format format)
+int verify_state(struct context *context, enum output_format format)
 {
     struct verification found = {.context = context};
     struct error err = {0};
@@ -206,7 +207,7 @@ int cli_verify(const struct invocation *invocation, int argc, char **argv)
     struct context context;
     if (!context_open(invocation, CONTEXT_JOURNAL_PUBLIC, &context))
         return EXIT_FAILED;
-    code = verify_all(&context, format);
+    code = verify_state(&context, format);
     context_close(&context);
     return code;
 }

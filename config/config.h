@@ -102,6 +102,8 @@ struct retention_config {
 
 struct config {
     const char *file; /* the main file */
+    const char **files; /* all that were read, the main file first */
+    size_t n_files;
     const char *hostname;
     const char *public_url; /* "" when not given */
     const char *state_dir;  /* absolute or relative to the working directory, resolved */

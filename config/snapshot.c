@@ -97,6 +97,15 @@ static void check_key_file(struct build *build, const char *key, const char *pat
         node_key_problem(build->problems, root, key, "%s", why.text);
 }
 
+static void take_files(struct build *build)
+{
+    struct config *config = build->config;
+    config->files = build_array(build, (size_t)build->tree->n_sources, sizeof(*config->files));
+    for (const struct source *source = build->tree->first_source;
+         config->files != NULL && source != NULL; source = source->next)
+        config->files[config->n_files++] = build_copy(build, source->path);
+}
+
 static void build_top(struct build *build, const char *path)
 {
     struct config *config = build->config;
@@ -109,6 +118,7 @@ static void build_top(struct build *build, const char *path)
     struct node *url = build_node(root, "public_url");
     struct node *region = build_node(root, "region");
     config->file = build_copy(build, path);
+    take_files(build);
     memcpy(config->version, build->tree->version, sizeof(config->version));
     config->hostname = build_text(build, root, "hostname");
     config->public_url = build_text(build, root, "public_url");

@@ -5,7 +5,7 @@
 set -eu
 
 run="gcc g++ make autoconf automake pkg-config
-     libevent-dev libssl-dev libesmtp-dev libsqlite3-dev libconfig-dev libjansson-dev
+     libevent-dev libssl-dev libesmtp-dev libsqlite3-dev libarchive-dev libconfig-dev libjansson-dev
      libidn2-dev libunistring-dev libaio-dev libphonenumber-dev libcrypt-dev check openssl swaks"
 test="postfix libsasl2-modules swaks libnet-ssleay-perl sqlite3 openssl python3 iproute2 util-linux mandoc
       clang clang-format clang-tidy cppcheck libclang-rt-14-dev valgrind xxd haproxy"

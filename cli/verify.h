@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Whether a journal and the registry beside it hold, said as `octroi verify` says it. */
+#ifndef OCTROI_CLI_VERIFY_H
+#define OCTROI_CLI_VERIFY_H
+
+#include "cli/context.h"
+#include "cli/output.h"
+
+/* Of the context: its paths and the journal's public key. Returns an enum exit_code. */
+int verify_state(struct context *context, enum output_format format);
+
+#endif
