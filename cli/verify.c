@@ -183,7 +183,9 @@ static int verify(struct verification *found, enum output_format format)
         result = verify_registry(found, &err);
     if (result != RESULT_OK)
         return command_failed(&err);
-    return format == OUTPUT_TABLE ? print_sentences(found) : print_row(found, format);
+    int code = format == OUTPUT_TABLE ? print_sentences(found) : print_row(found, format);
+    found->problem = NULL; /* it may be err's text */
+    return code;
 }
 
 int verify_state(struct context *context, enum output_format format)

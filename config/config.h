@@ -91,7 +91,8 @@ struct journal_config {
     int64_t checkpoint_every; /* microseconds */
 };
 
-/* How long is kept; what is past it, `octroi purge` erases (policy/retention.h, journal_purge.h). */
+/* How long is kept; what is past it, `octroi purge` erases (policy/retention.h, journal_purge.h).
+ */
 struct retention_config {
     struct duration consent;    /* after the person's last own act: then her consents have ended */
     struct duration proof;      /* of an ended consent, after its end */
@@ -101,7 +102,7 @@ struct retention_config {
 };
 
 struct config {
-    const char *file; /* the main file */
+    const char *file;   /* the main file */
     const char **files; /* all that were read, the main file first */
     size_t n_files;
     const char *hostname;

@@ -17,9 +17,9 @@ enum { INDEX_VERSION = 5, INDEX_ROWS = 5000, BUSY_MS = 10000, OPEN_TRIES = 25 };
 
 /* Instants are microseconds; keys and hashes are bytes. The log is read newest first, by time and
  * then row, which each index but the first serves without sorting; most rows pass, so the two for
- * stopped ones stay small. What was seen of the journal may be ahead of what is indexed. A screening
- * that was interrupted goes on where its decisions, in their order, say. `total` holds what is left
- * of erased detail of observe mode. */
+ * stopped ones stay small. What was seen of the journal may be ahead of what is indexed. A
+ * screening that was interrupted goes on where its decisions, in their order, say. `total` holds
+ * what is left of erased detail of observe mode. */
 static const char schema[] =
     "CREATE TABLE decision (seq INTEGER PRIMARY KEY, hash BLOB NOT NULL, id TEXT NOT NULL,"
     " at INTEGER NOT NULL, gateway TEXT, session TEXT, partner TEXT, stream TEXT, account TEXT,"
@@ -74,7 +74,7 @@ static enum result user_version(sqlite3 *db, int *version_out, struct error *err
 static void close_db(struct journal_index *index)
 {
     sqlite3_stmt **const statements[] = {&index->insert, &index->outcome, &index->position,
-                                         &index->move};
+                                         &index->move, &index->find};
     for (size_t i = 0; i < sizeof(statements) / sizeof(statements[0]); i++) {
         sqlite3_finalize(*statements[i]);
         *statements[i] = NULL;

@@ -27,15 +27,17 @@ static bool is_detail(sqlite3_stmt *row)
 static enum result look(struct journal_index *index, struct purge_text id, uint64_t *rows_out,
                         struct index_decision *decision_out, struct error *err)
 {
-    sqlite3_stmt *statement = NULL;
     *decision_out = (struct index_decision){0};
-    enum result result =
-        sql_prepare(index->db,
-                    "SELECT d.at, d.mode, d.verdict, d.reason, d.list, p.rows FROM position p"
-                    " LEFT JOIN decision d ON d.id = ?1",
-                    &statement, err);
+    enum result result = RESULT_OK;
+    if (index->find == NULL)
+        result =
+            sql_prepare(index->db,
+                        "SELECT d.at, d.mode, d.verdict, d.reason, d.list, p.rows FROM position p"
+                        " LEFT JOIN decision d ON d.id = ?1",
+                        &index->find, err);
     if (result != RESULT_OK)
         return result;
+    sqlite3_stmt *statement = index->find;
     sqlite3_bind_text(statement, 1, id.text, (int)id.length, SQLITE_STATIC);
     if (sqlite3_step(statement) == SQLITE_ROW) {
         *rows_out = (uint64_t)sqlite3_column_int64(statement, 5);
@@ -45,7 +47,8 @@ static enum result look(struct journal_index *index, struct purge_text id, uint6
     } else {
         result = sql_failure(index->db, "index", err);
     }
-    sqlite3_finalize(statement);
+    sqlite3_reset(statement);
+    sqlite3_clear_bindings(statement);
     return result;
 }
 

@@ -33,8 +33,8 @@ enum result index_totals(struct journal_index *index, uint64_t seq, const char *
 {
     sqlite3_stmt *statement = NULL;
     struct total total;
-    json_t *counts;
-    json_t *entry;
+    json_t *counts = NULL;
+    json_t *entry = NULL;
     size_t i;
     enum result result = RESULT_OK;
     json_t *json = json_loadb(record, length, JSON_REJECT_DUPLICATES, NULL);

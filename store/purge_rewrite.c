@@ -135,7 +135,11 @@ static enum result put_in_place(struct rewrite *rewrite, uint64_t segment, uint6
     char *path = segment_path(purge->directory, segment, ".seg");
     if (path == NULL)
         return error_no_memory(err);
-    enum result result = index_hold(purge->index, segment, err);
+    /* Most of it in short transactions: what is due is due, whether the file is replaced or not. */
+    enum result result =
+        index_forget(purge->index, &purge->limits, first_row, rewrite->walk->rows, err);
+    if (result == RESULT_OK)
+        result = index_hold(purge->index, segment, err);
     if (result == RESULT_OK) {
         result = index_forget(purge->index, &purge->limits, first_row, rewrite->walk->rows, err);
         if (result == RESULT_OK && rename(rewrite->path, path) != 0)

@@ -293,8 +293,8 @@ static enum result add_all(struct registry *registry, const struct event_input *
     struct event_record record;
     enum result result = make_record(registry, event, now, &record, err);
     if (result == RESULT_OK)
-        result = refused(registry, "occurred_at",
-                         registry_check_horizon(registry, event, &record, err));
+        result =
+            refused(registry, "occurred_at", registry_check_horizon(registry, event, &record, err));
     if (result == RESULT_OK && event->supplier[0] != '\0')
         result = add_supplier(registry, record.supplier, now, err);
     if (result == RESULT_OK)
@@ -380,8 +380,8 @@ enum result registry_check_event(struct registry *registry, const struct event_i
     if (result == RESULT_OK)
         result = make_record(registry, event, now, &record, err);
     if (result == RESULT_OK)
-        result = refused(registry, "occurred_at",
-                         registry_check_horizon(registry, event, &record, err));
+        result =
+            refused(registry, "occurred_at", registry_check_horizon(registry, event, &record, err));
     for (int i = 0; result == RESULT_OK && i < CHANNEL_COUNT; i++) {
         bool is_new = false;
         if (!(event->channels & CHANNEL_BIT(i)))

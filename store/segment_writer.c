@@ -198,7 +198,8 @@ static enum result note_recovery(struct segment_writer *writer, const struct seg
                                  struct error *err)
 {
     struct strbuf record = {0};
-    enum result result = segment_writer_begin(writer, tail->torn_bytes > 0 ? WRITER_ROWS : WRITER_NONE, err);
+    enum result result =
+        segment_writer_begin(writer, tail->torn_bytes > 0 ? WRITER_ROWS : WRITER_NONE, err);
     if (result == RESULT_OK && tail->torn_bytes > 0) {
         record_recovered(&record, writer->number, tail->torn_bytes, tail->torn_digest, clock_now());
         if (record.failed || !segment_writer_add(writer, record.data, record.length))
