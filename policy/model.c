@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "policy/model.h"
 
+#include "base/language.h"
+
 #include <string.h>
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
@@ -80,37 +82,37 @@ static const char *const reason_names[REASON_COUNT] = {
     [REASON_UNABLE] = "UNABLE",
 };
 static const char *const reason_texts[REASON_COUNT] = {
-    [REASON_SUSPENDED] = "The partner, stream, form or supplier is suspended.",
-    [REASON_SENDER_NOT_ALLOWED] = "The sender identity does not belong to this stream.",
-    [REASON_SERVICE] = "The message belongs to a service stream.",
-    [REASON_SECTOR_BAN] = "Offers of this sector are banned on this channel.",
-    [REASON_OBJECTED] = "The recipient objected to such messages.",
-    [REASON_WITHDRAWN] = "The recipient withdrew consent.",
-    [REASON_NO_CONSENT] = "No consent of the recipient is on record.",
-    [REASON_NOT_INFORMED] = "No record shows that the recipient was informed.",
-    [REASON_CHANNEL_MISMATCH] = "The recipient's consent is for another channel.",
-    [REASON_PARTNER_NOT_SHOWN] = "The partner was never shown to the recipient.",
+    [REASON_SUSPENDED] = N_("The partner, stream, form or supplier is suspended."),
+    [REASON_SENDER_NOT_ALLOWED] = N_("The sender identity does not belong to this stream."),
+    [REASON_SERVICE] = N_("The message belongs to a service stream."),
+    [REASON_SECTOR_BAN] = N_("Offers of this sector are banned on this channel."),
+    [REASON_OBJECTED] = N_("The recipient objected to such messages."),
+    [REASON_WITHDRAWN] = N_("The recipient withdrew consent."),
+    [REASON_NO_CONSENT] = N_("No consent of the recipient is on record."),
+    [REASON_NOT_INFORMED] = N_("No record shows that the recipient was informed."),
+    [REASON_CHANNEL_MISMATCH] = N_("The recipient's consent is for another channel."),
+    [REASON_PARTNER_NOT_SHOWN] = N_("The partner was never shown to the recipient."),
     [REASON_PARTNER_ADDED_LATER] =
-        "The partner joined the form's list after the recipient consented.",
+        N_("The partner joined the form's list after the recipient consented."),
     [REASON_PARTNER_NOT_NAMED] =
-        "Only a category was shown to the recipient, not the partner's name.",
-    [REASON_UNPROVEN] = "No proof of the recipient's consent is on record.",
-    [REASON_FORM_INVALID] = "The form or the supplier behind the consent was invalidated.",
-    [REASON_PURPOSE_MISMATCH] = "The recipient's consent does not cover this purpose.",
-    [REASON_STALE] = "The recipient's last own act is too old.",
-    [REASON_BASIS_NOT_ACCEPTED] = "The legal basis on record is not accepted on this channel.",
-    [REASON_SOFT_OPTIN_INVALID] = "The customer exception holds only for the seller itself.",
-    [REASON_NOT_PROFESSIONAL] = "No record attests the recipient's professional role.",
-    [REASON_OPTOUT_MISSING] = "The message offers no one-click way to unsubscribe.",
-    [REASON_IDENTITY_MISSING] = "The message does not say who it is from.",
-    [REASON_STOP_MISSING] = "The message does not carry the STOP mention.",
-    [REASON_OUTSIDE_HOURS] = "Messages on this channel may not be sent at this hour.",
-    [REASON_CONSENT] = "The recipient's consent is on record.",
-    [REASON_SOFT_OPTIN] = "The recipient is a customer of the sender.",
-    [REASON_PROFESSIONAL] = "The recipient is addressed in a professional role.",
-    [REASON_INFORMED] = "The recipient was informed and did not object.",
-    [REASON_MALFORMED] = "The message is not mail by its standards.",
-    [REASON_UNABLE] = "The gate cannot decide at the moment.",
+        N_("Only a category was shown to the recipient, not the partner's name."),
+    [REASON_UNPROVEN] = N_("No proof of the recipient's consent is on record."),
+    [REASON_FORM_INVALID] = N_("The form or the supplier behind the consent was invalidated."),
+    [REASON_PURPOSE_MISMATCH] = N_("The recipient's consent does not cover this purpose."),
+    [REASON_STALE] = N_("The recipient's last own act is too old."),
+    [REASON_BASIS_NOT_ACCEPTED] = N_("The legal basis on record is not accepted on this channel."),
+    [REASON_SOFT_OPTIN_INVALID] = N_("The customer exception holds only for the seller itself."),
+    [REASON_NOT_PROFESSIONAL] = N_("No record attests the recipient's professional role."),
+    [REASON_OPTOUT_MISSING] = N_("The message offers no one-click way to unsubscribe."),
+    [REASON_IDENTITY_MISSING] = N_("The message does not say who it is from."),
+    [REASON_STOP_MISSING] = N_("The message does not carry the STOP mention."),
+    [REASON_OUTSIDE_HOURS] = N_("Messages on this channel may not be sent at this hour."),
+    [REASON_CONSENT] = N_("The recipient's consent is on record."),
+    [REASON_SOFT_OPTIN] = N_("The recipient is a customer of the sender."),
+    [REASON_PROFESSIONAL] = N_("The recipient is addressed in a professional role."),
+    [REASON_INFORMED] = N_("The recipient was informed and did not object."),
+    [REASON_MALFORMED] = N_("The message is not mail by its standards."),
+    [REASON_UNABLE] = N_("The gate cannot decide at the moment."),
 };
 
 static const char *name_of(const char *const *names, size_t count, size_t value)

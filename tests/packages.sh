@@ -4,7 +4,7 @@
 # Usage: tests/packages.sh run|test|bench|fuzz
 set -eu
 
-run="gcc g++ make autoconf automake pkg-config
+run="gcc g++ make autoconf automake pkg-config gettext
      libevent-dev libssl-dev libesmtp-dev libsqlite3-dev libarchive-dev libconfig-dev libjansson-dev
      libidn2-dev libunistring-dev libaio-dev libphonenumber-dev libcrypt-dev check openssl swaks"
 test="postfix libsasl2-modules swaks libnet-ssleay-perl sqlite3 openssl python3 iproute2 util-linux mandoc
