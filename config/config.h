@@ -129,8 +129,8 @@ struct config {
     size_t n_accounts;
     struct channel_policy policies[CHANNEL_COUNT];
     struct retention_config retention;
-    /* First 12 hex digits of the SHA-256 over all files read, for `status` and the journal. */
-    char version[13];
+    char sha256[65];  /* over all files read, in the order read; for the journal */
+    char version[13]; /* its first 12 hex digits, for `status` */
 };
 
 /* One finding of the configuration, in the order of the files and lines. */

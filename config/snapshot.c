@@ -119,6 +119,7 @@ static void build_top(struct build *build, const char *path)
     struct node *region = build_node(root, "region");
     config->file = build_copy(build, path);
     take_files(build);
+    memcpy(config->sha256, build->tree->sha256, sizeof(config->sha256));
     memcpy(config->version, build->tree->version, sizeof(config->version));
     config->hostname = build_text(build, root, "hostname");
     config->public_url = build_text(build, root, "public_url");

@@ -37,7 +37,8 @@ struct tree {
     struct source *first_source;
     struct source *last_source;
     int n_sources;
-    char version[13]; /* first 12 hex digits of the SHA-256 over the bytes of all files */
+    char sha256[65];  /* hex, over the bytes of all files */
+    char version[13]; /* its first 12 digits */
 };
 
 /* Reads path and all it includes. RESULT_OK although findings were made, as long as every file

@@ -422,10 +422,12 @@ enum result tree_read(const char *path, struct tree *tree, struct problems *prob
     enum result result = read_file(&reader, path, NULL, 0);
     if (result == RESULT_OK) {
         uint8_t digest[SHA256_BYTES];
-        if (sha256(reader.bytes.data, reader.bytes.length, digest))
+        if (sha256(reader.bytes.data, reader.bytes.length, digest)) {
+            hex_encode(digest, sizeof(digest), tree->sha256);
             hex_encode(digest, 6, tree->version);
-        else
+        } else {
             result = error_set(err, RESULT_SYSTEM, "cannot compute a SHA-256");
+        }
     }
     if (reader.bytes.data != NULL)
         wipe(reader.bytes.data, reader.bytes.length);

@@ -69,7 +69,7 @@ void channel_policy_accept(struct channel_policy *policy, unsigned bases)
 }
 
 /* JSON serves as the canonical text: it leaves no doubt where one value ends. */
-static void add_canonical(struct strbuf *out, const struct channel_policy *policy)
+void channel_policy_canonical(struct strbuf *out, const struct channel_policy *policy)
 {
     strbuf_add_char(out, '{');
     strbuf_add_json_field(out, "channel", channel_name(policy->channel));
@@ -103,7 +103,7 @@ void channel_policy_stamp(struct channel_policy *policy)
     uint8_t digest[SHA256_BYTES];
     char hex[2 * SHA256_BYTES + 1];
     policy->version[0] = '\0';
-    add_canonical(&text, policy);
+    channel_policy_canonical(&text, policy);
     if (!text.failed && sha256(text.data, text.length, digest)) {
         hex_encode(digest, sizeof(digest), hex);
         str_copy_n(policy->version, sizeof(policy->version), hex, sizeof(policy->version) - 1);

@@ -7,6 +7,7 @@
 #define OCTROI_POLICY_PARTNER_H
 
 #include "base/clock.h"
+#include "base/str.h"
 #include "policy/model.h"
 
 struct partner {
@@ -78,6 +79,8 @@ struct channel_policy {
  * partners; nothing added later; three years. */
 void channel_policy_default(enum channel channel, struct channel_policy *policy_out);
 void channel_policy_stamp(struct channel_policy *policy);
+/* Appends the canonical text that `version` is the hash of. */
+void channel_policy_canonical(struct strbuf *out, const struct channel_policy *policy);
 
 /* The bases that permit at that instant, and from now on whatever the instant. */
 unsigned channel_policy_accepts(const struct channel_policy *policy, int64_t instant);

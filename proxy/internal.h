@@ -97,6 +97,11 @@ enum result gateway_load_config(const char *file, struct config **config_out, st
 /* gateway.c: takes a request to hand over, or to write to the journal (control_take_fn). */
 bool gateway_take(void *gateway, const char *request, int fd);
 
+/* history.c: puts config on record, to be called before the first decision under it can be made. */
+enum result gateway_note_configuration(struct gateway *gateway, const struct config *config,
+                                       const char *cause, struct error *err);
+
+
 /* status.c */
 void gateway_answer(void *gateway, const char *request, struct strbuf *reply);
 

@@ -239,6 +239,8 @@ enum result gateway_open(struct gateway *gateway, struct config *config, enum en
         result = succeed(gateway, config, patience, err);
     if (result == RESULT_OK)
         result = open_own(gateway, config, err);
+    if (result == RESULT_OK)
+        result = gateway_note_configuration(gateway, config, "start", err);
     if (result != RESULT_OK) {
         gateway_forget(gateway, &plan);
         return result;

@@ -411,8 +411,11 @@ void gateway_reload(struct gateway *gateway)
         struct plan *plan = NULL;
         if (result == RESULT_OK)
             result = gateway_plan(gateway, config, &plan, &err);
+        if (result == RESULT_OK && strcmp(gateway->snapshot->config->sha256, config->sha256) != 0)
+            result = gateway_note_configuration(gateway, config, "reload", &err);
         if (result == RESULT_OK)
             gateway_follow(gateway, &plan);
+        gateway_forget(gateway, &plan);
         config_unref(&config);
     }
     if (result == RESULT_OK) {

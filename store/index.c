@@ -13,7 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { INDEX_VERSION = 5, INDEX_ROWS = 5000, BUSY_MS = 10000, OPEN_TRIES = 25 };
+enum { INDEX_VERSION = 6, INDEX_ROWS = 5000, BUSY_MS = 10000, OPEN_TRIES = 25 };
 
 /* Instants are microseconds; keys and hashes are bytes. The log is read newest first, by time and
  * then row, which each index but the first serves without sorting; most rows pass, so the two for
@@ -41,6 +41,11 @@ static const char schema[] =
     "CREATE TABLE total (segment INTEGER NOT NULL, day TEXT NOT NULL, part INTEGER NOT NULL,"
     " partner TEXT NOT NULL, channel TEXT NOT NULL, reason TEXT NOT NULL, rows INTEGER NOT NULL,"
     " PRIMARY KEY (segment, day, part, partner, channel, reason)) WITHOUT ROWID;"
+    /* What the gate was told to do (one row a record), and the signed ends of the chain. */
+    "CREATE TABLE configuration (seq INTEGER PRIMARY KEY, at INTEGER NOT NULL,"
+    " record TEXT NOT NULL);"
+    "CREATE TABLE checkpoint (seq INTEGER PRIMARY KEY, at INTEGER NOT NULL, record TEXT NOT NULL);"
+    "CREATE INDEX checkpoint_at ON checkpoint (at);"
     "CREATE TABLE position (one INTEGER PRIMARY KEY CHECK (one = 1), segment INTEGER NOT NULL,"
     " offset INTEGER NOT NULL, rows INTEGER NOT NULL, hash BLOB NOT NULL,"
     " seen_rows INTEGER NOT NULL, seen_hash BLOB NOT NULL);"

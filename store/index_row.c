@@ -9,6 +9,7 @@
 
 #include <inttypes.h>
 #include <jansson.h>
+#include <stdio.h>
 #include <string.h>
 
 enum { FIELDS_MAX = 24 };
@@ -226,6 +227,32 @@ static enum result add_outcome(struct journal_index *index, uint64_t seq,
     return sql_run(index->db, index->outcome, err);
 }
 
+/* Records that come seldom and are read as a whole: the text and its moment are all that is kept.
+ */
+static enum result add_whole(struct journal_index *index, const char *table, uint64_t seq,
+                             const char *record, size_t length, struct error *err)
+{
+    char sql[80];
+    sqlite3_stmt *insert = NULL;
+    int64_t instant;
+    json_t *json = json_loadb(record, length, JSON_REJECT_DUPLICATES, NULL);
+    const char *at = json_string_value(json_object_get(json, "at"));
+    bool readable = at != NULL && clock_parse(at, strlen(at), &instant);
+    json_decref(json);
+    if (!readable)
+        return index_unreadable(seq, err);
+    snprintf(sql, sizeof(sql), "INSERT INTO %s (seq, at, record) VALUES (?1, ?2, ?3)", table);
+    enum result result = sql_prepare(index->db, sql, &insert, err);
+    if (result != RESULT_OK)
+        return result;
+    sqlite3_bind_int64(insert, 1, (sqlite3_int64)seq);
+    sqlite3_bind_int64(insert, 2, instant);
+    sqlite3_bind_text(insert, 3, record, (int)length, SQLITE_STATIC);
+    result = sql_run(index->db, insert, err);
+    sqlite3_finalize(insert);
+    return result;
+}
+
 enum result index_record(struct journal_index *index, uint64_t seq,
                          const uint8_t hash[SHA256_BYTES], const char *record, size_t length,
                          struct error *err)
@@ -241,6 +268,10 @@ enum result index_record(struct journal_index *index, uint64_t seq,
         return index_screening(index, seq, record, length, err);
     else if (type == RECORD_TOTALS)
         return index_totals(index, seq, record, length, err);
+    else if (type == RECORD_CONFIGURATION)
+        return add_whole(index, "configuration", seq, record, length, err);
+    else if (type == RECORD_CHECKPOINT)
+        return add_whole(index, "checkpoint", seq, record, length, err);
     else
         return RESULT_OK;
     if (!scan_record(&fields, record, length)) {

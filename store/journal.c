@@ -165,6 +165,15 @@ enum result journal_batch_of(struct strbuf *lines, struct journal_batch **batch_
     return RESULT_OK;
 }
 
+bool journal_batch_record(struct journal_batch *batch, const char *record, size_t length)
+{
+    size_t before = batch->text.length;
+    if (!batch_reserve(batch))
+        return false;
+    strbuf_add(&batch->text, record, length);
+    return batch_took(batch, before);
+}
+
 size_t journal_batch_rows(const struct journal_batch *batch)
 {
     return batch->rows;

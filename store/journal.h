@@ -27,6 +27,8 @@ bool journal_batch_registry(struct journal_batch *batch, const struct registry_a
  * taken, else RESULT_BAD_INPUT says what is wrong, never repeating any of it. */
 enum result journal_batch_of(struct strbuf *lines, struct journal_batch **batch_out,
                              struct error *err);
+/* Any other record: one JSON object without a line end, `type` first (docs/JOURNAL.md). */
+bool journal_batch_record(struct journal_batch *batch, const char *record, size_t length);
 size_t journal_batch_rows(const struct journal_batch *batch);
 
 /* ---- the writer: one a gateway, under state_dir/lock ---- */

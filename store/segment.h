@@ -75,7 +75,8 @@ enum record_type {
     RECORD_SCREENED,
     RECORD_TOTALS,
     RECORD_PURGING,
-    RECORD_PURGED
+    RECORD_PURGED,
+    RECORD_CONFIGURATION
 };
 
 enum record_type record_type(const char *record, size_t length);

@@ -23,6 +23,7 @@ enum record_type record_type(const char *record, size_t length)
         {"{\"type\":\"totals\",", RECORD_TOTALS},
         {"{\"type\":\"purging\",", RECORD_PURGING},
         {"{\"type\":\"purged\",", RECORD_PURGED},
+        {"{\"type\":\"configuration\",", RECORD_CONFIGURATION},
     };
     for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
         size_t n = strlen(types[i].start);

@@ -105,7 +105,7 @@ class Journal(harness.IntegrationTest):
         lines = whole.splitlines(keepends=True)
         offset = 0
         for number, line in enumerate(lines, 1):
-            found = re.search(rb'"id":"([^"]+)"', line)
+            found = re.search(rb'^\S+ \S+ {"type":"\w+","id":"([^"]+)"', line)
             for place in (0, 70, len(line) // 2, len(line) - 2):
                 broken = bytearray(whole)
                 broken[offset + place] ^= 1
