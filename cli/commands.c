@@ -127,6 +127,18 @@ const struct command commands[] = {
      cli_log},
     {"verify", "[--format F]", "check the journal's hash chain and its signed checkpoints",
      FORMAT_HELP, cli_verify},
+    {"report",
+     "--from T --to T [--partner P] [--by COLUMN[,COLUMN]...] [--lang fr|en] [--format F]",
+     "count the decisions of a period",
+     "  --from T, --to T          a time, or a date (UTC; --to includes that day)\n"
+     "  --partner P               of this partner only\n"
+     "  --by COLUMN,...           partner, stream, channel, purpose, verdict, reason, effect, "
+     "mode,\n"
+     "                            policy, day, form, collector, supplier\n"
+     "  --lang fr|en              default: what LC_ALL, LC_MESSAGES or LANG say\n" FORMAT_HELP
+     "Without --by a table is an overview; json and csv are by partner, channel, verdict,\n"
+     "reason, form and day.\n",
+     cli_report},
     {"provider list", "[--format F]", "list the providers, and how each is",
      FORMAT_HELP "From the running gateway; without one, what each was last seen to offer.\n",
      cli_provider_list},

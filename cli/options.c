@@ -184,6 +184,15 @@ int options_read_format(const struct invocation *invocation, int argc, char **ar
     return code;
 }
 
+bool option_language(const struct invocation *invocation, const char *text,
+                     enum language *language_out)
+{
+    if (text == NULL || language_parse(text, language_out))
+        return true;
+    command_usage(invocation, "--lang is fr or en, not '%s'", text);
+    return false;
+}
+
 bool option_channel(const struct invocation *invocation, const char *text,
                     enum channel *channel_out)
 {

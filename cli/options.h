@@ -8,6 +8,7 @@
 #ifndef OCTROI_CLI_OPTIONS_H
 #define OCTROI_CLI_OPTIONS_H
 
+#include "base/language.h"
 #include "cli/command.h"
 #include "cli/output.h"
 #include "policy/model.h"
@@ -51,6 +52,8 @@ void option_words_free(struct option_words *words);
  * returns EXIT_USAGE. A text of NULL (not given) is true and changes nothing. */
 bool option_format(const struct invocation *invocation, const char *text,
                    enum output_format *format_out);
+bool option_language(const struct invocation *invocation, const char *text,
+                     enum language *language_out);
 bool option_channel(const struct invocation *invocation, const char *text,
                     enum channel *channel_out);
 bool option_channels(const struct invocation *invocation, const struct option_words *words,

@@ -50,7 +50,7 @@ static const char schema[] =
     " offset INTEGER NOT NULL, rows INTEGER NOT NULL, hash BLOB NOT NULL,"
     " seen_rows INTEGER NOT NULL, seen_hash BLOB NOT NULL);"
     "INSERT INTO position VALUES (1, 1, 0, 0, zeroblob(32), 0, zeroblob(32));"
-    "PRAGMA user_version = 4;";
+    "PRAGMA user_version = 6;";
 
 /* How far the segments are indexed. */
 struct position {

@@ -186,4 +186,15 @@ enum result listed_decisions_next(struct listed_decisions *decisions, bool *row_
                                   struct listed_decision *decision_out, struct error *err);
 void listed_decisions_free(struct listed_decisions **decisions);
 
+/* A record as it stands in the journal. Return false to stop. */
+typedef bool history_record_fn(void *arg, int64_t at, const char *record, size_t length);
+/* `configuration` records, oldest first: those in force when the period began, and those in it. */
+enum result journal_index_configurations(struct journal_index *index, int64_t since, int64_t until,
+                                         history_record_fn *on_record, void *arg,
+                                         struct error *err);
+/* The last checkpoint before the period, the last one of each day (UTC) in it, and the first one
+ * after it, oldest first: enough to hold the whole period between two of them. */
+enum result journal_index_checkpoints(struct journal_index *index, int64_t since, int64_t until,
+                                      history_record_fn *on_record, void *arg, struct error *err);
+
 #endif

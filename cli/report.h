@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the parts of `octroi report` share. */
+#ifndef OCTROI_CLI_REPORT_H
+#define OCTROI_CLI_REPORT_H
+
+#include "base/language.h"
+#include "cli/context.h"
+#include "store/tally.h"
+
+struct report {
+    struct context *context;
+    struct tally_filter filter;
+    enum language language;
+};
+
+/* report_overview.c: totals and the main groupings, for people, on standard output. */
+enum result report_overview(const struct report *report, struct error *err);
+
+#endif
