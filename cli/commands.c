@@ -128,13 +128,17 @@ const struct command commands[] = {
     {"verify", "[--format F]", "check the journal's hash chain and its signed checkpoints",
      FORMAT_HELP, cli_verify},
     {"report",
-     "--from T --to T [--partner P] [--by COLUMN[,COLUMN]...] [--lang fr|en] [--format F]",
-     "count the decisions of a period",
+     "--from T --to T [--partner P] [--by COLUMN[,COLUMN]... | --dossier DIR [--with-journal]] "
+     "[--lang fr|en] [--format F]",
+     "count the decisions of a period, or make a dossier of it for a regulator",
      "  --from T, --to T          a time, or a date (UTC; --to includes that day)\n"
      "  --partner P               of this partner only\n"
      "  --by COLUMN,...           partner, stream, channel, purpose, verdict, reason, effect, "
      "mode,\n"
      "                            policy, day, form, collector, supplier\n"
+     "  --dossier DIR             a new folder: a page to read and print, the numbers as CSV, and\n"
+     "                            what it takes to check them without this program\n"
+     "  --with-journal            with the journal's files of the period\n"
      "  --lang fr|en              default: what LC_ALL, LC_MESSAGES or LANG say\n" FORMAT_HELP
      "Without --by a table is an overview; json and csv are by partner, channel, verdict,\n"
      "reason, form and day.\n",

@@ -10,42 +10,20 @@
 /* What programs get unless they ask for other columns. */
 static const enum tally_by usual[] = {TALLY_PARTNER, TALLY_CHANNEL, TALLY_VERDICT,
                                       TALLY_REASON,  TALLY_FORM,    TALLY_DAY};
-enum { COUNTS = 6 };
-
-static const struct column count_columns[COUNTS] = {
-    {"count", CELL_NUMBER, false},       {"pass", CELL_NUMBER, false},
-    {"block", CELL_NUMBER, false},       {"defer", CELL_NUMBER, false},
-    {"let_through", CELL_NUMBER, false}, {"discarded", CELL_NUMBER, false}};
-
 struct grouping {
     enum tally_by by[TALLY_BY_COUNT];
     size_t n;
 };
 
-static enum result print_rows(const struct tally *tally, const struct grouping *grouping,
-                              enum output_format format, struct error *err)
+static enum result print_rows(const struct tally *tally, enum output_format format,
+                              struct error *err)
 {
-    struct column columns[TALLY_BY_COUNT + COUNTS + 1] = {0};
-    for (size_t i = 0; i < grouping->n; i++)
-        columns[i] = (struct column){tally_by_name(grouping->by[i]), CELL_TEXT, false};
-    memcpy(columns + grouping->n, count_columns, sizeof(count_columns));
+    struct column columns[REPORT_COLUMNS];
+    report_columns(tally, columns);
     struct output *output = output_new(stdout, format, columns);
     if (output == NULL)
         return error_no_memory(err);
-    for (size_t i = 0; i < tally_count(tally); i++) {
-        const struct tally_row *row = tally_row(tally, i);
-        const struct tally_counts *counts = &row->counts;
-        struct cell cells[TALLY_BY_COUNT + COUNTS];
-        for (size_t j = 0; j < grouping->n; j++)
-            cells[j] = cell_text(row->keys[j]);
-        const uint64_t numbers[COUNTS] = {counts->decisions,   counts->pass,
-                                          counts->block,       counts->defer,
-                                          counts->let_through, counts->discarded};
-        for (size_t j = 0; j < COUNTS; j++)
-            cells[grouping->n + j] = cell_number((int64_t)numbers[j]);
-        if (!output_row(output, cells))
-            break; /* output_end says why */
-    }
+    report_write(tally, output);
     return output_end(&output, err);
 }
 
@@ -59,7 +37,7 @@ static enum result report_rows(const struct report *report, const struct groupin
         journal_index_tally(report->context->index, &report->filter, &tally, 1, err);
     if (result == RESULT_OK) {
         tally_sort(tally);
-        result = print_rows(tally, grouping, format, err);
+        result = print_rows(tally, format, err);
     }
     tally_free(&tally);
     return result;
@@ -91,7 +69,8 @@ static bool parse_by(const struct invocation *invocation, const char *text,
 }
 
 struct report_options {
-    const char *from, *to, *partner, *by, *lang, *format;
+    const char *from, *to, *partner, *by, *lang, *format, *dossier;
+    bool with_journal;
 };
 
 static int fill_report(const struct invocation *invocation, const struct report_options *options,
@@ -107,6 +86,10 @@ static int fill_report(const struct invocation *invocation, const struct report_
         return EXIT_USAGE;
     if (report->filter.since >= report->filter.until)
         return command_usage(invocation, "--to is before --from");
+    if (options->dossier != NULL && (options->by != NULL || options->format != NULL))
+        return command_usage(invocation, "--dossier goes with neither --by nor --format");
+    if (options->dossier == NULL && options->with_journal)
+        return command_usage(invocation, "--with-journal goes with --dossier");
     report->filter.partner = options->partner;
     return EXIT_DONE;
 }
@@ -123,6 +106,8 @@ int cli_report(const struct invocation *invocation, int argc, char **argv)
                                         {"by", OPTION_TEXT, &options.by},
                                         {"lang", OPTION_TEXT, &options.lang},
                                         {"format", OPTION_TEXT, &options.format},
+                                        {"dossier", OPTION_TEXT, &options.dossier},
+                                        {"with-journal", OPTION_FLAG, &options.with_journal},
                                         {0}};
     int code = options_read(invocation, argc, argv, specs, 0, 0, NULL);
     if (code != OPTIONS_GO)
@@ -130,6 +115,8 @@ int cli_report(const struct invocation *invocation, int argc, char **argv)
     code = fill_report(invocation, &options, &report, &grouping, &format);
     if (code != EXIT_DONE)
         return code;
+    if (options.dossier != NULL)
+        return report_dossier(invocation, &report, options.dossier, options.with_journal);
     struct context context;
     struct error err = {0};
     if (!context_open(invocation, CONTEXT_INDEX, &context))

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SECTIONS = 8, NUMBERS = 5, GAP = 2 };
+enum { SECTIONS = 8, NUMBERS = 5, GAP = 2, LABEL = 74 };
 
 struct section {
     enum tally_by by;
@@ -138,17 +138,17 @@ static bool show_section(const struct report *report, const struct section *sect
     return ok;
 }
 
-static void print_number(const struct report *report, const char *label, uint64_t number,
-                         uint64_t whole)
+static void print_number(const struct report *report, size_t indent, const char *label,
+                         uint64_t number, uint64_t whole)
 {
     struct strbuf text = {0};
     struct strbuf share = {0};
-    size_t width = output_width(label);
+    size_t width = output_width(label) + indent;
     language_add_number(&text, report->language, (int64_t)number);
     language_add_share(&share, report->language, number, whole);
-    pad(GAP);
+    pad(indent);
     fputs(label, stdout);
-    pad(width < 64 ? 64 - width : 1);
+    pad(width < LABEL ? LABEL - width : 1);
     if (text.data != NULL && share.data != NULL)
         printf("%12s  %8s\n", text.data, share.data);
     strbuf_free(&text);
@@ -166,13 +166,13 @@ static void print_totals(const struct report *report, const struct tally *verdic
     printf(tr(language, N_("Decisions of the gate %s")), period.data != NULL ? period.data : "");
     fputs("\n\n", stdout);
     strbuf_free(&period);
-    print_number(report, tr(language, N_("decided")), sum.decisions, sum.decisions);
-    print_number(report, tr(language, N_("permitted")), sum.pass, sum.decisions);
-    print_number(report, tr(language, N_("blocked by the rules")), sum.block, sum.decisions);
-    print_number(report,
+    print_number(report, GAP, tr(language, N_("decided")), sum.decisions, sum.decisions);
+    print_number(report, GAP, tr(language, N_("permitted")), sum.pass, sum.decisions);
+    print_number(report, GAP, tr(language, N_("blocked by the rules")), sum.block, sum.decisions);
+    print_number(report, 2 * GAP,
                  tr(language, N_("of these let through, the partner being only observed")),
                  sum.let_through, sum.decisions);
-    print_number(report, tr(language, N_("deferred: to be tried again later")), sum.defer,
+    print_number(report, GAP, tr(language, N_("deferred: to be tried again later")), sum.defer,
                  sum.decisions);
 }
 

@@ -53,6 +53,15 @@ const char *word_mode(enum language language, const char *code)
     return word_of(language, words, code);
 }
 
+const char *word_regime(enum language language, const char *code)
+{
+    static const struct word words[] = {{"observe", N_("Observed")},
+                                        {"enforce", N_("Enforced")},
+                                        {"discard", N_("Discarded")},
+                                        {0}};
+    return word_of(language, words, code);
+}
+
 const char *word_purpose(enum language language, const char *code)
 {
     static const struct word words[] = {{"receipt", N_("receipt of messages")},

@@ -14,6 +14,7 @@ const char *word_channel(enum language language, const char *code);
 const char *word_verdict(enum language language, const char *code);
 const char *word_reason(enum language language, const char *code); /* a sentence */
 const char *word_mode(enum language language, const char *code);
+const char *word_regime(enum language language, const char *code); /* a mode, in a word */
 const char *word_purpose(enum language language, const char *code);
 const char *word_basis(enum language language, const char *code);
 const char *word_class(enum language language, const char *code);

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # Checks a journal without octroi: sha256sum, xxd and openssl only. See docs/JOURNAL.md.
 # One row takes a few processes, so this is for a sample or a doubt; `octroi verify` is for speed.
+# The folder may begin with a later segment, as an excerpt does: what came before is then taken from
+# that segment's own record, and is held by the first checkpoint.
 set -eu
 if [ $# -ne 2 ]; then
     echo "usage: $0 JOURNAL_FOLDER PUBLIC_KEY.pem" >&2
@@ -27,10 +29,16 @@ field() {
 }
 
 check_checkpoint() {
-    [ "$(field row)" = "$row" ] || bad "the checkpoint names another row"
+    # Of an excerpt, the first checkpoint says how many rows came before it.
+    if [ -z "$counted" ]; then
+        before=$(($(field row) - row))
+        [ "$before" -ge 0 ] || bad "the checkpoint names another row"
+        counted=yes
+    fi
+    [ "$(field row)" = "$((before + row))" ] || bad "the checkpoint names another row"
     [ "$(field head)" = "$head" ] || bad "the checkpoint names another hash"
     printf 'octroi-checkpoint-1\n%s\n%s\n%s\n%s\n' \
-        "$(field gateway)" "$row" "$head" "$(field at)" >"$work/text"
+        "$(field gateway)" "$((before + row))" "$head" "$(field at)" >"$work/text"
     field signature | openssl base64 -d -A >"$work/signature"
     openssl pkeyutl -verify -pubin -inkey "$key" -rawin -in "$work/text" \
         -sigfile "$work/signature" >"$work/answer" 2>&1 ||
@@ -39,11 +47,23 @@ check_checkpoint() {
 }
 
 row=0
+before=0
+counted=yes
 checkpoints=0
+segments=0
 number=0
 head=$(printf '%064d' 0)
 for path in "$folder"/????????.seg; do
+    if [ "$segments" -eq 0 ] && [ "$path" != "$folder/00000001.seg" ] && [ -f "$path" ]; then
+        number=$(basename "$path" .seg | sed 's/^0*//')
+        number=$((number - 1))
+        record=$(head -n 1 "$path")
+        head=$(field previous)
+        counted=
+        echo "this is an excerpt: it begins with segment $((number + 1)), after hash $head"
+    fi
     number=$((number + 1))
+    segments=$((segments + 1))
     file=$(printf '%08d.seg' "$number")
     line=0
     [ "$folder/$file" = "$path" ] || bad "the file is missing"
@@ -73,4 +93,5 @@ for path in "$folder"/????????.seg; do
         line=$((line + 1))
     done <"$path"
 done
-echo "$row rows and $checkpoints checkpoints in $number segments hold; the last hash is $head"
+[ "$checkpoints" -gt 0 ] || echo "no checkpoint: nothing here is signed"
+echo "$row rows and $checkpoints checkpoints in $segments segments hold; the last hash is $head"

@@ -261,6 +261,16 @@ enum result journal_index_note(struct journal_index *index, const struct journal
     return result;
 }
 
+enum result journal_index_head(struct journal_index *index, uint64_t *rows_out,
+                               uint8_t hash_out[SHA256_BYTES], struct error *err)
+{
+    struct position position = {0};
+    enum result result = get_position(index, &position, err);
+    *rows_out = position.rows;
+    memcpy(hash_out, position.hash, SHA256_BYTES);
+    return result;
+}
+
 enum result index_last_row(const char *index_path, uint64_t *rows_out,
                            uint8_t hash_out[SHA256_BYTES], struct error *err)
 {

@@ -186,6 +186,10 @@ enum result listed_decisions_next(struct listed_decisions *decisions, bool *row_
                                   struct listed_decision *decision_out, struct error *err);
 void listed_decisions_free(struct listed_decisions **decisions);
 
+/* How far the index is: rows, and the hash of the last one (zeros when there is none). */
+enum result journal_index_head(struct journal_index *index, uint64_t *rows_out,
+                               uint8_t hash_out[SHA256_BYTES], struct error *err);
+
 /* A record as it stands in the journal. Return false to stop. */
 typedef bool history_record_fn(void *arg, int64_t at, const char *record, size_t length);
 /* `configuration` records, oldest first: those in force when the period began, and those in it. */

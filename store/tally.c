@@ -79,6 +79,16 @@ void tally_free(struct tally **tally)
     *tally = NULL;
 }
 
+size_t tally_columns(const struct tally *tally)
+{
+    return tally->n_by;
+}
+
+enum tally_by tally_column(const struct tally *tally, size_t i)
+{
+    return tally->by[i];
+}
+
 bool tally_has(const struct tally *tally, enum tally_by by)
 {
     for (size_t i = 0; i < tally->n_by; i++)

@@ -48,6 +48,8 @@ struct tally;
 /* NULL when memory is short. The same column twice is the caller's mistake. */
 struct tally *tally_new(const enum tally_by *by, size_t n);
 void tally_free(struct tally **tally);
+size_t tally_columns(const struct tally *tally);
+enum tally_by tally_column(const struct tally *tally, size_t i);
 bool tally_has(const struct tally *tally, enum tally_by by);
 /* values: by enum tally_by; those of the tally's columns may not be NULL. False when memory is
  * short. */

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The dossier for a regulator: a folder with one page to read and print, the same numbers as CSV,
+ * the signed ends of the journal's chain, and all that is needed to check them without octroi.
+ */
+#ifndef OCTROI_CLI_DOSSIER_H
+#define OCTROI_CLI_DOSSIER_H
+
+#include "base/html.h"
+#include "cli/folder.h"
+#include "cli/history.h"
+#include "cli/report.h"
+
+/* One pass over the decisions fills all of these. */
+enum dossier_tally {
+    DOSSIER_SERIES,   /* day, partner, channel, purpose, mode, verdict, reason, effect */
+    DOSSIER_DAYS,     /* day */
+    DOSSIER_REASONS,  /* reason, mode */
+    DOSSIER_PHASES,   /* partner, mode */
+    DOSSIER_PARTNERS, /* partner */
+    DOSSIER_CHANNELS, /* channel, purpose */
+    DOSSIER_ORIGINS,  /* form, collector, supplier */
+    DOSSIER_SUPPLIERS,
+    DOSSIER_POLICIES, /* channel, policy */
+    DOSSIER_TALLIES
+};
+
+struct dossier {
+    const struct report *report;
+    struct folder *folder;
+    const struct signing_key *key; /* borrowed; NULL: the private key could not be read */
+    const char *public_key;        /* PEM */
+    bool with_journal;
+    int64_t made_at;
+    struct tally *tallies[DOSSIER_TALLIES]; /* owned */
+    struct history history;
+    struct tally_counts totals;
+    uint64_t rows; /* of the journal, when it was looked at */
+    uint8_t head[SHA256_BYTES];
+    size_t checkpoints;     /* listed */
+    uint64_t first_segment; /* copied; 0: none */
+    uint64_t segments;      /* copied */
+    unsigned headings;
+    struct page page;
+};
+
+/* dossier.c: the whole folder. */
+enum result dossier_make(struct dossier *dossier, struct error *err);
+/* dossier_csv.c: the numbers. */
+enum result dossier_csv(struct dossier *dossier, struct error *err);
+/* dossier_chain.c: checkpoints.csv, the public key, the script, the segments. */
+enum result dossier_chain(struct dossier *dossier, struct error *err);
+/* SHA256SUMS, and its signature when there is the key. Last. */
+enum result dossier_sums(struct dossier *dossier, struct error *err);
+
+/* The page's sections, in the order of the page. */
+void dossier_opening(struct dossier *dossier);
+void dossier_before_after(struct dossier *dossier);
+void dossier_reasons(struct dossier *dossier);
+void dossier_rules(struct dossier *dossier);
+void dossier_configurations(struct dossier *dossier);
+enum result dossier_forms(struct dossier *dossier, struct error *err);
+enum result dossier_suspensions(struct dossier *dossier, struct error *err);
+void dossier_parties(struct dossier *dossier);
+void dossier_proof(struct dossier *dossier);
+
+/* A partner's name by the history, else by the configuration, else its id. */
+const char *dossier_partner_name(const struct dossier *dossier, const char *id);
+/* "## title" with a number of its own, so that a lawyer can cite it. */
+void dossier_heading(struct dossier *dossier, const char *msgid);
+
+#endif
