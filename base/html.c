@@ -81,7 +81,7 @@ void page_table(struct page *page, const char *const *heads)
     for (; *heads != NULL; heads++) {
         bool number = **heads == '#';
         page_raw(page, number ? "<th scope=\"col\" class=\"n\">" : "<th scope=\"col\">");
-        page_tr(page, *heads + number);
+        page_text(page, tr(page->language, *heads) + number);
         page_raw(page, "</th>");
     }
     page_raw(page, "</tr></thead>\n<tbody>");

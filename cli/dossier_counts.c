@@ -39,12 +39,12 @@ static void add_facts(struct dossier *dossier)
     strbuf_free(&text);
     fact(page, N_("Program"), "octroi " PACKAGE_VERSION);
     fact_number(page, N_("Decisions in the period"), totals->decisions, 0);
-    fact_number(page, N_("Permitted"), totals->pass, totals->decisions);
-    fact_number(page, N_("Blocked and not sent"), totals->block - totals->let_through,
+    fact_number(page, N_("of these permitted"), totals->pass, totals->decisions);
+    fact_number(page, N_("of these blocked and not sent"), totals->block - totals->let_through,
                 totals->decisions);
-    fact_number(page, N_("Should have been blocked, let through under observation"),
+    fact_number(page, N_("of these let through under observation, though the rules block them"),
                 totals->let_through, totals->decisions);
-    fact_number(page, N_("Deferred"), totals->defer, totals->decisions);
+    fact_number(page, N_("of these deferred"), totals->defer, totals->decisions);
     page_raw(page, "</dl>\n");
 }
 
@@ -102,6 +102,17 @@ static void key(struct page *page, const char *class_name, const char *msgid)
     page_tr(page, msgid);
 }
 
+static void day_text(struct page *page, const char *day)
+{
+    char text[CLOCK_TEXT];
+    int64_t instant;
+    snprintf(text, sizeof(text), "%.10sT00:00:00Z", day);
+    if (clock_parse(text, strlen(text), &instant))
+        language_add_date(&page->html, page->language, instant);
+    else
+        page_text(page, day);
+}
+
 /* A column a day, from the bottom: permitted, let through, blocked. */
 static void chart(struct page *page, const struct tally *days)
 {
@@ -127,12 +138,12 @@ static void chart(struct page *page, const struct tally *days)
     }
     page_raw(page, "<path d=\"M0 180.5H800\" stroke=\"#1a1a1a\" fill=\"none\"/>"
                    "<text x=\"0\" y=\"197\">");
-    page_text(page, tally_row(days, 0)->keys[0]);
+    day_text(page, tally_row(days, 0)->keys[0]);
     if (n > 1) {
         double end = (double)n * step;
         strbuf_add_format(&page->html, "</text><text text-anchor=\"end\" x=\"%.0f\" y=\"197\">",
                           end > 200 ? end : 200.0);
-        page_text(page, tally_row(days, n - 1)->keys[0]);
+        day_text(page, tally_row(days, n - 1)->keys[0]);
     }
     page_raw(page, "</text></svg>\n<figcaption class=\"key\">");
     key(page, "p", N_("permitted"));
@@ -151,17 +162,6 @@ static void counts_cells(struct page *page, const struct tally_counts *counts)
     page_share(page, counts->block, counts->decisions);
 }
 
-static void day_cell(struct page *page, const char *day)
-{
-    char text[CLOCK_TEXT];
-    int64_t instant;
-    snprintf(text, sizeof(text), "%sT00:00:00Z", day);
-    if (clock_parse(text, strlen(text), &instant))
-        page_date(page, instant);
-    else
-        page_cell(page, day);
-}
-
 static void days_table(struct dossier *dossier)
 {
     static const char *const heads[] = {N_("Day"),
@@ -177,7 +177,9 @@ static void days_table(struct dossier *dossier)
     page_table(page, heads);
     for (size_t i = 0; i < tally_count(days); i++) {
         page_row(page);
-        day_cell(page, tally_row(days, i)->keys[0]);
+        page_raw(page, "<td>");
+        day_text(page, tally_row(days, i)->keys[0]);
+        page_raw(page, "</td>");
         counts_cells(page, &tally_row(days, i)->counts);
     }
     page_raw(page, "\n<tr class=\"sum\">");

@@ -116,7 +116,6 @@ static void form_invalid(struct page *page, const struct form_row *row)
 static void show_form(struct dossier *dossier, const struct form_row *row, const struct form *form)
 {
     struct page *page = &dossier->page;
-    const char *collector[] = {form->collector_name, form->collector_siren};
     char name[100];
     snprintf(name, sizeof(name), "%s@%d", row->id, row->version);
     page_element(page, "h3", name);
@@ -127,7 +126,13 @@ static void show_form(struct dossier *dossier, const struct form_row *row, const
     page_raw(page, "\">");
     page_text(page, form->wording);
     page_raw(page, "</blockquote>\n<ul>\n");
-    name_list(page, N_("Collected by:"), collector, *form->collector_siren != '\0' ? 2 : 1);
+    page_raw(page, "<li>");
+    page_tr(page, N_("Collected by:"));
+    page_text(page, " ");
+    page_text(page, form->collector_name);
+    page_text(page, *form->collector_siren != '\0' ? ", SIREN " : "");
+    page_text(page, form->collector_siren);
+    page_raw(page, "</li>\n");
     code_list(page, N_("Channels consented to:"), form->channels, CHANNEL_COUNT, channel_text);
     code_list(page, N_("Purposes consented to:"), form->purposes, PURPOSE_COUNT, purpose_text);
     partner_list(dossier, form);

@@ -90,9 +90,8 @@ const char *word_class(enum language language, const char *code)
 
 const char *word_origin(enum language language, const char *value)
 {
-    static const struct word words[] = {{TALLY_NONE, N_("none relied on")},
-                                        {TALLY_GONE, N_("erased at the end of its retention")},
-                                        {0}};
+    static const struct word words[] = {
+        {TALLY_NONE, N_("none")}, {TALLY_GONE, N_("erased at the end of its retention")}, {0}};
     return word_of(language, words, value);
 }
 
