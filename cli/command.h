@@ -80,6 +80,7 @@ command_fn cli_resume;
 command_fn cli_log;
 command_fn cli_verify;
 command_fn cli_report;
+command_fn cli_remediation;
 command_fn cli_provider_list;
 command_fn cli_provider_test;
 command_fn cli_status;

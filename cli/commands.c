@@ -143,6 +143,15 @@ const struct command commands[] = {
      "Without --by a table is an overview; json and csv are by partner, channel, verdict,\n"
      "reason, form and day.\n",
      cli_report},
+    {"remediation", "DIR [--list FILE.csv]... [--partner P] [--lang fr|en]",
+     "list whom to ask again, what to delete, which partners to tell",
+     "DIR is a new folder for the lists, as CSV by partner, form and supplier.\n"
+     "  --list FILE.csv           the persons of the company's own file, with its columns, "
+     "instead\n"
+     "                            of everyone in the registry, who has no address there\n"
+     "  --partner P               for this partner only, and nothing on deletion\n"
+     "  --lang fr|en              default: what LC_ALL, LC_MESSAGES or LANG say\n",
+     cli_remediation},
     {"provider list", "[--format F]", "list the providers, and how each is",
      FORMAT_HELP "From the running gateway; without one, what each was last seen to offer.\n",
      cli_provider_list},

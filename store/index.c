@@ -79,7 +79,7 @@ static enum result user_version(sqlite3 *db, int *version_out, struct error *err
 static void close_db(struct journal_index *index)
 {
     sqlite3_stmt **const statements[] = {&index->insert, &index->outcome, &index->position,
-                                         &index->move, &index->find};
+                                         &index->move,   &index->find,    &index->contacts};
     for (size_t i = 0; i < sizeof(statements) / sizeof(statements[0]); i++) {
         sqlite3_finalize(*statements[i]);
         *statements[i] = NULL;

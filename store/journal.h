@@ -186,6 +186,18 @@ enum result listed_decisions_next(struct listed_decisions *decisions, bool *row_
                                   struct listed_decision *decision_out, struct error *err);
 void listed_decisions_free(struct listed_decisions **decisions);
 
+/* What the journal knows of one person with one partner on one channel. */
+struct contact {
+    const char *partner, *channel;
+    const char *recipient; /* masked; "" when not known */
+    int64_t tried_at;      /* the last decision */
+    int64_t passed_at;     /* the last that was let pass, rightly or not; 0: none */
+};
+typedef bool contact_fn(void *arg, const struct contact *contact);
+enum result journal_index_contacts(struct journal_index *index,
+                                   const uint8_t key[RECIPIENT_KEY_BYTES], contact_fn *on_contact,
+                                   void *arg, struct error *err);
+
 /* How far the index is: rows, and the hash of the last one (zeros when there is none). */
 enum result journal_index_head(struct journal_index *index, uint64_t *rows_out,
                                uint8_t hash_out[SHA256_BYTES], struct error *err);
