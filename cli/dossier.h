@@ -20,7 +20,6 @@ enum dossier_tally {
     DOSSIER_PARTNERS, /* partner */
     DOSSIER_CHANNELS, /* channel, purpose */
     DOSSIER_ORIGINS,  /* form, collector, supplier */
-    DOSSIER_SUPPLIERS,
     DOSSIER_POLICIES, /* channel, policy */
     DOSSIER_TALLIES
 };

@@ -245,6 +245,32 @@ static void phases_table(struct dossier *dossier)
     page_table_end(page);
 }
 
+/* A message that was received and a list that was handed over are two acts. */
+static void channels_table(struct dossier *dossier)
+{
+    static const char *const heads[] = {N_("Channel"),
+                                        N_("Act judged"),
+                                        N_("#Decisions"),
+                                        N_("#Permitted"),
+                                        N_("#Let through under observation"),
+                                        N_("#Blocked"),
+                                        N_("#Deferred"),
+                                        N_("#Share the rules block"),
+                                        NULL};
+    struct page *page = &dossier->page;
+    const struct tally *channels = dossier->tallies[DOSSIER_CHANNELS];
+    page_element_tr(page, "h3", N_("By channel"));
+    page_table(page, heads);
+    for (size_t i = 0; i < tally_count(channels); i++) {
+        const struct tally_row *row = tally_row(channels, i);
+        page_row(page);
+        page_cell(page, word_channel(page->language, row->keys[0]));
+        page_cell(page, word_purpose(page->language, row->keys[1]));
+        counts_cells(page, &row->counts);
+    }
+    page_table_end(page);
+}
+
 void dossier_before_after(struct dossier *dossier)
 {
     struct page *page = &dossier->page;
@@ -260,6 +286,7 @@ void dossier_before_after(struct dossier *dossier)
                        "block is not sent. Suspensions, withdrawals and objections are enforced "
                        "from the first day. The table compares the two regimes."));
     phases_table(dossier);
+    channels_table(dossier);
     page_element_tr(page, "h3", N_("Day by day"));
     if (tally_count(days) <= CHART_DAYS_MAX)
         chart(page, days);
