@@ -6,6 +6,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* ---- a policy in words; what a later version adds is in the canonical text all the same ---- */
@@ -85,6 +86,19 @@ static void say_sectors(struct page *page, const char *canonical)
     strbuf_free(&sector);
 }
 
+/* The minutes of the day behind "name":, which come several times; false when there are no more. */
+static bool next_minutes(const char **at, const char *name, long *minutes_out)
+{
+    const char *found = strstr(*at, name);
+    char *end;
+    if (found == NULL)
+        return false;
+    found += strlen(name);
+    *minutes_out = strtol(found, &end, 10);
+    *at = end;
+    return end != found && *minutes_out >= 0 && *minutes_out <= 24 * 60;
+}
+
 static void say_hours(struct page *page, const char *canonical, const json_t *policy)
 {
     if (json_integer_value(json_object_get(policy, "always_open")) != 0) {
@@ -92,14 +106,14 @@ static void say_hours(struct page *page, const char *canonical, const json_t *po
         return;
     }
     const char *at = canonical;
-    int from;
-    int to;
+    long from;
+    long to;
     page_raw(page, "<li>");
     page_tr(page, N_("Hours at which messages may leave:"));
-    for (bool first = true; (at = strstr(at, "\"from\":")) != NULL; at++, first = false)
-        if (sscanf(at, "\"from\":%d,\"to\":%d", &from, &to) == 2)
-            strbuf_add_format(&page->html, "%s%02d:%02d\u2013%02d:%02d", first ? " " : ", ",
-                              from / 60, from % 60, to / 60, to % 60);
+    for (bool first = true;
+         next_minutes(&at, "\"from\":", &from) && next_minutes(&at, "\"to\":", &to); first = false)
+        strbuf_add_format(&page->html, "%s%02ld:%02ld\u2013%02ld:%02ld", first ? " " : ", ",
+                          from / 60, from % 60, to / 60, to % 60);
     page_text(page, " (");
     page_text(page, history_text(policy, "timezone"));
     page_raw(page, ")</li>\n");

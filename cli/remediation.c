@@ -138,6 +138,9 @@ static int run(const struct invocation *invocation, struct remediation *remediat
     if (result == RESULT_OK)
         result = make_lists(remediation, inputs, n, &err);
     context_close(&context);
+    remediation->context = NULL;
+    remediation->only = NULL;
+    remediation->prefix = "";
     if (result != RESULT_OK)
         return command_failed(&err);
     return remediation->refused > 0 ? EXIT_FAILED : EXIT_DONE;
@@ -169,6 +172,7 @@ static int prepare(const struct invocation *invocation, struct remediation *reme
     else {
         remediation->folder = &folder;
         code = run(invocation, remediation, partner, inputs, n);
+        remediation->folder = NULL;
     }
     for (size_t i = 0; i < n; i++)
         input_close(&inputs[i].file);

@@ -98,7 +98,7 @@ int cli_report(const struct invocation *invocation, int argc, char **argv)
 {
     struct report_options options = {0};
     struct report report = {.language = language_of_environment()};
-    struct grouping grouping;
+    struct grouping grouping = {0};
     enum output_format format = OUTPUT_TABLE;
     const struct option_spec specs[] = {{"from", OPTION_TEXT, &options.from},
                                         {"to", OPTION_TEXT, &options.to},

@@ -23,8 +23,7 @@ static const char *const expressions[TALLY_BY_COUNT] = {
     [TALLY_POLICY] = "d.policy",
     [TALLY_DAY] = "NULL", /* made of `at`, a day at a time */
     [TALLY_FORM] = "e.form_id || '@' || e.form_version",
-    [TALLY_COLLECTOR] = "coalesce((SELECT f.collector_name FROM registry.form f WHERE"
-                        " f.id = e.form_id AND f.version = e.form_version), e.collector)",
+    [TALLY_COLLECTOR] = "coalesce(f.collector_name, e.collector)",
     [TALLY_SUPPLIER] = "e.supplier",
 };
 
@@ -71,6 +70,9 @@ static void compose(struct strbuf *sql, const struct pass *pass, const struct ta
     strbuf_add_str(sql, " FROM decision d");
     if (pass->joined)
         strbuf_add_str(sql, " LEFT JOIN registry.event e ON e.event_id = d.event");
+    if (pass->wanted[TALLY_COLLECTOR])
+        strbuf_add_str(sql, " LEFT JOIN registry.form f ON f.id = e.form_id"
+                            " AND f.version = e.form_version");
     strbuf_add_str(sql, " WHERE d.at >= ?1 AND d.at < ?2");
     if (filter->partner != NULL)
         strbuf_add_str(sql, " AND d.partner = ?3");

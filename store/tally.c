@@ -155,7 +155,7 @@ static bool grow(struct tally *tally)
     if (tally->count * 2 < tally->n_slots)
         return true;
     size_t n_slots = tally->n_slots * 2;
-    uint32_t *slots = n_slots <= UINT32_MAX ? calloc(n_slots, sizeof(*slots)) : NULL;
+    uint32_t *slots = n_slots > 0 && n_slots <= UINT32_MAX ? calloc(n_slots, sizeof(*slots)) : NULL;
     if (slots == NULL)
         return false;
     for (size_t i = 0; i < tally->count; i++) {
