@@ -11,11 +11,11 @@
 
 /* ---- a policy in words; what a later version adds is in the canonical text all the same ---- */
 
-static void say_accepted(struct page *page, int64_t accept)
+static void say_accepted(struct page *page, const char *label, int64_t accept)
 {
     bool first = true;
     page_raw(page, "<li>");
-    page_tr(page, N_("Legal bases accepted:"));
+    page_text(page, label);
     for (int i = 0; i < BASIS_COUNT; i++) {
         if ((accept & BASIS_BIT(i)) == 0)
             continue;
@@ -24,6 +24,31 @@ static void say_accepted(struct page *page, int64_t accept)
         first = false;
     }
     page_raw(page, "</li>\n");
+}
+
+/* The law may change the bases from one day on; then both are said. */
+static void say_bases(struct page *page, const json_t *policy)
+{
+    int64_t since = json_integer_value(json_object_get(policy, "accept_since"));
+    int64_t accept = json_integer_value(json_object_get(policy, "accept"));
+    struct strbuf date = {0};
+    struct strbuf label = {0};
+    if (since == 0) {
+        say_accepted(page, tr(page->language, N_("Legal bases accepted:")), accept);
+        return;
+    }
+    language_add_date(&date, page->language, since);
+    strbuf_add_format(&label, tr(page->language, N_("Legal bases accepted before %s:")),
+                      date.data != NULL ? date.data : "");
+    say_accepted(page, label.data != NULL ? label.data : "",
+                 json_integer_value(json_object_get(policy, "accept_before")));
+    strbuf_clear(&label);
+    strbuf_add_format(&label, tr(page->language, N_("Legal bases accepted from %s on:")),
+                      date.data != NULL ? date.data : "");
+    say_accepted(page, label.data != NULL ? label.data : "", accept);
+    page->html.failed = page->html.failed || date.failed || label.failed;
+    strbuf_free(&date);
+    strbuf_free(&label);
 }
 
 static void say_months(struct page *page, int64_t months)
@@ -126,7 +151,7 @@ static void say_policy(struct page *page, const char *canonical)
         return;
     const json_t *months = json_object_get(policy, "stale_months");
     page_raw(page, "<ul>\n");
-    say_accepted(page, json_integer_value(json_object_get(policy, "accept")));
+    say_bases(page, policy);
     page_element_tr(page, "li",
                     json_integer_value(json_object_get(policy, "partner_naming")) == NAMING_NAMED
                         ? N_("The partner must have been shown to the person by name.")

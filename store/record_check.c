@@ -153,7 +153,8 @@ const char *record_fault(const char *record, size_t length)
     case RECORD_SEGMENT:
     case RECORD_CHECKPOINT:
     case RECORD_RECOVERED:
-        return "a record is of a kind that only the journal itself writes";
+    case RECORD_CONFIGURATION:
+        return "a record is of a kind that only the gateway itself writes";
     default:
         return NULL;
     }
