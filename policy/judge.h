@@ -51,6 +51,24 @@ struct judgement {
 void policy_judge(const struct question *question, const struct facts *facts,
                   struct judgement *judgement_out, struct trace *trace);
 
+/* What one grant came to when it was judged alone. */
+struct grant_opinion {
+    const struct consent_event *grant; /* given or renewed, not later than the moment asked about */
+    bool passes;
+    /* The one whose verdict policy_judge gives when no rule before the grants speaks. */
+    bool decides;
+    enum reason reason; /* of the rule that spoke, or of rule 20 */
+    int64_t event;      /* relied on, or the one that blocks; 0 when none */
+    const struct trace *trace; /* its own, rules 5 to 17; the last step is the one that spoke */
+};
+typedef void grant_opinion_fn(void *arg, const struct grant_opinion *opinion);
+
+/* Every grant's own answer, in the order of the facts, for who wonders why none of the others did:
+ * policy_judge tells of the deciding one alone. The question as a whole (rules 1 to 4 and 19) is
+ * left aside. */
+void policy_judge_grants(const struct question *question, const struct facts *facts,
+                         grant_opinion_fn *on_opinion, void *arg);
+
 /* What a mail shows once its header block is known. */
 struct mail_content {
     /* Domains (lower-case A-labels) of all mailboxes of the From header. */

@@ -484,3 +484,30 @@ void find_grant(const struct inquiry *inquiry, struct grant_finding *finding_out
     if (!found || inquiry->trace != NULL)
         judge_grant(inquiry, found ? finding_out->grant : NULL, finding_out);
 }
+
+void policy_judge_grants(const struct question *question, const struct facts *facts,
+                         grant_opinion_fn *on_opinion, void *arg)
+{
+    struct trace trace;
+    struct inquiry silent = {.question = question, .facts = facts};
+    struct inquiry aloud = {.question = question, .facts = facts, .trace = &trace};
+    struct grant_finding best;
+    find_grant(&silent, &best);
+    for (size_t i = 0; i < facts->n_events; i++) {
+        const struct consent_event *event = &facts->events[i];
+        struct grant_finding finding;
+        if (!is_grant(event, question->now))
+            continue;
+        trace.count = 0;
+        judge_grant(&aloud, event, &finding);
+        const struct grant_opinion opinion = {
+            .grant = event,
+            .passes = finding.passes,
+            .decides = event == best.grant,
+            .reason = finding.reason,
+            .event = finding.event != NULL ? finding.event->id : 0,
+            .trace = &trace,
+        };
+        on_opinion(arg, &opinion);
+    }
+}
