@@ -107,6 +107,9 @@ struct config {
     size_t n_files;
     const char *hostname;
     const char *public_url; /* "" when not given */
+    /* Who answers to people for their data, and where they write to: "" when not given. */
+    const char *controller_name;
+    const char *controller_contact;
     const char *state_dir;  /* absolute or relative to the working directory, resolved */
     const char *registry;   /* "sqlite" */
     const char *region;

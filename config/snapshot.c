@@ -111,9 +111,13 @@ static void build_top(struct build *build, const char *path)
     struct config *config = build->config;
     const struct node *root = build->tree->root;
     static const struct node no_journal = {.type = NODE_GROUP, .pattern = "journal"};
+    static const struct node no_controller = {.type = NODE_GROUP, .pattern = "controller"};
     const struct node *journal = node_child(root, "journal");
+    const struct node *controller = node_child(root, "controller");
     if (journal == NULL || journal->type != NODE_GROUP)
         journal = &no_journal;
+    if (controller == NULL || controller->type != NODE_GROUP)
+        controller = &no_controller;
     struct node *hostname = build_node(root, "hostname");
     struct node *url = build_node(root, "public_url");
     struct node *region = build_node(root, "region");
@@ -123,6 +127,8 @@ static void build_top(struct build *build, const char *path)
     memcpy(config->version, build->tree->version, sizeof(config->version));
     config->hostname = build_text(build, root, "hostname");
     config->public_url = build_text(build, root, "public_url");
+    config->controller_name = build_text(build, controller, "name");
+    config->controller_contact = build_text(build, controller, "contact");
     config->state_dir = build_path(build, root, "state_dir");
     config->registry = build_text(build, root, "registry");
     config->region = build_text(build, root, "region");

@@ -319,6 +319,8 @@ START_TEST(defaults)
     ck_assert_int_eq(provider->final_timeout, 600 * CLOCK_SECOND);
     ck_assert_str_eq(config->region, "FR");
     ck_assert_str_eq(config->public_url, "");
+    ck_assert_str_eq(config->controller_name, "");
+    ck_assert_str_eq(config->controller_contact, "");
     ck_assert_uint_eq(config->journal.segment_size, 64 << 20);
     ck_assert_int_eq(config->journal.checkpoint_every, 60 * CLOCK_SECOND);
     ck_assert_int_eq(config->drain_timeout, 30 * CLOCK_SECOND);
