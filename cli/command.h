@@ -75,6 +75,7 @@ command_fn cli_consent_withdraw;
 command_fn cli_consent_rebuild;
 command_fn cli_consent_show;
 command_fn cli_screen;
+command_fn cli_person;
 command_fn cli_suspend;
 command_fn cli_resume;
 command_fn cli_log;

@@ -108,6 +108,13 @@ const struct command commands[] = {
      "  --summary FILE            the totals as JSON\n"
      "  --resume                  go on with a screening of this list that was interrupted\n",
      cli_screen},
+    {"person", "ADDRESS [--format F | --export FILE.zip [--lang fr|en] [--force]]",
+     "show what is held on one person, or export all of it for that person",
+     "  --export FILE.zip         one archive: a page to read, JSON, a consent record, CSV,\n"
+     "                            the forms; - for standard output\n"
+     "  --lang fr|en              the language of the page (default: the environment's)\n"
+     "  --force                   replace FILE.zip when it exists\n" FORMAT_HELP,
+     cli_person},
     {"suspend", "partner|stream|form|supplier ID --reason TEXT",
      "block at once whatever relies on it",
      "A stream is written PARTNER/STREAM; a form is its id, for all versions.\n", cli_suspend},

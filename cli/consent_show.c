@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * `octroi consent show`: the history of one person, or the verdict on one question with every rule
- * that was tried. The person is shown masked only.
+ * `octroi consent show`: the history of one person, or the verdict on one question, explained
+ * (consent_explain.c). The person is shown masked only.
  */
 #include "base/clock.h"
+#include "cli/consent_explain.h"
 #include "cli/context.h"
 #include "cli/options.h"
-#include "policy/judge.h"
+#include "store/registry_view.h"
 
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,7 +23,7 @@ static const struct column event_columns[] = {
     {"collector", CELL_TEXT, true},    {"evidence", CELL_TEXT, false},
     {"origin", CELL_TEXT, false},      {0}};
 
-struct history {
+struct listing {
     struct output *output;
     enum output_format format;
     const struct recipient *recipient;
@@ -31,18 +31,18 @@ struct history {
 
 static bool print_event(void *arg, const struct event_row *row)
 {
-    const struct history *history = arg;
+    const struct listing *listing = arg;
     char occurred[CLOCK_TEXT];
     char recorded[CLOCK_TEXT];
     char form[128] = "";
     bool grant = row->kind == EVENT_GIVEN || row->kind == EVENT_RENEWED;
     void (*format)(int64_t, char *) =
-        history->format == OUTPUT_TABLE ? clock_format_seconds : clock_format;
+        listing->format == OUTPUT_TABLE ? clock_format_seconds : clock_format;
     format(row->occurred_at, occurred);
     format(row->recorded_at, recorded);
     if (row->form_id != NULL)
         snprintf(form, sizeof(form), "%s@%d", row->form_id, row->form_version);
-    const struct cell cells[] = {cell_text(history->recipient->masked),
+    const struct cell cells[] = {cell_text(listing->recipient->masked),
                                  cell_number(row->id),
                                  cell_text(occurred),
                                  cell_text(recorded),
@@ -55,7 +55,7 @@ static bool print_event(void *arg, const struct event_row *row)
                                  cell_filled(row->collector),
                                  cell_filled(row->evidence),
                                  cell_filled(row->origin)};
-    return output_row(history->output, cells);
+    return output_row(listing->output, cells);
 }
 
 static int show_history(struct context *context, const struct recipient *recipient,
@@ -63,137 +63,61 @@ static int show_history(struct context *context, const struct recipient *recipie
 {
     struct error err = {0};
     struct error end = {0};
-    struct history history = {.output = output_new(stdout, format, event_columns),
+    struct listing listing = {.output = output_new(stdout, format, event_columns),
                               .format = format,
                               .recipient = recipient};
-    if (history.output == NULL)
+    if (listing.output == NULL)
         return command_failed_text("out of memory");
     if (format == OUTPUT_TABLE)
         printf("%s\n\n", recipient->masked);
     enum result result =
-        registry_events(context->registry, recipient->key, print_event, &history, &err);
-    if (output_end(&history.output, &end) != RESULT_OK)
+        registry_events(context->registry, recipient->key, print_event, &listing, &err);
+    if (output_end(&listing.output, &end) != RESULT_OK)
         return command_failed(&end);
     return result == RESULT_OK ? EXIT_DONE : command_failed(&err);
 }
 
 /* ---- verdict ---- */
 
-static const char *const finding_names[] = {
-    [FINDING_HOLDS] = "holds", [FINDING_FAILS] = "fails", [FINDING_SKIPPED] = "skipped"};
-
-static const struct column verdict_columns[] = {
-    {"recipient", CELL_TEXT, false}, {"partner", CELL_TEXT, false}, {"channel", CELL_TEXT, false},
-    {"purpose", CELL_TEXT, false},   {"at", CELL_TEXT, false},      {"verdict", CELL_TEXT, false},
-    {"reason", CELL_TEXT, false},    {"event", CELL_NUMBER, false}, {"policy", CELL_TEXT, false},
-    {"form", CELL_TEXT, false},      {"rules", CELL_JSON, false},   {0}};
-
-static const struct column rule_columns[] = {{"rule", CELL_TEXT, false},
-                                             {"finding", CELL_TEXT, false},
-                                             {"reason", CELL_TEXT, false},
-                                             {"note", CELL_TEXT, false},
-                                             {0}};
-
-static int print_explained(const struct question *question, const struct recipient *recipient,
-                           const struct judgement *judgement, const struct trace *trace,
-                           const char *form)
+/* Facts and history are of one moment, or the explanation could speak of an event it does not
+ * show. */
+static int explain(struct context *context, const struct question *question,
+                   const struct recipient *recipient, enum output_format format)
 {
-    char at[CLOCK_TEXT];
+    const struct facts *facts = NULL;
+    struct past history = {0};
+    struct explanation explanation = {0};
     struct error err = {0};
-    clock_format_seconds(question->now, at);
-    printf("%-10s %s\n%-10s %s (%s)\n%-10s %s, %s, at %s\n", "recipient", recipient->masked,
-           "partner", question->partner->id, question->partner->name, "asked",
-           channel_name(question->channel), purpose_name(question->purpose), at);
-    printf("%-10s %s %s: %s\n", "verdict", verdict_name(judgement->verdict),
-           reason_name(judgement->reason), reason_text(judgement->reason));
-    if (judgement->event != 0)
-        printf("%-10s event %" PRId64 "%s%s\n", "rests on", judgement->event,
-               form != NULL ? ", form " : "", form != NULL ? form : "");
-    printf("%-10s %s\n\n", "policy", question->policy->version);
-    struct output *output = output_new(stdout, OUTPUT_TABLE, rule_columns);
-    if (output == NULL)
-        return command_failed_text("out of memory");
-    for (size_t i = 0; i < trace->count; i++) {
-        const struct trace_step *step = &trace->steps[i];
-        /* A code beside a rule that did not decide would read as if it applied. */
-        bool spoke = i + 1 == trace->count && step->reason == judgement->reason;
-        const struct cell cells[] = {cell_text(step->rule), cell_text(finding_names[step->finding]),
-                                     spoke ? cell_text(reason_name(step->reason)) : cell_none(),
-                                     cell_filled(step->note)};
-        output_row(output, cells);
-    }
-    return output_end(&output, &err) == RESULT_OK ? EXIT_DONE : command_failed(&err);
-}
-
-static void add_rules(struct strbuf *json, const struct trace *trace)
-{
-    strbuf_add_char(json, '[');
-    for (size_t i = 0; i < trace->count; i++) {
-        const struct trace_step *step = &trace->steps[i];
-        strbuf_add_str(json, i > 0 ? ",{" : "{");
-        strbuf_add_json_field(json, "rule", step->rule);
-        strbuf_add_json_field(json, "finding", finding_names[step->finding]);
-        strbuf_add_json_field(json, "reason", reason_name(step->reason));
-        strbuf_add_json_field(json, "note", step->note);
-        strbuf_add_char(json, '}');
-    }
-    strbuf_add_char(json, ']');
-}
-
-static int print_row(const struct question *question, const struct recipient *recipient,
-                     const struct judgement *judgement, const struct trace *trace, const char *form,
-                     enum output_format format)
-{
-    char at[CLOCK_TEXT];
-    struct strbuf rules = {0};
-    struct error err = {0};
-    clock_format(question->now, at);
-    add_rules(&rules, trace);
-    struct output *output = rules.failed ? NULL : output_new(stdout, format, verdict_columns);
-    if (output == NULL) {
-        strbuf_free(&rules);
-        return command_failed_text("out of memory");
-    }
-    const struct cell cells[] = {
-        cell_text(recipient->masked),
-        cell_text(question->partner->id),
-        cell_text(channel_name(question->channel)),
-        cell_text(purpose_name(question->purpose)),
-        cell_text(at),
-        cell_text(verdict_name(judgement->verdict)),
-        cell_text(reason_name(judgement->reason)),
-        judgement->event != 0 ? cell_number(judgement->event) : cell_none(),
-        cell_text(question->policy->version),
-        cell_text(form),
-        cell_text(rules.data),
-    };
-    output_row(output, cells);
-    enum result result = output_end(&output, &err);
-    strbuf_free(&rules);
-    return result == RESULT_OK ? EXIT_DONE : command_failed(&err);
+    enum result result = registry_view_begin(context->registry, &err);
+    if (result != RESULT_OK)
+        return command_failed(&err);
+    result = past_read(context->registry, recipient->key, &history, &err);
+    if (result == RESULT_OK)
+        result = registry_facts(context->registry, recipient->key, question->partner->id, NULL,
+                                &facts, &err);
+    if (result == RESULT_OK)
+        result = explanation_make(question, facts, recipient, &history, &explanation, &err);
+    registry_view_end(context->registry);
+    int code = EXIT_FAILED;
+    if (result != RESULT_OK)
+        command_failed(&err);
+    else if (format == OUTPUT_TABLE)
+        code = explanation_print(&explanation);
+    else
+        code = explanation_print_row(&explanation, format);
+    explanation_free(&explanation);
+    past_free(&history);
+    return code;
 }
 
 static int show_verdict(struct context *context, struct question *question, const char *partner,
                         const struct recipient *recipient, enum output_format format)
 {
-    const struct facts *facts = NULL;
-    struct judgement judgement = {0};
-    struct trace trace = {0};
-    struct error err = {0};
-    char form[128];
     question->partner = config_partner(context->config, partner);
     question->policy = &context->config->policies[question->channel];
     if (question->partner == NULL)
         return command_failed_text("the configuration knows no partner '%s'", partner);
-    if (registry_facts(context->registry, recipient->key, partner, NULL, &facts, &err) != RESULT_OK)
-        return command_failed(&err);
-    policy_judge(question, facts, &judgement, &trace);
-    if (judgement.form_id != NULL)
-        snprintf(form, sizeof(form), "%s@%d", judgement.form_id, judgement.form_version);
-    const char *form_text = judgement.form_id != NULL ? form : NULL;
-    if (format == OUTPUT_TABLE)
-        return print_explained(question, recipient, &judgement, &trace, form_text);
-    return print_row(question, recipient, &judgement, &trace, form_text, format);
+    return explain(context, question, recipient, format);
 }
 
 struct show_options {

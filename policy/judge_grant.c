@@ -491,7 +491,7 @@ void policy_judge_grants(const struct question *question, const struct facts *fa
     struct trace trace;
     struct inquiry silent = {.question = question, .facts = facts};
     struct inquiry aloud = {.question = question, .facts = facts, .trace = &trace};
-    struct grant_finding best;
+    struct grant_finding best = {0};
     find_grant(&silent, &best);
     for (size_t i = 0; i < facts->n_events; i++) {
         const struct consent_event *event = &facts->events[i];

@@ -300,28 +300,39 @@ static enum result read_collector(struct reader *reader)
     return result;
 }
 
-/* Artefacts are checked here and kept in the file's text; nothing else reads them. */
-static enum result check_artefacts(struct reader *reader)
+static enum result read_artefact(struct reader *reader, json_t *artefact, struct form_artefact *out)
 {
     static const char *const known[] = {"name", "sha256", NULL};
+    if (!json_is_object(artefact))
+        return wrong(reader, "artefacts", "must be a list of objects");
+    enum result result = check_keys(reader, artefact, "artefacts.", known);
+    if (result == RESULT_OK)
+        result = read_text(reader, artefact, "artefacts.", "name", NULL, line_valid,
+                           "must be one line of text", &out->name);
+    if (result == RESULT_OK)
+        result = read_text(reader, artefact, "artefacts.", "sha256", NULL, sha256_valid,
+                           "must be 64 hexadecimal digits", &out->sha256);
+    return result;
+}
+
+static enum result read_artefacts(struct reader *reader)
+{
     json_t *artefacts = json_object_get(reader->root, "artefacts");
+    struct form *form = reader->form;
     if (artefacts == NULL)
         return RESULT_OK;
     if (!json_is_array(artefacts))
         return wrong(reader, "artefacts", "must be a list");
+    size_t count = json_array_size(artefacts);
+    if (count == 0)
+        return RESULT_OK;
+    form->artefacts = arena_alloc(reader->arena, count * sizeof(*form->artefacts));
+    if (form->artefacts == NULL)
+        return error_no_memory(reader->err);
     enum result result = RESULT_OK;
-    for (size_t i = 0; result == RESULT_OK && i < json_array_size(artefacts); i++) {
-        json_t *artefact = json_array_get(artefacts, i);
-        const char *ignored;
-        if (!json_is_object(artefact))
-            return wrong(reader, "artefacts", "must be a list of objects");
-        result = check_keys(reader, artefact, "artefacts.", known);
-        if (result == RESULT_OK)
-            result = read_text(reader, artefact, "artefacts.", "name", NULL, line_valid,
-                               "must be one line of text", &ignored);
-        if (result == RESULT_OK)
-            result = read_text(reader, artefact, "artefacts.", "sha256", NULL, sha256_valid,
-                               "must be 64 hexadecimal digits", &ignored);
+    while (result == RESULT_OK && form->n_artefacts < count) {
+        json_t *artefact = json_array_get(artefacts, form->n_artefacts);
+        result = read_artefact(reader, artefact, &form->artefacts[form->n_artefacts++]);
     }
     return result;
 }
@@ -377,7 +388,7 @@ static enum result read_form(struct reader *reader)
     if (result == RESULT_OK)
         result = read_lists(reader);
     if (result == RESULT_OK)
-        result = check_artefacts(reader);
+        result = read_artefacts(reader);
     return result;
 }
 

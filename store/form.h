@@ -8,6 +8,12 @@
 
 #include <stdint.h>
 
+/* What the collector keeps to show how the form looked, such as a screenshot, by its hash. */
+struct form_artefact {
+    const char *name;
+    const char *sha256; /* 64 hexadecimal digits */
+};
+
 struct form {
     const char *id; /* [a-z0-9][a-z0-9._-]{0,63} */
     int version;    /* 1 … 1,000,000 */
@@ -24,6 +30,8 @@ struct form {
     size_t n_partners;
     const char **categories;
     size_t n_categories;
+    struct form_artefact *artefacts;
+    size_t n_artefacts;
     const char *json; /* the file as given: what `form show` gives back */
 };
 

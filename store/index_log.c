@@ -48,7 +48,8 @@ static void compose(struct strbuf *sql, const struct log_filter *filter)
         strbuf_add_str(sql, " AND at >= ?6");
     if (filter->until != INT64_MAX)
         strbuf_add_str(sql, " AND at < ?7");
-    strbuf_add_str(sql, " ORDER BY at DESC, seq DESC LIMIT ?8");
+    strbuf_add_str(sql, filter->oldest_first ? " ORDER BY at, seq LIMIT ?8"
+                                             : " ORDER BY at DESC, seq DESC LIMIT ?8");
 }
 
 static void bind(sqlite3_stmt *statement, const struct log_filter *filter)

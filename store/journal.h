@@ -134,6 +134,7 @@ struct log_filter {
     int64_t since;                /* INT64_MIN: no limit */
     int64_t until;                /* exclusive; INT64_MAX: no limit */
     uint64_t limit;               /* 0: all */
+    bool oldest_first;
 };
 
 /* A decision with its outcome joined, as `log` shows it; NULL where the journal has null. */
@@ -148,7 +149,7 @@ struct log_entry {
     const char *list; /* screening: SHA-256 of the list; else NULL */
 };
 
-/* Newest first; return false to stop. */
+/* Newest first, unless the filter turns it round; return false to stop. */
 typedef bool log_entry_fn(void *arg, const struct log_entry *entry);
 enum result journal_index_log(struct journal_index *index, const struct log_filter *filter,
                               log_entry_fn *on_entry, void *arg, struct error *err);

@@ -51,6 +51,9 @@ START_TEST(the_contract_s_form_is_read)
     ck_assert_uint_eq(form->n_partners, 2);
     ck_assert_str_eq(form->partners[1], "beta");
     ck_assert_uint_eq(form->n_categories, 0);
+    ck_assert_uint_eq(form->n_artefacts, 1);
+    ck_assert_str_eq(form->artefacts[0].name, "form.png");
+    ck_assert_uint_eq(strlen(form->artefacts[0].sha256), 64);
     ck_assert_str_eq(form->json, good);
     form_free(&form);
     ck_assert_ptr_null(form);

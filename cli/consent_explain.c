@@ -1,0 +1,422 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/consent_explain.h"
+
+#include "base/language.h"
+#include "cli/command.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+const char *const finding_names[] = {
+    [FINDING_HOLDS] = "holds", [FINDING_FAILS] = "fails", [FINDING_SKIPPED] = "skipped"};
+
+/* ---- asking ---- */
+
+static void keep_opinion(void *arg, const struct grant_opinion *opinion)
+{
+    struct explanation *explanation = arg;
+    struct explained_grant *grants =
+        realloc(explanation->grants, (explanation->n_grants + 1) * sizeof(*grants));
+    if (grants == NULL) {
+        explanation->failed = true;
+        return;
+    }
+    explanation->grants = grants;
+    struct explained_grant *grant = &grants[explanation->n_grants++];
+    *grant = (struct explained_grant){
+        .id = opinion->grant->id,
+        .occurred_at = opinion->grant->occurred_at,
+        .passes = opinion->passes,
+        .decides = opinion->decides,
+        .event = opinion->event,
+        .reason = opinion->reason,
+        .rule = "20",
+    };
+    if (opinion->passes) {
+        str_copy(grant->note, sizeof(grant->note), "It would do by itself.");
+        return;
+    }
+    const struct trace_step *last = &opinion->trace->steps[opinion->trace->count - 1];
+    grant->rule = last->rule;
+    str_copy(grant->note, sizeof(grant->note), last->note);
+}
+
+/* In the order of the history. */
+static int compare_grants(const void *a, const void *b)
+{
+    const struct explained_grant *one = a;
+    const struct explained_grant *other = b;
+    if (one->occurred_at != other->occurred_at)
+        return one->occurred_at > other->occurred_at ? 1 : -1;
+    return (one->id > other->id) - (one->id < other->id);
+}
+
+enum result explanation_make(const struct question *question, const struct facts *facts,
+                             const struct recipient *recipient, const struct past *history,
+                             struct explanation *explanation, struct error *err)
+{
+    *explanation =
+        (struct explanation){.question = question, .recipient = recipient, .history = history};
+    policy_judge(question, facts, &explanation->judgement, &explanation->trace);
+    policy_judge_grants(question, facts, keep_opinion, explanation);
+    if (explanation->failed) {
+        explanation_free(explanation);
+        return error_no_memory(err);
+    }
+    if (explanation->n_grants > 0)
+        qsort(explanation->grants, explanation->n_grants, sizeof(*explanation->grants),
+              compare_grants);
+    return RESULT_OK;
+}
+
+void explanation_free(struct explanation *explanation)
+{
+    free(explanation->grants);
+    explanation->grants = NULL;
+    explanation->n_grants = 0;
+}
+
+/* ---- words ---- */
+
+static const char *by_channel(enum channel channel)
+{
+    static const char *const texts[CHANNEL_COUNT] = {[CHANNEL_EMAIL] = "by e-mail",
+                                                     [CHANNEL_SMS] = "by SMS",
+                                                     [CHANNEL_CALL] = "by telephone",
+                                                     [CHANNEL_AUTOCALL] = "by automated call",
+                                                     [CHANNEL_POST] = "by post"};
+    return texts[channel];
+}
+
+static const char *what_happened(const struct past_event *event)
+{
+    switch (event->kind) {
+    case EVENT_GIVEN:
+    case EVENT_RENEWED:
+        break;
+    case EVENT_WITHDRAWN:
+        return "the person withdrew";
+    case EVENT_OBJECTED:
+        return "the person objected";
+    case EVENT_ACTIVE:
+    case EVENT_KIND_COUNT:
+        return "the person was active";
+    }
+    switch (event->basis) {
+    case BASIS_SOFT_OPT_IN:
+        return "the person was told of such offers as a customer";
+    case BASIS_PROFESSIONAL:
+        return "the person was told of such offers in a professional role";
+    case BASIS_INFORMED:
+        return "the person was informed and did not object";
+    case BASIS_CONSENT:
+    case BASIS_COUNT:
+        break;
+    }
+    return event->kind == EVENT_RENEWED ? "the person renewed the consent" : "the person consented";
+}
+
+/* A date or time for a terminal, where who searches for "20 September" types plain spaces. */
+static void add_moment(struct strbuf *out, int64_t instant, bool time)
+{
+    static const char space[] = "\xc2\xa0";
+    struct strbuf text = {0};
+    if (time)
+        language_add_time(&text, LANGUAGE_EN, instant);
+    else
+        language_add_date(&text, LANGUAGE_EN, instant);
+    for (const char *at = text.data; at != NULL && *at != '\0';) {
+        const char *end = strstr(at, space);
+        if (end == NULL)
+            end = at + strlen(at);
+        strbuf_add(out, at, (size_t)(end - at));
+        if (*end != '\0') {
+            strbuf_add_char(out, ' ');
+            end += strlen(space);
+        }
+        at = end;
+    }
+    out->failed = out->failed || text.failed;
+    strbuf_free(&text);
+}
+
+void explanation_sentence(const struct explanation *explanation, struct strbuf *out)
+{
+    const struct question *question = explanation->question;
+    const struct judgement *judgement = &explanation->judgement;
+    const char *partner = question->partner->name;
+    const char *channel = by_channel(question->channel);
+    bool transmission = question->purpose == PURPOSE_TRANSMISSION;
+    bool pass = judgement->verdict == VERDICT_PASS;
+    strbuf_add_str(out, pass                                  ? "Yes: "
+                        : judgement->verdict == VERDICT_DEFER ? "Not now: "
+                                                              : "No: ");
+    if (transmission)
+        strbuf_add_format(out, "this person's data %s be passed on to %s for offers %s",
+                          pass ? "may" : "may not", partner, channel);
+    else
+        strbuf_add_format(out, "%s %s write to this person %s", partner, pass ? "may" : "may not",
+                          channel);
+    const struct past_event *event = past_event(explanation->history, judgement->event);
+    if (pass && event != NULL) {
+        strbuf_add_format(out, ", because %s on ", what_happened(event));
+        add_moment(out, event->occurred_at, false);
+        strbuf_add_format(out, " (event %" PRId64 ")", event->id);
+    }
+    strbuf_add_char(out, '.');
+    if (!pass && explanation->trace.count > 0)
+        strbuf_add_format(out, " %s", explanation->trace.steps[explanation->trace.count - 1].note);
+}
+
+/* What the rule asks, in a few words. */
+static const char *rule_title(const char *rule)
+{
+    static const struct {
+        const char *rule, *title;
+    } titles[] = {
+        {"1", "stopped?"},
+        {"2", "true sender?"},
+        {"3", "service message?"},
+        {"4", "banned sector?"},
+        {"5", "objection?"},
+        {"6", "withdrawal?"},
+        {"7", "any consent?"},
+        {"8", "this channel?"},
+        {"8a", "form or supplier stopped?"},
+        {"9", "partner shown?"},
+        {"10", "shown then?"},
+        {"11", "shown by name?"},
+        {"12", "proven?"},
+        {"13", "form still valid?"},
+        {"14", "this purpose?"},
+        {"15", "recent enough?"},
+        {"16", "basis accepted?"},
+        {"17", "basis's conditions?"},
+        {"18", "message content?"},
+        {"19", "hours?"},
+        {"20", "all held"},
+    };
+    for (size_t i = 0; i < sizeof(titles) / sizeof(titles[0]); i++)
+        if (strcmp(titles[i].rule, rule) == 0)
+            return titles[i].title;
+    return "";
+}
+
+static const char *sign(enum finding finding)
+{
+    static const char *const signs[] = {
+        [FINDING_HOLDS] = "✓", [FINDING_FAILS] = "✗", [FINDING_SKIPPED] = "–"};
+    return signs[finding];
+}
+
+/* ---- printing ---- */
+
+/* Other people's words, harmless to a terminal; of several lines, each under the one before. */
+static void add_line(struct strbuf *out, const char *name, const char *text)
+{
+    while (text != NULL && text[0] != '\0') {
+        size_t length = strcspn(text, "\r\n");
+        char *line = strndup(text, length);
+        strbuf_add_format(out, "    %-12s ", name);
+        output_add_plain(out, line != NULL ? line : "");
+        strbuf_add_char(out, '\n');
+        out->failed = out->failed || line == NULL;
+        free(line);
+        text += length;
+        text += strspn(text, "\r\n");
+        name = "";
+    }
+}
+
+static void add_list(struct strbuf *out, const char *name, const char **texts, size_t count)
+{
+    struct strbuf list = {0};
+    for (size_t i = 0; i < count; i++) {
+        strbuf_add_str(&list, i > 0 ? ", " : "");
+        strbuf_add_str(&list, texts[i]);
+    }
+    add_line(out, name, list.data);
+    out->failed = out->failed || list.failed;
+    strbuf_free(&list);
+}
+
+static void add_form(struct strbuf *out, const struct past_event *event)
+{
+    const struct past_form *shown = event->form;
+    char text[512];
+    char from[CLOCK_TEXT];
+    if (shown == NULL) {
+        add_line(out, "form", event->form_id != NULL ? "one that was never registered" : "none");
+        return;
+    }
+    const struct form *form = shown->form;
+    clock_format_seconds(form->effective_from, from);
+    snprintf(text, sizeof(text), "%s@%d of %.200s, in force from %s", form->id, form->version,
+             form->collector_name, from);
+    add_line(out, "form", text);
+    add_line(out, "shown", form->wording);
+    add_list(out, strcmp(form->display, "link") == 0 ? "list by link" : "list inline",
+             form->partners, form->n_partners);
+    add_list(out, "categories", form->categories, form->n_categories);
+    add_line(out, "at", form->url);
+    if (shown->invalidated_at != 0)
+        add_line(out, "invalidated", shown->invalid_reason);
+}
+
+static void add_ground(struct strbuf *out, const struct explanation *explanation)
+{
+    const struct past_event *event = past_event(explanation->history, explanation->judgement.event);
+    char when[CLOCK_TEXT];
+    if (event == NULL) {
+        strbuf_add_str(out, "It rests on no event.\n");
+        return;
+    }
+    bool nearest = explanation->judgement.verdict == VERDICT_BLOCK && past_is_grant(event);
+    strbuf_add_format(out, "%s event %" PRId64 ": %s on ",
+                      nearest ? "What came nearest is" : "It rests on", event->id,
+                      what_happened(event));
+    add_moment(out, event->occurred_at, true);
+    strbuf_add_str(out, ".\n");
+    add_line(out, "channel", channel_name(event->channel));
+    if (event->partners[0] != '\0')
+        add_line(out, "partners", event->partners);
+    else if (!past_is_grant(event))
+        add_line(out, "partners", event->collector[0] != '\0' ? "all of the collector" : "all");
+    if (past_is_grant(event) || event->form_id != NULL)
+        add_form(out, event);
+    add_line(out, "collector", event->collector);
+    add_line(out, "evidence", event->evidence[0] != '\0' ? event->evidence : "none");
+    add_line(out, "supplier", event->supplier);
+    clock_format_seconds(event->recorded_at, when);
+    add_line(out, "recorded", when);
+    add_line(out, "origin", event->origin);
+}
+
+static void add_head(struct strbuf *out, const struct explanation *explanation)
+{
+    const struct question *question = explanation->question;
+    const struct judgement *judgement = &explanation->judgement;
+    char at[CLOCK_TEXT];
+    clock_format_seconds(question->now, at);
+    strbuf_add_format(out, "%-10s %s\n%-10s %s (%s)\n%-10s %s, %s, at %s\n", "recipient",
+                      explanation->recipient->masked, "partner", question->partner->id,
+                      question->partner->name, "asked", channel_name(question->channel),
+                      purpose_name(question->purpose), at);
+    strbuf_add_format(out, "%-10s %s %s: %s\n", "verdict", verdict_name(judgement->verdict),
+                      reason_name(judgement->reason), reason_text(judgement->reason));
+    strbuf_add_format(out, "%-10s %s\n\n", "policy", question->policy->version);
+    explanation_sentence(explanation, out);
+    strbuf_add_str(out, "\n\n");
+    add_ground(out, explanation);
+}
+
+static void add_rules(struct strbuf *out, const struct trace *trace)
+{
+    strbuf_add_str(out, "\nThe rules, in order; the first that fails decides."
+                        "  ✓ held  ✗ failed  – not asked\n");
+    for (size_t i = 0; i < trace->count; i++) {
+        const struct trace_step *step = &trace->steps[i];
+        strbuf_add_format(out, "  %s %2s  %-26s", sign(step->finding), step->rule,
+                          rule_title(step->rule));
+        output_add_plain(out, step->note);
+        strbuf_add_char(out, '\n');
+    }
+}
+
+static void add_grant(struct strbuf *out, const struct explanation *explanation,
+                      const struct explained_grant *grant)
+{
+    const struct past_event *event = past_find(explanation->history, grant->occurred_at, grant->id);
+    char date[CLOCK_TEXT] = "";
+    char form[PAST_FORM] = "";
+    if (event != NULL) {
+        clock_format(event->occurred_at, date);
+        date[10] = '\0';
+        past_form_name(event, form);
+    }
+    strbuf_add_format(out, "  %s event %-4" PRId64 " %s %-8s %-14s ", grant->passes ? "✓" : "✗",
+                      grant->id, date, event != NULL ? channel_name(event->channel) : "",
+                      form[0] != '\0' ? form : "(no form)");
+    if (!grant->passes)
+        strbuf_add_format(out, "rule %s %s: ", grant->rule, reason_name(grant->reason));
+    output_add_plain(out, grant->note);
+    strbuf_add_char(out, '\n');
+}
+
+/* Each is judged alone; the deciding one was told of above. */
+static void add_others(struct strbuf *out, const struct explanation *explanation)
+{
+    size_t others = 0;
+    for (size_t i = 0; i < explanation->n_grants; i++)
+        others += !explanation->grants[i].decides;
+    if (others == 0)
+        return;
+    strbuf_add_format(out,
+                      "\n%zu other consent%s on record %s looked at, each alone; one that holds "
+                      "would be enough.\n",
+                      others, plural(others), others == 1 ? "was" : "were");
+    for (size_t i = 0; i < explanation->n_grants; i++)
+        if (!explanation->grants[i].decides)
+            add_grant(out, explanation, &explanation->grants[i]);
+}
+
+static const struct column history_columns[] = {
+    {"id", CELL_NUMBER, false},     {"occurred_at", CELL_TEXT, false},
+    {"event", CELL_TEXT, false},    {"channel", CELL_TEXT, false},
+    {"form", CELL_TEXT, false},     {"partners", CELL_WORDS, false},
+    {"supplier", CELL_TEXT, false}, {"evidence", CELL_TEXT, false},
+    {"part", CELL_TEXT, false},     {0}};
+
+static const char *part_of(const struct explanation *explanation, const struct past_event *event)
+{
+    if (event->id == explanation->judgement.event)
+        return "relied on";
+    if (event->occurred_at > explanation->question->now)
+        return "later than asked";
+    const struct explained_grant key = {.id = event->id, .occurred_at = event->occurred_at};
+    const struct explained_grant *grant =
+        explanation->n_grants > 0
+            ? bsearch(&key, explanation->grants, explanation->n_grants, sizeof(key), compare_grants)
+            : NULL;
+    return grant == NULL ? NULL : grant->decides ? "came nearest" : "looked at";
+}
+
+static int print_history(const struct explanation *explanation)
+{
+    struct error err = {0};
+    printf("\nThe history, oldest first.\n");
+    struct output *output = output_new(stdout, OUTPUT_TABLE, history_columns);
+    if (output == NULL)
+        return command_failed_text("out of memory");
+    for (size_t i = 0; i < explanation->history->n_events; i++) {
+        const struct past_event *event = &explanation->history->events[i];
+        char occurred[CLOCK_TEXT];
+        char form[PAST_FORM];
+        clock_format_seconds(event->occurred_at, occurred);
+        const struct cell cells[] = {cell_number(event->id),
+                                     cell_text(occurred),
+                                     cell_text(event_kind_name(event->kind)),
+                                     cell_text(channel_name(event->channel)),
+                                     cell_filled(past_form_name(event, form)),
+                                     cell_filled(event->partners),
+                                     cell_filled(event->supplier),
+                                     cell_filled(event->evidence),
+                                     cell_text(part_of(explanation, event))};
+        output_row(output, cells);
+    }
+    return output_end(&output, &err) == RESULT_OK ? EXIT_DONE : command_failed(&err);
+}
+
+int explanation_print(const struct explanation *explanation)
+{
+    struct strbuf out = {0};
+    add_head(&out, explanation);
+    add_rules(&out, &explanation->trace);
+    add_others(&out, explanation);
+    bool failed = out.failed;
+    if (!failed)
+        fputs(out.data, stdout);
+    strbuf_free(&out);
+    return failed ? command_failed_text("out of memory") : print_history(explanation);
+}

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * All that is held on one person, gathered once and then written in several shapes: a page for the
+ * person, JSON, a consent record, CSV. Everything but the decisions is in memory; decisions are
+ * read from the journal's index as they are written, so that a person with a million of them costs
+ * no more memory than one with ten. All of it is of one moment.
+ *
+ * The clear address is here because the command line gave it. It goes into the archive, which is
+ * for that very person, and nowhere else.
+ */
+#ifndef OCTROI_CLI_PERSON_H
+#define OCTROI_CLI_PERSON_H
+
+#include "base/language.h"
+#include "cli/context.h"
+#include "cli/past.h"
+#include "policy/judge.h"
+
+#include <stdbool.h>
+
+/* Who handed events over. */
+struct person_supplier {
+    const char *id; /* "": nobody in between */
+    uint64_t events;
+    int64_t first_at, last_at; /* when events of theirs were recorded */
+};
+
+/* How one question about this person would be answered now. */
+struct person_answer {
+    const struct partner *partner;
+    enum channel channel;
+    enum purpose purpose;
+    struct judgement judgement; /* its form_id is not kept */
+    struct trace *trace;        /* owned by the arena */
+};
+
+/* A partner somebody could ask about: named on a form, in an event or a decision, or permitted. */
+struct person_partner {
+    const struct partner *partner;
+    const struct person_answer *answers; /* by channel and purpose */
+    size_t n_answers;
+};
+
+/* A sum over decisions, all strings "" where the journal has null. */
+struct person_sum {
+    const char *partner, *channel, *purpose, *verdict, *effect, *outcome;
+    uint64_t count;
+    int64_t first_at, last_at;
+};
+
+/* A suspension or an invalidation that touches what is on record of this person. */
+struct person_stop {
+    const char *kind; /* "partner", "stream", "form", "supplier", or "form version" */
+    const char *id;
+    int64_t at;
+    const char *reason;
+    bool resumed;
+    int64_t resumed_at;
+    const char *resume_reason;
+};
+
+struct person {
+    struct context *context;           /* borrowed, as the next two */
+    const struct address *address;     /* clear and normalised */
+    const struct recipient *recipient; /* key and mask */
+    enum language language;
+    int64_t at;   /* when this was drawn up; answers are as of then */
+    bool viewing; /* the index's view is open */
+    struct past history;
+    struct arena *arena; /* owned; all that follows, strings included */
+    struct person_supplier *suppliers;
+    size_t n_suppliers;
+    struct person_sum *sums;
+    size_t n_sums;
+    uint64_t n_decisions;
+    struct person_partner *partners; /* those that concern the person */
+    size_t n_partners;
+    const struct partner **others; /* the rest of the configuration: none of them may write */
+    size_t n_others;
+    struct person_stop *stops;
+    size_t n_stops;
+};
+
+/* Opens the index's view, which stays open until person_free, so that decisions agree with their
+ * sums. */
+enum result person_read(struct context *context, const struct address *address,
+                        const struct recipient *recipient, int64_t at, struct person *person_out,
+                        struct error *err);
+void person_free(struct person *person);
+
+static inline bool person_is_unknown(const struct person *person)
+{
+    return person->history.n_events == 0 && person->n_decisions == 0;
+}
+/* Oldest first. */
+enum result person_decisions(const struct person *person, log_entry_fn *on_entry, void *arg,
+                             struct error *err);
+/* What the configuration calls the partner; its id when it knows none. */
+const char *person_partner_name(const struct person *person, const char *id);
+/* Whether the sum is of what reached the partner or its provider. */
+bool person_sum_passed(const struct person_sum *sum);
+
+/* ---- the archive: cli/person_archive.c ---- */
+
+enum result person_write_archive(const struct person *person, int fd, struct error *err);
+
+/* ---- its parts ---- */
+
+struct sheet;
+struct strbuf;
+
+void person_write_page(const struct person *person, struct sheet *sheet);
+void person_write_json(const struct person *person, struct sheet *sheet);
+void person_write_record(const struct person *person, struct sheet *sheet);
+void person_write_events_csv(const struct person *person, struct sheet *sheet);
+void person_write_decisions_csv(const struct person *person, struct sheet *sheet);
+void person_write_readme(const struct person *person, struct sheet *sheet);
+
+#endif

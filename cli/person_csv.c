@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * events.csv and decisions.csv: RFC 4180, for a spreadsheet. Others wrote some of the fields, and a
+ * spreadsheet takes a field that begins with = + - or @ for a formula: it gets an apostrophe before
+ * it. person.json has every field as it is.
+ */
+#include "cli/output.h"
+#include "cli/person.h"
+#include "cli/sheet.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+static void field(struct sheet *sheet, const char *text, bool first)
+{
+    if (!first)
+        strbuf_add_char(&sheet->buf, ',');
+    if (text != NULL)
+        output_add_csv(&sheet->buf, text);
+}
+
+/* One that others wrote. */
+static void foreign(struct sheet *sheet, const char *text)
+{
+    struct strbuf safe = {0};
+    if (text == NULL || text[0] == '\0' || strchr("=+-@\t\r", text[0]) == NULL) {
+        field(sheet, text, false);
+        return;
+    }
+    strbuf_add_char(&safe, '\'');
+    strbuf_add_str(&safe, text);
+    if (safe.failed)
+        sheet->buf.failed = true;
+    else
+        field(sheet, safe.data, false);
+    strbuf_free(&safe);
+}
+
+static void number(struct sheet *sheet, int64_t value)
+{
+    strbuf_add_format(&sheet->buf, ",%" PRId64, value);
+}
+
+static void line_end(struct sheet *sheet)
+{
+    strbuf_add_str(&sheet->buf, "\r\n");
+    sheet_turn(sheet);
+}
+
+void person_write_events_csv(const struct person *person, struct sheet *sheet)
+{
+    sheet_put(sheet, "id,occurred_at,recorded_at,event,channel,form,partners,basis,supplier,"
+                     "collector,evidence,origin\r\n");
+    for (size_t i = 0; i < person->history.n_events; i++) {
+        const struct past_event *event = &person->history.events[i];
+        char occurred[CLOCK_TEXT];
+        char recorded[CLOCK_TEXT];
+        char form[PAST_FORM];
+        clock_format(event->occurred_at, occurred);
+        clock_format(event->recorded_at, recorded);
+        strbuf_add_format(&sheet->buf, "%" PRId64, event->id);
+        const char *const fields[] = {occurred,
+                                      recorded,
+                                      event_kind_name(event->kind),
+                                      channel_name(event->channel),
+                                      past_form_name(event, form),
+                                      event->partners,
+                                      past_is_grant(event) ? basis_name(event->basis) : "",
+                                      event->supplier,
+                                      event->collector,
+                                      event->evidence,
+                                      event->origin};
+        for (size_t j = 0; j < sizeof(fields) / sizeof(fields[0]); j++)
+            foreign(sheet, fields[j]);
+        line_end(sheet);
+    }
+}
+
+static bool write_decision(void *arg, const struct log_entry *entry)
+{
+    struct sheet *sheet = arg;
+    const char *const before[] = {
+        entry->id,      entry->at,        entry->gateway,       entry->session,
+        entry->partner, entry->stream,    entry->account,       entry->channel,
+        entry->purpose, entry->recipient, entry->recipient_key, entry->verdict,
+        entry->reason,  entry->effect,    entry->mode,          entry->policy};
+    const char *const after[] = {entry->provider, entry->outcome, entry->provider_reply,
+                                 entry->queue_id};
+    for (size_t i = 0; i < sizeof(before) / sizeof(before[0]); i++)
+        field(sheet, before[i], i == 0);
+    if (entry->event != 0)
+        number(sheet, entry->event);
+    else
+        field(sheet, NULL, false);
+    for (size_t i = 0; i < sizeof(after) / sizeof(after[0]); i++)
+        foreign(sheet, after[i]);
+    if (entry->size >= 0)
+        number(sheet, entry->size);
+    else
+        field(sheet, NULL, false);
+    field(sheet, entry->hash, false);
+    line_end(sheet);
+    return sheet->result == RESULT_OK;
+}
+
+void person_write_decisions_csv(const struct person *person, struct sheet *sheet)
+{
+    sheet_put(sheet, "id,at,gateway,session,partner,stream,account,channel,purpose,recipient,"
+                     "recipient_key,verdict,reason,effect,mode,policy,event,provider,outcome,"
+                     "provider_reply,queue_id,size,hash\r\n");
+    enum result result = person_decisions(person, write_decision, sheet, sheet->err);
+    if (result != RESULT_OK && sheet->result == RESULT_OK)
+        sheet->result = result;
+}

@@ -1,0 +1,359 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Gathers what is held on one person, from the registry and from the journal's index. */
+#include "cli/person.h"
+#include "store/index_person.h"
+#include "store/registry_view.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Partners are the configuration's, sums a handful for each: far beyond what is ever needed. */
+#define PERSON_BYTES (64u * 1024 * 1024)
+
+struct reading {
+    struct person *person;
+    struct error *err;
+    enum result result;
+};
+
+static const char *keep(struct reading *reading, const char *text)
+{
+    const char *copy = arena_str(reading->person->arena, text != NULL ? text : "");
+    if (copy == NULL)
+        reading->result = error_no_memory(reading->err);
+    return copy;
+}
+
+/* One more of an array in the arena; what it grew out of stays there until the end. */
+static void *more(struct reading *reading, void *array, size_t count, size_t size)
+{
+    bool full = count == 0 || (count >= 8 && (count & (count - 1)) == 0);
+    if (!full)
+        return array;
+    size_t capacity = count < 8 ? 8 : count * 2;
+    void *grown = arena_alloc(reading->person->arena, capacity * size);
+    if (grown == NULL) {
+        reading->result = error_no_memory(reading->err);
+        return NULL;
+    }
+    if (count > 0)
+        memcpy(grown, array, count * size);
+    return grown;
+}
+
+/* ---- suppliers ---- */
+
+static void count_supplier(struct reading *reading, const struct past_event *event)
+{
+    struct person *person = reading->person;
+    for (size_t i = 0; i < person->n_suppliers; i++) {
+        struct person_supplier *supplier = &person->suppliers[i];
+        if (strcmp(supplier->id, event->supplier) != 0)
+            continue;
+        supplier->events++;
+        if (event->recorded_at < supplier->first_at)
+            supplier->first_at = event->recorded_at;
+        if (event->recorded_at > supplier->last_at)
+            supplier->last_at = event->recorded_at;
+        return;
+    }
+    person->suppliers =
+        more(reading, person->suppliers, person->n_suppliers, sizeof(*person->suppliers));
+    if (person->suppliers != NULL)
+        person->suppliers[person->n_suppliers++] =
+            (struct person_supplier){.id = event->supplier,
+                                     .events = 1,
+                                     .first_at = event->recorded_at,
+                                     .last_at = event->recorded_at};
+}
+
+/* ---- sums ---- */
+
+static bool keep_sum(void *arg, const struct log_sum *row)
+{
+    struct reading *reading = arg;
+    struct person *person = reading->person;
+    person->sums = more(reading, person->sums, person->n_sums, sizeof(*person->sums));
+    if (person->sums == NULL)
+        return false;
+    person->sums[person->n_sums++] = (struct person_sum){
+        .partner = keep(reading, row->partner),
+        .channel = keep(reading, row->channel),
+        .purpose = keep(reading, row->purpose),
+        .verdict = keep(reading, row->verdict),
+        .effect = keep(reading, row->effect),
+        .outcome = keep(reading, row->outcome),
+        .count = row->count,
+        .first_at = row->first_at,
+        .last_at = row->last_at,
+    };
+    person->n_decisions += row->count;
+    return reading->result == RESULT_OK;
+}
+
+bool person_sum_passed(const struct person_sum *sum)
+{
+    return strcmp(sum->effect, effect_name(EFFECT_PASSED)) == 0 &&
+           strcmp(sum->outcome, outcome_name(OUTCOME_REFUSED)) != 0;
+}
+
+/* ---- partners ---- */
+
+static bool is_listed(const char *partners, const char *id)
+{
+    size_t length = strlen(id);
+    for (const char *at = partners; *at != '\0';) {
+        size_t word = strcspn(at, "|");
+        if (word == length && memcmp(at, id, length) == 0)
+            return true;
+        at += word;
+        at += *at == '|';
+    }
+    return false;
+}
+
+/* Whether the person was shown the partner, spoke of it, or was asked about by it. */
+static bool concerns(const struct person *person, const struct partner *partner)
+{
+    const struct past *history = &person->history;
+    for (size_t i = 0; i < person->n_sums; i++)
+        if (strcmp(person->sums[i].partner, partner->id) == 0)
+            return true;
+    for (size_t i = 0; i < history->n_forms; i++)
+        for (size_t j = 0; j < history->forms[i].form->n_partners; j++)
+            if (strcmp(history->forms[i].form->partners[j], partner->id) == 0)
+                return true;
+    for (size_t i = 0; i < history->n_events; i++)
+        if (is_listed(history->events[i].partners, partner->id))
+            return true;
+    return false;
+}
+
+static enum result judge(struct reading *reading, const struct facts *facts,
+                         struct person_answer *answer)
+{
+    const struct person *person = reading->person;
+    const struct question question = {
+        .partner = answer->partner,
+        .policy = &person->context->config->policies[answer->channel],
+        .channel = answer->channel,
+        .purpose = answer->purpose,
+        .now = person->at,
+    };
+    answer->trace = arena_alloc(person->arena, sizeof(*answer->trace));
+    if (answer->trace == NULL)
+        return error_no_memory(reading->err);
+    policy_judge(&question, facts, &answer->judgement, answer->trace);
+    answer->judgement.form_id = NULL; /* the facts' own */
+    return RESULT_OK;
+}
+
+static enum result judge_partner(struct reading *reading, const struct partner *partner)
+{
+    struct person *person = reading->person;
+    struct person_answer answers[CHANNEL_COUNT * PURPOSE_COUNT];
+    const struct facts *facts = NULL;
+    size_t count = 0;
+    bool concerned = concerns(person, partner);
+    enum result result = registry_facts(person->context->registry, person->recipient->key,
+                                        partner->id, NULL, &facts, reading->err);
+    for (int channel = 0; result == RESULT_OK && channel < CHANNEL_COUNT; channel++)
+        for (int purpose = 0; result == RESULT_OK && purpose < PURPOSE_COUNT; purpose++) {
+            if (!address_fits(person->address->kind, channel))
+                continue;
+            answers[count] =
+                (struct person_answer){.partner = partner, .channel = channel, .purpose = purpose};
+            result = judge(reading, facts, &answers[count]);
+            concerned = concerned || answers[count].judgement.verdict == VERDICT_PASS;
+            count++;
+        }
+    if (result != RESULT_OK)
+        return result;
+    if (!concerned) {
+        person->others[person->n_others++] = partner;
+        return RESULT_OK;
+    }
+    struct person_answer *kept = arena_alloc(person->arena, sizeof(answers));
+    if (kept == NULL)
+        return error_no_memory(reading->err);
+    memcpy(kept, answers, count * sizeof(*kept));
+    person->partners[person->n_partners++] =
+        (struct person_partner){.partner = partner, .answers = kept, .n_answers = count};
+    return RESULT_OK;
+}
+
+static enum result read_partners(struct reading *reading)
+{
+    struct person *person = reading->person;
+    const struct config *config = person->context->config;
+    size_t count = config->n_partners > 0 ? config->n_partners : 1;
+    person->partners = arena_alloc(person->arena, count * sizeof(*person->partners));
+    person->others = arena_alloc(person->arena, count * sizeof(const struct partner *));
+    if (person->partners == NULL || person->others == NULL)
+        return error_no_memory(reading->err);
+    enum result result = RESULT_OK;
+    for (size_t i = 0; result == RESULT_OK && i < config->n_partners; i++)
+        result = judge_partner(reading, &config->partners[i]);
+    return result;
+}
+
+const char *person_partner_name(const struct person *person, const char *id)
+{
+    const struct partner *partner = config_partner(person->context->config, id);
+    return partner != NULL ? partner->name : id;
+}
+
+/* ---- stops ---- */
+
+static bool touches(const struct person *person, const struct suspension_row *row)
+{
+    size_t partner = strcspn(row->id, "/");
+    switch (row->kind) {
+    case SUSPEND_PARTNER:
+    case SUSPEND_STREAM:
+        for (size_t i = 0; i < person->n_partners; i++) {
+            const char *id = person->partners[i].partner->id;
+            if (strlen(id) == partner && memcmp(id, row->id, partner) == 0)
+                return true;
+        }
+        return false;
+    case SUSPEND_FORM:
+        for (size_t i = 0; i < person->history.n_forms; i++)
+            if (strcmp(person->history.forms[i].form->id, row->id) == 0)
+                return true;
+        return false;
+    case SUSPEND_SUPPLIER:
+        for (size_t i = 0; i < person->n_suppliers; i++)
+            if (strcmp(person->suppliers[i].id, row->id) == 0)
+                return true;
+        return false;
+    case SUSPENSION_KIND_COUNT:
+        break;
+    }
+    return false;
+}
+
+static void add_stop(struct reading *reading, const struct person_stop *stop)
+{
+    struct person *person = reading->person;
+    person->stops = more(reading, person->stops, person->n_stops, sizeof(*person->stops));
+    if (person->stops != NULL)
+        person->stops[person->n_stops++] = *stop;
+}
+
+static bool keep_suspension(void *arg, const struct suspension_row *row)
+{
+    struct reading *reading = arg;
+    if (!touches(reading->person, row))
+        return true;
+    const struct person_stop stop = {
+        .kind = suspension_kind_name(row->kind),
+        .id = keep(reading, row->id),
+        .at = row->suspended_at,
+        .reason = keep(reading, row->reason),
+        .resumed = row->resumed,
+        .resumed_at = row->resumed_at,
+        .resume_reason = keep(reading, row->resume_reason),
+    };
+    if (reading->result == RESULT_OK)
+        add_stop(reading, &stop);
+    return reading->result == RESULT_OK;
+}
+
+static void add_invalidations(struct reading *reading)
+{
+    struct person *person = reading->person;
+    for (size_t i = 0; reading->result == RESULT_OK && i < person->history.n_forms; i++) {
+        const struct past_form *form = &person->history.forms[i];
+        char name[PAST_FORM];
+        if (form->invalidated_at == 0)
+            continue;
+        snprintf(name, sizeof(name), "%.64s@%d", form->form->id, form->form->version);
+        const struct person_stop stop = {.kind = "form version",
+                                         .id = keep(reading, name),
+                                         .at = form->invalidated_at,
+                                         .reason = form->invalid_reason,
+                                         .resume_reason = ""};
+        if (reading->result == RESULT_OK)
+            add_stop(reading, &stop);
+    }
+}
+
+/* ---- all of it ---- */
+
+static enum result read_registry(struct reading *reading)
+{
+    struct person *person = reading->person;
+    struct registry *registry = person->context->registry;
+    enum result result = registry_view_begin(registry, reading->err);
+    if (result != RESULT_OK)
+        return result;
+    result = past_read(registry, person->recipient->key, &person->history, reading->err);
+    for (size_t i = 0; result == RESULT_OK && i < person->history.n_events; i++) {
+        count_supplier(reading, &person->history.events[i]);
+        result = reading->result;
+    }
+    if (result == RESULT_OK)
+        result = read_partners(reading);
+    if (result == RESULT_OK)
+        add_invalidations(reading);
+    if (result == RESULT_OK && reading->result == RESULT_OK)
+        result = registry_suspensions(registry, keep_suspension, reading, reading->err);
+    registry_view_end(registry);
+    return result != RESULT_OK ? result : reading->result;
+}
+
+static enum result read_index(struct reading *reading)
+{
+    struct person *person = reading->person;
+    struct journal_index *index = person->context->index;
+    uint64_t rows = 0;
+    enum result result = journal_index_catch_up(index, 0, &rows, reading->err);
+    if (result == RESULT_OK)
+        result = journal_index_view_begin(index, reading->err);
+    if (result != RESULT_OK)
+        return result;
+    person->viewing = true;
+    result = journal_index_sums(index, person->recipient->key, keep_sum, reading, reading->err);
+    return result != RESULT_OK ? result : reading->result;
+}
+
+enum result person_read(struct context *context, const struct address *address,
+                        const struct recipient *recipient, int64_t at, struct person *person,
+                        struct error *err)
+{
+    struct reading reading = {.person = person, .err = err, .result = RESULT_OK};
+    *person = (struct person){.context = context,
+                              .address = address,
+                              .recipient = recipient,
+                              .at = at,
+                              .arena = arena_new(PERSON_BYTES)};
+    if (person->arena == NULL)
+        return error_no_memory(err);
+    /* The journal first: an event that a decision relies on is then in the registry for certain. */
+    enum result result = read_index(&reading);
+    if (result == RESULT_OK)
+        result = read_registry(&reading);
+    if (result != RESULT_OK)
+        person_free(person);
+    return result;
+}
+
+void person_free(struct person *person)
+{
+    if (person->viewing)
+        journal_index_view_end(person->context->index);
+    past_free(&person->history);
+    arena_free(&person->arena);
+    *person = (struct person){0};
+}
+
+enum result person_decisions(const struct person *person, log_entry_fn *on_entry, void *arg,
+                             struct error *err)
+{
+    const struct log_filter filter = {.since = INT64_MIN,
+                                      .until = INT64_MAX,
+                                      .recipient_key = person->recipient->key,
+                                      .oldest_first = true};
+    return journal_index_log(person->context->index, &filter, on_entry, arg, err);
+}

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the index answers about one person: several questions of one state, and sums. */
+#include "store/index_person.h"
+
+#include "store/index.h"
+
+enum result journal_index_view_begin(struct journal_index *index, struct error *err)
+{
+    /* Deferred: no lock, and what is first read fixes what all the rest will see. */
+    return sql_exec(index->db, "BEGIN", err);
+}
+
+void journal_index_view_end(struct journal_index *index)
+{
+    /* Nothing was written: there is nothing that a failure could lose. */
+    (void)sql_exec(index->db, "ROLLBACK", NULL);
+}
+
+static const char sums_sql[] =
+    "SELECT partner, channel, purpose, verdict, effect, outcome, count(*), min(at), max(at)"
+    " FROM decision WHERE recipient_key = ?1"
+    " GROUP BY partner, channel, purpose, verdict, effect, outcome"
+    " ORDER BY partner, channel, purpose, verdict, effect, outcome";
+
+static const char *text(sqlite3_stmt *statement, int column)
+{
+    return (const char *)sqlite3_column_text(statement, column);
+}
+
+enum result journal_index_sums(struct journal_index *index,
+                               const uint8_t recipient_key[RECIPIENT_KEY_BYTES], log_sum_fn *on_sum,
+                               void *arg, struct error *err)
+{
+    sqlite3_stmt *statement = NULL;
+    enum result result = sql_prepare(index->db, sums_sql, &statement, err);
+    if (result != RESULT_OK)
+        return result;
+    sqlite3_bind_blob(statement, 1, recipient_key, RECIPIENT_KEY_BYTES, SQLITE_STATIC);
+    int code;
+    while ((code = sqlite3_step(statement)) == SQLITE_ROW) {
+        const struct log_sum sum = {
+            .partner = text(statement, 0),
+            .channel = text(statement, 1),
+            .purpose = text(statement, 2),
+            .verdict = text(statement, 3),
+            .effect = text(statement, 4),
+            .outcome = text(statement, 5),
+            .count = (uint64_t)sqlite3_column_int64(statement, 6),
+            .first_at = sqlite3_column_int64(statement, 7),
+            .last_at = sqlite3_column_int64(statement, 8),
+        };
+        if (!on_sum(arg, &sum))
+            break;
+    }
+    if (code != SQLITE_ROW && code != SQLITE_DONE)
+        result = sql_failure(index->db, "index", err);
+    sqlite3_finalize(statement);
+    return result;
+}

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the journal's index answers about one person: several questions of one state, and sums. */
+#ifndef OCTROI_STORE_INDEX_PERSON_H
+#define OCTROI_STORE_INDEX_PERSON_H
+
+#include "store/journal.h"
+
+/* Several questions of one state: between these two, what is indexed meanwhile is not seen. Nothing
+ * may be indexed through this index then. */
+enum result journal_index_view_begin(struct journal_index *index, struct error *err);
+void journal_index_view_end(struct journal_index *index);
+
+/* How many decisions about one person came out alike; NULL where the journal has null. */
+struct log_sum {
+    const char *partner, *channel, *purpose, *verdict, *effect, *outcome;
+    uint64_t count;
+    int64_t first_at, last_at;
+};
+/* In order of partner, channel, purpose; return false to stop. */
+typedef bool log_sum_fn(void *arg, const struct log_sum *sum);
+enum result journal_index_sums(struct journal_index *index,
+                               const uint8_t recipient_key[RECIPIENT_KEY_BYTES], log_sum_fn *on_sum,
+                               void *arg, struct error *err);
+
+#endif
