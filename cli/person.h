@@ -23,6 +23,7 @@ struct person_supplier {
     const char *id; /* "": nobody in between */
     uint64_t events;
     int64_t first_at, last_at; /* when events of theirs were recorded */
+    int64_t invalidated_at;    /* all consents it brought, for good; 0: they are not */
 };
 
 /* How one question about this person would be answered now. */
@@ -44,13 +45,15 @@ struct person_partner {
 /* A sum over decisions, all strings "" where the journal has null. */
 struct person_sum {
     const char *partner, *channel, *purpose, *verdict, *effect, *outcome;
+    const char *list; /* SHA-256 of the list a transmission was on */
     uint64_t count;
     int64_t first_at, last_at;
 };
 
 /* A suspension or an invalidation that touches what is on record of this person. */
 struct person_stop {
-    const char *kind; /* "partner", "stream", "form", "supplier", or "form version" */
+    const char
+        *kind; /* "partner", "stream", "form", "supplier", "form version", "supplier's consents" */
     const char *id;
     int64_t at;
     const char *reason;

@@ -99,6 +99,7 @@ static bool write_decision(void *arg, const struct log_entry *entry)
     else
         field(sheet, NULL, false);
     field(sheet, entry->hash, false);
+    field(sheet, entry->list, false);
     line_end(sheet);
     return sheet->result == RESULT_OK;
 }
@@ -107,7 +108,7 @@ void person_write_decisions_csv(const struct person *person, struct sheet *sheet
 {
     sheet_put(sheet, "id,at,gateway,session,partner,stream,account,channel,purpose,recipient,"
                      "recipient_key,verdict,reason,effect,mode,policy,event,provider,outcome,"
-                     "provider_reply,queue_id,size,hash\r\n");
+                     "provider_reply,queue_id,size,hash,list\r\n");
     enum result result = person_decisions(person, write_decision, sheet, sheet->err);
     if (result != RESULT_OK && sheet->result == RESULT_OK)
         sheet->result = result;

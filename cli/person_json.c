@@ -290,6 +290,7 @@ static void sums(const struct person *person, struct sheet *sheet)
         strbuf_add_json_field(json, "verdict", filled(sum->verdict));
         strbuf_add_json_field(json, "effect", filled(sum->effect));
         strbuf_add_json_field(json, "outcome", filled(sum->outcome));
+        strbuf_add_json_field(json, "list", filled(sum->list));
         flag(json, "passed_on", person_sum_passed(sum));
         strbuf_add_json_number(json, "count", (int64_t)sum->count);
         instant(json, "first_at", sum->first_at);
@@ -332,6 +333,7 @@ static bool write_decision(void *arg, const struct log_entry *entry)
         {"provider_reply", entry->provider_reply},
         {"queue_id", entry->queue_id},
         {"hash", entry->hash},
+        {"list", entry->list},
     };
     item_next(decisions->sheet, decisions->written++);
     for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)

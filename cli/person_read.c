@@ -83,6 +83,7 @@ static bool keep_sum(void *arg, const struct log_sum *row)
         .verdict = keep(reading, row->verdict),
         .effect = keep(reading, row->effect),
         .outcome = keep(reading, row->outcome),
+        .list = keep(reading, row->list),
         .count = row->count,
         .first_at = row->first_at,
         .last_at = row->last_at,
@@ -279,6 +280,25 @@ static void add_invalidations(struct reading *reading)
     }
 }
 
+static bool keep_invalid_supplier(void *arg, const struct supplier_row *row)
+{
+    struct reading *reading = arg;
+    struct person *person = reading->person;
+    for (size_t i = 0; i < person->n_suppliers; i++) {
+        if (row->id[0] == '\0' || strcmp(person->suppliers[i].id, row->id) != 0)
+            continue;
+        person->suppliers[i].invalidated_at = row->invalidated_at;
+        const struct person_stop stop = {.kind = "supplier's consents",
+                                         .id = person->suppliers[i].id,
+                                         .at = row->invalidated_at,
+                                         .reason = keep(reading, row->invalid_reason),
+                                         .resume_reason = ""};
+        if (reading->result == RESULT_OK)
+            add_stop(reading, &stop);
+    }
+    return reading->result == RESULT_OK;
+}
+
 /* ---- all of it ---- */
 
 static enum result read_registry(struct reading *reading)
@@ -297,6 +317,9 @@ static enum result read_registry(struct reading *reading)
         result = read_partners(reading);
     if (result == RESULT_OK)
         add_invalidations(reading);
+    if (result == RESULT_OK && reading->result == RESULT_OK)
+        result = registry_invalid_suppliers(registry, NULL, 0, keep_invalid_supplier, reading,
+                                            reading->err);
     if (result == RESULT_OK && reading->result == RESULT_OK)
         result = registry_suspensions(registry, keep_suspension, reading, reading->err);
     registry_view_end(registry);

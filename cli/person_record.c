@@ -322,9 +322,19 @@ static const char *given_status(const struct past_event *grant)
     return grant->kind == EVENT_RENEWED ? "dpv:RenewedConsentGiven" : "dpv:ConsentGiven";
 }
 
-static void statuses(struct strbuf *json, const struct past *history,
+static int64_t supplier_invalidated(const struct person *person, const struct past_event *grant)
+{
+    for (size_t i = 0; i < person->n_suppliers; i++)
+        if (strcmp(person->suppliers[i].id, grant->supplier) == 0)
+            return person->suppliers[i].invalidated_at;
+    return 0;
+}
+
+static void statuses(struct strbuf *json, const struct person *person,
                      const struct past_event *grant)
 {
+    const struct past *history = &person->history;
+    int64_t invalidated = supplier_invalidated(person, grant);
     strbuf_add_str(json, ",\"dpv:hasConsentStatus\":[");
     status(json, given_status(grant), grant->occurred_at, true, grant);
     for (size_t i = 0; i < history->n_events; i++)
@@ -336,6 +346,10 @@ static void statuses(struct strbuf *json, const struct past *history,
     if (grant->form != NULL && grant->form->invalidated_at != 0) {
         strbuf_add_char(json, ',');
         status(json, "dpv:ConsentInvalidated", grant->form->invalidated_at, false, NULL);
+    }
+    if (invalidated != 0) {
+        strbuf_add_char(json, ',');
+        status(json, "dpv:ConsentInvalidated", invalidated, false, NULL);
     }
     strbuf_add_char(json, ']');
 }
@@ -385,7 +399,7 @@ static void grant_node(struct writing *writing, const struct past_event *grant)
         strbuf_add_str(json, ",\"dpv:hasProcess\":{\"@type\":\"dpv:Process\"");
         process(json, writing->person, grant);
         strbuf_add_char(json, '}');
-        statuses(json, &writing->person->history, grant);
+        statuses(json, writing->person, grant);
     } else {
         process(json, writing->person, grant);
     }

@@ -24,6 +24,18 @@ static const char *given(const char *text)
     return text != NULL ? text : "";
 }
 
+/* Which list the data were on, by its fingerprint: whoever has the list can find it by that. */
+static void list_line(struct sheet *sheet, const char *list)
+{
+    if (list == NULL || list[0] == '\0')
+        return;
+    sheet_put(sheet, "<br><span class=\"small\">");
+    sheet_text(sheet, tr(sheet->language, "fingerprint of the list:"));
+    sheet_put(sheet, " <code>");
+    sheet_text(sheet, list);
+    sheet_put(sheet, "</code></span>");
+}
+
 /* ---- passed on ---- */
 
 static void passed_row(const struct person *person, struct sheet *sheet,
@@ -44,6 +56,7 @@ static void passed_row(const struct person *person, struct sheet *sheet,
         sheet_text(sheet, tr(sheet->language, person_outcome(sum->outcome)));
     else if (strcmp(sum->purpose, purpose_name(PURPOSE_TRANSMISSION)) == 0)
         sheet_text(sheet, tr(sheet->language, "on a list that was released"));
+    list_line(sheet, sum->list);
     if (strcmp(sum->verdict, verdict_name(VERDICT_PASS)) != 0) {
         sheet_put(sheet, " <span class=\"no\">");
         sheet_text(sheet, tr(sheet->language, "although no rule allowed it: this partner was "
@@ -161,6 +174,7 @@ static void done_cell(struct sheet *sheet, const struct log_entry *entry)
         sheet_format(sheet, tr(sheet->language, "The provider said: %s"), entry->provider_reply);
         sheet_put(sheet, "</span>");
     }
+    list_line(sheet, entry->list);
     sheet_put(sheet, "</td>");
 }
 

@@ -107,7 +107,8 @@ static const char *const reason_words[REASON_COUNT] = {
         N_("You agreed before this partner was on the list: it was not shown to you."),
     [REASON_PARTNER_NOT_NAMED] = N_("Only the partner's trade was shown to you, and not its name."),
     [REASON_UNPROVEN] = N_("Your consent is not proven."),
-    [REASON_FORM_INVALID] = N_("The form on which you agreed was declared invalid."),
+    [REASON_FORM_INVALID] =
+        N_("The form on which you agreed, or all that the supplier brought, was declared invalid."),
     [REASON_PURPOSE_MISMATCH] = N_("You agreed to something else than this."),
     [REASON_STALE] = N_("Too much time has gone by since you were last in contact."),
     [REASON_BASIS_NOT_ACCEPTED] = N_("What it rests on in law is not enough on this channel."),
@@ -151,7 +152,8 @@ static const struct rule_words rules[] = {
      N_("It joined the list only after you had seen it.")},
     {"11", N_("The list gave its name."), N_("The list gave only its trade, not its name.")},
     {"12", N_("Your agreement is proven."), N_("Your agreement is not proven.")},
-    {"13", N_("The form was not declared invalid."), N_("The form was declared invalid.")},
+    {"13", N_("Neither the form nor what the supplier brought was declared invalid."),
+     N_("The form, or all that the supplier brought, was declared invalid.")},
     {"14", N_("The form covers this use."), N_("The form does not cover this use.")},
     {"15", N_("You were last in contact recently enough."),
      N_("You were last in contact too long ago.")},
@@ -221,6 +223,7 @@ const char *person_stop_kind(const char *kind)
         {"form", N_("Form stopped")},
         {"supplier", N_("Supplier stopped")},
         {"form version", N_("Form declared invalid")},
+        {"supplier's consents", N_("All consents a supplier brought declared invalid")},
     };
     return word_of(words, sizeof(words) / sizeof(words[0]), kind);
 }

@@ -110,8 +110,8 @@ struct config {
     /* Who answers to people for their data, and where they write to: "" when not given. */
     const char *controller_name;
     const char *controller_contact;
-    const char *state_dir;  /* absolute or relative to the working directory, resolved */
-    const char *registry;   /* "sqlite" */
+    const char *state_dir; /* absolute or relative to the working directory, resolved */
+    const char *registry;  /* "sqlite" */
     const char *region;
     const char *recipient_key_file; /* the HMAC key: 64 hex digits; default keys/recipient.key
                                        beside file */

@@ -17,14 +17,23 @@ void journal_index_view_end(struct journal_index *index)
 }
 
 static const char sums_sql[] =
-    "SELECT partner, channel, purpose, verdict, effect, outcome, count(*), min(at), max(at)"
+    "SELECT partner, channel, purpose, verdict, effect, outcome, count(*), min(at), max(at), list"
     " FROM decision WHERE recipient_key = ?1"
-    " GROUP BY partner, channel, purpose, verdict, effect, outcome"
-    " ORDER BY partner, channel, purpose, verdict, effect, outcome";
+    " GROUP BY partner, channel, purpose, verdict, effect, outcome, list"
+    " ORDER BY partner, channel, purpose, verdict, effect, outcome, min(at), list";
 
 static const char *text(sqlite3_stmt *statement, int column)
 {
     return (const char *)sqlite3_column_text(statement, column);
+}
+
+static const char *hash(sqlite3_stmt *statement, int column, char out[2 * SHA256_BYTES + 1])
+{
+    const void *bytes = sqlite3_column_blob(statement, column);
+    if (bytes == NULL || sqlite3_column_bytes(statement, column) != SHA256_BYTES)
+        return NULL;
+    hex_encode(bytes, SHA256_BYTES, out);
+    return out;
 }
 
 enum result journal_index_sums(struct journal_index *index,
@@ -38,6 +47,7 @@ enum result journal_index_sums(struct journal_index *index,
     sqlite3_bind_blob(statement, 1, recipient_key, RECIPIENT_KEY_BYTES, SQLITE_STATIC);
     int code;
     while ((code = sqlite3_step(statement)) == SQLITE_ROW) {
+        char list[2 * SHA256_BYTES + 1];
         const struct log_sum sum = {
             .partner = text(statement, 0),
             .channel = text(statement, 1),
@@ -48,6 +58,7 @@ enum result journal_index_sums(struct journal_index *index,
             .count = (uint64_t)sqlite3_column_int64(statement, 6),
             .first_at = sqlite3_column_int64(statement, 7),
             .last_at = sqlite3_column_int64(statement, 8),
+            .list = hash(statement, 9, list),
         };
         if (!on_sum(arg, &sum))
             break;

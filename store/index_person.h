@@ -13,6 +13,7 @@ void journal_index_view_end(struct journal_index *index);
 /* How many decisions about one person came out alike; NULL where the journal has null. */
 struct log_sum {
     const char *partner, *channel, *purpose, *verdict, *effect, *outcome;
+    const char *list; /* of a screening: SHA-256 of the list in hex */
     uint64_t count;
     int64_t first_at, last_at;
 };

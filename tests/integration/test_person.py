@@ -4,6 +4,7 @@ a person with twenty events and traffic, whose archive must agree with `log` and
 hold every event, form and decision once, and nobody else's address."""
 
 import csv
+import hashlib
 import io
 import json
 import os
@@ -92,7 +93,8 @@ The rules, in order; the first that fails decides.  ✓ held  ✗ failed  – no
   ✓ 11  shown by name?            The grant does not rest on a category alone.
   ✓ 12  proven?                   The grant is proven: a form in use at that time, its channel, \
 and evidence.
-  ✓ 13  form still valid?         The version of the form was not invalidated.
+  ✓ 13  form still valid?         Neither the version of the form nor its supplier's grants were \
+invalidated.
   ✓ 14  this purpose?             The form covers receiving messages.
   ✓ 15  recent enough?            The person's last own act was on 2026-04-02 and counts until \
 2029-04-02.
@@ -275,8 +277,12 @@ class Person(harness.IntegrationTest):
             self.send(gate, source, address, count)
         self.send(gate, "127.0.0.1", other)
         gate.wait_rows(7)
+        # A list with both of them, before it is handed to acme.
+        screened = f"email\n{other}\n{address}\n"
+        gate.cli("screen", "--partner", "acme", "--channel", "email", "-", input=screened)
+        self.list = hashlib.sha256(screened.encode()).hexdigest()
         log = [row for row in gate.log_rows("--recipient", address)]
-        self.assertEqual(len(log), 6)
+        self.assertEqual(len(log), 7)
         show = [json.loads(line) for line in
                 gate.cli("consent", "show", address, "--format", "json").splitlines()]
         for language in ("en", "fr"):
@@ -331,7 +337,13 @@ class Person(harness.IntegrationTest):
             added = json.loads(parts[form["file"]])
             self.assertEqual(form["wording"], added["wording"])
             self.assertEqual(form["partners"], added["partners"])
-        self.assertEqual(sum(entry["count"] for entry in data["sums"] if entry["passed_on"]), 4)
+        passed = [entry for entry in data["sums"] if entry["passed_on"]]
+        self.assertEqual(sum(entry["count"] for entry in passed), 5)
+        self.assertEqual([(entry["partner"], entry["purpose"], entry["count"])
+                          for entry in passed if entry["list"] == self.list],
+                         [("acme", "transmission", 1)])
+        # Once where it says what was passed on, once with its decision.
+        self.assertEqual(parts["person.html"].count(self.list), 2)
         self.assertEqual([(stop["kind"], stop["id"]) for stop in data["stops"]],
                          [("supplier", "bad")])
         self.check_page(parts["person.html"], language, data)
@@ -411,6 +423,24 @@ class Person(harness.IntegrationTest):
     def numbered(self, data, instants):
         return [next(event["id"] for event in data["events"] if event["occurred_at"] == instant)
                 for instant in instants]
+
+    def test_what_was_declared_invalid(self):
+        gate = self.gate()
+        address = self.address(gate, "nadia")
+        self.history(gate, address)
+        gate.cli("form", "invalidate", "jeu@2", "--reason", "wrong list")
+        gate.cli("form", "invalidate", "--supplier", "direct", "--reason", "audit")
+        data = json.loads(self.export(gate, address)["person.json"])
+        self.assertEqual({(stop["kind"], stop["id"], stop["reason"]) for stop in data["stops"]},
+                         {("supplier", "bad", "no proof"), ("form version", "jeu@2", "wrong list"),
+                          ("supplier's consents", "direct", "audit")})
+        graph = json.loads(self.export(gate, address)["consent-record.jsonld"])["@graph"]
+        ends = {node["dct:identifier"]: [status["@type"] for status in node["dpv:hasConsentStatus"]]
+                for node in graph if "dpv:hasConsentStatus" in node}
+        # 18 came from the supplier; 6 also on the form; 16 from another supplier.
+        self.assertEqual(ends["18"][1:], ["dpv:ConsentInvalidated"])
+        self.assertEqual(ends["6"][-2:], ["dpv:ConsentInvalidated"] * 2)
+        self.assertNotIn("dpv:ConsentInvalidated", ends["16"])
 
     def test_the_same_state_gives_the_same_bytes(self):
         gate = self.gate()

@@ -336,7 +336,7 @@ static void make_hostile(struct hostile *h, enum language language)
         .address = {.kind = ADDRESS_EMAIL, .text = "n'<i>@example.org"},
         .recipient = {.masked = "n•••@example.org"},
         .supplier = {.id = HOSTILE, .events = 1},
-        .sum = {"acme", "email", "receipt", "pass", "passed", "accepted", 3, 0, 0},
+        .sum = {"acme", "email", "receipt", "pass", "passed", "accepted", "", 3, 0, 0},
         .stop = {.kind = "supplier",
                  .id = HOSTILE,
                  .reason = HOSTILE,
