@@ -449,9 +449,12 @@ static bool finish(struct import_reader *base)
         return false;
     if (reader->cutting)
         return cut_line(reader, "", 0, true, true);
+    if (!reader->in_array && reader->place != PLACE_CLOSING)
+        return true;
     struct import_record record = {.line = reader->line};
-    return !(reader->in_array || reader->place == PLACE_CLOSING) ||
-           fault(reader, &record, IMPORT_SYNTAX, NULL,
+    reader->in_array = false; /* told once, also when reading goes on here */
+    reader->place = PLACE_START;
+    return fault(reader, &record, IMPORT_SYNTAX, NULL,
                  "the list of items does not end: is the file whole?");
 }
 

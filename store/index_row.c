@@ -232,7 +232,7 @@ static enum result add_outcome(struct journal_index *index, uint64_t seq,
 static enum result add_whole(struct journal_index *index, const char *table, uint64_t seq,
                              const char *record, size_t length, struct error *err)
 {
-    char sql[80];
+    char sql[120];
     sqlite3_stmt *insert = NULL;
     int64_t instant;
     json_t *json = json_loadb(record, length, JSON_REJECT_DUPLICATES, NULL);
@@ -241,7 +241,9 @@ static enum result add_whole(struct journal_index *index, const char *table, uin
     json_decref(json);
     if (!readable)
         return index_unreadable(seq, err);
-    snprintf(sql, sizeof(sql), "INSERT INTO %s (seq, at, record) VALUES (?1, ?2, ?3)", table);
+    snprintf(sql, sizeof(sql),
+             "INSERT INTO %s (seq, at, record) VALUES (?1, ?2, ?3) ON CONFLICT (seq) DO NOTHING",
+             table);
     enum result result = sql_prepare(index->db, sql, &insert, err);
     if (result != RESULT_OK)
         return result;

@@ -3,14 +3,18 @@
 
 import contextlib
 import csv
+import fcntl
 import hashlib
 import json
 import os
+import pty
 import random
 import re
 import shutil
 import sqlite3
+import struct
 import subprocess
+import termios
 import threading
 import time
 
@@ -310,6 +314,29 @@ class Import(harness.IntegrationTest):
             peaks.append(usage.ru_maxrss)
         self.assertLess(peaks[1], peaks[0] + 4096, "KiB")
         self.assertLess(peaks[1], 64 * 1024, "KiB")
+
+    def test_a_bar_on_a_terminal_only(self):
+        gate = self.gate_with_form(plain=True)
+        file = self.folder / "long.csv"
+        file.write_text(HEADER + "\n" + "".join(good(n) + "\n" for n in range(60_000)))
+        ours, theirs = pty.openpty()
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 25, 60, 0, 0))
+        child = subprocess.Popen(self.command(gate, file), stdout=subprocess.PIPE, stderr=theirs)
+        os.close(theirs)
+        shown = b""
+        with contextlib.suppress(OSError):  # EIO at the end
+            while piece := os.read(ours, 4096):
+                shown += piece
+        os.close(ours)
+        self.assertIn(b"60000 taken in", child.communicate()[0])
+        self.assertEqual(child.returncode, 0)
+        drawn = shown.split(b"\r\x1b[K")
+        self.assertGreater(len(drawn), 3)
+        self.assertTrue(all(len(line) < 60 for line in drawn), shown)
+        self.assertRegex(shown, rb"\[#+ *\] +\d+ %  \d+ lines, \d+/s")
+        self.assertTrue(shown.endswith(b"\r\x1b[K"), shown[-80:])
+        again = gate.cli_full("consent", "import", file)
+        self.assertEqual(again.stderr, "")
 
     # ---- kills
 
