@@ -137,22 +137,25 @@ static bool names_known(struct context *context, const struct import_settings *s
 }
 
 static int import_from(const struct invocation *invocation, struct import_report *report,
-                       struct import_settings *settings, FILE *input, const char *path, bool resume)
+                       const struct import_settings *chosen, FILE *input, const char *path,
+                       bool resume)
 {
     struct context context;
+    struct import_settings settings = *chosen;
     char origin[300];
     snprintf(origin, sizeof(origin), "import %s", base_name(report->name));
     if (!context_open(invocation, CONTEXT_REGISTRY | CONTEXT_RECIPIENT_KEY, &context))
         return EXIT_FAILED;
-    settings->registry = context.registry;
-    settings->hmac = context.hmac;
-    settings->region = context.config->region;
-    settings->origin = origin;
-    settings->json_name =
+    settings.registry = context.registry;
+    settings.hmac = context.hmac;
+    settings.region = context.config->region;
+    settings.origin = origin;
+    settings.json_name =
         ends_with(path, ".json") || ends_with(path, ".jsonl") || ends_with(path, ".ndjson");
-    settings->on_problem = import_report_problem;
-    settings->arg = report;
-    int code = names_known(&context, settings) ? run(report, settings, input, resume) : EXIT_FAILED;
+    settings.on_problem = import_report_problem;
+    settings.arg = report;
+    int code =
+        names_known(&context, &settings) ? run(report, &settings, input, resume) : EXIT_FAILED;
     context_close(&context);
     return code;
 }

@@ -47,7 +47,8 @@ bool address_fits(enum address_kind kind, enum channel channel);
 enum result domain_normalise(const char *text, char *out, struct error *err);
 
 /* RESULT_SYSTEM when the hash fails. The mask never shows more than the contract's examples. Its
- * two halves are for who needs but one of them: masking a phone number takes longer than its key. */
+ * two halves are for who needs but one of them: masking a phone number takes longer than its key.
+ */
 enum result recipient_make(struct hmac *hmac, const struct address *address,
                            struct recipient *recipient_out, struct error *err);
 enum result recipient_make_key(struct hmac *hmac, const struct address *address,

@@ -162,7 +162,7 @@ static bool note_problem(struct import *import, const struct import_fault *fault
     if (!import->texts.failed)
         return true;
     import->n_problems--;
-    struct error err;
+    struct error err = {0};
     return import_fail(import, error_no_memory(&err), &err);
 }
 
@@ -231,7 +231,7 @@ static enum result store_event(struct import *import, unsigned *added_out, struc
 
 bool import_record(struct import *import, const struct import_record *record)
 {
-    struct error err;
+    struct error err = {0};
     unsigned added = 0;
     begin_record(import);
     enum result result = read_event(import, record, &err);

@@ -172,7 +172,7 @@ static void save(const struct import_reader *base, struct strbuf *out)
 static bool restore(struct import_reader *base, uint64_t at, const char *state)
 {
     struct csv_reader *reader = self(base);
-    struct error err;
+    struct error err = {0};
     csv_start_at(reader->csv, at);
     for (size_t i = 0; state[i] != '\0'; i++) {
         size_t value = (size_t)(state[i] - '0');

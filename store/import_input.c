@@ -74,7 +74,7 @@ static enum result check_place(struct import *import, const struct import_place 
 
 void import_taken(struct import *import, const char *bytes, size_t length)
 {
-    struct error err;
+    struct error err = {0};
     const struct import_place *place = &import->progress.place;
     enum result result = RESULT_OK;
     import->moved = true;
@@ -94,7 +94,7 @@ void import_taken(struct import *import, const char *bytes, size_t length)
 
 void import_hold(struct import *import)
 {
-    struct error err;
+    struct error err = {0};
     bool moves = !import->held && !import->replays;
     enum result result = moves ? import_note_place(import, &err) : RESULT_OK;
     import->held = import->held || moves;
@@ -104,7 +104,7 @@ void import_hold(struct import *import)
 
 static bool open_reader(struct import *import)
 {
-    struct error err;
+    struct error err = {0};
     import->schema =
         import->detected.input == IMPORT_TWILIO ? &import_schema_twilio : &import_schema_octroi;
     import->reader =
@@ -124,7 +124,7 @@ static bool open_reader(struct import *import)
 /* Holds the first bytes back until they tell what they are of. */
 static bool read_head(struct import *import, const char *bytes, size_t length, bool at_end)
 {
-    struct error err;
+    struct error err = {0};
     strbuf_add(&import->head, bytes, length);
     if (import->head.failed)
         return import_fail(import, error_no_memory(&err), &err);
@@ -142,7 +142,7 @@ static bool read_head(struct import *import, const char *bytes, size_t length, b
 /* What is there of the bytes that an earlier go was done with. used_out: how many were of them. */
 static bool compare(struct import *import, const char *bytes, size_t length, size_t *used_out)
 {
-    struct error err;
+    struct error err = {0};
     uint64_t left = import->resumes_at - import->taken;
     *used_out = left < length ? (size_t)left : length;
     enum result result = add_to_sum(import, bytes, *used_out, &err);
@@ -167,7 +167,7 @@ static bool read_bytes(struct import *import, const char *bytes, size_t length)
 
 static bool read_end(struct import *import)
 {
-    struct error err;
+    struct error err = {0};
     if (import->reader == NULL && !read_head(import, "", 0, true))
         return false;
     bool whole = import->resumes_at == 0 && import->reader->ops->finish(import->reader);
