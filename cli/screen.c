@@ -20,6 +20,8 @@
 
 /* Who withdrew since must not be among the permitted because of what was decided before. */
 #define RESUME_WITHIN CLOCK_DAY
+/* As short as rows are, so that their number is rather guessed too high. */
+#define ROW_BYTES 32
 
 struct screen_options {
     const char *partner, *channel, *column, *separator, *output, *blocked, *summary;
@@ -305,6 +307,7 @@ static enum result screen_all(struct screen *screen, FILE *input,
     /* A bar amid the rows themselves helps nobody. */
     if (screen->passed.stream == stdout && isatty(STDOUT_FILENO) == 1)
         screen->progress.terminal = false;
+    screen->ahead = read_ahead_begin(screen->context->registry_path, screen->list.size / ROW_BYTES);
     result = screen_run(screen, err);
     progress_clear(&screen->progress);
     if (result != RESULT_OK) {

@@ -15,6 +15,7 @@
 #include "cli/journal_link.h"
 #include "cli/outfile.h"
 #include "cli/progress.h"
+#include "cli/read_ahead.h"
 #include "cli/screen_list.h"
 #include "policy/judge.h"
 #include "proxy/intake.h"
@@ -48,6 +49,7 @@ struct screen_batch {
 struct screen {
     struct context *context;   /* borrowed, as all pointers below that do not say otherwise */
     struct registry *registry; /* owned; a reader */
+    struct read_ahead *ahead;  /* owned; of the registry */
     struct journal_link *link; /* owned */
     struct list list;
     const struct partner *partner;

@@ -385,6 +385,7 @@ void screen_release(struct screen *screen)
     listed_decisions_free(&screen->earlier);
     journal_link_close(&screen->link);
     registry_close(&screen->registry);
+    read_ahead_end(&screen->ahead); /* behind it: read_ahead.h */
     list_close(&screen->list);
     outfile_close(&screen->passed);
     outfile_close(&screen->blocked);
