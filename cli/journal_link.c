@@ -123,13 +123,14 @@ static enum result take_answer(struct journal_link *link, bool wait, bool *took_
                                struct error *err)
 {
     char line[ANSWER_MOST];
-    size_t rows = 0;
+    char expected[64];
     enum result result = receive_line(link, wait, line, took_out, err);
     if (result != RESULT_OK || !*took_out)
         return result;
-    if (sscanf(line, "durable %9zu", &rows) != 1)
+    if (strncmp(line, "durable ", strlen("durable ")) != 0)
         return last_word(line, err);
-    if (link->n_sent == 0 || rows != link->sent[0])
+    snprintf(expected, sizeof(expected), "durable %zu", link->n_sent > 0 ? link->sent[0] : 0);
+    if (link->n_sent == 0 || strcmp(line, expected) != 0)
         return error_set(err, RESULT_SYSTEM, "the gateway answered what was not asked");
     note_durable(link);
     return RESULT_OK;

@@ -54,34 +54,36 @@ struct screen {
     struct list list;
     const struct partner *partner;
     const struct channel_policy *policy;
-    enum channel channel;
-    bool header;
     const char *name; /* of the list, for messages */
-    char id[RECORD_ID];
     int64_t began_at;
     struct listed_decisions *earlier; /* owned; of the screening that is resumed, until used up */
     uint64_t resumed;                 /* rows whose verdict was there already */
-    bool ended;                       /* it came to its end: nothing is left to be decided */
     struct outfile passed, blocked, summary;
-    bool keeps_blocked;
     struct progress progress;
 
     /* screen_rows.c: */
-    struct csv *csv; /* owned */
-    bool header_seen;
+    struct csv *csv;              /* owned */
     uint64_t number;              /* of the row, from 1 */
     struct strbuf trimmed;        /* an address without blanks around it */
     struct screen_batch *batches; /* owned; a ring */
     size_t first, on_their_way;
     uint64_t records_before; /* sent through the link before the first row */
     uint64_t settled;        /* rows of this run that are durable and written */
-    bool reading;            /* the registry, in one transaction */
     int64_t batch_at;        /* the moment its rows are judged at */
     int64_t batch_began;     /* monotonic */
-    enum result failure;
     struct error error;
 
     uint64_t rows, passes, blocks[REASON_COUNT];
+
+    /* What is small stands together. */
+    enum channel channel;
+    enum result failure;
+    bool header;
+    bool ended; /* it came to its end: nothing is left to be decided */
+    bool keeps_blocked;
+    bool header_seen;
+    bool reading;       /* the registry, in one transaction */
+    char id[RECORD_ID]; /* of the screening */
 };
 
 /* screen_rows.c: all rows, from the list to the outputs. */

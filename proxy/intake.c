@@ -7,7 +7,6 @@
 #include <event2/bufferevent.h>
 #include <event2/event.h>
 #include <jansson.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -205,19 +204,33 @@ static bool take_batch(struct inflow *inflow, struct evbuffer *input)
     return true;
 }
 
+/* Moves behind a number from 1 to most and the character that must follow it. */
+static bool take_number(const char **at, char follows, size_t most, size_t *number_out)
+{
+    char *end;
+    if (**at < '1' || **at > '9')
+        return false;
+    unsigned long number = strtoul(*at, &end, 10);
+    if (*end != follows || number > most)
+        return false;
+    *number_out = number;
+    *at = end + 1;
+    return true;
+}
+
 /* "rows COUNT BYTES" */
 static bool read_size(struct inflow *inflow, struct evbuffer *input)
 {
     char *line = evbuffer_readln(input, NULL, EVBUFFER_EOL_LF);
-    int end = 0;
     if (line == NULL) {
         if (evbuffer_get_length(input) > LINE_MAX_BYTES)
             conclude(inflow, "refused", "not the beginning of a batch");
         return false;
     }
-    bool fits = sscanf(line, "rows %6zu %9zu%n", &inflow->rows, &inflow->bytes, &end) == 2 &&
-                line[end] == '\0' && inflow->rows > 0 && inflow->rows <= INTAKE_ROWS_MAX &&
-                inflow->bytes > 0 && inflow->bytes <= INTAKE_BYTES_MAX;
+    const char *at = line + strlen("rows ");
+    bool fits = strncmp(line, "rows ", strlen("rows ")) == 0 &&
+                take_number(&at, ' ', INTAKE_ROWS_MAX, &inflow->rows) &&
+                take_number(&at, '\0', INTAKE_BYTES_MAX, &inflow->bytes);
     free(line);
     if (!fits)
         conclude(inflow, "refused", "not the beginning of a batch");
