@@ -392,8 +392,10 @@ int cli_screen(const struct invocation *invocation, int argc, char **argv)
     signal(SIGPIPE, SIG_IGN); /* who reads the rows may go: that is said, and can be resumed */
     code = EXIT_FAILED;
     if (open_files(&screen, &options) &&
-        context_open(invocation, CONTEXT_RECIPIENT_KEY | CONTEXT_INDEX | CONTEXT_STRICT,
+        context_open(invocation,
+                     CONTEXT_REGISTRY | CONTEXT_RECIPIENT_KEY | CONTEXT_INDEX | CONTEXT_STRICT,
                      &context)) {
+        registry_close(&context.registry); /* a reader does, now that its layout is today's */
         screen.context = &context;
         code = run(&screen, input, &options, separator);
         screen_release(&screen);
