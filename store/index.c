@@ -13,7 +13,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { INDEX_VERSION = 6, INDEX_ROWS = 5000, BUSY_MS = 10000, OPEN_TRIES = 25 };
+/* Said once: an index of another version than the tables claim would be built anew at each opening.
+ */
+#define INDEX_VERSION         6
+#define TEXT_OF(value)        #value
+#define NUMBER_AS_TEXT(value) TEXT_OF(value)
+
+enum { INDEX_ROWS = 5000, BUSY_MS = 10000, OPEN_TRIES = 25 };
 
 /* Instants are microseconds; keys and hashes are bytes. The log is read newest first, by time and
  * then row, which each index but the first serves without sorting; most rows pass, so the two for
@@ -50,7 +56,7 @@ static const char schema[] =
     " offset INTEGER NOT NULL, rows INTEGER NOT NULL, hash BLOB NOT NULL,"
     " seen_rows INTEGER NOT NULL, seen_hash BLOB NOT NULL);"
     "INSERT INTO position VALUES (1, 1, 0, 0, zeroblob(32), 0, zeroblob(32));"
-    "PRAGMA user_version = 6;";
+    "PRAGMA user_version = " NUMBER_AS_TEXT(INDEX_VERSION) ";";
 
 /* How far the segments are indexed. */
 struct position {
