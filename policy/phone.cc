@@ -133,12 +133,37 @@ bool format(const PhoneNumber &number, PhoneNumberUtil::PhoneNumberFormat as, ch
 }
 
 /* Whoever reads a number asks for its international form right after, for the mask: taking it apart
- * anew would be half of the work. Of one thread, and only the last one. */
+ * anew would be half of the work. Of one thread, and only the last one; plain values, since what has
+ * a destructor needs memory to be registered, and the C library ends the process for want of it. */
 struct Last {
-    std::string e164;
-    PhoneNumber number;
+    char e164[32]; /* "" : none */
+    int country_code;
+    std::uint64_t national_number;
+    bool leading_zero;
+    int leading_zeros;
 };
 thread_local Last last;
+
+void remember(const char *e164, const PhoneNumber &number)
+{
+    if (std::strlen(e164) >= sizeof(last.e164))
+        return;
+    std::memcpy(last.e164, e164, std::strlen(e164) + 1);
+    last.country_code = number.country_code();
+    last.national_number = number.national_number();
+    last.leading_zero = number.italian_leading_zero();
+    last.leading_zeros = number.number_of_leading_zeros();
+}
+
+void recall(PhoneNumber *number)
+{
+    number->set_country_code(last.country_code);
+    number->set_national_number(last.national_number);
+    if (last.leading_zero) {
+        number->set_italian_leading_zero(true);
+        number->set_number_of_leading_zeros(last.leading_zeros);
+    }
+}
 
 } // namespace
 
@@ -146,12 +171,12 @@ thread_local Last last;
 bool phone_to_e164(const char *text, const char *region, char *out, size_t size)
 {
     try {
-        last.e164.clear();
-        last.number.Clear();
-        bool read = parse_in_plan(text, region, &last.number) &&
-                    format(last.number, PhoneNumberUtil::E164, out, size);
+        PhoneNumber number;
+        last.e164[0] = '\0';
+        bool read = parse_in_plan(text, region, &number) &&
+                    format(number, PhoneNumberUtil::E164, out, size);
         if (read)
-            last.e164 = out;
+            remember(out, number);
         return read;
     } catch (...) {
         return false;
@@ -162,9 +187,10 @@ bool phone_to_international(const char *e164, char *out, size_t size)
 {
     try {
         PhoneNumber number;
-        if (*e164 != '\0' && last.e164 == e164)
-            return format(last.number, PhoneNumberUtil::INTERNATIONAL, out, size);
-        return parse(e164, "ZZ", &number) &&
+        bool known = *e164 != '\0' && std::strcmp(last.e164, e164) == 0;
+        if (known)
+            recall(&number);
+        return (known || parse(e164, "ZZ", &number)) &&
                format(number, PhoneNumberUtil::INTERNATIONAL, out, size);
     } catch (...) {
         return false;

@@ -201,6 +201,7 @@ START_TEST(a_row_of_another_width_gives_back_what_it_swallowed)
     static const char text[] = "a,b\nc,\"d\ne,\",f\ng,h\n1\n\"i\nj\",k\n\xff,z";
     struct expecting expecting = {.csv = NULL};
     expecting.csv = csv_new(see_problem, &expecting);
+    ck_assert_ptr_nonnull(expecting.csv);
     csv_start_at(expecting.csv, 11);
     ck_assert(csv_feed(expecting.csv, text, sizeof(text) - 1));
     ck_assert(csv_finish(expecting.csv));
@@ -249,6 +250,7 @@ START_TEST(separates_as_told)
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct strbuf out = {0};
         struct csv *csv = csv_new(gather, &out);
+        ck_assert_ptr_nonnull(csv);
         csv_set_separator(csv, cases[i].separator);
         ck_assert(csv_feed(csv, cases[i].text, strlen(cases[i].text)));
         ck_assert(csv_finish(csv));
@@ -278,6 +280,7 @@ START_TEST(hands_rows_out_as_they_stood)
     for (size_t step = 1; step < sizeof(text); step++) {
         struct strbuf out = {0};
         struct csv *csv = csv_new(cut_out, &out);
+        ck_assert_ptr_nonnull(csv);
         for (size_t at = 0; at < sizeof(text) - 1; at += step) {
             size_t left = sizeof(text) - 1 - at;
             ck_assert(csv_feed(csv, text + at, left < step ? left : step));
