@@ -3,6 +3,7 @@
  * One person, one spelling: the numbers of the French plan, at home and overseas, and what stays
  * apart or comes together among e-mail addresses.
  */
+#include "policy/phone.h"
 #include "policy/recipient.h"
 #include "tests/unit/unit.h"
 
@@ -111,6 +112,22 @@ START_TEST(all_spellings_of_a_number_agree)
 }
 END_TEST
 
+/* The form for the mask, right after reading the number and after another was read between. */
+START_TEST(a_number_remembered_is_shown_as_one_read_anew)
+{
+    static const char *const numbers[] = {"+33612345678", "+262692123456", "+390669812345",
+                                          "+508412345",   "+442071234567", "+3905412345"};
+    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+        char e164[32], at_once[64], later[64], other[32];
+        ck_assert_msg(phone_to_e164(numbers[i], "FR", e164, sizeof(e164)), "%s", numbers[i]);
+        ck_assert(phone_to_international(e164, at_once, sizeof(at_once)));
+        ck_assert(phone_to_e164("01 42 68 53 00", "FR", other, sizeof(other)));
+        ck_assert(phone_to_international(e164, later, sizeof(later)));
+        ck_assert_str_eq(at_once, later);
+    }
+}
+END_TEST
+
 START_TEST(what_was_normalised_stays)
 {
     static const char *const numbers[] = {"+33612345678",  "+262692123456", "+262639012345",
@@ -160,9 +177,10 @@ END_TEST
 
 int main(void)
 {
-    const TTest *const tests[] = {french_numbers_have_one_spelling, all_spellings_of_a_number_agree,
-                                  what_was_normalised_stays, mail_addresses_have_one_spelling,
-                                  NULL};
+    const TTest *const tests[] = {
+        french_numbers_have_one_spelling, all_spellings_of_a_number_agree,
+        what_was_normalised_stays,        a_number_remembered_is_shown_as_one_read_anew,
+        mail_addresses_have_one_spelling, NULL};
     Suite *const suites[] = {unit_suite("addresses", tests), NULL};
     return unit_run(suites);
 }
