@@ -55,8 +55,8 @@ void csv_on_taken(struct csv *csv, csv_taken_fn *on_taken);
 /* From the next row on, another number of fields is a fault: a row that swallowed others through a
  * quote is then found out. */
 void csv_expect(struct csv *csv, size_t count);
-/* A line inside quotes with so many commas is taken for a row that an open quote swallowed (where the
- * next quote happens to make a row of it all); 0: never. */
+/* A line inside quotes with so many commas is taken for a row that an open quote swallowed (where
+ * the next quote happens to make a row of it all); 0: never. */
 void csv_suspect(struct csv *csv, size_t commas);
 /* Before the first byte: this is not the beginning of the file but its line `line`. */
 void csv_start_at(struct csv *csv, uint64_t line);

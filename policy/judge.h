@@ -57,8 +57,8 @@ struct grant_opinion {
     bool passes;
     /* The one whose verdict policy_judge gives when no rule before the grants speaks. */
     bool decides;
-    enum reason reason; /* of the rule that spoke, or of rule 20 */
-    int64_t event;      /* relied on, or the one that blocks; 0 when none */
+    enum reason reason;        /* of the rule that spoke, or of rule 20 */
+    int64_t event;             /* relied on, or the one that blocks; 0 when none */
     const struct trace *trace; /* its own, rules 5 to 17; the last step is the one that spoke */
 };
 typedef void grant_opinion_fn(void *arg, const struct grant_opinion *opinion);

@@ -11,8 +11,8 @@
 
 struct anchor;
 
-/* The registry must be there and of this program's layout. journal and home are borrowed, and outlive
- * it. */
+/* The registry must be there and of this program's layout. journal and home are borrowed, and
+ * outlive it. */
 enum result anchor_new(const char *registry_path, const char *gateway, struct journal *journal,
                        struct loop *home, struct anchor **anchor_out, struct error *err);
 /* To be called now and then; looks at most every ten seconds. */

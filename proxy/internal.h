@@ -101,7 +101,6 @@ bool gateway_take(void *gateway, const char *request, int fd);
 enum result gateway_note_configuration(struct gateway *gateway, const struct config *config,
                                        const char *cause, struct error *err);
 
-
 /* status.c */
 void gateway_answer(void *gateway, const char *request, struct strbuf *reply);
 

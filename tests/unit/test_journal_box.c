@@ -156,8 +156,8 @@ enum result box_verify(struct box *box, bool with_index, struct verify_report *r
     struct error err = {0};
     struct signing_key *key = NULL;
     must(signing_key_load_public(box->public_key, &key, &err) == RESULT_OK);
-    enum result result = journal_verify(box->directory, key, with_index ? box->index : NULL, NULL,
-                                        report, &err);
+    enum result result =
+        journal_verify(box->directory, key, with_index ? box->index : NULL, NULL, report, &err);
     if (result != RESULT_OK)
         must(err.text[0] != '\0');
     signing_key_free(&key);
