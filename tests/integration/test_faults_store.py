@@ -169,12 +169,12 @@ class Store(harness.IntegrationTest):
         """`ulimit -f`: the signal that comes with it is no reason to die."""
         gateway = self.gateway(self.provider, start=False)
         person = self.person(gateway)
-        gateway.start(wrapper=["prlimit", f"--fsize={64 * 1024}:"])
+        gateway.start(wrapper=["prlimit", f"--fsize={192 * 1024}:"])
         with open(gateway.log_file, "ab") as log:
-            log.write(b"-" * 64 * 1024 + b"\n")
+            log.write(b"-" * 192 * 1024 + b"\n")
         gateway.process.send_signal(signal.SIGHUP)  # the main thread has something to say, too
         wire = self.hello(gateway)
-        for _ in range(400):
+        for _ in range(1200):
             reply = self.try_recipient(wire, self.address(gateway, "no"))
             if reply[0] != 550:
                 break
