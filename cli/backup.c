@@ -301,23 +301,31 @@ static enum result move_one(const char *from, const char *to, const char *name, 
     return result;
 }
 
-/* The journal last: without it no gateway starts on what is half in place. */
+/* The registry last: no gateway starts without one, so none begins a new journal on what is half in
+ * place. */
 static enum result put_in_place(const char *partial, const char *folder, bool *keys_out,
                                 struct error *err)
 {
     char *key = file_join(partial, "keys/recipient.key");
+    char *journal = file_join(partial, "journal");
     char *left = file_join(folder, LEFT);
-    enum result result = key != NULL && left != NULL ? RESULT_OK : error_no_memory(err);
+    enum result result =
+        key != NULL && journal != NULL && left != NULL ? RESULT_OK : error_no_memory(err);
     if (result == RESULT_OK)
-        result = move_one(partial, folder, "registry.db", err);
+        result = file_sync_folder(journal, err);
+    if (result == RESULT_OK)
+        result = file_sync_folder(partial, err);
     if (result == RESULT_OK)
         result = move_one(partial, folder, "journal", err);
+    if (result == RESULT_OK)
+        result = move_one(partial, folder, "registry.db", err);
     *keys_out = result == RESULT_OK && file_exists(key);
     if (*keys_out && rename(partial, left) != 0)
         result = error_errno(err, RESULT_SYSTEM, errno, "cannot rename %s", partial);
     if (result == RESULT_OK)
         result = file_sync_folder(folder, err);
     free(key);
+    free(journal);
     free(left);
     return result;
 }

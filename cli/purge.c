@@ -10,10 +10,12 @@
 #include "cli/progress.h"
 #include "store/journal_purge.h"
 #include "store/registry_purge.h"
+#include "store/state_lock.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define SEND_BYTES (1u << 20)
 
@@ -100,6 +102,18 @@ static enum result append_purged(struct purge *purge, struct error *err)
     record_purged(&line, &purge->limits, &purge->journal, &registry, clock_now());
     enum result result = append(purge, &line, err);
     strbuf_free(&line);
+    return result;
+}
+
+/* What is erased is chosen by the standings: were one missing, an opposition could go before the
+ * grant it closes. */
+static enum result compare_registry(struct purge *purge, struct error *err)
+{
+    struct registry_report report;
+    progress_start(&purge->progress, "comparing", "events");
+    enum result result =
+        registry_compare(purge->context->registry, show_progress, purge, &report, err);
+    progress_clear(&purge->progress);
     return result;
 }
 
@@ -208,11 +222,20 @@ static int purge_with(struct context *context, bool dry_run, enum output_format 
                     .opposition = retention->opposition},
         .limits = {.journal = journal_purge_limit(now, retention->journal),
                    .detail = journal_purge_limit(now, retention->observe_detail)}};
-    if (run(&purge, &err) == RESULT_OK)
-        return print_counts(&purge, format);
+    int lock_fd = -1;
+    enum result result = RESULT_OK;
     if (!dry_run)
-        error_suffix(&err, ". What was erased is erased; run it again to go on");
-    return command_failed(&err);
+        result = state_lock_purge(context->config->state_dir, &lock_fd, &err);
+    if (result == RESULT_OK)
+        result = compare_registry(&purge, &err);
+    if (result == RESULT_OK) {
+        result = run(&purge, &err);
+        if (result != RESULT_OK && !dry_run)
+            error_suffix(&err, ". What was erased is erased; run it again to go on");
+    }
+    if (lock_fd >= 0)
+        close(lock_fd);
+    return result == RESULT_OK ? print_counts(&purge, format) : command_failed(&err);
 }
 
 int cli_purge(const struct invocation *invocation, int argc, char **argv)

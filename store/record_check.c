@@ -153,6 +153,7 @@ const char *record_fault(const char *record, size_t length)
     case RECORD_SEGMENT:
     case RECORD_CHECKPOINT:
     case RECORD_RECOVERED:
+    case RECORD_REGISTRY:
     case RECORD_CONFIGURATION:
         return "a record is of a kind that only the gateway itself writes";
     default:

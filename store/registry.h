@@ -185,6 +185,9 @@ enum result registry_check(struct registry *registry, registry_progress_fn *prog
  * registry whose standings are right is not changed. Does not look at the chain's hashes. */
 enum result registry_rebuild(struct registry *registry, registry_progress_fn *progress, void *arg,
                              struct registry_report *report_out, struct error *err);
+/* The same without mending: RESULT_DAMAGED when a standing is not right. */
+enum result registry_compare(struct registry *registry, registry_progress_fn *progress, void *arg,
+                             struct registry_report *report_out, struct error *err);
 /* Erases one event for good, and its standing: who it was about and what it said can no longer be
  * found out, the chain still holds. Inside a transaction, or alone. RESULT_NOT_FOUND for a number
  * that is not there; erasing twice is RESULT_OK. Whether it may be erased is the caller's to know.

@@ -169,7 +169,36 @@ static const uint8_t *next_salt(struct event_salts *salts)
     return salt;
 }
 
-enum result event_append(struct registry *registry, const struct event_record *record,
+static void bind_said(sqlite3_stmt *statement, const struct event_record *record)
+{
+    sqlite3_bind_blob(statement, 2, record->recipient_key, RECIPIENT_KEY_BYTES, SQLITE_STATIC);
+    registry_bind_text(statement, 3, record->channel);
+    registry_bind_text(statement, 4, record->kind);
+    sqlite3_bind_int64(statement, 5, record->occurred_at);
+    sqlite3_bind_int64(statement, 6, record->recorded_at);
+    if (record->form_id != NULL) {
+        registry_bind_text(statement, 7, record->form_id);
+        sqlite3_bind_int(statement, 8, record->form_version);
+    }
+    registry_bind_text(statement, 9, record->partners);
+    registry_bind_text(statement, 10, record->basis);
+    registry_bind_text(statement, 11, record->supplier);
+    registry_bind_text(statement, 12, record->collector);
+    registry_bind_text(statement, 13, record->evidence);
+    registry_bind_text(statement, 14, record->origin);
+}
+
+/* As retention leaves an event. */
+static void bind_nothing_said(sqlite3_stmt *statement)
+{
+    static const int texts[] = {3, 4, 9, 10, 11, 12, 13, 14};
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+        registry_bind_text(statement, texts[i], "");
+    sqlite3_bind_int64(statement, 5, 0);
+    sqlite3_bind_int64(statement, 6, 0);
+}
+
+enum result event_append(struct registry *registry, const struct event_record *record, bool erased,
                          struct error *err)
 {
     uint8_t inner[SHA256_BYTES], hash[SHA256_BYTES];
@@ -190,22 +219,12 @@ enum result event_append(struct registry *registry, const struct event_record *r
     if (result != RESULT_OK)
         return result;
     sqlite3_bind_int64(statement, 1, record->id);
-    sqlite3_bind_blob(statement, 2, record->recipient_key, RECIPIENT_KEY_BYTES, SQLITE_STATIC);
-    registry_bind_text(statement, 3, record->channel);
-    registry_bind_text(statement, 4, record->kind);
-    sqlite3_bind_int64(statement, 5, record->occurred_at);
-    sqlite3_bind_int64(statement, 6, record->recorded_at);
-    if (record->form_id != NULL) {
-        registry_bind_text(statement, 7, record->form_id);
-        sqlite3_bind_int(statement, 8, record->form_version);
-    }
-    registry_bind_text(statement, 9, record->partners);
-    registry_bind_text(statement, 10, record->basis);
-    registry_bind_text(statement, 11, record->supplier);
-    registry_bind_text(statement, 12, record->collector);
-    registry_bind_text(statement, 13, record->evidence);
-    registry_bind_text(statement, 14, record->origin);
-    sqlite3_bind_blob(statement, 15, salt, EVENT_SALT_BYTES, SQLITE_STATIC);
+    if (erased)
+        bind_nothing_said(statement);
+    else
+        bind_said(statement, record);
+    sqlite3_bind_blob(statement, 15, erased ? inner : salt,
+                      erased ? SHA256_BYTES : EVENT_SALT_BYTES, SQLITE_STATIC);
     sqlite3_bind_blob(statement, 16, hash, sizeof(hash), SQLITE_STATIC);
     result = sql_run(registry->db, statement, err);
     if (result != RESULT_OK)

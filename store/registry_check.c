@@ -175,8 +175,9 @@ static enum result check_events(struct walk *walk)
     return result;
 }
 
-/* Every event that is not erased has its standing by now, twins in one; whatever is beyond that
- * follows from none. */
+/* Every event that is not erased has its standing by now; whatever is beyond that follows from
+ * none.
+ */
 static enum result count_foreign(struct walk *walk)
 {
     enum result result =

@@ -283,7 +283,7 @@ static enum result add_record(struct registry *registry, struct event_record *re
     if (result == RESULT_OK)
         result = standing_add(registry, record, digest, added_out, err);
     if (result == RESULT_OK && *added_out)
-        result = event_append(registry, record, err);
+        result = event_append(registry, record, false, err);
     return result;
 }
 

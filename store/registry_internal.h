@@ -170,7 +170,8 @@ enum result event_link(struct registry *registry, const struct event_record *rec
 enum result event_find_head(struct registry *registry, struct error *err);
 /* Within a write transaction, the head being known and record->id above the head's: appends. Right
  * after event_digest of the same record, whose text is still there. */
-enum result event_append(struct registry *registry, const struct event_record *record,
+/* erased: only its place in the chain, as if retention had erased it at once. */
+enum result event_append(struct registry *registry, const struct event_record *record, bool erased,
                          struct error *err);
 
 /* ---- store/registry_standing.c: what is derived from the events ---- */

@@ -1,18 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Deriving every standing anew from the events, beside whoever else reads and writes: in place and
- * in short transactions, so that a registry whose standings are right is read and not written.
+ * Deriving every standing anew from the events, beside whoever else reads and writes: in place,
+ * batch by batch. A batch is looked at without any lock first; only one in which something is not
+ * right takes the write lock, looks again and mends, and then leaves others as much time as it
+ * took.
  */
 #include "store/registry_internal.h"
 
-#include <string.h>
+#include "base/clock.h"
 
-#define BATCH_EVENTS 2000
+#include <string.h>
+#include <time.h>
+
+#define BATCH_EVENTS 500
 
 struct walk {
     struct registry *registry;
     struct registry_report *report;
     struct error *err;
+    bool mends; /* within a write transaction; else it only looks */
 };
 
 /* ---- rebuilding ---- */
@@ -28,10 +34,10 @@ static enum result mend_event(struct walk *walk, const struct event_record *reco
         return result;
     walk->report->missing += state == STANDING_MISSING;
     walk->report->different += state == STANDING_DIFFERENT;
-    return standing_set(walk->registry, record, digest, walk->err);
+    return walk->mends ? standing_set(walk->registry, record, digest, walk->err) : RESULT_OK;
 }
 
-/* Within a write transaction. more_out: there may be events after report->last. */
+/* more_out: there may be events after report->last. */
 static enum result mend_batch(struct walk *walk, bool *more_out)
 {
     sqlite3_stmt *statement;
@@ -113,7 +119,7 @@ static enum result belongs(struct walk *walk, sqlite3_stmt *statement, const str
     return result;
 }
 
-/* Within a write transaction: the standings after *place that follow from no event go. */
+/* The standings after *place that follow from no event go. */
 static enum result clear_batch(struct walk *walk, struct place *place, bool *more_out)
 {
     sqlite3_stmt *statement;
@@ -144,7 +150,8 @@ static enum result clear_batch(struct walk *walk, struct place *place, bool *mor
             result = belongs(walk, statement, place, &right);
         if (result == RESULT_OK && !right) {
             walk->report->foreign++;
-            result = standing_drop(walk->registry, place->key, place->digest, walk->err);
+            if (walk->mends)
+                result = standing_drop(walk->registry, place->key, place->digest, walk->err);
         }
     }
     registry_done(statement);
@@ -152,27 +159,63 @@ static enum result clear_batch(struct walk *walk, struct place *place, bool *mor
     return result;
 }
 
-/* One pass of short transactions over the whole; report->last or place is where it stands. */
-static enum result rebuild_pass(struct walk *walk, bool clearing, registry_progress_fn *progress,
-                                void *arg, uint64_t total)
+static uint64_t not_right(const struct registry_report *report)
+{
+    return report->missing + report->different + report->foreign;
+}
+
+static enum result take_batch(struct walk *walk, bool clearing, struct place *place, bool *more_out)
+{
+    return clearing ? clear_batch(walk, place, more_out) : mend_batch(walk, more_out);
+}
+
+static void leave_time(int64_t taken)
+{
+    const struct timespec pause = {.tv_sec = (time_t)(taken / CLOCK_SECOND),
+                                   .tv_nsec = (long)(taken % CLOCK_SECOND) * 1000};
+    nanosleep(&pause, NULL);
+}
+
+/* The batch that was looked at from *before and *start on, under the lock. */
+static enum result mend_again(struct walk *walk, bool clearing,
+                              const struct registry_report *before, struct place *place,
+                              bool *more_out)
+{
+    bool own;
+    int64_t began = clock_monotonic();
+    *walk->report = *before;
+    enum result result = registry_enter(walk->registry, &own, walk->err);
+    if (result != RESULT_OK)
+        return result;
+    walk->mends = true;
+    result = take_batch(walk, clearing, place, more_out);
+    walk->mends = false;
+    result = registry_leave(walk->registry, own, result, walk->err);
+    leave_time(clock_monotonic() - began);
+    return result;
+}
+
+static enum result pass(struct walk *walk, bool clearing, bool mends,
+                        registry_progress_fn *progress, void *arg, uint64_t total)
 {
     struct place place = {{0}, {0}};
     enum result result = RESULT_OK;
     for (bool more = true; more && result == RESULT_OK;) {
-        bool own;
-        result = registry_enter(walk->registry, &own, walk->err);
-        if (result != RESULT_OK)
-            break;
-        result = clearing ? clear_batch(walk, &place, &more) : mend_batch(walk, &more);
-        result = registry_leave(walk->registry, own, result, walk->err);
+        const struct registry_report before = *walk->report;
+        struct place start = place;
+        result = take_batch(walk, clearing, &place, &more);
+        if (result == RESULT_OK && mends && not_right(walk->report) > not_right(&before)) {
+            place = start;
+            result = mend_again(walk, clearing, &before, &place, &more);
+        }
         if (progress != NULL)
             progress(arg, walk->report->events, total);
     }
     return result;
 }
 
-enum result registry_rebuild(struct registry *registry, registry_progress_fn *progress, void *arg,
-                             struct registry_report *report_out, struct error *err)
+static enum result go_over(struct registry *registry, bool mends, registry_progress_fn *progress,
+                           void *arg, struct registry_report *report_out, struct error *err)
 {
     struct walk walk = {.registry = registry, .report = report_out, .err = err};
     uint64_t total = 0;
@@ -181,8 +224,25 @@ enum result registry_rebuild(struct registry *registry, registry_progress_fn *pr
         registry_count(registry, "SELECT coalesce(max(event_id), 0) FROM event", &total, err);
     /* Foreign ones first: one that stands in the place of a right one would be taken for it. */
     if (result == RESULT_OK)
-        result = rebuild_pass(&walk, true, progress, arg, total);
+        result = pass(&walk, true, mends, progress, arg, total);
     if (result == RESULT_OK)
-        result = rebuild_pass(&walk, false, progress, arg, total);
+        result = pass(&walk, false, mends, progress, arg, total);
+    return result;
+}
+
+enum result registry_rebuild(struct registry *registry, registry_progress_fn *progress, void *arg,
+                             struct registry_report *report_out, struct error *err)
+{
+    return go_over(registry, true, progress, arg, report_out, err);
+}
+
+enum result registry_compare(struct registry *registry, registry_progress_fn *progress, void *arg,
+                             struct registry_report *report_out, struct error *err)
+{
+    enum result result = go_over(registry, false, progress, arg, report_out, err);
+    if (result == RESULT_OK && not_right(report_out) > 0)
+        result = error_set(err, RESULT_DAMAGED,
+                           "what is looked up of people does not follow from the events: octroi "
+                           "consent rebuild, then octroi verify");
     return result;
 }

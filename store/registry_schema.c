@@ -139,7 +139,9 @@ static const char migration_2[] =
     " CHECK (typeof(digest) = 'blob' AND length(digest) = 16),"
     " PRIMARY KEY (recipient_key, digest)) WITHOUT ROWID;";
 
-/* The chain is beyond SQL. Numbers stay: the journal refers to events by them. */
+/* The chain is beyond SQL. Numbers stay: the journal refers to events by them. Two events that came
+ * to say the same when addresses were masked were told apart by layout 1; now the later one keeps
+ * its place and number only, so that every event has the one standing that is its own. */
 static enum result chain_old_events(struct registry *registry, struct error *err)
 {
     sqlite3_stmt *statement = NULL;
@@ -162,7 +164,7 @@ static enum result chain_old_events(struct registry *registry, struct error *err
         if (result == RESULT_OK)
             result = standing_add(registry, &record, digest, &added, err);
         if (result == RESULT_OK)
-            result = event_append(registry, &record, err);
+            result = event_append(registry, &record, !added, err);
     }
     sqlite3_finalize(statement);
     registry->head.known = false;

@@ -87,7 +87,6 @@ enum result standing_drop(struct registry *registry, const uint8_t key[RECIPIENT
     return sql_run(registry->db, statement, err);
 }
 
-/* Two events that came to say the same, once masked, share the standing of the earlier one. */
 enum result standing_compare(struct registry *registry, const struct event_record *record,
                              const uint8_t digest[EVENT_DIGEST_BYTES],
                              enum standing_state *state_out, struct error *err)
@@ -96,9 +95,7 @@ enum result standing_compare(struct registry *registry, const struct event_recor
     bool row;
     enum result result = registry_prepared(
         registry, STATEMENT_STANDING_GET,
-        "SELECT event_id = ?3 OR (event_id < ?3 AND EXISTS (SELECT 1 FROM event e"
-        " WHERE e.event_id = s.event_id AND e.recipient_key = ?1)),"
-        " channel = ?4 AND kind = ?5 AND occurred_at = ?6 AND form_id IS ?7"
+        "SELECT event_id = ?3 AND channel = ?4 AND kind = ?5 AND occurred_at = ?6 AND form_id IS ?7"
         " AND form_version IS ?8 AND partners = ?9 AND basis = ?10 AND supplier = ?11"
         " AND collector = ?12 AND evidence = ?13"
         " FROM standing s WHERE recipient_key = ?1 AND digest = ?2",
@@ -109,7 +106,7 @@ enum result standing_compare(struct registry *registry, const struct event_recor
     result = registry_step(registry, statement, &row, err);
     if (!row)
         *state_out = STANDING_MISSING;
-    else if (sqlite3_column_int(statement, 0) != 0 && sqlite3_column_int(statement, 1) != 0)
+    else if (sqlite3_column_int(statement, 0) != 0)
         *state_out = STANDING_RIGHT;
     else
         *state_out = STANDING_DIFFERENT;

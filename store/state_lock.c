@@ -26,9 +26,10 @@ static enum result lock_in_time(int fd, int64_t patience)
     return RESULT_OK;
 }
 
-enum result state_lock_take(const char *state_dir, int64_t patience, int *fd_out, struct error *err)
+static enum result take(const char *state_dir, const char *name, int64_t patience,
+                        const char *holder, int *fd_out, struct error *err)
 {
-    char *path = file_join(state_dir, "lock");
+    char *path = file_join(state_dir, name);
     if (path == NULL)
         return error_no_memory(err);
     enum result result = RESULT_OK;
@@ -38,9 +39,7 @@ enum result state_lock_take(const char *state_dir, int64_t patience, int *fd_out
     } else {
         result = lock_in_time(fd, patience);
         if (result == RESULT_CONFLICT)
-            error_set(err, result,
-                      "another gateway serves %s, or a command is writing to its journal",
-                      state_dir);
+            error_set(err, result, "%s: %s", state_dir, holder);
         else if (result != RESULT_OK)
             error_errno(err, result, errno, "cannot lock %s", path);
     }
@@ -50,10 +49,25 @@ enum result state_lock_take(const char *state_dir, int64_t patience, int *fd_out
             close(fd);
         return result;
     }
+    *fd_out = fd;
+    return RESULT_OK;
+}
+
+enum result state_lock_purge(const char *state_dir, int *fd_out, struct error *err)
+{
+    return take(state_dir, "purge.lock", 0, "another purge is running", fd_out, err);
+}
+
+enum result state_lock_take(const char *state_dir, int64_t patience, int *fd_out, struct error *err)
+{
+    enum result result =
+        take(state_dir, "lock", patience,
+             "another gateway serves it, or a command is writing to its journal", fd_out, err);
+    if (result != RESULT_OK)
+        return result;
     /* flock(2) cannot be asked about without being taken; this one can (control.c). It guards
      * nothing, so that it fails is no failure. */
     struct flock shown = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-    (void)fcntl(fd, F_OFD_SETLK, &shown);
-    *fd_out = fd;
+    (void)fcntl(*fd_out, F_OFD_SETLK, &shown);
     return RESULT_OK;
 }
