@@ -3,6 +3,7 @@
 the journal and the registry still verify, nothing else is lost, and no door opens.
 """
 
+import contextlib
 import datetime
 import itertools
 import json
@@ -11,6 +12,7 @@ import pathlib
 import random
 import secrets
 import signal
+import sqlite3
 import subprocess
 import time
 
@@ -221,6 +223,26 @@ class Purge(harness.IntegrationTest):
         self.assertEqual(self.erased(gateway), 240)
         gateway.start()
         self.assertEqual(self.erased(gateway), 240)
+
+    def test_refused_while_a_standing_is_missing(self):
+        """A grant that is not seen would let its withdrawal be erased, and be back one day."""
+        gateway = self.gateway(self.scripted(), start=False)
+        self.persons(gateway)
+        with contextlib.closing(sqlite3.connect(gateway.state / "registry.db")) as db, db:
+            db.execute("DELETE FROM standing WHERE event_id = 1")
+        before = self.events(gateway)
+        done = gateway.cli_full("purge")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("consent rebuild", done.stderr)
+        self.assertEqual(self.events(gateway), before)
+        self.assertIn("1 standing missing", gateway.cli("consent", "rebuild"))
+        gateway.cli("purge")
+        self.assertNotEqual(self.events(gateway), before)
+
+    @staticmethod
+    def events(gateway):
+        with contextlib.closing(sqlite3.connect(gateway.state / "registry.db")) as db:
+            return db.execute("SELECT * FROM event ORDER BY event_id").fetchall()
 
     def test_refused_without_sure_periods(self):
         gateway = self.gateway(load.Recorder(self), start=False)
