@@ -200,6 +200,28 @@ static enum result bring_up_to_date(const struct context *context, struct error 
     return result;
 }
 
+/* Who could put a copy together anew could sign it anew, too, with another key: what holds by the
+ * copy's own key says nothing of whose it is. */
+static enum result print_key(const char *folder, struct error *err)
+{
+    struct strbuf text = {0};
+    uint8_t digest[SHA256_BYTES];
+    char hex[2 * SHA256_BYTES + 1];
+    char *path = file_join(folder, BACKUP_PUBLIC);
+    enum result result = path != NULL ? file_read(path, 65536, &text, err) : error_no_memory(err);
+    if (result == RESULT_OK && !sha256(text.data, text.length, digest))
+        result = error_set(err, RESULT_SYSTEM, "cannot compute SHA-256");
+    if (result == RESULT_OK) {
+        hex_encode(digest, sizeof(digest), hex);
+        printf("checked with the copy's own key, SHA-256 %s\n"
+               "it must be that of your gateway's: sha256sum journal.pub\n",
+               hex);
+    }
+    strbuf_free(&text);
+    free(path);
+    return result;
+}
+
 /* Into folder, which is empty; an enum exit_code. */
 static int read_and_check(FILE *input, const char *folder)
 {
@@ -223,6 +245,9 @@ static int read_and_check(FILE *input, const char *folder)
         printf("the copy is whole: %" PRIu64 " file%s as its sums say\n", counts.files,
                plural(counts.files));
         code = verify_state(&context, OUTPUT_TABLE);
+        result = print_key(folder, &err);
+    }
+    if (result == RESULT_OK) {
         /* Once more, so that the registry is one file again: only that is moved. */
         result = bring_up_to_date(&context, &err);
     }
