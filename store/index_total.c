@@ -32,7 +32,7 @@ enum result index_totals(struct journal_index *index, uint64_t seq, const char *
                          size_t length, struct error *err)
 {
     sqlite3_stmt *statement = NULL;
-    struct total total;
+    struct total total = {0};
     json_t *counts = NULL;
     json_t *entry = NULL;
     size_t i;
