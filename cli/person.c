@@ -150,6 +150,10 @@ static int answer(const struct invocation *invocation, const char *operand, enum
         if (result == RESULT_OK && fd >= 0) {
             result = person_write_archive(&person, fd, &err);
             code = result == RESULT_OK ? EXIT_DONE : EXIT_FAILED;
+            if (result == RESULT_OK && context.config->controller_name[0] == '\0')
+                fputs("warning: no controller is configured: the page does not say who answers for "
+                      "the data\n",
+                      stderr);
             if (result == RESULT_OK && person_is_unknown(&person))
                 fprintf(stderr, "nothing is held on %s; the archive says so\n", recipient.masked);
         } else if (result == RESULT_OK) {

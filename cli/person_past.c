@@ -30,6 +30,53 @@ static void staleness(const struct person *person, struct sheet *sheet)
     sheet_put(sheet, "</ul>\n");
 }
 
+/* A period in its largest whole unit, as the configuration would say it. */
+static const char *period_text(const struct sheet *sheet, struct duration period,
+                               char out[LEAF_TIME])
+{
+    enum language language = sheet->language;
+    unsigned months = (unsigned)period.months;
+    unsigned hours = (unsigned)(period.microseconds / (CLOCK_DAY / 24));
+    if (months > 0 && months % 12 == 0)
+        snprintf(out, LEAF_TIME, trn(language, "%u year", "%u years", months / 12), months / 12);
+    else if (months > 0)
+        snprintf(out, LEAF_TIME, trn(language, "%u month", "%u months", months), months);
+    else if (hours % 24 == 0)
+        snprintf(out, LEAF_TIME, trn(language, "%u day", "%u days", hours / 24), hours / 24);
+    else
+        snprintf(out, LEAF_TIME, trn(language, "%u hour", "%u hours", hours), hours);
+    return out;
+}
+
+/* For how long each kind of thing is kept, as configured: what is past it, `octroi purge` erases.
+ */
+static void retention(const struct person *person, struct sheet *sheet)
+{
+    const struct retention_config *kept = &person->context->config->retention;
+    enum language language = sheet->language;
+    char period[LEAF_TIME];
+    leaf_paragraph(sheet, N_("What is kept is erased when its time is over:"));
+    sheet_put(sheet, "<ul>\n<li>");
+    sheet_format(sheet,
+                 tr(language, "a consent ends for good %s after the last thing you did "
+                              "yourself"),
+                 period_text(sheet, kept->consent, period));
+    sheet_put(sheet, "</li>\n<li>");
+    sheet_format(sheet,
+                 tr(language, "what shows that you gave a consent: %s after it has ended, to "
+                              "prove it"),
+                 period_text(sheet, kept->proof, period));
+    sheet_put(sheet, "</li>\n<li>");
+    sheet_format(sheet,
+                 tr(language, "that you withdrew a consent or objected: %s after you did, to "
+                              "honour it"),
+                 period_text(sheet, kept->opposition, period));
+    sheet_put(sheet, "</li>\n<li>");
+    sheet_format(sheet, tr(language, "the decisions about you: %s after each, to answer for it"),
+                 period_text(sheet, kept->journal, period));
+    sheet_put(sheet, "</li>\n</ul>\n");
+}
+
 void leaf_uses(const struct person *person, struct sheet *sheet)
 {
     leaf_heading(sheet, "uses", N_("What your data are used for, and for how long"));
@@ -42,11 +89,9 @@ void leaf_uses(const struct person *person, struct sheet *sheet)
     leaf_paragraph(sheet,
                    N_("How it is decided: by fixed rules, the same for everybody. Below each "
                       "partner you see how they came out. No profile is made of you."));
-    leaf_paragraph(sheet, N_("How long: a consent stops counting by itself, as follows. What shows "
-                             "that it was given, and that you withdrew it or objected, is kept "
-                             "longer, to prove it and to honour it; whoever answers for your data "
-                             "tells you for how long."));
+    leaf_paragraph(sheet, N_("How long: a consent stops counting by itself, as follows."));
     staleness(person, sheet);
+    retention(person, sheet);
 }
 
 /* ---- sources ---- */
@@ -165,7 +210,7 @@ static void write_event(const struct person *person, struct sheet *sheet,
     sheet_put(sheet, " — ");
     sheet_text(sheet, tr(sheet->language, person_event(event)));
     sheet_put(sheet, " <span class=\"small\">(");
-    sheet_format(sheet, tr(sheet->language, "event %s"), number);
+    sheet_format(sheet, trn(sheet->language, "event %s", "events %s", 1), number);
     sheet_put(sheet, ")</span></h3>\n");
     leaf_paragraph(sheet, person_event_meaning(event));
     sheet_put(sheet, "<dl>\n");
@@ -212,14 +257,23 @@ static void join_purposes(struct strbuf *out, const struct sheet *sheet, unsigne
         }
 }
 
-/* The numbers of the events that name the form version. */
-static void join_events(struct strbuf *out, const struct person *person,
+/* The numbers of the events that name the form version, said to be numbers: one alone would read as
+ * how many there are. */
+static void join_events(struct strbuf *out, const struct sheet *sheet, const struct person *person,
                         const struct past_form *form)
 {
+    struct strbuf numbers = {0};
+    size_t count = 0;
     for (size_t i = 0; i < person->history.n_events; i++)
         if (person->history.events[i].form == form)
-            strbuf_add_format(out, "%s%" PRId64, out->length > 0 ? ", " : "",
+            strbuf_add_format(&numbers, "%s%" PRId64, count++ > 0 ? ", " : "",
                               person->history.events[i].id);
+    if (count > 0)
+        strbuf_add_format(out, trn(sheet->language, "event %s", "events %s", count),
+                          numbers.data != NULL ? numbers.data : "");
+    if (numbers.failed)
+        out->failed = true;
+    strbuf_free(&numbers);
 }
 
 /* The value of a pair, composed. */
@@ -268,7 +322,7 @@ static void form_pairs(const struct person *person, struct sheet *sheet,
     composed(sheet, N_("For"), &text);
     leaf_pair(sheet, N_("Language"), form->language);
     life(sheet, kept);
-    join_events(&text, person, kept);
+    join_events(&text, sheet, person, kept);
     composed(sheet, N_("Your events that name it"), &text);
     strbuf_free(&text);
 }

@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#define ON_A_LIST N_("on a list that could be released to this partner")
+
 /* A word of the journal as a channel or purpose, or the word itself. */
 static const char *channel_word(const struct sheet *sheet, const char *name)
 {
@@ -24,16 +26,19 @@ static const char *given(const char *text)
     return text != NULL ? text : "";
 }
 
-/* Which list the data were on, by its fingerprint: whoever has the list can find it by that. */
+static bool is_transfer(const char *purpose)
+{
+    return strcmp(purpose, purpose_name(PURPOSE_TRANSMISSION)) == 0;
+}
+
+/* Which list the data were on, by its fingerprint: whoever has the list can find it by that. It is
+ * long: in a row of its own, it leaves the columns their width. */
 static void list_line(struct sheet *sheet, const char *list)
 {
-    if (list == NULL || list[0] == '\0')
-        return;
-    sheet_put(sheet, "<br><span class=\"small\">");
     sheet_text(sheet, tr(sheet->language, "fingerprint of the list:"));
     sheet_put(sheet, " <code>");
     sheet_text(sheet, list);
-    sheet_put(sheet, "</code></span>");
+    sheet_put(sheet, "</code>");
 }
 
 /* ---- passed on ---- */
@@ -42,21 +47,25 @@ static void passed_row(const struct person *person, struct sheet *sheet,
                        const struct person_sum *sum)
 {
     struct strbuf number = {0};
-    char date[LEAF_TIME];
+    char first[LEAF_TIME];
+    char last[LEAF_TIME];
     language_add_number(&number, sheet->language, (int64_t)sum->count);
     sheet_put(sheet, "<tr>");
     leaf_cell(sheet, person_partner_name(person, sum->partner));
     leaf_cell(sheet, purpose_word(sheet, sum->purpose));
     leaf_cell(sheet, channel_word(sheet, sum->channel));
     leaf_cell(sheet, number.data != NULL ? number.data : "");
-    leaf_cell(sheet, leaf_date(sheet, sum->first_at, date));
-    leaf_cell(sheet, leaf_date(sheet, sum->last_at, date));
     sheet_put(sheet, "<td>");
+    sheet_text(sheet, leaf_date(sheet, sum->first_at, first));
+    if (strcmp(first, leaf_date(sheet, sum->last_at, last)) != 0) {
+        sheet_put(sheet, "<br>");
+        sheet_text(sheet, last);
+    }
+    sheet_put(sheet, "</td><td>");
     if (sum->outcome[0] != '\0')
         sheet_text(sheet, tr(sheet->language, person_outcome(sum->outcome)));
-    else if (strcmp(sum->purpose, purpose_name(PURPOSE_TRANSMISSION)) == 0)
-        sheet_text(sheet, tr(sheet->language, "on a list that was released"));
-    list_line(sheet, sum->list);
+    else if (is_transfer(sum->purpose))
+        sheet_text(sheet, tr(sheet->language, ON_A_LIST));
     if (strcmp(sum->verdict, verdict_name(VERDICT_PASS)) != 0) {
         sheet_put(sheet, " <span class=\"no\">");
         sheet_text(sheet, tr(sheet->language, "although no rule allowed it: this partner was "
@@ -64,18 +73,26 @@ static void passed_row(const struct person *person, struct sheet *sheet,
         sheet_put(sheet, "</span>");
     }
     sheet_put(sheet, "</td></tr>\n");
+    if (sum->list[0] != '\0') {
+        sheet_put(sheet, "<tr class=\"small\"><td colspan=\"6\">");
+        list_line(sheet, sum->list);
+        sheet_put(sheet, "</td></tr>\n");
+    }
     strbuf_free(&number);
 }
 
 void leaf_passed(const struct person *person, struct sheet *sheet)
 {
-    static const char *const names[] = {N_("Partner"), N_("What"), N_("Channel"), N_("Times"),
-                                        N_("First"),   N_("Last"), N_("Outcome"), NULL};
+    static const char *const names[] = {
+        N_("Partner"), N_("What"), N_("Channel"), N_("Times"), N_("First and last time"),
+        N_("Outcome"), NULL};
     bool any = false;
     leaf_heading(sheet, "passed", N_("What was passed on, and to whom"));
-    leaf_paragraph(sheet, N_("For each partner: the messages of it that were let through to you, "
-                             "and the times your data were released to it on a list. What does not "
-                             "go through this gateway is not known here."));
+    leaf_paragraph(
+        sheet,
+        N_("For each partner: the messages of it that were let through to you, "
+           "and the times your data were on a list that could be released to it. What does not "
+           "go through this gateway is not known here."));
     for (size_t i = 0; i < person->n_sums; i++)
         any = any || person_sum_passed(&person->sums[i]);
     if (!any) {
@@ -161,10 +178,22 @@ static void decision_cell(struct sheet *sheet, const struct log_entry *entry)
     sheet_put(sheet, "</td>");
 }
 
+/* A list is screened here and handed over elsewhere: that it could be is all that is known. */
+static const char *effect_word(const struct log_entry *entry)
+{
+    const char *effect = given(entry->effect);
+    bool transfer = is_transfer(given(entry->purpose));
+    if (transfer && strcmp(effect, effect_name(EFFECT_PASSED)) == 0)
+        return ON_A_LIST;
+    if (transfer && strcmp(effect, effect_name(EFFECT_REFUSED)) == 0)
+        return N_("refused: nothing was passed on");
+    return person_effect(effect);
+}
+
 static void done_cell(struct sheet *sheet, const struct log_entry *entry)
 {
     sheet_put(sheet, "<td>");
-    sheet_text(sheet, tr(sheet->language, person_effect(given(entry->effect))));
+    sheet_text(sheet, tr(sheet->language, effect_word(entry)));
     if (entry->outcome != NULL) {
         sheet_put(sheet, ", ");
         sheet_text(sheet, tr(sheet->language, person_outcome(entry->outcome)));
@@ -174,7 +203,6 @@ static void done_cell(struct sheet *sheet, const struct log_entry *entry)
         sheet_format(sheet, tr(sheet->language, "The provider said: %s"), entry->provider_reply);
         sheet_put(sheet, "</span>");
     }
-    list_line(sheet, entry->list);
     sheet_put(sheet, "</td>");
 }
 
@@ -187,7 +215,12 @@ static void proof_row(struct sheet *sheet, const struct log_entry *entry)
     sheet_text(sheet, tr(sheet->language, "fingerprint in the journal:"));
     sheet_put(sheet, " <code>");
     sheet_text(sheet, given(entry->hash));
-    sheet_put(sheet, "</code></td></tr>\n");
+    sheet_put(sheet, "</code>");
+    if (given(entry->list)[0] != '\0') {
+        sheet_put(sheet, "<br>");
+        list_line(sheet, entry->list);
+    }
+    sheet_put(sheet, "</td></tr>\n");
 }
 
 static bool write_decision(void *arg, const struct log_entry *entry)

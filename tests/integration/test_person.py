@@ -146,6 +146,7 @@ class Person(harness.IntegrationTest):
                     "delta": partner("Delta Mutuelle", "127.0.0.4")}
         gate = self.gateway(provider, start=provider is not None, partners=partners,
                             controller={"name": "Leads SARL", "contact": "dpo@leads.example"},
+                            retention={"proof": "7 years", "journal": "400 days"},
                             **({} if provider else
                                {"providers": {"smarthost": harness.smtp_provider(9)}}), **more)
         for version, names in LISTS.items():
@@ -218,6 +219,15 @@ class Person(harness.IntegrationTest):
         self.assertEqual([line.split()[0] for line in history if line.endswith("relied on")],
                          ["18"])
         self.assertEqual(sum(line.endswith("looked at") for line in history), 10)
+        # A verdict that blocks relies on nothing.
+        for at, parts in (("2025-06-01T00:00:00Z", {"16": "came nearest"}),
+                          ("2024-12-01T00:00:00Z", {"14": "in the way"})):
+            text = gate.cli(*question[:-1], at)
+            self.assertNotIn("relied on", text)
+            history = text[text.index("The history, oldest first."):].splitlines()[2:]
+            found = {line.split()[0]: part for line in history for part in parts.values()
+                     if line.endswith(part)}
+            self.assertLessEqual(parts.items(), found.items())
 
     def test_the_explanation_for_programs(self):
         gate = self.gate()
@@ -353,6 +363,18 @@ class Person(harness.IntegrationTest):
         return list(csv.DictReader(io.StringIO(text, newline="")))
 
     def check_page(self, page, language, data):
+        lines = {"en": ["<dd>event 5</dd>", "<dd>events 17, 19</dd>",
+                        "on a list that could be released to this partner",
+                        "<li>what shows that you gave a consent: 7 years after it has ended",
+                        "<li>that you withdrew a consent or objected: 3 years after",
+                        "<li>the decisions about you: 400 days after each"],
+                 "fr": ["<dd>événement 5</dd>", "<dd>événements 17, 19</dd>",
+                        "sur une liste dont la remise à ce partenaire a été permise",
+                        "<li>ce qui montre que vous avez donné un consentement\u202f: 7 ans après",
+                        "<li>votre retrait d’un consentement ou votre opposition\u202f: 3 ans après",
+                        "<li>les décisions qui vous concernent\u202f: 400 jours après chacune"]}
+        for text in lines[language]:
+            self.assertIn(text, page)
         said = {"en": ["What we hold on you", "You renewed your consent", "Your rights",
                        "taken for delivery", "ACME Voyages SAS", "20\u00a0September\u00a02025"],
                 "fr": ["Ce que nous détenons sur vous", "Vous avez renouvelé votre consentement",
@@ -477,7 +499,9 @@ class Person(harness.IntegrationTest):
         gate = self.gate()
         address = self.address(gate, "nadia")
         path = self.path("archive")
-        gate.cli("person", address, "--export", path)
+        done = gate.cli_full("person", address, "--export", path)
+        self.assertEqual(done.returncode, 0)
+        self.assertNotIn("controller", done.stderr)
         before = path.stat().st_ino
         done = gate.cli_full("person", address, "--export", path)
         self.assertEqual(done.returncode, 1)
@@ -500,6 +524,13 @@ class Person(harness.IntegrationTest):
         for wrong in (("--lang", "fr"), ("--force",), ("--export", "a", "--format", "json"),
                       ("--export", "a", "--lang", "de")):
             self.assertEqual(gate.cli_full("person", address, *wrong).returncode, 2, wrong)
+
+    def test_nobody_answers(self):
+        gate = self.gateway(start=False, providers={"smarthost": harness.smtp_provider(9)})
+        done = gate.cli_full("person", self.address(gate), "--export", self.path("archive"))
+        self.assertEqual(done.returncode, 0)
+        self.assertIn("warning: no controller is configured: the page does not say who answers for "
+                      "the data\n", done.stderr)
 
     def test_the_overview(self):
         gate = self.gate()
