@@ -370,8 +370,11 @@ static const struct column history_columns[] = {
 
 static const char *part_of(const struct explanation *explanation, const struct past_event *event)
 {
-    if (event->id == explanation->judgement.event)
-        return "relied on";
+    if (event->id == explanation->judgement.event) {
+        if (explanation->judgement.verdict != VERDICT_BLOCK)
+            return "relied on";
+        return past_is_grant(event) ? "came nearest" : "in the way";
+    }
     if (event->occurred_at > explanation->question->now)
         return "later than asked";
     const struct explained_grant key = {.id = event->id, .occurred_at = event->occurred_at};

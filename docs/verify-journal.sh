@@ -28,6 +28,11 @@ field() {
     printf '%s' "$record" | sed -n "s/.*\"$1\":\"\{0,1\}\([^,\"}]*\).*/\1/p"
 }
 
+# "1 row", "2 rows".
+several() {
+    if [ "$1" -eq 1 ]; then echo "$1 $2"; else echo "$1 $2s"; fi
+}
+
 check_checkpoint() {
     # Of an excerpt, the first checkpoint says how many rows came before it.
     if [ -z "$counted" ]; then
@@ -94,4 +99,5 @@ for path in "$folder"/????????.seg; do
     done <"$path"
 done
 [ "$checkpoints" -gt 0 ] || echo "no checkpoint: nothing here is signed"
-echo "$row rows and $checkpoints checkpoints in $segments segments hold; the last hash is $head"
+echo "$(several "$row" row) and $(several "$checkpoints" checkpoint) in" \
+    "$(several "$segments" segment) hold; the last hash is $head"
