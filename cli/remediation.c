@@ -113,6 +113,10 @@ static enum result make_lists(struct remediation *remediation, struct input *inp
                remediation->persons, plural(remediation->persons), listed(remediation, REMEDY_ASK),
                plural(listed(remediation, REMEDY_ASK)), listed(remediation, REMEDY_DELETE),
                listed(remediation, REMEDY_TELL));
+    if (result == RESULT_OK && remediation->unjudged > 0)
+        printf("%" PRIu64 " of them %s not judged: no partner sends on a channel that fits the "
+               "address\n",
+               remediation->unjudged, remediation->unjudged == 1 ? "was" : "were");
     for (size_t i = 0; i < REMEDY_COUNT; i++)
         if (remediation->counts[i] != NULL)
             tally_free(&remediation->counts[i]);

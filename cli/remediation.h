@@ -40,7 +40,8 @@ struct remediation {
     struct remedy_sheet *sheets;        /* owned */
     struct tally *counts[REMEDY_COUNT]; /* owned; by partner, form, supplier, reason */
     uint64_t persons;
-    uint64_t refused; /* lines of lists */
+    uint64_t unjudged; /* of them: no partner sends on a channel that fits, and none tried */
+    uint64_t refused;  /* lines of lists */
 };
 
 struct person {

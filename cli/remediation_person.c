@@ -85,12 +85,31 @@ static void name_form(char *out, size_t size, const struct consent_event *event)
         str_copy(out, size, TALLY_NONE);
 }
 
+/* Whether the person has, since, agreed again on that channel, and that is proven. */
+static bool agreed_since(const struct facts *facts, const struct consent_event *stop)
+{
+    for (size_t i = 0; i < facts->n_events; i++) {
+        const struct consent_event *event = &facts->events[i];
+        if ((event->kind == EVENT_GIVEN || event->kind == EVENT_RENEWED) &&
+            event->channel == stop->channel && event->occurred_at > stop->occurred_at &&
+            event->form != NULL && event->has_evidence)
+            return true;
+    }
+    return false;
+}
+
+/* An opposition counts by itself, not by what it does to a verdict: on a channel on which no
+ * partner sends, nothing is judged, and it must be kept all the same. */
 static void note_events(struct findings *findings, const struct facts *facts)
 {
     for (size_t i = 0; i < facts->n_events; i++) {
         const struct consent_event *event = &facts->events[i];
         if (event->occurred_at > findings->last_act)
             findings->last_act = event->occurred_at;
+        if (event->kind == EVENT_OBJECTED && !agreed_since(facts, event))
+            findings->objected = true;
+        if (event->kind == EVENT_WITHDRAWN && !agreed_since(facts, event))
+            findings->withdrawn = true;
         if ((event->kind != EVENT_GIVEN && event->kind != EVENT_RENEWED) ||
             event->occurred_at < findings->granted_at)
             continue;
@@ -251,6 +270,18 @@ static enum result judge_all(struct asked *asked)
     return result;
 }
 
+/* Who was judged for nobody may have opposed all the same. */
+static enum result note_unjudged(struct asked *asked)
+{
+    const struct remediation *remediation = asked->remediation;
+    const struct facts *facts;
+    enum result result = registry_facts(remediation->context->registry, asked->person->key, "",
+                                        NULL, &facts, asked->err);
+    if (result == RESULT_OK)
+        note_events(asked->findings, facts);
+    return result;
+}
+
 static enum result write_deletion(struct asked *asked, const char *reason, const char *why)
 {
     const struct findings *findings = asked->findings;
@@ -282,8 +313,10 @@ static enum result conclude(struct asked *asked)
                                     N_("The person withdrew consent: keep the opposition, and only "
                                        "it."));
     }
-    if (!findings->judged)
+    if (!findings->judged) {
+        asked->remediation->unjudged++;
         return RESULT_OK;
+    }
     if (past_retention(asked->remediation, findings) && !findings->pass) {
         if (!whole)
             return RESULT_OK;
@@ -318,6 +351,8 @@ enum result remediation_person(struct remediation *remediation, const struct per
         result = error_no_memory(err);
     if (result == RESULT_OK)
         result = judge_all(&asked);
+    if (result == RESULT_OK && !findings.judged)
+        result = note_unjudged(&asked);
     if (result == RESULT_OK)
         result = conclude(&asked);
     remediation->persons++;

@@ -172,6 +172,15 @@ enum result remediation_summary(struct remediation *remediation, struct error *e
             output_row(output, cells); /* output_end says what went wrong */
         }
     }
+    if (output != NULL && remediation->unjudged > 0) {
+        const struct cell cells[] = {cell_text("not-judged"),
+                                     cell_none(),
+                                     cell_none(),
+                                     cell_none(),
+                                     cell_text("NO_STREAM"),
+                                     cell_number((int64_t)remediation->unjudged)};
+        output_row(output, cells);
+    }
     result = output != NULL ? output_end(&output, err) : error_no_memory(err);
     if (result == RESULT_OK)
         return folder_finish(remediation->folder, "summary.csv", &file, err);

@@ -87,6 +87,34 @@ class Remediation(harness.IntegrationTest):
             for address in people.values():
                 self.assertNotIn(address.encode(), path.read_bytes())
 
+    def test_an_opposition_where_nobody_sends(self):
+        """On a channel, or at a kind of address, that no partner uses: it is to be kept."""
+        gateway = self.gateway(start=False, providers={"smarthost": harness.smtp_provider(9)})
+        gateway.add_form(channels=["email", "post"])
+        by_post, back, phone, calm = (self.address(gateway, "by-post"),
+                                      self.address(gateway, "back"), "+33612345678", "+33612345679")
+        withdrawn = {"event": "withdrawn", "form": "", "channel": "post", "evidence": "letter",
+                     "occurred_at": harness.instant(20 * 86400)}
+        gateway.import_events([
+            {"recipient": by_post, **withdrawn},
+            {"recipient": back, **withdrawn},
+            {"recipient": back, "channel": "post", "occurred_at": harness.instant(10 * 86400)},
+            {"recipient": phone, **withdrawn, "event": "objected", "channel": "call"}])
+        own = gateway.folder.with_name("crm.csv")
+        own.write_text("tel,nom\n" + "".join(f"{text},{name}\n" for name, text in (
+            ("post", by_post), ("back", back), ("phone", phone), ("calm", calm))))
+        folder = gateway.folder.with_name("lists")
+        said = gateway.cli("remediation", folder, "--list", own, "--lang", "en")
+        self.assertIn("1 of them was not judged: no partner sends on a channel that fits", said)
+        delete = {row["nom"]: row for row in self.read(folder / "crm.csv" / "delete.csv")}
+        self.assertEqual({name: row["reason"] for name, row in delete.items()},
+                         {"post": "WITHDRAWN", "phone": "OBJECTED", "back": "NO_GROUND"})
+        for name in ("post", "phone"):
+            self.assertIn("keep the opposition, and only it", delete[name]["why"])
+        summary = self.read(folder / "summary.csv")
+        self.assertEqual([(row["reason"], row["count"]) for row in summary
+                          if row["list"] == "not-judged"], [("NO_STREAM", "1")])
+
     def test_of_one_partner(self):
         gateway, _ = self.company()
         folder = gateway.folder.with_name("beta")
