@@ -31,6 +31,15 @@ static bool is_transfer(const char *purpose)
     return strcmp(purpose, purpose_name(PURPOSE_TRANSMISSION)) == 0;
 }
 
+static void what_cell(struct sheet *sheet, const char *purpose, const char *channel)
+{
+    sheet_put(sheet, "<td>");
+    sheet_text(sheet, purpose_word(sheet, purpose));
+    sheet_put(sheet, "<br>");
+    sheet_text(sheet, channel_word(sheet, channel));
+    sheet_put(sheet, "</td>");
+}
+
 /* Which list the data were on, by its fingerprint: whoever has the list can find it by that. It is
  * long: in a row of its own, it leaves the columns their width. */
 static void list_line(struct sheet *sheet, const char *list)
@@ -52,8 +61,7 @@ static void passed_row(const struct person *person, struct sheet *sheet,
     language_add_number(&number, sheet->language, (int64_t)sum->count);
     sheet_put(sheet, "<tr>");
     leaf_cell(sheet, person_partner_name(person, sum->partner));
-    leaf_cell(sheet, purpose_word(sheet, sum->purpose));
-    leaf_cell(sheet, channel_word(sheet, sum->channel));
+    what_cell(sheet, sum->purpose, sum->channel);
     leaf_cell(sheet, number.data != NULL ? number.data : "");
     sheet_put(sheet, "<td>");
     sheet_text(sheet, leaf_date(sheet, sum->first_at, first));
@@ -74,7 +82,7 @@ static void passed_row(const struct person *person, struct sheet *sheet,
     }
     sheet_put(sheet, "</td></tr>\n");
     if (sum->list[0] != '\0') {
-        sheet_put(sheet, "<tr class=\"small\"><td colspan=\"6\">");
+        sheet_put(sheet, "<tr class=\"small\"><td colspan=\"5\">");
         list_line(sheet, sum->list);
         sheet_put(sheet, "</td></tr>\n");
     }
@@ -84,8 +92,7 @@ static void passed_row(const struct person *person, struct sheet *sheet,
 void leaf_passed(const struct person *person, struct sheet *sheet)
 {
     static const char *const names[] = {
-        N_("Partner"), N_("What"), N_("Channel"), N_("Times"), N_("First and last time"),
-        N_("Outcome"), NULL};
+        N_("Partner"), N_("What"), N_("Times"), N_("First and last time"), N_("Outcome"), NULL};
     bool any = false;
     leaf_heading(sheet, "passed", N_("What was passed on, and to whom"));
     leaf_paragraph(
@@ -230,11 +237,7 @@ static bool write_decision(void *arg, const struct log_entry *entry)
     sheet_put(sheet, "<tr>");
     when_cell(sheet, entry->at);
     leaf_cell(sheet, person_partner_name(decisions->person, given(entry->partner)));
-    sheet_put(sheet, "<td>");
-    sheet_text(sheet, purpose_word(sheet, given(entry->purpose)));
-    sheet_put(sheet, "<br>");
-    sheet_text(sheet, channel_word(sheet, given(entry->channel)));
-    sheet_put(sheet, "</td>");
+    what_cell(sheet, given(entry->purpose), given(entry->channel));
     decision_cell(sheet, entry);
     done_cell(sheet, entry);
     sheet_put(sheet, "</tr>\n");
