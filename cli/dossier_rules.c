@@ -211,7 +211,7 @@ static void policy_version(struct dossier *dossier, size_t first, const json_t *
     page_text(page, version);
     page_raw(page, "</code></h3>\n");
     since_text(dossier, first, &text);
-    strbuf_add_str(&text, page->language == LANGUAGE_FR ? "\u00a0; " : "; ");
+    strbuf_add_str(&text, page->language == LANGUAGE_FR ? "\u202f; " : "; ");
     struct strbuf number = {0};
     language_add_number(&number, page->language, counts != NULL ? (int64_t)counts->decisions : 0);
     strbuf_add_format(&text, tr(page->language, N_("decisions made under it: %s")),
