@@ -23,8 +23,9 @@ struct csv {
     bool begun;   /* behind the place of a byte order mark */
     uint64_t line;
     char separator;
-    size_t expected; /* fields of a row; 0: any number */
-    size_t suspect;  /* commas of a quoted line that make it a row; 0: no number does */
+    size_t expected;  /* fields of a row; 0: any number */
+    size_t suspect;   /* commas of a quoted line that make it a row; 0: no number does */
+    size_t multiline; /* the field that may hold line ends, or CSV_ANY_FIELD, CSV_NO_FIELD */
 
     /* The row being read. */
     struct strbuf text;                /* its fields, NUL-separated */
@@ -60,6 +61,7 @@ struct csv *csv_new(csv_row_fn *on_row, void *arg)
     csv->arg = arg;
     csv->line = 1;
     csv->separator = ',';
+    csv->multiline = CSV_ANY_FIELD;
     return csv;
 }
 
@@ -99,6 +101,11 @@ void csv_expect(struct csv *csv, size_t count)
 void csv_suspect(struct csv *csv, size_t commas)
 {
     csv->suspect = commas;
+}
+
+void csv_multiline(struct csv *csv, size_t field)
+{
+    csv->multiline = field;
 }
 
 void csv_start_at(struct csv *csv, uint64_t line)
@@ -141,6 +148,12 @@ static enum reading run_out(struct csv *csv, const struct cursor *cursor)
     return READ_MORE;
 }
 
+/* Whether the field being read may hold line ends. */
+static bool may_break(const struct csv *csv)
+{
+    return csv->multiline == CSV_ANY_FIELD || csv->multiline == csv->count - 1;
+}
+
 /* The rest of a quoted field up to its closing quote. */
 static enum reading read_quoted(struct csv *csv, struct cursor *cursor)
 {
@@ -152,6 +165,9 @@ static enum reading read_quoted(struct csv *csv, struct cursor *cursor)
             return refuse(csv, CSV_ENCODING, "a NUL byte");
         if (c == csv->separator && csv->breaks > 0 && ++commas == csv->suspect)
             return refuse(csv, CSV_SYNTAX, "a quoted field with a whole row in it: an open quote?");
+        if (c == '\n' && !may_break(csv))
+            return refuse(csv, CSV_SYNTAX,
+                          "a quoted field that is not closed on its line: an open quote?");
         if (c == '\n' && ++csv->breaks > CSV_BREAKS_MAX)
             return refuse(csv, CSV_SYNTAX, "a quoted field that is not closed within 100 lines");
         if (c == '\n')

@@ -21,6 +21,8 @@
 #define CSV_FIELDS_MAX 256
 #define CSV_ROW_MAX    (1024 * 1024) /* bytes of a row, its line end apart */
 #define CSV_BREAKS_MAX 100           /* line ends inside a row's quotes */
+#define CSV_ANY_FIELD  SIZE_MAX
+#define CSV_NO_FIELD   (SIZE_MAX - 1)
 
 enum csv_fault {
     CSV_SYNTAX,   /* quotes, line ends, number of fields */
@@ -58,6 +60,10 @@ void csv_expect(struct csv *csv, size_t count);
 /* A line inside quotes with so many commas is taken for a row that an open quote swallowed (where
  * the next quote happens to make a row of it all); 0: never. */
 void csv_suspect(struct csv *csv, size_t commas);
+/* From the next row on, only this field, from 0, may hold line ends in its quotes. Elsewhere two
+ * quotes that were never meant can hide the rows between them in one that looks whole.
+ * CSV_ANY_FIELD unless told. */
+void csv_multiline(struct csv *csv, size_t field);
 /* Before the first byte: this is not the beginning of the file but its line `line`. */
 void csv_start_at(struct csv *csv, uint64_t line);
 /* The line on which the next row will start. */

@@ -56,11 +56,16 @@ static enum result check_names(struct csv_reader *reader, struct error *err)
     return RESULT_OK;
 }
 
-/* Evidence may be of several lines, but hardly with as many commas in one as a row has. */
+/* Evidence may be of several lines, but hardly with as many commas in one as a row has. That finds
+ * each row it swallowed only where it is the last column: else the quote that closes it may stand
+ * before the last commas. */
 static void expect_rows(struct csv_reader *reader)
 {
+    bool last = reader->schema == &import_schema_octroi &&
+                reader->numbers[COLUMN_EVIDENCE] == reader->width;
     csv_expect(reader->csv, reader->width);
-    csv_suspect(reader->csv, reader->width > 3 ? reader->width - 1 : 0);
+    csv_multiline(reader->csv, last ? reader->width - 1 : CSV_NO_FIELD);
+    csv_suspect(reader->csv, last ? reader->width - 1 : 0);
 }
 
 static bool read_header(struct csv_reader *reader, const struct csv_row *row)

@@ -306,6 +306,21 @@ static bool leave_item(struct json_reader *reader, const char *bytes, size_t len
     return fault(reader, &record, IMPORT_SYNTAX, NULL, reason);
 }
 
+/* How much of a measured item is one item. A quote too many turns inside and outside around, up to
+ * the next such quote, and hides the braces of the good items between: what does not hold ends
+ * before the next '{' in it. */
+static size_t cut_item(const char *bytes, size_t length)
+{
+    json_error_t error;
+    const char *next = memchr(bytes + 1, '{', length - 1);
+    if (next == NULL)
+        return length;
+    json_t *root = json_loadb(bytes, length, JSON_REJECT_DUPLICATES, &error);
+    bool whole = root != NULL || json_error_code(&error) == json_error_out_of_memory;
+    json_decref(root);
+    return whole ? length : (size_t)(next - bytes);
+}
+
 static bool step_item(struct json_reader *reader, const char *bytes, size_t length, bool at_end,
                       size_t *used_out)
 {
@@ -315,6 +330,7 @@ static bool step_item(struct json_reader *reader, const char *bytes, size_t leng
         return leave_item(reader, bytes, *used_out, bad, used_out);
     if (*used_out == 0)
         return true;
+    *used_out = cut_item(bytes, *used_out);
     uint64_t line = reader->line;
     reader->place = PLACE_ITEMS;
     use(reader, bytes, *used_out);

@@ -2,7 +2,8 @@
 /*
  * CSV: however the bytes are cut, the same rows come out; a row is either refused for a reason or
  * valid text; what was read, written out again in quotes, is read the same; and every byte is taken
- * once, in order, so that a reader can be stopped and go on behind any row.
+ * once, in order, so that a reader can be stopped and go on behind any row. Where one field alone
+ * may hold line ends, no other does.
  */
 #include "base/csv.h"
 #include "base/str.h"
@@ -14,6 +15,7 @@ struct rows {
     struct strbuf again;  /* the accepted rows as CSV */
     struct strbuf taken;
     uint64_t last_line;
+    size_t multiline; /* the field that may hold line ends */
 };
 
 static void rows_free(struct rows *rows)
@@ -59,6 +61,8 @@ static bool on_row(void *arg, const struct csv_row *row)
     for (size_t i = 0; i < row->count; i++) {
         const char *field = row->fields[i];
         must(utf8_valid(field, strlen(field)));
+        must(strchr(field, '\n') == NULL || rows->multiline == CSV_ANY_FIELD ||
+             rows->multiline == i);
         strbuf_add_format(&rows->seen, "[%s]", field);
         strbuf_add_format(&rows->fields, "[%s]", field);
         strbuf_add_str(&rows->again, i > 0 ? "," : "");
@@ -79,6 +83,7 @@ static void read_in_pieces(const void *data, size_t size, int way, struct rows *
     struct csv *csv = csv_new(on_row, rows);
     must(csv != NULL);
     csv_on_taken(csv, on_taken);
+    csv_multiline(csv, rows->multiline);
     for (size_t given = 0; given < size;) {
         size_t length = fuzz_cut(way, &state, size - given);
         char *piece = fuzz_copy(bytes + given, length, false);
@@ -97,22 +102,29 @@ static void must_equal(const struct strbuf *a, const struct strbuf *b)
     must(a->length == b->length && (a->length == 0 || memcmp(a->data, b->data, a->length) == 0));
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+static void read_every_way(const uint8_t *data, size_t size, size_t multiline)
 {
-    struct rows whole = {0};
+    struct rows whole = {.multiline = multiline};
     read_in_pieces(data, size, CUT_WHOLE, &whole);
     for (int way = CUT_BYTES; way < CUT_WAYS; way++) {
-        struct rows pieces = {0};
+        struct rows pieces = {.multiline = multiline};
         read_in_pieces(data, size, way, &pieces);
         must_equal(&whole.seen, &pieces.seen);
         rows_free(&pieces);
     }
     if (whole.again.length > 0) {
-        struct rows again = {0};
+        struct rows again = {.multiline = multiline};
         read_in_pieces(whole.again.data, whole.again.length, CUT_WHOLE, &again);
         must_equal(&whole.fields, &again.fields);
         rows_free(&again);
     }
     rows_free(&whole);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    read_every_way(data, size, CSV_ANY_FIELD);
+    read_every_way(data, size, 1);
+    read_every_way(data, size, CSV_NO_FIELD);
     return 0;
 }

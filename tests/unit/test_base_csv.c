@@ -217,6 +217,37 @@ START_TEST(a_row_of_another_width_gives_back_what_it_swallowed)
 }
 END_TEST
 
+START_TEST(line_ends_stand_only_where_they_may)
+{
+    static const char text[] = "\"a\nb\",c\nd,\"e\nf,g\nh,\"i\"\nj,k\"\n\"l\",m\r\nn,\"o\r\np\"\n";
+    static const struct {
+        size_t field;
+        const char *want;
+    } cases[] = {
+        {CSV_ANY_FIELD, "1:a\nb|c;3!;4:f|g;5:h|i;6!;7:l|m;8:n|o\r\np;"},
+        {0, "1:a\nb|c;3!;4:f|g;5:h|i;6!;7:l|m;8!;9!;"},
+        {1, "1!;2!;3!;4:f|g;5:h|i;6!;7:l|m;8:n|o\r\np;"},
+        {2, "1!;2!;3!;4:f|g;5:h|i;6!;7:l|m;8!;9!;"},
+        {CSV_NO_FIELD, "1!;2!;3!;4:f|g;5:h|i;6!;7:l|m;8!;9!;"},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+        for (size_t step = 1; step <= sizeof(text); step++) {
+            struct strbuf out = {0};
+            struct csv *csv = csv_new(gather, &out);
+            ck_assert_ptr_nonnull(csv);
+            csv_multiline(csv, cases[i].field);
+            for (size_t at = 0; at < sizeof(text) - 1; at += step) {
+                size_t left = sizeof(text) - 1 - at;
+                ck_assert(csv_feed(csv, text + at, left < step ? left : step));
+            }
+            ck_assert(csv_finish(csv));
+            ck_assert_str_eq(out.data, cases[i].want);
+            strbuf_free(&out);
+            csv_free(&csv);
+        }
+}
+END_TEST
+
 static bool stop(void *arg, const struct csv_row *row)
 {
     (void)row;
@@ -303,6 +334,7 @@ Suite *csv_suite(void)
     tcase_add_test(cases, keeps_its_caps);
     tcase_add_test(cases, an_open_quote_costs_one_line);
     tcase_add_test(cases, a_row_of_another_width_gives_back_what_it_swallowed);
+    tcase_add_test(cases, line_ends_stand_only_where_they_may);
     tcase_add_test(cases, stops_when_asked);
     tcase_add_test(cases, separates_as_told);
     tcase_add_test(cases, hands_rows_out_as_they_stood);

@@ -278,6 +278,35 @@ START_TEST(good_rows_around_a_bad_one_are_kept)
 }
 END_TEST
 
+/* Both would be one valid row of RFC 4180, and the withdrawals in it gone. */
+START_TEST(two_stray_quotes_hide_no_row)
+{
+    static const char open_field[] =
+        "a quoted field that is not closed on its line: an open quote?";
+    static const char closed_behind[] = "a quote inside a field that does not start with one";
+    struct bench bench;
+    open_with_form(&bench);
+    static const char text[] =
+        "recipient,channel,event,occurred_at,form,partners,basis,evidence,supplier\n"
+        "a@example.org,email,withdrawn,2025-02-01T00:00:00Z,,,,\"x,leads\n"
+        "b@example.org,email,withdrawn,2025-02-01T00:00:00Z,,,,x,leads\n"
+        "c@example.org,email,withdrawn,2025-02-01T00:00:00Z,,,,x\",leads\n"
+        "d@example.org,email,withdrawn,2025-02-01T00:00:00Z,,,,\"x, y\",\"leads\n"
+        "e@example.org,email,withdrawn,2025-02-01T00:00:00Z,,,,x,leads\n"
+        "f@example.org,email,withdrawn,2025-02-01T00:00:00Z,,,,x,leads\"\n"
+        "g@example.org,email,withdrawn,2025-02-01T00:00:00Z,,,,\"x, y\",leads\n";
+    char want[512];
+    struct seen seen;
+    snprintf(want, sizeof(want), "2: %s\n4: %s\n5: %s\n7: %s\n", open_field, closed_behind,
+             open_field, closed_behind);
+    ck_assert_int_eq(import_text(bench.registry, text, sizeof(text) - 1, 4096, false, &seen),
+                     RESULT_OK);
+    ck_assert_str_eq(seen.problems, want);
+    ck_assert_uint_eq(seen.counts.accepted, 3);
+    bench_close(&bench);
+}
+END_TEST
+
 START_TEST(a_dry_run_counts_and_writes_nothing)
 {
     struct bench bench;
@@ -361,6 +390,7 @@ int main(void)
                                   a_header_that_does_not_hold_refuses_the_file,
                                   rows_that_do_not_hold_are_told_one_by_one,
                                   good_rows_around_a_bad_one_are_kept,
+                                  two_stray_quotes_hide_no_row,
                                   a_dry_run_counts_and_writes_nothing,
                                   a_lock_held_elsewhere_stops_the_import,
                                   twenty_thousand_rows_in_short_transactions,

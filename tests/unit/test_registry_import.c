@@ -238,6 +238,9 @@ END_TEST
 #define IN  ITEM("+33612345678", "opt-in", "website", "2025-02-28T10:05:27Z")
 #define OUT ITEM("+33692123456", "opt-out", "opt-out-message", "2025-03-01T00:00:00Z")
 
+/* One quote too few. */
+#define OPEN "{\"contact_id\":\"+33612345601,\"status\":\"opt-out\"}"
+
 static const char *const twilio_inputs[] = {
     "[" IN "," OUT "]",
     "\xef\xbb\xbf[\n  " IN ",\r\n  " OUT "\n]\n",
@@ -347,6 +350,15 @@ START_TEST(twilio_damage_costs_its_item)
         {"[" IN "," OUT, "1 syntax : the list of items does not end: is the file whole?\n", 3},
         {"{\"items\":[" OUT "],\"total\":1}", "1 syntax : text that is no item\n", 2},
         {"[{\"contact_id\":\"\xff\"}," OUT "]", "1 encoding : not valid UTF-8 (byte 15)\n", 2},
+        {"[" OPEN "," OUT "," IN "," OPEN "," OUT "," OPEN "," OPEN "," IN "]",
+         "1 syntax : not valid JSON (byte 35)\n1 syntax : not valid JSON (byte 35)\n"
+         "1 syntax : not valid JSON (byte 35)\n1 syntax : an item that does not end\n",
+         8},
+        {"contact_id,status,source\n+33612345601,opt-out,\"others\n+33612345602,opt-out,others\n"
+         "+33612345603,opt-out,others\"\n",
+         "2 syntax : a quoted field that is not closed on its line: an open quote?\n"
+         "4 syntax : a quote inside a field that does not start with one\n",
+         3},
     };
     struct bench bench;
     open_with_form(&bench);
