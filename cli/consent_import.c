@@ -220,7 +220,8 @@ static bool take_choices(const struct invocation *invocation, struct choices *ch
         option_channels(invocation, &choices->channels, &settings->channels) &&
         option_instant(invocation, "occurred-at", choices->occurred_at, &settings->given_at);
     settings->form_id = choices->form_id;
-    if (settings->given_at != 0)
+    /* Never back: a date made up for an opt-out would let an older grant win. */
+    if (settings->given_at > settings->stopped_at)
         settings->stopped_at = settings->given_at;
     return read;
 }

@@ -297,6 +297,38 @@ class Import(harness.IntegrationTest):
                  "--partner", "acme")
         self.assertEqual(reason("0612345678"), "WITHDRAWN")
 
+    def test_an_opt_out_without_a_date_closes_the_door(self):
+        gate = self.gate_with_form()
+        file = self.folder / "consents.csv"
+        item = "+33612345678,opt-in,website,2025-02-28T10:05:27Z"
+        file.write_text(f"contact_id,status,source,date_of_consent\n{item}\n")
+        gate.cli("consent", "import", file, "--form", "jeu-ete@1", "--evidence", "double opt-in")
+
+        def times():
+            return [when for when, in self.ask(
+                gate, "SELECT occurred_at FROM event WHERE kind = 'withdrawn' ORDER BY event_id")]
+
+        def reason():
+            return json.loads(gate.cli("consent", "show", "0612345678", "--partner", "acme",
+                                       "--channel", "sms", "--format", "json"))["reason"]
+        self.assertEqual(reason(), "CONSENT")
+        file.write_text("contact_id,status,source\n+33612345678,opt-out,offline\n")
+        given = 1704067200  # 2024-01-01
+        for modified in (given - 86400, given + 86400):
+            os.utime(file, (modified, modified))
+            for _ in range(2):  # the second time changes nothing
+                gate.cli("consent", "import", file, "--occurred-at", "2024-01-01T00:00:00Z")
+            self.assertEqual(times()[-1], max(given, modified) * 1_000_000)
+        self.assertEqual(len(times()), 2)
+        self.assertEqual(reason(), "CONSENT")  # the file is older than the consent
+        os.utime(file)
+        gate.cli("consent", "import", file, "--occurred-at", "2024-01-01T00:00:00Z")
+        self.assertEqual(reason(), "WITHDRAWN")
+        before = time.time()
+        gate.cli("consent", "import", "-", "--occurred-at", "2024-01-01T00:00:00Z",
+                 input=file.read_text())
+        self.assertGreaterEqual(times()[-1], int(before) * 1_000_000)
+
     def test_memory_is_flat(self):
         gate = self.gate_with_form(plain=True)
         peaks = []
