@@ -143,8 +143,8 @@ static int backup(const struct invocation *invocation, const char *path, bool wi
             "a copy is no text for a terminal: name a file, or send standard "
             "output somewhere");
     signal(SIGPIPE, SIG_IGN);
-    bool ready = (!with_keys || read_secrets(invocation, &secrets)) && outfile_keep_rights() &&
-                 outfile_open(&file, strcmp(path, "-") == 0 ? NULL : path);
+    bool ready = (!with_keys || read_secrets(invocation, &secrets)) &&
+                 outfile_open(&file, strcmp(path, "-") == 0 ? NULL : path) && outfile_keep_rights();
     if (ready && context_open(invocation, 0, &context)) {
         code = write_copy(&context, &secrets, &file, &err) == RESULT_OK ? EXIT_DONE
                                                                         : command_failed(&err);

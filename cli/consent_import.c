@@ -142,20 +142,25 @@ static int import_from(const struct invocation *invocation, struct import_report
 {
     struct context context;
     struct import_settings settings = *chosen;
-    char origin[300];
-    snprintf(origin, sizeof(origin), "import %s", base_name(report->name));
+    struct strbuf origin = {0};
     if (!context_open(invocation, CONTEXT_REGISTRY | CONTEXT_RECIPIENT_KEY, &context))
         return EXIT_FAILED;
+    strbuf_add_str(&origin, "import ");
+    text_hide_addresses(base_name(report->name), context.config->region, &origin);
     settings.registry = context.registry;
     settings.hmac = context.hmac;
     settings.region = context.config->region;
-    settings.origin = origin;
+    settings.origin = origin.data;
     settings.json_name =
         ends_with(path, ".json") || ends_with(path, ".jsonl") || ends_with(path, ".ndjson");
     settings.on_problem = import_report_problem;
     settings.arg = report;
-    int code =
-        names_known(&context, &settings) ? run(report, &settings, input, resume) : EXIT_FAILED;
+    int code = EXIT_FAILED;
+    if (origin.failed)
+        command_failed_text("out of memory");
+    else if (names_known(&context, &settings))
+        code = run(report, &settings, input, resume);
+    strbuf_free(&origin);
     context_close(&context);
     return code;
 }

@@ -20,10 +20,12 @@ struct outfile {
 };
 
 /* path NULL: standard output. Made with the rights of who typed the command, so before
- * context_open; then others may still be given up. False after having printed why. */
+ * context_open; then others may still be given up. A FILE.part that is there already is taken only
+ * when it is the user's own plain file. False after having printed why. */
 bool outfile_open(struct outfile *file, const char *path);
-/* A child that keeps these rights until outfile_end, to put files in their place where the user
- * that context_open turns into may not; only where it is needed. */
+/* A child that keeps these rights until outfile_end, to put the files that are open by now in their
+ * place where the user that context_open turns into may not, and for nothing else; only where it is
+ * needed. The files stay where they are in memory. */
 bool outfile_keep_rights(void);
 /* Everything is on disk and in its place. */
 enum result outfile_end(struct outfile *file, struct error *err);

@@ -18,7 +18,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Who withdrew since must not be among the permitted because of what was decided before. */
+/* A screening is of one moment, as near as it can be: what was blocked then is not judged anew. */
 #define RESUME_WITHIN CLOCK_DAY
 /* As short as rows are, so that their number is rather guessed too high. */
 #define ROW_BYTES 32
@@ -29,40 +29,15 @@ struct screen_options {
     const char *path;
 };
 
-/* ---- the name in the journal ---- */
-
-/* A telephone number in a file's name, as dialled or not, comes to rest masked. */
-static void hide_phones(struct screen *screen, const char *text, struct strbuf *out)
-{
-    static const char digits[] = "+0123456789";
-    while (*text != '\0') {
-        char run[32];
-        struct address address;
-        struct recipient recipient;
-        size_t plain = strcspn(text, digits);
-        strbuf_add(out, text, plain);
-        text += plain;
-        size_t length = strspn(text, digits);
-        bool phone = length >= 9 && str_copy_n(run, sizeof(run), text, length) &&
-                     address_parse_phone(run, screen->context->config->region, &address, NULL) ==
-                         RESULT_OK &&
-                     recipient_make(screen->context->hmac, &address, &recipient, NULL) == RESULT_OK;
-        if (phone)
-            strbuf_add_str(out, recipient.masked);
-        else
-            strbuf_add(out, text, length);
-        text += length;
-    }
-}
+/* ---- its begin and end in the journal ---- */
 
 static enum result record_begin(struct screen *screen, struct error *err)
 {
     const char *slash = strrchr(screen->name, '/');
-    struct strbuf masked = {0};
     struct strbuf name = {0};
     struct strbuf lines = {0};
-    text_hide_emails(slash != NULL ? slash + 1 : screen->name, &masked);
-    hide_phones(screen, masked.data != NULL ? masked.data : "", &name);
+    text_hide_addresses(slash != NULL ? slash + 1 : screen->name, screen->context->config->region,
+                        &name);
     screen->began_at = clock_now();
     record_new_id(screen->id);
     const struct screening screening = {.id = screen->id,
@@ -75,8 +50,7 @@ static enum result record_begin(struct screen *screen, struct error *err)
                                         .name = name.data != NULL ? name.data : ""};
     record_screening(&lines, &screening);
     strbuf_add_char(&lines, '\n');
-    bool composed = !masked.failed && !name.failed;
-    strbuf_free(&masked);
+    bool composed = !name.failed;
     strbuf_free(&name);
     if (!composed) {
         strbuf_free(&lines);
@@ -127,10 +101,11 @@ static enum result resume(struct screen *screen, const struct listed_screening *
     str_copy(screen->id, sizeof(screen->id), found->id);
     screen->began_at = found->at;
     screen->ended = found->ended;
+    screen->ended_with = found->passed;
     if (found->ended)
         fprintf(stderr,
                 "octroi: screening %s of this list, begun at %s, came to its end: the rows are "
-                "written anew as they were decided then\n",
+                "written anew as they were decided then, save who may no longer be handed over\n",
                 found->id, at);
     else
         fprintf(stderr,
@@ -150,8 +125,8 @@ static enum result begin_resuming(struct screen *screen, const struct listed_scr
     if (found != NULL && !found->ended) {
         clock_format_seconds(found->at, at);
         return error_set(err, RESULT_CONFLICT,
-                         "screening %s of this list was begun at %s, more than a day ago: who "
-                         "withdrew since would be among the permitted. Screen the list afresh, "
+                         "screening %s of this list was begun at %s, more than a day ago: what "
+                         "was decided then is too old to go on with. Screen the list afresh, "
                          "without --resume",
                          found->id, at);
     }
@@ -198,6 +173,12 @@ static void print_totals(const struct screen *screen)
                     reason_name((enum reason)i),
                     i == REASON_MALFORMED ? "The row could not be read; it is named above."
                                           : reason_text((enum reason)i));
+    if (screen->corrected > 0)
+        fprintf(stderr,
+                "  %" PRIu64 " row%s permitted when first screened and %s not any more: whoever "
+                "has the rows of then is to take %s out\n",
+                screen->corrected, screen->corrected == 1 ? " was" : "s were",
+                screen->corrected == 1 ? "is" : "are", screen->corrected == 1 ? "it" : "them");
     if (!screen->keeps_blocked && blocked > 0)
         fputs("  the blocked rows were not kept (--blocked FILE keeps them, with the reasons)\n",
               stderr);
@@ -221,6 +202,7 @@ static void write_summary(struct screen *screen)
     strbuf_add_json_field(&json, "ended_at", at);
     strbuf_add_json_number(&json, "rows", (int64_t)screen->rows);
     strbuf_add_json_number(&json, "resumed", (int64_t)screen->resumed);
+    strbuf_add_json_number(&json, "corrected", (int64_t)screen->corrected);
     strbuf_add_json_number(&json, "permitted", (int64_t)screen->passes);
     strbuf_add_json_number(&json, "blocked", (int64_t)(screen->rows - screen->passes));
     strbuf_add_json_number(&json, "unreadable", (int64_t)screen->blocks[REASON_MALFORMED]);
@@ -241,7 +223,7 @@ static enum result finish(struct screen *screen, struct error *err)
     enum result result = outfile_end(&screen->passed, err);
     if (result == RESULT_OK)
         result = outfile_end(&screen->blocked, err);
-    if (result == RESULT_OK && !screen->ended)
+    if (result == RESULT_OK && (!screen->ended || screen->passes != screen->ended_with))
         result = record_end(screen, err);
     if (result == RESULT_OK && screen->summary.stream != NULL) {
         write_summary(screen);
@@ -262,6 +244,7 @@ static enum result open_list(struct screen *screen, FILE *input,
                              struct error *err)
 {
     const struct layout_question question = {.channel = screen->channel,
+                                             .region = screen->context->config->region,
                                              .header = screen->header,
                                              .column = options->column,
                                              .separator = separator};
@@ -342,9 +325,10 @@ static int run(struct screen *screen, FILE *input, const struct screen_options *
 static bool open_files(struct screen *screen, const struct screen_options *options)
 {
     bool files = options->output != NULL || options->blocked != NULL || options->summary != NULL;
-    return (!files || outfile_keep_rights()) && outfile_open(&screen->passed, options->output) &&
+    return outfile_open(&screen->passed, options->output) &&
            (options->blocked == NULL || outfile_open(&screen->blocked, options->blocked)) &&
-           (options->summary == NULL || outfile_open(&screen->summary, options->summary));
+           (options->summary == NULL || outfile_open(&screen->summary, options->summary)) &&
+           (!files || outfile_keep_rights());
 }
 
 static int read_options(const struct invocation *invocation, int argc, char **argv,

@@ -41,7 +41,8 @@ struct screen_row {
 struct screen_batch {
     struct strbuf raw;
     struct strbuf notes; /* each with its NUL */
-    struct strbuf lines; /* the records; empty when they stand in the journal already */
+    struct strbuf lines; /* the records of those rows that do not stand in the journal already */
+    size_t records;
     size_t count;
     struct screen_row rows[SCREEN_ROWS];
 };
@@ -58,6 +59,8 @@ struct screen {
     int64_t began_at;
     struct listed_decisions *earlier; /* owned; of the screening that is resumed, until used up */
     uint64_t resumed;                 /* rows whose verdict was there already */
+    uint64_t corrected;               /* of them, those that were permitted and are not any more */
+    uint64_t ended_with;              /* ended: rows permitted, as the journal has it */
     struct outfile passed, blocked, summary;
     struct progress progress;
 
@@ -68,7 +71,7 @@ struct screen {
     struct screen_batch *batches; /* owned; a ring */
     size_t first, on_their_way;
     uint64_t records_before; /* sent through the link before the first row */
-    uint64_t settled;        /* rows of this run that are durable and written */
+    uint64_t settled;        /* records of the batches of this run that are written */
     int64_t batch_at;        /* the moment its rows are judged at */
     int64_t batch_began;     /* monotonic */
     struct error error;
@@ -79,7 +82,7 @@ struct screen {
     enum channel channel;
     enum result failure;
     bool header;
-    bool ended; /* it came to its end: nothing is left to be decided */
+    bool ended; /* it came to its end: no row is without a decision */
     bool keeps_blocked;
     bool header_seen;
     bool reading;       /* the registry, in one transaction */

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/screen_column.h"
 
+#include "base/crypto.h"
 #include "base/csv.h"
 #include "base/str.h"
+#include "policy/recipient.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -181,6 +183,25 @@ static enum result say_not_found(const struct layout_question *question,
     return result;
 }
 
+/* Else the first person of a list without a header would leave unjudged, as its header. */
+static bool holds_address(const struct layout_question *question, const char *field)
+{
+    struct strbuf text = {0};
+    struct address address;
+    field += strspn(field, " \t");
+    size_t length = strlen(field);
+    while (length > 0 && (field[length - 1] == ' ' || field[length - 1] == '\t'))
+        length--;
+    strbuf_add(&text, field, length);
+    bool holds = text.failed || (length > 0 && address_parse(text.data, question->region, &address,
+                                                             NULL) == RESULT_OK);
+    wipe(&address, sizeof(address));
+    if (text.data != NULL)
+        wipe(text.data, text.capacity);
+    strbuf_free(&text);
+    return holds;
+}
+
 static enum result choose(const struct layout_question *question, const struct first_row *rows,
                           size_t count, struct layout *layout, struct error *err)
 {
@@ -210,6 +231,11 @@ static enum result choose(const struct layout_question *question, const struct f
     if (best->repeated)
         return error_set(err, RESULT_BAD_INPUT,
                          "two columns bear that name: say which with --column N");
+    if (question->header && holds_address(question, best->fields[best->place]))
+        return error_set(err, RESULT_BAD_INPUT,
+                         "the first row is no header (column %zu holds an address): say "
+                         "--no-header",
+                         best->place + 1);
     *layout = (struct layout){
         .separator = best->separator, .column = best->place, .columns = best->count};
     return RESULT_OK;

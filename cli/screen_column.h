@@ -14,6 +14,7 @@
 
 struct layout_question {
     enum channel channel;
+    const char *region; /* by which a national telephone number is read */
     bool header;        /* the first row names the columns */
     const char *column; /* its name, or its number from 1; NULL: to be found */
     char separator;     /* '\0': to be found */

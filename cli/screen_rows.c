@@ -40,7 +40,7 @@ static void clear_batch(struct screen_batch *batch)
         strbuf_free(&batch->raw);
     strbuf_clear(&batch->raw);
     strbuf_clear(&batch->notes);
-    batch->count = 0;
+    batch->count = batch->records = 0;
 }
 
 /* What became durable is written. */
@@ -49,11 +49,11 @@ static bool settle(struct screen *screen)
     uint64_t durable = journal_link_durable(screen->link) - screen->records_before;
     while (screen->on_their_way > 0) {
         struct screen_batch *batch = &screen->batches[screen->first];
-        if (screen->settled + batch->count > durable)
+        if (screen->settled + batch->records > durable)
             return true;
         if (!screen_write_batch(screen, batch))
             return false;
-        screen->settled += batch->count;
+        screen->settled += batch->records;
         clear_batch(batch);
         screen->first = (screen->first + 1) % SCREEN_BATCHES;
         screen->on_their_way--;
@@ -71,6 +71,20 @@ static bool end_reading(struct screen *screen)
     return result == RESULT_OK || screen_fail(screen, result, &err);
 }
 
+/* All of it is durable since the run before; behind what is still on its way. */
+static bool end_recalled(struct screen *screen, struct screen_batch *batch)
+{
+    struct error err;
+    enum result result =
+        screen->on_their_way > 0 ? journal_link_flush(screen->link, &err) : RESULT_OK;
+    if (result != RESULT_OK)
+        return screen_fail(screen, result, &err);
+    if (!settle(screen) || !screen_write_batch(screen, batch))
+        return false;
+    clear_batch(batch);
+    return true;
+}
+
 static bool end_batch(struct screen *screen)
 {
     struct screen_batch *batch = current(screen);
@@ -81,12 +95,9 @@ static bool end_batch(struct screen *screen)
         return true;
     if (batch->raw.failed || batch->notes.failed)
         return fail_memory(screen);
-    if (batch->lines.length == 0 && !batch->lines.failed) {
-        bool ok = screen_write_batch(screen, batch); /* durable since the run before */
-        clear_batch(batch);
-        return ok;
-    }
-    enum result result = journal_link_send(screen->link, &batch->lines, batch->count, &err);
+    if (batch->records == 0)
+        return end_recalled(screen, batch);
+    enum result result = journal_link_send(screen->link, &batch->lines, batch->records, &err);
     if (result == RESULT_OK)
         screen->on_their_way++;
     else
@@ -157,6 +168,23 @@ static enum result read_address(struct screen *screen, const char *text,
     return result;
 }
 
+/* Two stray quotes make one row of several, where csv_suspect cannot tell: nobody may leave
+ * unjudged inside a field of another's row, whether it is the first line's person or a later
+ * one's. */
+static bool may_hold_rows(const struct screen *screen, const char *field)
+{
+    struct address address;
+    size_t length;
+    if (strchr(field, '\n') == NULL)
+        return false;
+    bool emails = screen->channel == CHANNEL_EMAIL || screen->channel == CHANNEL_POST;
+    bool holds = (emails && text_has_email(field)) ||
+                 (screen->channel != CHANNEL_EMAIL &&
+                  text_find_phone(field, screen->context->config->region, &address, &length));
+    wipe(&address, sizeof(address));
+    return holds;
+}
+
 /* RESULT_BAD_INPUT: err says why the row names nobody. */
 static enum result read_row(struct screen *screen, const struct csv_row *row, bool *shapeless_out,
                             struct recipient *recipient, struct error *err)
@@ -169,16 +197,21 @@ static enum result read_row(struct screen *screen, const struct csv_row *row, bo
         return error_set(err, RESULT_BAD_INPUT, "the row has %zu field%s, not %zu", row->count,
                          plural(row->count), layout->columns);
     *shapeless_out = false;
+    for (size_t i = 0; i < row->count; i++)
+        if (may_hold_rows(screen, row->fields[i]))
+            return error_set(err, RESULT_BAD_INPUT,
+                             "a quoted field over several lines that may hold other people's rows");
     return read_address(screen, row->fields[layout->column], recipient, err);
 }
 
 /* ---- verdicts ---- */
 
-static bool judge(struct screen *screen, const struct recipient *recipient, struct screen_row *row)
+static bool judge(struct screen *screen, const struct recipient *recipient,
+                  struct judgement *judgement_out)
 {
     const struct facts *facts = NULL;
-    struct judgement judgement = {.verdict = VERDICT_BLOCK, .reason = REASON_MALFORMED};
     struct error err;
+    *judgement_out = (struct judgement){.verdict = VERDICT_BLOCK, .reason = REASON_MALFORMED};
     if (!begin_judging(screen))
         return false;
     if (recipient != NULL) {
@@ -191,10 +224,16 @@ static bool judge(struct screen *screen, const struct recipient *recipient, stru
                                             NULL, &facts, &err);
         if (result != RESULT_OK)
             return screen_fail(screen, result, &err);
-        policy_judge(&question, facts, &judgement, NULL);
+        policy_judge(&question, facts, judgement_out, NULL);
     }
-    row->passes = judgement.verdict == VERDICT_PASS;
-    row->reason = judgement.reason;
+    return true;
+}
+
+static void record(struct screen *screen, const struct recipient *recipient,
+                   const struct judgement *judgement, struct screen_row *row)
+{
+    row->passes = judgement->verdict == VERDICT_PASS;
+    row->reason = judgement->reason;
     record_new_id(row->id);
     const struct decision decision = {
         .id = row->id,
@@ -205,18 +244,33 @@ static bool judge(struct screen *screen, const struct recipient *recipient, stru
         .channel = screen->channel,
         .purpose = PURPOSE_TRANSMISSION,
         .recipient = recipient,
-        .verdict = judgement.verdict,
-        .reason = judgement.reason,
+        .verdict = judgement->verdict,
+        .reason = judgement->reason,
         .effect = row->passes ? EFFECT_PASSED : EFFECT_REFUSED,
         .mode = MODE_ENFORCE, /* of a list nothing is ever handed over on trial */
         .policy = screen->policy->version,
-        .event = judgement.event,
+        .event = judgement->event,
         .list = screen->list.hex,
         .row = screen->number,
     };
     struct screen_batch *batch = current(screen);
     record_decision(&batch->lines, &decision);
     strbuf_add_char(&batch->lines, '\n');
+    batch->records++;
+}
+
+/* What was permitted then may be so no more: then that is recorded of the same row, once more, and
+ * the row is blocked. What was blocked stays so. */
+static bool judge_again(struct screen *screen, const struct recipient *recipient,
+                        struct screen_row *row)
+{
+    struct judgement judgement;
+    if (!judge(screen, recipient, &judgement))
+        return false;
+    if (judgement.verdict == VERDICT_PASS)
+        return true;
+    record(screen, recipient, &judgement, row);
+    screen->corrected++;
     return true;
 }
 
@@ -255,15 +309,21 @@ static bool recall(struct screen *screen, const struct recipient *recipient, str
     row->reason = decision.reason;
     str_copy(row->id, sizeof(row->id), decision.id);
     screen->resumed++;
-    return true;
+    return !row->passes || judge_again(screen, recipient, row);
 }
 
 static bool decide(struct screen *screen, const struct recipient *recipient, struct screen_row *row)
 {
+    struct judgement judgement;
     bool there = false;
     if (screen->earlier != NULL && !recall(screen, recipient, row, &there))
         return false;
-    return there || judge(screen, recipient, row);
+    if (there)
+        return true;
+    if (!judge(screen, recipient, &judgement))
+        return false;
+    record(screen, recipient, &judgement, row);
+    return true;
 }
 
 static bool take_row(struct screen *screen, const struct csv_row *csv_row)
@@ -288,12 +348,22 @@ static bool take_row(struct screen *screen, const struct csv_row *csv_row)
     return !is_full(screen, batch) || end_batch(screen);
 }
 
+/* A quote that is never closed, or only in another person's row, must not swallow people: what it
+ * took comes again as rows of their own. */
+static void expect_rows(struct screen *screen)
+{
+    size_t columns = screen->list.layout.columns;
+    csv_expect(screen->csv, columns);
+    csv_suspect(screen->csv, columns - 1); /* of one column: never */
+}
+
 static bool on_row(void *arg, const struct csv_row *row)
 {
     struct screen *screen = arg;
     if (!screen->header || screen->header_seen)
         return take_row(screen, row);
     screen->header_seen = true;
+    expect_rows(screen);
     return screen_write_header(screen, row->raw, row->raw_length);
 }
 
@@ -356,6 +426,8 @@ enum result screen_run(struct screen *screen, struct error *err)
         return error_no_memory(err);
     }
     csv_set_separator(screen->csv, screen->list.layout.separator);
+    if (!screen->header)
+        expect_rows(screen);
     bool ok = run(screen, chunk);
     if (!ok)
         *err = screen->error;

@@ -188,3 +188,81 @@ void text_hide_emails(const char *text, struct strbuf *out)
     }
     strbuf_add_str(out, from);
 }
+
+/* ---- telephone numbers in texts ---- */
+
+enum { PHONE_DIGITS_LEAST = 8, PHONE_DIGITS_MOST = 17 }; /* E.164's 15, with 00 before them */
+
+static const char phone_parts[] = "0123456789 .-_()+";
+
+/* The longest number that begins at text: its length; 0 when none does. */
+static size_t phone_at(const char *text, const char *region, struct address *address_out)
+{
+    char number[PHONE_DIGITS_MOST + 2]; /* as dialled */
+    size_t lengths[PHONE_DIGITS_MOST];  /* of text, with so many digits; 0: in the midst of a run */
+    size_t digits = 0;
+    size_t plus = *text == '+';
+    size_t most = strspn(text + plus, phone_parts) + plus;
+    number[0] = '+';
+    for (size_t i = plus; i < most && text[i] != '+' && digits < PHONE_DIGITS_MOST; i++) {
+        if (!is_digit(text[i]))
+            continue;
+        number[plus + digits] = text[i];
+        lengths[digits++] = is_digit(text[i + 1]) ? 0 : i + 1;
+    }
+    for (; digits >= PHONE_DIGITS_LEAST; digits--) {
+        number[plus + digits] = '\0';
+        if (lengths[digits - 1] != 0 &&
+            address_parse_phone(number, region, address_out, NULL) == RESULT_OK)
+            return lengths[digits - 1];
+    }
+    return 0;
+}
+
+const char *text_find_phone(const char *text, const char *region, struct address *address_out,
+                            size_t *length_out)
+{
+    for (const char *at = text; *at != '\0'; at++) {
+        bool begins = *at == '+' ? is_digit(at[1]) || at[1] == '(' : is_digit(*at);
+        if (!begins)
+            continue;
+        *length_out = phone_at(at, region, address_out);
+        if (*length_out > 0)
+            return at;
+        while (is_digit(at[1]))
+            at++;
+    }
+    return NULL;
+}
+
+/* parted: only those that people part in a way that no e-mail address can hold. */
+static void hide_phones(const char *text, const char *region, bool parted, struct strbuf *out)
+{
+    struct address address;
+    struct recipient recipient;
+    size_t length;
+    const char *hit;
+    for (; (hit = text_find_phone(text, region, &address, &length)) != NULL; text = hit + length) {
+        strbuf_add(out, text, (size_t)(hit - text));
+        if (parted && strcspn(hit, " ()") >= length) {
+            strbuf_add(out, hit, length);
+            continue;
+        }
+        recipient_mask(&address, &recipient);
+        strbuf_add_str(out, recipient.masked);
+    }
+    strbuf_add_str(out, text);
+}
+
+/* "06 12 34 56 78_jean@..." is both: the number first. "jean.0612345678@..." is one address. */
+void text_hide_addresses(const char *text, const char *region, struct strbuf *out)
+{
+    struct strbuf first = {0};
+    struct strbuf second = {0};
+    hide_phones(text, region, true, &first);
+    text_hide_emails(first.data != NULL ? first.data : "", &second);
+    hide_phones(second.data != NULL ? second.data : "", region, false, out);
+    out->failed |= first.failed || second.failed;
+    strbuf_free(&first);
+    strbuf_free(&second);
+}

@@ -68,5 +68,12 @@ void recipient_hide(const char *text, const char *given, const struct address *a
 bool text_has_email(const char *text);
 /* Appends text to out with each e-mail address replaced by its masked form. */
 void text_hide_emails(const char *text, struct strbuf *out);
+/* Where text first holds a telephone number, as dialled or as people part it ("06 12 34 56 78",
+ * "+33 (0)6.12..."), that region's or an international one; NULL when it holds none. Only what is
+ * a number that could be dialled counts: dates and the like are not mistaken for one as a rule. */
+const char *text_find_phone(const char *text, const char *region, struct address *address_out,
+                            size_t *length_out);
+/* Appends text to out with each e-mail address and telephone number replaced by its masked form. */
+void text_hide_addresses(const char *text, const char *region, struct strbuf *out);
 
 #endif

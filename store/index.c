@@ -15,7 +15,7 @@
 
 /* Said once: an index of another version than the tables claim would be built anew at each opening.
  */
-#define INDEX_VERSION         6
+#define INDEX_VERSION         7
 #define TEXT_OF(value)        #value
 #define NUMBER_AS_TEXT(value) TEXT_OF(value)
 
@@ -39,7 +39,7 @@ static const char schema[] =
     "CREATE INDEX decision_partner ON decision (partner, at);"
     "CREATE INDEX decision_stopped ON decision (verdict, at) WHERE verdict <> 'pass';"
     "CREATE INDEX decision_reason ON decision (reason, at) WHERE verdict <> 'pass';"
-    "CREATE INDEX decision_listed ON decision (session) WHERE list IS NOT NULL;"
+    "CREATE INDEX decision_listed ON decision (session, list_row) WHERE list IS NOT NULL;"
     "CREATE TABLE screening (seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE,"
     " at INTEGER NOT NULL, gateway TEXT, partner TEXT, channel TEXT, purpose TEXT,"
     " list BLOB, name TEXT, ended_at INTEGER, rows INTEGER, passed INTEGER);"

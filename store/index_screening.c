@@ -91,8 +91,9 @@ enum result journal_index_screening(struct journal_index *index, const uint8_t l
     sqlite3_stmt *statement = NULL;
     enum result result =
         sql_prepare(index->db,
-                    "SELECT id, at, ended_at IS NOT NULL, (SELECT count(*) FROM decision d"
-                    " WHERE d.session = s.id AND d.list IS NOT NULL) FROM screening s"
+                    "SELECT id, at, ended_at IS NOT NULL, (SELECT count(DISTINCT list_row)"
+                    " FROM decision d WHERE d.session = s.id AND d.list IS NOT NULL), passed"
+                    " FROM screening s"
                     " WHERE list = ?1 AND partner = ?2 AND channel = ?3"
                     " ORDER BY ended_at IS NOT NULL, seq DESC LIMIT 1",
                     &statement, err);
@@ -107,6 +108,7 @@ enum result journal_index_screening(struct journal_index *index, const uint8_t l
         screening_out->at = sqlite3_column_int64(statement, 1);
         screening_out->ended = sqlite3_column_int(statement, 2) != 0;
         screening_out->decisions = (uint64_t)sqlite3_column_int64(statement, 3);
+        screening_out->passed = (uint64_t)sqlite3_column_int64(statement, 4);
     } else if (code == SQLITE_DONE) {
         result = error_set(err, RESULT_NOT_FOUND, "the list was not screened before");
     } else {
@@ -137,7 +139,8 @@ enum result journal_index_decisions(struct journal_index *index, const char *scr
     if (result == RESULT_OK)
         result = sql_prepare(index->db,
                              "SELECT list_row, id, recipient_key, verdict, reason FROM decision"
-                             " WHERE session = ?1 AND list IS NOT NULL ORDER BY seq",
+                             " WHERE session = ?1 AND list IS NOT NULL"
+                             " ORDER BY list_row, seq DESC",
                              &decisions->statement, err);
     if (result != RESULT_OK) {
         listed_decisions_free(&decisions);
@@ -152,7 +155,11 @@ enum result listed_decisions_next(struct listed_decisions *decisions, bool *row_
                                   struct listed_decision *decision, struct error *err)
 {
     sqlite3_stmt *statement = decisions->statement;
-    int code = sqlite3_step(statement);
+    int code;
+    do /* what was corrected afterwards stands behind its correction */
+        code = sqlite3_step(statement);
+    while (code == SQLITE_ROW && decisions->row > 0 &&
+           (uint64_t)sqlite3_column_int64(statement, 0) == decisions->row);
     *row_out = code == SQLITE_ROW;
     if (code == SQLITE_DONE)
         return RESULT_OK;

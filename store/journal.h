@@ -160,7 +160,8 @@ struct listed_screening {
     char id[RECORD_ID];
     int64_t at;
     bool ended;
-    uint64_t decisions; /* of its rows, so far */
+    uint64_t passed;    /* when it ended: rows permitted, as the journal has it */
+    uint64_t decisions; /* rows that are decided, so far */
 };
 
 /* The latest screening of this list (SHA-256) for this partner and channel that has no end; when
@@ -177,7 +178,8 @@ struct listed_decision {
     enum reason reason;
 };
 
-/* A screening's decisions in the order of the chain, one at a time: a list may be of any size. */
+/* A screening's decisions in the order of the rows, of each row the last, one at a time: a list
+ * may be of any size. */
 struct listed_decisions;
 enum result journal_index_decisions(struct journal_index *index, const char *screening,
                                     struct listed_decisions **decisions_out, struct error *err);

@@ -169,6 +169,38 @@ class Screening(harness.IntegrationTest):
         self.assertEqual([row["reason"] for row in kept].count("MALFORMED"), 9)
         self.assertEqual(len(kept), 11)
 
+    def test_quotes_let_nobody_out_unjudged(self):
+        gateway = self.idle()
+        yes = self.address(gateway)
+        self.consents(gateway, {"recipient": yes})
+        no = [self.address(gateway, f"no{number}") for number in range(4)]
+        gateway.addresses.add("0698765432")
+        # (text, rows judged beside those that are MALFORMED)
+        lists = ((f"email,note\n{yes},\"x\n{no[0]},y\n{no[1]},\"\n", 1),  # swallowed rows
+                 (f"note,email\n\"x,{no[0]}\nb\",{yes}\n", 0),  # the first line's own person
+                 (f"email,a,b\n{yes},\"x\n{no[0]}\",y\n", 0),
+                 (f"email,a,b\n{yes},\"x\n{no[0]},y\",z,t\n{no[1]},\"a\",\"b\"\n", 1))
+        for text, others in lists:
+            with self.subTest(text=text):
+                passed, blocked, said = self.screen(gateway, self.write(text), expect=1)
+                for address in no:
+                    self.assertNotIn(address.encode(), passed)
+                self.assertIn(b"MALFORMED", blocked)
+                self.assertNotIn("example.org", said)
+                rows = list(csv.reader(io.StringIO(blocked.decode())))[1:]
+                self.assertEqual({len(row) for row in rows}, {text.split("\n")[0].count(",") + 4})
+                kept = self.rows_of(gateway, hashlib.sha256(text.encode()).hexdigest())
+                self.assertEqual(sum(row["reason"] != "MALFORMED" for row in kept), others)
+        phone = "nom,mobile,x\nx,0612345678,\"a\n06 98 76 54 32\"\n"
+        gateway.addresses.add("0612345678")
+        self.consents(gateway, {"recipient": PHONE, "channel": "sms", "evidence": "click"})
+        passed, _, said = self.screen(gateway, self.write(phone), channel="sms", expect=1)
+        self.assertEqual(passed, b"nom,mobile,x\n")
+        self.assertIn("may hold other people's rows", said)
+        # What is of several lines and holds nobody passes as it stands.
+        plain = f"email,a,b\n{yes},\"12 rue X\n75001 Paris\",\"1\n2\"\n"
+        self.assertEqual(self.screen(gateway, self.write(plain))[0], plain.encode())
+
     # -- which column
 
     def test_the_column_is_found_or_asked_for(self):
@@ -195,6 +227,7 @@ class Screening(harness.IntegrationTest):
                ("a,b\n1,{}\n", ("--no-header", "--column", "3"), "from 1 to 2"),
                ("a,b\n1,{}\n", ("--column", "mail"), 'no column is called "mail"'),
                ("a;b,c\n{},1;2\n", ("--no-header", "--column", "1"), "--separator"),
+               ("{},x\n", ("--column", "1"), "(column 1 holds an address): say --no-header"),
                ("", (), "empty"), ("\n\n", (), "empty"), ("\"email\n{}", (), "cannot be read"))
         count = len(gateway.log_rows())
         for text, options, why in bad:
@@ -310,6 +343,84 @@ class Screening(harness.IntegrationTest):
         self.assertEqual(len(passed.splitlines()) + len(blocked.splitlines()), rows + 2)
         _, _, said = self.screen(gateway, listed, "--resume", channel="post")
         self.assertIn("no screening of this list was interrupted", said)
+
+    def test_resuming_lets_out_nobody_who_withdrew_since(self):
+        gateway = self.idle()
+        rows = 6000
+        listed = self.crowd(gateway, rows)
+        digest = hashlib.sha256(listed.read_bytes()).hexdigest()
+        gone = "person@d2.example.org"
+        self.screen(gateway, listed)
+        self.assert_exact(gateway, listed, rows)
+        gateway.cli("consent", "withdraw", gone)
+        summary = self.folder / "summary.json"
+        for again in range(2):  # corrected once, then as corrected
+            passed, blocked, said = self.screen(gateway, listed, "--resume", "--summary", summary)
+            self.assertNotIn(gone.encode() + b"\n", passed)
+            self.assertEqual(len(passed.splitlines()), rows * 2 // 3)
+            row = list(csv.DictReader(io.StringIO(blocked.decode())))[0]
+            kept = [entry for entry in self.rows_of(gateway, digest)
+                    if entry["recipient"] == "p•••@d2.example.org"]
+            self.assertEqual([entry["verdict"] for entry in kept], ["pass", "block"])
+            self.assertEqual((row["n"], row["reason"], row["ref"]),
+                             ("2", "WITHDRAWN", kept[1]["id"]))
+            self.assertEqual(len({entry["session"] for entry in kept}), 1)
+            self.assertEqual("1 row was permitted when first screened" in said, again == 0)
+            totals = json.loads(summary.read_text())
+            self.assertEqual((totals["rows"], totals["corrected"]), (rows, 1 - again))
+            self.assertEqual(len(gateway.log_rows()), rows + 1)
+        # Nobody is left when the partner is suspended, and each row is still there once.
+        gateway.cli("suspend", "partner", "acme", "--reason", "test")
+        for _ in range(2):
+            passed, blocked, _ = self.screen(gateway, listed, "--resume")
+            self.assertEqual(passed, b"n,email\n")
+            self.assertEqual([int(row["n"]) for row
+                              in csv.DictReader(io.StringIO(blocked.decode()))],
+                             list(range(1, rows + 1)))
+        gateway.cli("resume", "partner", "acme", "--reason", "test")
+        self.assertEqual(self.screen(gateway, listed, "--resume")[0], b"n,email\n")
+        gateway.verify()
+
+    def test_an_interrupted_one_goes_on_without_who_withdrew_since(self):
+        gateway = self.idle(start=True)
+        rows = 20000
+        listed = self.crowd(gateway, rows)
+        process = self.begin(gateway, listed)
+        harness.wait_for("some rows", lambda: gateway.status()["journal"]["rows"] > 5000)
+        process.kill()
+        process.communicate()
+        gateway.cli("consent", "withdraw", "person@d2.example.org")
+        gateway.cli("consent", "withdraw", f"person@d{rows - 1}.example.org")
+        passed, blocked, said = self.screen(gateway, listed, "--resume")
+        self.assertIn("going on with screening", said)
+        self.assertIn("1 row was permitted when first screened", said)
+        gone = [(row["n"], row["reason"]) for row in
+                csv.DictReader(io.StringIO(blocked.decode())) if row["reason"] == "WITHDRAWN"]
+        self.assertEqual(gone, [("2", "WITHDRAWN"), (str(rows - 1), "WITHDRAWN")])
+        self.assertEqual(len(passed.splitlines()) + len(blocked.splitlines()), rows + 2)
+        self.assertEqual(len(self.rows_of(gateway, hashlib.sha256(listed.read_bytes())
+                                          .hexdigest())), rows + 1)
+        gateway.verify()
+
+    def test_a_number_in_the_lists_name_rests_masked(self):
+        gateway = self.idle()
+        yes = self.address(gateway)
+        name = "06 12 34 56 78.csv"
+        gateway.add_form(**FORM)
+        with open(self.folder / name, "w", newline="") as out:
+            writer = csv.DictWriter(out, harness.CSV_HEADER)
+            writer.writeheader()
+            writer.writerow({"recipient": yes, "channel": "email", "event": "given",
+                             "occurred_at": harness.instant(86400), "form": "jeu-ete@1",
+                             "evidence": "click 4711"})
+        gateway.addresses.update(("0612345678", "06 12 34 56 78"))
+        gateway.cli("consent", "import", self.folder / name)
+        self.assertIn("import +33 6 •• •• •• 78.csv", gateway.cli("consent", "show", yes))
+        self.screen(gateway, self.write(f"email\n{yes}\n", name))
+        journal = b"".join(path.read_bytes() for path in (gateway.state / "journal").iterdir()
+                           if path.is_file()).decode(errors="replace")
+        self.assertIn('"name":"+33 6 •• •• •• 78.csv"', journal)
+        self.assertNotIn("06 12 34", journal)
 
     def test_resumed_as_another_list(self):
         gateway = self.idle(start=True)

@@ -7,6 +7,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* ---- layouts ---- */
@@ -43,6 +44,12 @@ static const struct layout_case layouts[] = {
     {"x,y\n", CHANNEL_EMAIL, false, "email", 0, "no column is called \"email\""},
     {"x,y\n", CHANNEL_EMAIL, false, "a@example.org", 0, "there is no such column"},
     {"nom,a@example.org,b@c\n", CHANNEL_SMS, false, NULL, 0, "are: nom, and 2 with other names"},
+    {"a@example.org,nom\n", CHANNEL_EMAIL, false, "1", 0,
+     "(column 1 holds an address): say --no-h"},
+    {"nom; a@example.org \n", CHANNEL_EMAIL, false, "2", 0, "(column 2 holds an address)"},
+    {"nom;06 12 34 56 78\n", CHANNEL_SMS, false, "2", 0, "(column 2 holds an address)"},
+    {"06 12 34 56 78\n", CHANNEL_POST, false, "1", 0, "(column 1 holds an address)"},
+    {"a@example.org,b\n", CHANNEL_EMAIL, false, "a@example.org", 0, "(column 1 holds an address)"},
     {"email,nom\n", CHANNEL_SMS, false, NULL, 0, "such as telephone or mobile"},
     {"a@example.org,0612345678\n", CHANNEL_SMS, false, NULL, 0, "when the first row is no header"},
     {"email,email\n", CHANNEL_EMAIL, false, NULL, 0, "two columns bear that name"},
@@ -64,6 +71,7 @@ START_TEST(lays_out)
 {
     const struct layout_case *row = &layouts[_i];
     const struct layout_question question = {.channel = row->channel,
+                                             .region = "FR",
                                              .header = !row->bare,
                                              .column = row->column,
                                              .separator = row->separator};
@@ -80,6 +88,7 @@ START_TEST(lays_out)
     ck_assert_msg(strstr(got, row->want) != NULL, "row %d: %s, not %s", _i, got, row->want);
     ck_assert_ptr_null(strstr(got, "@example"));
     ck_assert_ptr_null(strstr(got, "0612"));
+    ck_assert_ptr_null(strstr(got, "06 12"));
 }
 END_TEST
 
@@ -224,6 +233,44 @@ START_TEST(an_output_appears_when_it_is_whole)
 }
 END_TEST
 
+/* Somebody else's, or one that has another name, would let others read it. */
+START_TEST(a_part_of_others_is_not_written)
+{
+    struct outfile file;
+    struct stat st;
+    make_folder();
+    char *path = file_join(folder, "out");
+    char *part = file_join(folder, "out.part");
+    char *other = file_join(folder, "other");
+    ck_assert_int_eq(file_create(part, 0644, "old", 3, NULL), RESULT_OK);
+    ck_assert_int_eq(chmod(part, 0644), 0);
+    ck_assert_int_eq(link(part, other), 0);
+    ck_assert(!outfile_open(&file, path));
+    ck_assert_int_eq(stat(other, &st), 0);
+    ck_assert_int_eq(st.st_size, 3);
+    unlink(other);
+    ck_assert(outfile_open(&file, path));
+    ck_assert_int_eq(stat(part, &st), 0);
+    ck_assert_int_eq(st.st_mode & 07777, 0600);
+    outfile_close(&file);
+    if (geteuid() == 0) {
+        ck_assert_int_eq(chown(part, 65534, 65534), 0);
+        ck_assert(!outfile_open(&file, path));
+    }
+    unlink(part);
+    ck_assert_int_eq(mkfifo(part, 0600), 0);
+    ck_assert(!outfile_open(&file, path));
+    unlink(part);
+    ck_assert_int_eq(symlink(other, part), 0);
+    ck_assert(!outfile_open(&file, path));
+    ck_assert(!file_exists(other));
+    free(path);
+    free(part);
+    free(other);
+    remove_folder((const char *const[]){"out.part", NULL});
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("screen");
@@ -234,6 +281,7 @@ int main(void)
     tcase_add_test(cases, a_list_is_read_twice);
     tcase_add_test(cases, a_list_that_changes_is_found_out);
     tcase_add_test(cases, an_output_appears_when_it_is_whole);
+    tcase_add_test(cases, a_part_of_others_is_not_written);
     suite_add_tcase(suite, cases);
     Suite *const suites[] = {suite, NULL};
     return unit_run(suites);

@@ -171,6 +171,11 @@ START_TEST(its_decisions_come_in_order)
     box_fill(&box, 3); /* and mail */
     ck_assert_int_eq(read_back(&box, &rows, &err), RESULT_OK);
     ck_assert_uint_eq(rows, 20);
+    add_decision(&lines, "S1", 8); /* corrections: each row comes once, as it was decided last */
+    add_decision(&lines, "S1", 20);
+    append(&box, &lines);
+    ck_assert_int_eq(read_back(&box, &rows, &err), RESULT_OK);
+    ck_assert_uint_eq(rows, 20);
     add_decision(&lines, "S1", 22); /* row 21 was erased, say */
     append(&box, &lines);
     ck_assert_int_eq(read_back(&box, &rows, &err), RESULT_DAMAGED);

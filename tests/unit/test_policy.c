@@ -243,6 +243,7 @@ START_TEST(phones_are_normalised)
         {"06 12 34 56 78", "FR", "+33612345678"},
         {"06.12.34.56.78", "FR", "+33612345678"},
         {"06\u00a012\u202f34-56/78", "FR", "+33612345678"},
+        {"jean.0612345678@example.org", "j•••@example.org"},
         {"+33 (0)6 12 34 56 78", "FR", "+33612345678"},
         {"+33612345678", "DE", "+33612345678"},
         {"0033612345678", "FR", "+33612345678"},
@@ -345,6 +346,33 @@ START_TEST(emails_in_texts_are_hidden)
         struct strbuf out = {0};
         text_hide_emails(rows[i].text, &out);
         ck_assert_str_eq(out.data, rows[i].hidden);
+        strbuf_free(&out);
+    }
+}
+END_TEST
+
+START_TEST(addresses_in_names_are_hidden)
+{
+    static const struct {
+        const char *text, *hidden;
+    } rows[] = {
+        {"06 12 34 56 78.csv", "+33 6 •• •• •• 78.csv"},
+        {"tel_06-12.34_56 78_jean@example.org", "tel_+33 6 •• •• •• 7•••@example.org"},
+        {"+33 (0)6 12 34 56 78", "+33 6 •• •• •• 78"},
+        {"0033612345678", "+33 6 •• •• •• 78"},
+        {"0612345678", "+33 6 •• •• •• 78"},
+        {"2026-11-28_06 12 34 56 78.csv", "2026-11-28_+33 6 •• •• •• 78.csv"},
+        {"(06)12345678 et 0698765432", "(+33 6 •• •• •• 78 et +33 6 •• •• •• 32"},
+        {"consents-2026-11-28.csv", "consents-2026-11-28.csv"},
+        {"export 20261128 143052 (2).csv", "export 20261128 143052 (2).csv"},
+        {"lot 4711, 12 rue, 75001", "lot 4711, 12 rue, 75001"},
+        {"+ ++ 1+1 +", "+ ++ 1+1 +"},
+        {"", ""},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct strbuf out = {0};
+        text_hide_addresses(rows[i].text, "FR", &out);
+        ck_assert_str_eq(out.data != NULL ? out.data : "", rows[i].hidden);
         strbuf_free(&out);
     }
 }
@@ -636,11 +664,17 @@ END_TEST
 
 int main(void)
 {
-    const TTest *const recipient[] = {emails_are_normalised,      emails_are_refused,
-                                      email_lengths_have_limits,  long_domains_are_refused_unread,
-                                      phones_are_normalised,      masks_hide,
-                                      emails_in_texts_are_hidden, longest_address_is_masked_whole,
-                                      addresses_fit_channels,     NULL};
+    const TTest *const recipient[] = {emails_are_normalised,
+                                      emails_are_refused,
+                                      email_lengths_have_limits,
+                                      long_domains_are_refused_unread,
+                                      phones_are_normalised,
+                                      masks_hide,
+                                      emails_in_texts_are_hidden,
+                                      longest_address_is_masked_whole,
+                                      addresses_in_names_are_hidden,
+                                      addresses_fit_channels,
+                                      NULL};
     const TTest *const partner[] = {senders_belong_to_a_stream, policy_versions_follow_content,
                                     the_law_of_calls_has_a_date, NULL};
     const TTest *const calendar[] = {paris_follows_the_union, french_holidays, NULL};
