@@ -193,7 +193,7 @@ static int print_counts(const struct purge *purge, enum output_format format)
     const char *fate = purge->dry_run ? "to be erased" : "erased";
     struct error err = {0};
     if (format == OUTPUT_TABLE)
-        puts(purge->dry_run ? "nothing is changed, as asked; a purge would erase:" : "purged:");
+        puts(purge->dry_run ? "nothing is changed, as asked; a purge would do this:" : "purged:");
     struct output *output = output_new(stdout, format, purge_columns);
     if (output == NULL)
         return command_failed_text("out of memory");
