@@ -111,7 +111,7 @@ static const char *const reason_texts[REASON_COUNT] = {
     [REASON_SOFT_OPTIN] = N_("The recipient is a customer of the sender."),
     [REASON_PROFESSIONAL] = N_("The recipient is addressed in a professional role."),
     [REASON_INFORMED] = N_("The recipient was informed and did not object."),
-    [REASON_MALFORMED] = N_("The message is not mail by its standards."),
+    [REASON_MALFORMED] = N_("The message or the row could not be read."),
     [REASON_UNABLE] = N_("The gate cannot decide at the moment."),
 };
 
