@@ -243,6 +243,7 @@ static void files(struct dossier *dossier)
         {"configuration.csv", N_("The history of the configuration, in full")},
         {"forms.csv", N_("All collection forms, as registered")},
         {"suspensions.csv", N_("All suspensions")},
+        {"invalid-suppliers.csv", N_("All invalidated suppliers")},
         {"checkpoints.csv", N_("The last signed checkpoint of each day")},
         {"public.pem", N_("The public key that checks the signatures")},
         {"verify-journal.sh", N_("The script that checks the journal")},

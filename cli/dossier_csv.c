@@ -177,6 +177,33 @@ static enum result write_suspensions(struct dossier *dossier, struct error *err)
     return result == RESULT_OK ? closed : result;
 }
 
+static bool on_invalid_supplier(void *arg, const struct supplier_row *row)
+{
+    struct sheet *sheet = arg;
+    char invalidated[CLOCK_TEXT];
+    clock_format(row->invalidated_at, invalidated);
+    const struct cell cells[] = {cell_text(row->id), cell_text(invalidated),
+                                 cell_text(row->invalid_reason)};
+    return output_row(sheet->output, cells);
+}
+
+static enum result write_invalid_suppliers(struct dossier *dossier, struct error *err)
+{
+    static const struct column columns[] = {{"id", CELL_TEXT, false},
+                                            {"invalidated_at", CELL_TEXT, false},
+                                            {"invalid_reason", CELL_TEXT, false},
+                                            {0}};
+    struct sheet sheet;
+    struct error end = {0};
+    enum result result = sheet_open(&sheet, dossier, "invalid-suppliers.csv", columns, err);
+    if (result != RESULT_OK)
+        return result;
+    result = registry_invalid_suppliers(dossier->report->context->registry, NULL, 0,
+                                        on_invalid_supplier, &sheet, err);
+    enum result closed = sheet_close(&sheet, result == RESULT_OK ? err : &end);
+    return result == RESULT_OK ? closed : result;
+}
+
 enum result dossier_csv(struct dossier *dossier, struct error *err)
 {
     enum result result = write_tally(dossier, "series.csv", dossier->tallies[DOSSIER_SERIES], err);
@@ -190,5 +217,7 @@ enum result dossier_csv(struct dossier *dossier, struct error *err)
         result = write_forms(dossier, err);
     if (result == RESULT_OK)
         result = write_suspensions(dossier, err);
+    if (result == RESULT_OK)
+        result = write_invalid_suppliers(dossier, err);
     return result;
 }

@@ -248,6 +248,39 @@ static bool on_suspension(void *arg, const struct suspension_row *row)
     return true;
 }
 
+static bool on_invalid_supplier(void *arg, const struct supplier_row *row)
+{
+    static const char *const heads[] = {N_("Supplier"), N_("Invalid since"), N_("Reason"), NULL};
+    struct suspension_walk *walk = arg;
+    struct page *page = &walk->dossier->page;
+    if (row->invalidated_at >= walk->dossier->report->filter.until)
+        return true;
+    if (walk->shown++ == 0) {
+        page_element_tr(page, "h3", N_("Invalidated suppliers"));
+        page_element_tr(page, "p",
+                        N_("Since the moment named, no consent that the supplier brought permits "
+                           "a message. This is final."));
+        page_table(page, heads);
+    }
+    page_row(page);
+    page_cell(page, row->id);
+    page_time(page, row->invalidated_at);
+    page_cell(page, row->invalid_reason);
+    return true;
+}
+
+/* Forms that were invalidated say so themselves; suppliers stand nowhere else. Those of before the
+ * period count in it, too. */
+static enum result invalid_suppliers(struct dossier *dossier, struct error *err)
+{
+    struct suspension_walk walk = {.dossier = dossier};
+    enum result result = registry_invalid_suppliers(dossier->report->context->registry, NULL, 0,
+                                                    on_invalid_supplier, &walk, err);
+    if (walk.shown > 0)
+        page_table_end(&dossier->page);
+    return result;
+}
+
 enum result dossier_suspensions(struct dossier *dossier, struct error *err)
 {
     struct page *page = &dossier->page;
@@ -262,7 +295,7 @@ enum result dossier_suspensions(struct dossier *dossier, struct error *err)
         page_table_end(page);
     else
         page_element_tr(page, "p", N_("None in the period."));
-    return result;
+    return result == RESULT_OK ? invalid_suppliers(dossier, err) : result;
 }
 
 /* ---- parties ---- */

@@ -3,6 +3,7 @@
  */
 #include "cli/dossier.h"
 #include "cli/words.h"
+#include "policy/calendar.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -26,6 +27,22 @@ static void say_accepted(struct page *page, const char *label, int64_t accept)
     page_raw(page, "</li>\n");
 }
 
+/* The law's day begins at midnight where the law holds, which is another day in UTC. */
+static void add_local_date(struct strbuf *out, enum language language, const char *timezone,
+                           int64_t instant)
+{
+    struct local_time local;
+    char text[CLOCK_TEXT];
+    int64_t noon = instant;
+    if (local_time_at(timezone, instant, &local)) {
+        int length = snprintf(text, sizeof(text), "%04d-%02d-%02dT12:00:00Z", local.year,
+                              local.month, local.day);
+        if (length < 0 || !clock_parse(text, (size_t)length, &noon))
+            noon = instant;
+    }
+    language_add_date(out, language, noon);
+}
+
 /* The law may change the bases from one day on; then both are said. */
 static void say_bases(struct page *page, const json_t *policy)
 {
@@ -37,7 +54,7 @@ static void say_bases(struct page *page, const json_t *policy)
         say_accepted(page, tr(page->language, N_("Legal bases accepted:")), accept);
         return;
     }
-    language_add_date(&date, page->language, since);
+    add_local_date(&date, page->language, history_text(policy, "timezone"), since);
     strbuf_add_format(&label, tr(page->language, N_("Legal bases accepted before %s:")),
                       date.data != NULL ? date.data : "");
     say_accepted(page, label.data != NULL ? label.data : "",

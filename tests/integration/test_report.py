@@ -166,6 +166,9 @@ class Report(harness.IntegrationTest):
         gateway = self.observed_then_enforced()
         gateway.cli("suspend", "form", "jeu-ete", "--reason", "<b>audit</b>")
         gateway.cli("form", "invalidate", "jeu-ete@1", "--reason", "no list shown")
+        gateway.import_events([{"recipient": self.address(gateway, "brought"),
+                                "supplier": "leads"}])
+        gateway.cli("form", "invalidate", "--supplier", "leads", "--reason", "no proof <at> all")
         french = self.dossier(gateway, "dossier-fr", "--lang", "fr", "--with-journal")
         english = self.dossier(gateway, "dossier-en", "--lang", "en")
         self.check_holds(french)
@@ -176,6 +179,7 @@ class Report(harness.IntegrationTest):
         self.assertIn("Observation", text)
         self.assertIn("<b>audit</b>", text)
         self.assertIn("no list shown", text)
+        self.assertRegex(text, r"Fournisseurs invalidés.* leads .*no proof <at> all")
         self.assertIn(harness.FORM["wording"], text)
         text = self.check_page(english, "en")
         self.assertIn("Dossier on the control of consent", text)
@@ -194,6 +198,20 @@ class Report(harness.IntegrationTest):
         if keep:
             for folder in (french, english):
                 subprocess.run(["cp", "-r", str(folder), keep], check=True)
+
+    def test_the_day_the_law_changed_is_that_of_paris(self):
+        gateway = self.gateway(self.scripted(), partners={
+            "acme": harness.partner({"news": harness.email_stream()})})
+        numbers = self.path("numbers.csv")
+        numbers.write_text("telephone\n+33612345678\n")
+        gateway.cli("screen", "--partner", "acme", "--channel", "call", "--output",
+                    self.path("yes.csv"), "--blocked", self.path("no.csv"), numbers)
+        text = Page((self.dossier(gateway, "dossier", "--lang", "en") /
+                     "dossier.html").read_text()).text.replace("\u00a0", " ")
+        # Its midnight is 22:00 of the day before in UTC.
+        self.assertIn("Legal bases accepted before 11 August 2026:", text)
+        self.assertIn("Legal bases accepted from 11 August 2026 on:", text)
+        self.assertNotIn("10 August 2026", text)
 
     def check_csv(self, folder):
         def read(name):
@@ -217,6 +235,9 @@ class Report(harness.IntegrationTest):
         policies = {row["policy"] for row in read("policies.csv")}
         self.assertLessEqual(policies, {row["value"] for row in read("configuration.csv")})
         self.assertEqual([row["id"] for row in read("suspensions.csv")], ["jeu-ete"])
+        self.assertEqual([(row["id"], row["invalid_reason"])
+                          for row in read("invalid-suppliers.csv")],
+                         [("leads", "no proof <at> all")])
         self.assertGreaterEqual(len(read("checkpoints.csv")), 1)
         (form,) = read("forms.csv")
         self.assertEqual(json.loads(form["form"])["wording"], harness.FORM["wording"])
