@@ -5,6 +5,7 @@
  * that cannot be used is named on standard error.
  */
 #include "cli/remediation.h"
+#include "cli/screen_column.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -18,15 +19,37 @@ struct reading {
     struct error *err;
 };
 
+static const char *const known[] = {"recipient", "address",  "adresse",  "email",     "e-mail",
+                                    "mail",      "courriel", "phone",    "telephone", "téléphone",
+                                    "tel",       "mobile",   "portable", "msisdn"};
+enum { KNOWN = sizeof(known) / sizeof(known[0]) };
+
 static bool names_address(const char *text)
 {
-    static const char *const known[] = {
-        "recipient", "address",   "adresse",   "email", "e-mail", "mail",     "courriel",
-        "phone",     "telephone", "téléphone", "tel",   "mobile", "portable", "msisdn"};
-    for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+    for (size_t i = 0; i < KNOWN; i++)
         if (ascii_equal(text, known[i]))
             return true;
     return false;
+}
+
+/* The one by which the header has a column of addresses among others; a comma where none does, and
+ * what is amiss is then said by take_header. */
+static char find_separator(const char *text, size_t length)
+{
+    static const char separators[] = {',', ';', '\t'};
+    struct layout layout;
+    struct error none = {0};
+    for (size_t i = 0; i < sizeof(separators); i++)
+        for (size_t j = 0; j < KNOWN; j++) {
+            const struct layout_question question = {.channel = CHANNEL_POST,
+                                                     .header = true,
+                                                     .column = known[j],
+                                                     .separator = separators[i]};
+            if (layout_find(&question, text, length, &layout, &none) == RESULT_OK &&
+                layout.columns > 1)
+                return separators[i];
+        }
+    return ',';
 }
 
 static enum result take_header(struct reading *reading, const struct csv_row *row)
@@ -103,8 +126,13 @@ static enum result read_all(struct reading *reading, FILE *input)
     if (csv == NULL)
         return error_no_memory(reading->err);
     bool going = true;
-    while (going && (n = fread(block, 1, sizeof(block), input)) > 0)
+    bool first = true;
+    while (going && (n = fread(block, 1, sizeof(block), input)) > 0) {
+        if (first)
+            csv_set_separator(csv, find_separator(block, n));
+        first = false;
         going = csv_feed(csv, block, n);
+    }
     if (going)
         going = csv_finish(csv);
     if (reading->result == RESULT_OK && ferror(input))

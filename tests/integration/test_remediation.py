@@ -156,6 +156,12 @@ class Remediation(harness.IntegrationTest):
                                  "delete": ["M. ancient", "M. angry", "M. left", "M. stranger"],
                                  "tell-acme": ["M. invalid", "M. left"]})
         self.assertEqual((folder / "crm.csv" / "delete.csv").stat().st_mode & 0o077, 0)
+        # As a French spreadsheet saves it.
+        own.write_text(f"Nom;E-Mail;Ville\nM. angry;{people['angry']};\"Paris; 12e\"\n")
+        folder = gateway.folder.with_name("semicolons")
+        gateway.cli("remediation", folder, "--list", own)
+        (row,) = self.read(folder / "crm.csv" / "delete.csv")
+        self.assertEqual((row["Nom"], row["Ville"]), ("M. angry", "Paris; 12e"))
         own.write_text("Nom,Ville\nx,y\n")
         done = gateway.cli_full("remediation", gateway.folder.with_name("z"), "--list", own)
         self.assertEqual(done.returncode, 1)
