@@ -121,9 +121,11 @@ const struct command commands[] = {
     {"resume", "partner|stream|form|supplier ID --reason TEXT", "end a suspension",
      "A stream is written PARTNER/STREAM; a form is its id, for all versions.\n", cli_resume},
     {"log",
-     "[--verdict V] [--partner P] [--channel C] [--reason R] [--recipient ADDRESS] [--since T] "
+     "[--ref REF] [--verdict V] [--partner P] [--channel C] [--reason R] [--recipient ADDRESS] "
+     "[--since T] "
      "[--until T] [--limit N] [--format F]",
      "show the journal's decisions, newest first",
+     "  --ref REF                 the one decision with this reference\n"
      "  --verdict V               pass, block or defer\n"
      "  --partner P, --channel C  of this partner, on this channel\n"
      "  --reason R                with this reason code, such as WITHDRAWN\n"

@@ -114,7 +114,8 @@ static int print_log(struct context *context, const struct log_filter *filter,
 }
 
 struct log_options {
-    const char *verdict, *partner, *channel, *reason, *recipient, *since, *until, *limit, *format;
+    const char *ref, *verdict, *partner, *channel, *reason, *recipient, *since, *until, *limit,
+        *format;
 };
 
 /* EXIT_DONE when filter is filled, the recipient aside. */
@@ -137,6 +138,7 @@ static int fill_filter(const struct invocation *invocation, const struct log_opt
         return EXIT_USAGE;
     filter->has_verdict = options->verdict != NULL;
     filter->has_channel = options->channel != NULL;
+    filter->id = options->ref;
     filter->partner = options->partner;
     filter->reason = options->reason;
     return EXIT_DONE;
@@ -147,12 +149,17 @@ int cli_log(const struct invocation *invocation, int argc, char **argv)
     struct log_options options = {0};
     struct log_filter filter = {.since = INT64_MIN, .until = INT64_MAX};
     enum output_format format = OUTPUT_TABLE;
-    const struct option_spec specs[] = {
-        {"verdict", OPTION_TEXT, &options.verdict},     {"partner", OPTION_TEXT, &options.partner},
-        {"channel", OPTION_TEXT, &options.channel},     {"reason", OPTION_TEXT, &options.reason},
-        {"recipient", OPTION_TEXT, &options.recipient}, {"since", OPTION_TEXT, &options.since},
-        {"until", OPTION_TEXT, &options.until},         {"limit", OPTION_TEXT, &options.limit},
-        {"format", OPTION_TEXT, &options.format},       {0}};
+    const struct option_spec specs[] = {{"ref", OPTION_TEXT, &options.ref},
+                                        {"verdict", OPTION_TEXT, &options.verdict},
+                                        {"partner", OPTION_TEXT, &options.partner},
+                                        {"channel", OPTION_TEXT, &options.channel},
+                                        {"reason", OPTION_TEXT, &options.reason},
+                                        {"recipient", OPTION_TEXT, &options.recipient},
+                                        {"since", OPTION_TEXT, &options.since},
+                                        {"until", OPTION_TEXT, &options.until},
+                                        {"limit", OPTION_TEXT, &options.limit},
+                                        {"format", OPTION_TEXT, &options.format},
+                                        {0}};
     int code = options_read(invocation, argc, argv, specs, 0, 0, NULL);
     if (code != OPTIONS_GO)
         return code;

@@ -32,6 +32,8 @@ static bool only_stopped(const struct log_filter *filter)
 static void compose(struct strbuf *sql, const struct log_filter *filter)
 {
     strbuf_add_str(sql, columns);
+    if (filter->id != NULL)
+        strbuf_add_str(sql, " AND id = ?9");
     if (filter->has_verdict)
         strbuf_add_str(sql, " AND verdict = ?1");
     if (only_stopped(filter))
@@ -70,6 +72,8 @@ static void bind(sqlite3_stmt *statement, const struct log_filter *filter)
     if (filter->until != INT64_MAX)
         sqlite3_bind_int64(statement, 7, filter->until);
     sqlite3_bind_int64(statement, 8, filter->limit > 0 ? (sqlite3_int64)filter->limit : -1);
+    if (filter->id != NULL)
+        sqlite3_bind_text(statement, 9, filter->id, -1, SQLITE_STATIC);
 }
 
 static const char *text(sqlite3_stmt *statement, int column)

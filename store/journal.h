@@ -124,6 +124,7 @@ enum result journal_index_note(struct journal_index *index, const struct journal
                                struct error *err);
 
 struct log_filter {
+    const char *id; /* of the decision: its reference; NULL: any */
     bool has_verdict;
     enum verdict verdict;
     bool has_channel;

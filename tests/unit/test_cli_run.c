@@ -569,6 +569,9 @@ START_TEST(test_log)
     json_decref(wanted);
     expect_lines(1, "log~--format~json~--limit~1");
     ck_has(&out, "\"id\":\"01KB3ZQ5M8-000002\"");
+    expect_lines(1, "log~--format~json~--ref~01KB3ZQ5M8-000002");
+    ck_has(&out, "\"id\":\"01KB3ZQ5M8-000002\"");
+    expect_lines(0, "log~--format~json~--ref~01KB3ZQ5M8-00000");
     expect_lines(1, "log~--format~json~--verdict~block");
     ck_has(&out, "\"recipient\":null,");
     ck_has(&out, "\"outcome\":null,");
