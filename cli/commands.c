@@ -21,8 +21,11 @@ const struct command commands[] = {
      cli_check_config},
     {"password", "", "read a password, print its hash for an account",
      "Asked for twice on a terminal; otherwise one line of standard input.\n", cli_password},
-    {"form add", "FILE.json", "take a version of a collection form into the registry",
-     "FILE.json may be - for standard input. A version never changes once added.\n", cli_form_add},
+    {"form add", "FILE.json [--force]", "take a version of a collection form into the registry",
+     "FILE.json may be - for standard input. A version never changes once added.\n"
+     "  --force                   also where consents on record would no longer pass, as they\n"
+     "                            were given on the version before after this one begins\n",
+     cli_form_add},
     {"form list", "[--format F]", "list the form versions", FORMAT_HELP, cli_form_list},
     {"form show", "ID@VERSION [--format F]", "show one form version",
      FORMAT_HELP "json prints the form itself, as it was added.\n", cli_form_show},

@@ -42,10 +42,44 @@ static void warn_of_unknown_partners(const struct config *config, const struct f
                          form->partners[i]);
 }
 
+/* A version cannot be taken out again: what it would cost is said before. Counted without a lock,
+ * as it may take a while; what an import takes in meanwhile is not in the number. */
+static bool add_version(struct context *context, const struct form *form, bool force)
+{
+    struct form_end end;
+    struct error err = {0};
+    char until[CLOCK_TEXT];
+    bool added = false;
+    if (registry_form_end(context->registry, form, &end, &err) != RESULT_OK) {
+        command_failed(&err);
+        return false;
+    }
+    clock_format_seconds(form->effective_from, until);
+    if (end.lost > 0 && !force) {
+        command_failed_text("%s@%d would be in use until %s only: %" PRIu64
+                            " consent%s given on it later would no longer pass; add --force to "
+                            "take the version all the same",
+                            form->id, end.version, until, end.lost, plural(end.lost));
+        return false;
+    }
+    if (registry_add_form(context->registry, form, &added, &err) != RESULT_OK) {
+        command_failed(&err);
+        return false;
+    }
+    warn_of_unknown_partners(context->config, form);
+    printf(added ? "added form %s@%d (%zu partner%s)\n"
+                 : "form %s@%d (%zu partner%s) was there already; nothing changed\n",
+           form->id, form->version, form->n_partners, plural(form->n_partners));
+    if (added && end.version != 0)
+        printf("%s@%d is in use until %s\n", form->id, end.version, until);
+    return true;
+}
+
 int cli_form_add(const struct invocation *invocation, int argc, char **argv)
 {
     char **operands;
-    const struct option_spec specs[] = {{0}};
+    bool force = false;
+    const struct option_spec specs[] = {{"force", OPTION_FLAG, &force}, {0}};
     int code = options_read(invocation, argc, argv, specs, 1, 1, &operands);
     if (code != OPTIONS_GO)
         return code;
@@ -53,7 +87,6 @@ int cli_form_add(const struct invocation *invocation, int argc, char **argv)
     struct form *form = NULL;
     struct context context = {0};
     struct error err = {0};
-    bool added = false;
     code = EXIT_FAILED;
     if (!read_input(operands[0], &text))
         goto out;
@@ -63,15 +96,8 @@ int cli_form_add(const struct invocation *invocation, int argc, char **argv)
     }
     if (!context_open(invocation, CONTEXT_REGISTRY, &context))
         goto out;
-    if (registry_add_form(context.registry, form, &added, &err) != RESULT_OK) {
-        command_failed(&err);
-        goto out;
-    }
-    warn_of_unknown_partners(context.config, form);
-    printf(added ? "added form %s@%d (%zu partner%s)\n"
-                 : "form %s@%d (%zu partner%s) was there already; nothing changed\n",
-           form->id, form->version, form->n_partners, plural(form->n_partners));
-    code = EXIT_DONE;
+    if (add_version(&context, form, force))
+        code = EXIT_DONE;
 out:
     context_close(&context);
     form_free(&form);

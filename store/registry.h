@@ -30,6 +30,16 @@ void registry_close(struct registry **registry);
 enum result registry_add_form(struct registry *registry, const struct form *form, bool *added_out,
                               struct error *err);
 
+/* What adding a version does to the one before it, which from then on is in use only until the new
+ * one begins: grants given through it later do not pass. */
+struct form_end {
+    int version;   /* the one that would end earlier than now; 0: none */
+    uint64_t lost; /* grants on record that were given between its new end and its old one */
+};
+/* Changes nothing. A version that is there already, or that could not be added, ends none. */
+enum result registry_form_end(struct registry *registry, const struct form *form,
+                              struct form_end *end_out, struct error *err);
+
 struct form_row {
     const char *id;
     int version;

@@ -159,6 +159,72 @@ enum result registry_add_form(struct registry *registry, const struct form *form
     return result;
 }
 
+/* ---- the version before ---- */
+
+/* The life of the latest version below, as it is now; what was invalidated has nothing to lose. */
+static enum result version_before(struct registry *registry, const struct form *form,
+                                  struct form_end *end, int64_t *until_out, bool *valid_out,
+                                  struct error *err)
+{
+    sqlite3_stmt *statement = NULL;
+    enum result result =
+        sql_prepare(registry->db,
+                    "SELECT f.version, f.invalidated_at IS NULL,"
+                    " (SELECT min(n.effective_from) FROM form n"
+                    " WHERE n.id = f.id AND n.version > f.version)"
+                    " FROM form f WHERE f.id = ?1 AND f.version ="
+                    " (SELECT max(b.version) FROM form b WHERE b.id = ?1 AND b.version < ?2)"
+                    " AND f.effective_from <= ?3"
+                    " AND NOT EXISTS (SELECT 1 FROM form s WHERE s.id = ?1 AND s.version = ?2)",
+                    &statement, err);
+    if (result != RESULT_OK)
+        return result;
+    registry_bind_text(statement, 1, form->id);
+    sqlite3_bind_int(statement, 2, form->version);
+    sqlite3_bind_int64(statement, 3, form->effective_from);
+    bool found;
+    result = registry_step(registry, statement, &found, err);
+    if (result == RESULT_OK && found) {
+        *valid_out = sqlite3_column_int(statement, 1) != 0;
+        *until_out = sqlite3_column_type(statement, 2) == SQLITE_NULL
+                         ? INT64_MAX
+                         : sqlite3_column_int64(statement, 2);
+        if (*until_out > form->effective_from)
+            end->version = sqlite3_column_int(statement, 0);
+    }
+    sqlite3_finalize(statement);
+    return result;
+}
+
+enum result registry_form_end(struct registry *registry, const struct form *form,
+                              struct form_end *end_out, struct error *err)
+{
+    int64_t until = INT64_MAX;
+    bool valid = false;
+    *end_out = (struct form_end){0};
+    enum result result = version_before(registry, form, end_out, &until, &valid, err);
+    if (result != RESULT_OK || end_out->version == 0 || !valid)
+        return result;
+    sqlite3_stmt *statement = NULL;
+    result = sql_prepare(registry->db,
+                         "SELECT count(*) FROM event WHERE form_id = ?1 AND form_version = ?2"
+                         " AND kind IN ('given', 'renewed')"
+                         " AND occurred_at >= ?3 AND occurred_at < ?4",
+                         &statement, err);
+    if (result != RESULT_OK)
+        return result;
+    registry_bind_text(statement, 1, form->id);
+    sqlite3_bind_int(statement, 2, end_out->version);
+    sqlite3_bind_int64(statement, 3, form->effective_from);
+    sqlite3_bind_int64(statement, 4, until);
+    bool row;
+    result = registry_step(registry, statement, &row, err);
+    if (result == RESULT_OK && row)
+        end_out->lost = (uint64_t)sqlite3_column_int64(statement, 0);
+    sqlite3_finalize(statement);
+    return result;
+}
+
 /* ---- reading ---- */
 
 static const char forms_sql[] =

@@ -172,6 +172,42 @@ class CommandLine(harness.IntegrationTest):
         file.write_text(json.dumps({**FORM, "version": 4, "surprise": 1}))
         gateway.cli("form", "add", file, expect=1)
 
+    def test_a_version_that_would_cost_consents_needs_force(self):
+        gateway = self.idle()
+        gateway.add_form()
+        gateway.import_events([
+            {"recipient": "early@example.org", "occurred_at": "2025-05-31T23:59:59Z"},
+            {"recipient": "moment@example.org", "occurred_at": "2025-06-01T00:00:00Z"},
+            {"recipient": "late@example.org", "occurred_at": "2025-07-01T00:00:00Z"},
+            {"recipient": "late@example.org", "occurred_at": "2025-07-02T00:00:00Z",
+             "event": "withdrawn", "form": ""}])
+        second = {**harness.FORM, "version": 2, "effective_from": "2025-06-01T00:00:00Z"}
+
+        def add(form, *options):
+            return gateway.cli_full("form", "add", "-", *options, input=json.dumps(form))
+        done = add(second)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("jeu-ete@1 would be in use until 2025-06-01T00:00:00Z only: 2 consents given "
+                      "on it later would no longer pass; add --force to take", done.stderr)
+        self.assertEqual(len(gateway.cli("form", "list", "--format", "json").splitlines()), 1)
+        done = add({**second, "effective_from": "2025-06-01T00:00:01Z"})
+        self.assertIn(": 1 consent given", done.stderr)
+        # Nothing to lose, then nothing to ask; a version in between costs what the later left.
+        third = {**second, "version": 3, "effective_from": "2025-08-01T00:00:00Z"}
+        done = add(third)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("jeu-ete@1 is in use until 2025-08-01T00:00:00Z\n", done.stdout)
+        self.assertEqual(add(second).returncode, 1)
+        done = add(second, "--force")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("jeu-ete@1 is in use until 2025-06-01T00:00:00Z\n", done.stdout)
+        done = add(second)  # the same again changes nothing
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertNotIn("in use until", done.stdout)
+        shown = gateway.cli("consent", "show", "moment@example.org", "--partner", "acme",
+                            "--channel", "email")
+        self.assertIn("UNPROVEN", shown)
+
     def test_configuration_of_the_documentation(self):
         gateway = self.idle()
         pki = self.pki()
