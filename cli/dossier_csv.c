@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The dossier's numbers for a spreadsheet: names of columns and codes are English in any language,
- * so that one program reads every dossier. */
+ * so that one program reads every dossier. Of the texts some are others': none is a formula. */
 #include "cli/dossier.h"
 
 #include <string.h>
@@ -20,8 +20,10 @@ static enum result sheet_open(struct sheet *sheet, struct dossier *dossier, cons
     if (result != RESULT_OK)
         return result;
     sheet->output = output_new(sheet->file, OUTPUT_CSV, columns);
-    if (sheet->output != NULL)
+    if (sheet->output != NULL) {
+        output_guard(sheet->output, SIZE_MAX);
         return RESULT_OK;
+    }
     fclose(sheet->file);
     return error_no_memory(err);
 }

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/str.h"
 #include "cli/command.h"
+#include "cli/output.h"
 #include "policy/recipient.h"
 
 #include <errno.h>
@@ -88,9 +89,10 @@ void import_report_close(struct import_report *report)
 
 /* ---- problems ---- */
 
+/* The lines are strangers' text, and a spreadsheet may be what opens them. */
 static void put_quoted(FILE *file, const char *text, size_t length)
 {
-    fputc('"', file);
+    fputs(output_is_formula(text, length) ? "\"'" : "\"", file);
     for (size_t i = 0; i < length; i++) {
         if (text[i] == '"')
             fputc('"', file);

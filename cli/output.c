@@ -23,7 +23,8 @@ struct output {
     struct strbuf line;
     char **held; /* owned: BLOCK_ROWS rows of n_columns texts */
     size_t n_held;
-    size_t *widths; /* owned */
+    size_t *widths;   /* owned */
+    size_t n_guarded; /* CSV: the first so many columns */
     bool header_done;
     bool failed;
 };
@@ -79,6 +80,22 @@ void output_add_csv(struct strbuf *buf, const char *text)
     strbuf_add_char(buf, '"');
 }
 
+void output_add_foreign(struct strbuf *buf, const char *text)
+{
+    struct strbuf safe = {0};
+    if (!output_is_formula(text, strlen(text))) {
+        output_add_csv(buf, text);
+        return;
+    }
+    strbuf_add_char(&safe, '\'');
+    strbuf_add_str(&safe, text);
+    if (safe.failed)
+        buf->failed = true;
+    else
+        output_add_csv(buf, safe.data);
+    strbuf_free(&safe);
+}
+
 static void add_word(char *out, size_t size, const char *word)
 {
     size_t length = strlen(out);
@@ -124,6 +141,11 @@ struct output *output_new(FILE *stream, enum output_format format, const struct 
         return NULL;
     }
     return output;
+}
+
+void output_guard(struct output *output, size_t columns)
+{
+    output->n_guarded = columns;
 }
 
 static void write_line(struct output *output)
@@ -333,6 +355,8 @@ static void csv_row(struct output *output, const struct cell *cells)
             strbuf_add_format(&output->line, "%" PRId64, cells[i].number);
         else if (type == CELL_FLAG)
             strbuf_add_str(&output->line, cells[i].number != 0 ? "true" : "false");
+        else if (i < output->n_guarded)
+            output_add_foreign(&output->line, cells[i].text);
         else
             output_add_csv(&output->line, cells[i].text);
     }

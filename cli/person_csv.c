@@ -9,31 +9,21 @@
 #include "cli/sheet.h"
 
 #include <inttypes.h>
-#include <string.h>
 
-static void field(struct sheet *sheet, const char *text, bool first)
+static void field(struct sheet *sheet, const char *text)
 {
-    if (!first)
-        strbuf_add_char(&sheet->buf, ',');
+    strbuf_add_char(&sheet->buf, ',');
     if (text != NULL)
         output_add_csv(&sheet->buf, text);
 }
 
 /* One that others wrote. */
-static void foreign(struct sheet *sheet, const char *text)
+static void foreign(struct sheet *sheet, const char *text, bool first)
 {
-    struct strbuf safe = {0};
-    if (text == NULL || text[0] == '\0' || strchr("=+-@\t\r", text[0]) == NULL) {
-        field(sheet, text, false);
-        return;
-    }
-    strbuf_add_char(&safe, '\'');
-    strbuf_add_str(&safe, text);
-    if (safe.failed)
-        sheet->buf.failed = true;
-    else
-        field(sheet, safe.data, false);
-    strbuf_free(&safe);
+    if (!first)
+        strbuf_add_char(&sheet->buf, ',');
+    if (text != NULL)
+        output_add_foreign(&sheet->buf, text);
 }
 
 static void number(struct sheet *sheet, int64_t value)
@@ -71,7 +61,7 @@ void person_write_events_csv(const struct person *person, struct sheet *sheet)
                                       event->evidence,
                                       event->origin};
         for (size_t j = 0; j < sizeof(fields) / sizeof(fields[0]); j++)
-            foreign(sheet, fields[j]);
+            foreign(sheet, fields[j], false);
         line_end(sheet);
     }
 }
@@ -87,19 +77,19 @@ static bool write_decision(void *arg, const struct log_entry *entry)
     const char *const after[] = {entry->provider, entry->outcome, entry->provider_reply,
                                  entry->queue_id};
     for (size_t i = 0; i < sizeof(before) / sizeof(before[0]); i++)
-        field(sheet, before[i], i == 0);
+        foreign(sheet, before[i], i == 0);
     if (entry->event != 0)
         number(sheet, entry->event);
     else
-        field(sheet, NULL, false);
+        field(sheet, NULL);
     for (size_t i = 0; i < sizeof(after) / sizeof(after[0]); i++)
-        foreign(sheet, after[i]);
+        foreign(sheet, after[i], false);
     if (entry->size >= 0)
         number(sheet, entry->size);
     else
-        field(sheet, NULL, false);
-    field(sheet, entry->hash, false);
-    field(sheet, entry->list, false);
+        field(sheet, NULL);
+    field(sheet, entry->hash);
+    field(sheet, entry->list);
     line_end(sheet);
     return sheet->result == RESULT_OK;
 }

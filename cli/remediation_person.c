@@ -176,32 +176,35 @@ static enum result write_row(struct asked *asked, enum remedy remedy, const stru
     return remediation_row(asked->remediation, remedy, asked->person, &row, asked->err);
 }
 
+static bool passes(const struct judgement *judgement)
+{
+    /* A suspension ends some day, and a sector's ban says nothing of the person. */
+    return judgement->verdict != VERDICT_BLOCK || judgement->reason == REASON_SUSPENDED ||
+           judgement->reason == REASON_SECTOR_BAN;
+}
+
 static void note_reason(struct findings *findings, const struct judgement *judgement)
 {
     findings->judged = true;
     findings->objected = findings->objected || judgement->reason == REASON_OBJECTED;
     findings->withdrawn = findings->withdrawn || judgement->reason == REASON_WITHDRAWN;
-    /* A suspension ends some day, and a sector's ban says nothing of the person. */
-    findings->pass = findings->pass || judgement->verdict != VERDICT_BLOCK ||
-                     judgement->reason == REASON_SUSPENDED ||
-                     judgement->reason == REASON_SECTOR_BAN;
+    findings->pass = findings->pass || passes(judgement);
 }
 
-static enum result judge(struct asked *asked, const struct partner *partner, enum channel channel)
+static enum result judge(struct asked *asked, const struct partner *partner,
+                         const struct facts *facts, enum channel channel)
 {
     struct remediation *remediation = asked->remediation;
-    const struct facts *facts;
     const struct consent_event *event = NULL;
-    struct judgement judgement;
-    enum result result = registry_facts(remediation->context->registry, asked->person->key,
-                                        partner->id, NULL, &facts, asked->err);
-    if (result != RESULT_OK)
-        return result;
-    const struct question question = {.partner = partner,
-                                      .policy = &remediation->context->config->policies[channel],
-                                      .channel = channel,
-                                      .purpose = PURPOSE_RECEIPT,
-                                      .now = remediation->now};
+    struct judgement judgement, transmission;
+    enum result result = RESULT_OK;
+    struct question question = {.partner = partner,
+                                .policy = &remediation->context->config->policies[channel],
+                                .channel = channel,
+                                .purpose = PURPOSE_TRANSMISSION,
+                                .now = remediation->now};
+    policy_judge(&question, facts, &transmission, NULL);
+    question.purpose = PURPOSE_RECEIPT;
     policy_judge(&question, facts, &judgement, NULL);
     for (size_t i = 0; i < facts->n_events; i++)
         if (facts->events[i].id == judgement.event)
@@ -212,6 +215,8 @@ static enum result judge(struct asked *asked, const struct partner *partner, enu
         return ask ? write_row(asked, REMEDY_ASK, partner, channel, &judgement, event) : RESULT_OK;
     note_events(asked->findings, facts);
     note_reason(asked->findings, &judgement);
+    /* Who may only be passed on to the partner has given a ground to hold the data, too. */
+    asked->findings->pass = asked->findings->pass || passes(&transmission);
     asked->findings->ask = asked->findings->ask || ask;
     if (judgement.verdict == VERDICT_BLOCK && must_tell(judgement.reason) && contact != NULL &&
         contact->passed_at > 0)
@@ -219,8 +224,10 @@ static enum result judge(struct asked *asked, const struct partner *partner, enu
     return result;
 }
 
-/* The channels on which the partner sends, or has tried to reach this person. */
-static unsigned channels_of(const struct asked *asked, const char *partner)
+/* The channels on which the partner sends, or has tried to reach this person, and those the person
+ * spoke of: what the gate does not carry (calls, post) may be the only ground there is. */
+static unsigned channels_of(const struct asked *asked, const char *partner,
+                            const struct facts *facts)
 {
     const struct config *config = asked->remediation->context->config;
     unsigned channels = 0;
@@ -228,6 +235,8 @@ static unsigned channels_of(const struct asked *asked, const char *partner)
         if (strcmp(config->streams[i].terms.partner->id, partner) == 0 &&
             config->streams[i].terms.class == CLASS_PROSPECTING)
             channels |= CHANNEL_BIT(config->streams[i].terms.channel);
+    for (size_t i = 0; i < facts->n_events; i++)
+        channels |= CHANNEL_BIT(facts->events[i].channel);
     for (int i = 0; i < CHANNEL_COUNT; i++) {
         enum channel channel = (enum channel)i;
         if (contact_of(asked->contacts, partner, channel) != NULL)
@@ -240,11 +249,15 @@ static unsigned channels_of(const struct asked *asked, const char *partner)
 
 static enum result judge_partner(struct asked *asked, const struct partner *partner)
 {
-    unsigned channels = channels_of(asked, partner->id);
-    enum result result = RESULT_OK;
+    const struct facts *facts;
+    enum result result = registry_facts(asked->remediation->context->registry, asked->person->key,
+                                        partner->id, NULL, &facts, asked->err);
+    if (result != RESULT_OK)
+        return result;
+    unsigned channels = channels_of(asked, partner->id, facts);
     for (int i = 0; i < CHANNEL_COUNT && result == RESULT_OK; i++)
         if ((channels & CHANNEL_BIT(i)) != 0)
-            result = judge(asked, partner, (enum channel)i);
+            result = judge(asked, partner, facts, (enum channel)i);
     return result;
 }
 

@@ -36,6 +36,8 @@ static enum result open_sheet(struct remediation *remediation, struct remedy_she
         sheet->output = output_new(sheet->file, OUTPUT_CSV, columns);
         if (sheet->output == NULL)
             result = error_no_memory(err);
+        else /* what is the company's own goes back as it came, to be found in its files again */
+            output_guard(sheet->output, OWN_COLUMNS);
     }
     sheet->columns = columns; /* borrowed by the output */
     return result;
@@ -160,6 +162,8 @@ enum result remediation_summary(struct remediation *remediation, struct error *e
     if (result != RESULT_OK)
         return result;
     struct output *output = output_new(file, OUTPUT_CSV, columns);
+    if (output != NULL)
+        output_guard(output, SIZE_MAX);
     for (size_t i = 0; output != NULL && i < REMEDY_COUNT; i++) {
         const struct tally *tally = remediation->counts[i];
         tally_sort(remediation->counts[i]);

@@ -258,6 +258,16 @@ class Import(harness.IntegrationTest):
         gate.cli("consent", "import", file, "--rejects", file, expect=1)
         self.assertTrue(file.read_text().startswith(HEADER))
 
+    def test_rejects_are_no_formulas(self):
+        gate = self.gate_with_form()
+        file, rejects = self.folder / "hostile.csv", self.folder / "rejects.csv"
+        line = '=HYPERLINK("https://evil.example"),email,given,x,,,,,'
+        file.write_text(f"{HEADER}\n{line}\n")
+        gate.cli("consent", "import", file, "--rejects", rejects, "--rejects-with-lines", expect=1)
+        with open(rejects, newline="") as text:
+            (row,) = csv.DictReader(text)
+        self.assertEqual(row["text"], "'" + line)
+
     def test_wrong_usage(self):
         gate = self.gate_with_form()
         file = self.folder / "few.csv"

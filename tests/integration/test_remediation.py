@@ -115,6 +115,36 @@ class Remediation(harness.IntegrationTest):
         self.assertEqual([(row["reason"], row["count"]) for row in summary
                           if row["list"] == "not-judged"], [("NO_STREAM", "1")])
 
+    def test_what_the_gate_does_not_carry_is_a_ground(self):
+        """Calls and post, and data that may only be passed on: nobody loses a consent over them."""
+        gateway = self.gateway(self.scripted())
+        gateway.add_form(channels=["email", "call", "post"])
+        gateway.add_form(id="lists", purposes=["transmission"])
+        people = {kind: self.address(gateway, kind) for kind in ("letters", "passed", "gone")}
+        gateway.import_events([
+            {"recipient": "+33612345678", "channel": "call"},
+            {"recipient": people["letters"], "channel": "post"},
+            {"recipient": people["passed"], "form": "lists@1"},
+            {"recipient": people["gone"], "channel": "post", "occurred_at": harness.instant(10**8)},
+            {"recipient": people["gone"], "channel": "post", "event": "withdrawn", "form": "",
+             "occurred_at": harness.instant(10**7)}])
+        folder = gateway.folder.with_name("lists")
+        gateway.cli("remediation", folder)
+        self.assertEqual([row["reason"] for row in self.read(folder / "delete.csv")],
+                         ["WITHDRAWN"])
+
+    def test_no_row_is_a_formula(self):
+        gateway = self.gateway(self.scripted())
+        gateway.add_form()
+        gateway.import_events([{"recipient": self.address(gateway, "unproven"), "form": "",
+                                "supplier": "=1+1"}])
+        folder = gateway.folder.with_name("lists")
+        gateway.cli("remediation", folder)
+        (row,) = self.read(folder / "ask-again.csv")
+        self.assertEqual(row["supplier"], "'=1+1")
+        (row,) = [row for row in self.read(folder / "summary.csv") if row["list"] == "ask-again"]
+        self.assertEqual(row["supplier"], "'=1+1")
+
     def test_of_one_partner(self):
         gateway, _ = self.company()
         folder = gateway.folder.with_name("beta")

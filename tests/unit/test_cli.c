@@ -187,6 +187,47 @@ START_TEST(test_fields)
 }
 END_TEST
 
+START_TEST(test_formulas)
+{
+    static const struct {
+        const char *text, *csv;
+    } rows_of[] = {
+        {"=1+1", "'=1+1"},     {"+33 6", "'+33 6"}, {"-x", "'-x"},
+        {"@sum", "'@sum"},     {"\tx", "'\tx"},     {"\rx", "\"'\rx\""},
+        {"=a,b", "\"'=a,b\""}, {"a=1", "a=1"},      {"", ""},
+    };
+    for (size_t i = 0; i < sizeof(rows_of) / sizeof(rows_of[0]); i++) {
+        struct strbuf buf = {0};
+        output_add_foreign(&buf, rows_of[i].text);
+        ck_assert_str_eq(buf.length > 0 ? buf.data : "", rows_of[i].csv);
+        strbuf_free(&buf);
+    }
+}
+END_TEST
+
+/* Numbers are none, and programs that read standard output get the text as it is. */
+START_TEST(test_guarded_columns)
+{
+    static const struct column three[] = {
+        {"a", CELL_TEXT, false}, {"n", CELL_NUMBER, false}, {"b", CELL_TEXT, false}, {0}};
+    static const char *const texts[] = {"a,n,b\r\n=a,-1,=b\r\n", "a,n,b\r\n'=a,-1,=b\r\n"};
+    const struct cell row[] = {cell_text("=a"), cell_number(-1), cell_text("=b")};
+    for (size_t i = 0; i < 2; i++) {
+        char *text = NULL;
+        size_t length = 0;
+        FILE *stream = open_memstream(&text, &length);
+        struct output *output = output_new(stream, OUTPUT_CSV, three);
+        if (i == 1)
+            output_guard(output, 2);
+        ck_assert(output_row(output, row));
+        ck_assert_int_eq(output_end(&output, NULL), RESULT_OK);
+        fclose(stream);
+        ck_assert_str_eq(text, texts[i]);
+        free(text);
+    }
+}
+END_TEST
+
 static const struct column columns[] = {{"name", CELL_TEXT, false},
                                         {"rows_left", CELL_NUMBER, false},
                                         {"hidden", CELL_TEXT, true},
@@ -315,6 +356,8 @@ int main(void)
     tcase_add_test(cases, test_option_values);
     LOOP(cases, test_width, width_rows);
     LOOP(cases, test_fields, field_rows);
+    tcase_add_test(cases, test_formulas);
+    tcase_add_test(cases, test_guarded_columns);
     LOOP(cases, test_output, output_rows);
     tcase_add_test(cases, test_output_blocks);
     tcase_add_test(cases, test_channel_words);
