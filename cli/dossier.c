@@ -139,6 +139,8 @@ static enum result gather(struct dossier *dossier, struct error *err)
     }
     result = journal_index_tally(index, &report->filter, dossier->tallies, DOSSIER_TALLIES, err);
     if (result == RESULT_OK)
+        result = journal_index_erased(index, &dossier->erased, err);
+    if (result == RESULT_OK)
         result =
             history_read(index, report->filter.since, report->filter.until, &dossier->history, err);
     if (result != RESULT_OK)

@@ -34,6 +34,7 @@ struct dossier {
     struct tally *tallies[DOSSIER_TALLIES]; /* owned */
     struct history history;
     struct tally_counts totals;
+    struct journal_erased erased;
     uint64_t rows; /* of the journal, when it was looked at */
     uint8_t head[SHA256_BYTES];
     size_t checkpoints;     /* listed */

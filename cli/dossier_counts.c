@@ -48,6 +48,23 @@ static void add_facts(struct dossier *dossier)
     page_raw(page, "</dl>\n");
 }
 
+/* What retention took: figures that do not say so would mislead. */
+static void add_erased(struct dossier *dossier)
+{
+    struct page *page = &dossier->page;
+    struct strbuf text = {0};
+    int64_t since = dossier->report->filter.since;
+    words_erased_decisions(&text, page->language, &dossier->erased, since);
+    if (text.length > 0)
+        page_element(page, "li", text.data);
+    strbuf_clear(&text);
+    words_erased_detail(&text, page->language, &dossier->erased, since);
+    if (text.length > 0)
+        page_element(page, "li", text.data);
+    page->html.failed = page->html.failed || text.failed;
+    strbuf_free(&text);
+}
+
 void dossier_opening(struct dossier *dossier)
 {
     struct page *page = &dossier->page;
@@ -79,6 +96,7 @@ void dossier_opening(struct dossier *dossier)
     page_element_tr(page, "li",
                     N_("It names no recipient. The journal holds of each address a keyed hash and "
                        "a masked form; both remain personal data."));
+    add_erased(dossier);
     page_element_tr(page, "li", N_("All days and times are in Coordinated Universal Time (UTC)."));
     page_raw(page, "</ul>\n");
 }

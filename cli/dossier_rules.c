@@ -344,7 +344,7 @@ static void configuration_row(struct dossier *dossier, size_t i)
     struct page *page = &dossier->page;
     const struct history_entry *entry = &dossier->history.entries[i];
     char fingerprint[17];
-    str_copy_n(fingerprint, sizeof(fingerprint), entry->sha256, 16);
+    str_copy_n(fingerprint, sizeof(fingerprint), entry->sha256, strnlen(entry->sha256, 16));
     page_row(page);
     page_time(page, entry->at);
     page_cell(page, strcmp(entry->cause, "reload") == 0

@@ -76,6 +76,7 @@ struct person {
     struct person_sum *sums;
     size_t n_sums;
     uint64_t n_decisions;
+    struct journal_erased erased;    /* what of the journal is no longer known */
     struct person_partner *partners; /* those that concern the person */
     size_t n_partners;
     const struct partner **others; /* the rest of the configuration: none of them may write */

@@ -221,6 +221,7 @@ static void in_short(const struct person *person, struct sheet *sheet)
                        N_("Nothing is held on you. There is no consent, no objection, no form and "
                           "no decision that concerns this address. If you have another address or "
                           "telephone number, ask for that one, too: each is looked up by itself."));
+        leaf_erased(person, sheet);
         sheet_put(sheet, "</div>\n");
         return;
     }

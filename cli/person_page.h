@@ -22,6 +22,9 @@ void leaf_cell(struct sheet *sheet, const char *text);
 const char *leaf_time(const struct sheet *sheet, int64_t instant, char out[LEAF_TIME]);
 const char *leaf_date(const struct sheet *sheet, int64_t instant, char out[LEAF_TIME]);
 
+/* What of the journal was erased at the end of its retention; nothing where nothing was. */
+void leaf_erased(const struct person *person, struct sheet *sheet);
+
 /* ---- the parts, in their order ---- */
 
 void leaf_standing(const struct person *person, struct sheet *sheet);

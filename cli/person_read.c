@@ -337,6 +337,9 @@ static enum result read_index(struct reading *reading)
     if (result != RESULT_OK)
         return result;
     person->viewing = true;
+    result = journal_index_erased(index, &person->erased, reading->err);
+    if (result != RESULT_OK)
+        return result;
     result = journal_index_sums(index, person->recipient->key, keep_sum, reading, reading->err);
     return result != RESULT_OK ? result : reading->result;
 }

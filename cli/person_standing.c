@@ -93,12 +93,22 @@ static void answers_table(struct sheet *sheet, const struct person_partner *part
     sheet_put(sheet, "</tbody></table>\n");
 }
 
+/* What is answered is not always what is done while the rules are only tried out. */
+static void observed(struct sheet *sheet, const struct partner *partner)
+{
+    if (partner->mode == MODE_OBSERVE)
+        leaf_paragraph(sheet, N_("At present this partner is only observed: messages the rules do "
+                                 "not allow are let through all the same, except after a "
+                                 "withdrawal, an objection or a suspension."));
+}
+
 static void partner_section(const struct person *person, struct sheet *sheet,
                             const struct person_partner *partner)
 {
     sheet_put(sheet, "<section><h3>");
     sheet_text(sheet, partner->partner->name);
     sheet_put(sheet, "</h3>\n");
+    observed(sheet, partner->partner);
     answers_table(sheet, partner);
     for (size_t i = 0; i < CHANNELS; i++) {
         const struct person_answer *answer = answer_to(partner, channel_order[i], PURPOSE_RECEIPT);
@@ -131,14 +141,21 @@ void leaf_standing(const struct person *person, struct sheet *sheet)
         partner_section(person, sheet, &person->partners[i]);
     if (person->n_others == 0)
         return;
-    leaf_paragraph(sheet, N_("No other partner of this gateway may write to you or receive your "
-                             "data. They are:"));
+    leaf_paragraph(sheet, N_("No other partner of this gateway may send you offers or receive "
+                             "your data for that. Messages that are part of a service, such as "
+                             "a receipt, are not meant. They are:"));
     sheet_put(sheet, "<p class=\"note\">");
     for (size_t i = 0; i < person->n_others; i++) {
         sheet_text(sheet, i > 0 ? ", " : "");
         sheet_text(sheet, person->others[i]->name);
     }
     sheet_put(sheet, "</p>\n");
+    for (size_t i = 0; i < person->n_others; i++) {
+        if (person->others[i]->mode != MODE_OBSERVE)
+            continue;
+        sheet_element(sheet, "strong", person->others[i]->name);
+        observed(sheet, person->others[i]);
+    }
 }
 
 /* ---- rights ---- */

@@ -2,6 +2,7 @@
 /* Of the person's page: what was decided, what was passed on to whom, and what was stopped. */
 #include "cli/person_page.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #define ON_A_LIST N_("on a list that could be released to this partner")
@@ -48,6 +49,61 @@ static void list_line(struct sheet *sheet, const char *list)
     sheet_put(sheet, " <code>");
     sheet_text(sheet, list);
     sheet_put(sheet, "</code>");
+}
+
+/* ---- what is no longer known ---- */
+
+/* "12 months" or "30 days". */
+static const char *period(const struct sheet *sheet, struct duration duration, char out[LEAF_TIME])
+{
+    if (duration.months > 0)
+        snprintf(out, LEAF_TIME,
+                 trn(sheet->language, "%u month", "%u months", (unsigned)duration.months),
+                 (unsigned)duration.months);
+    else
+        snprintf(out, LEAF_TIME,
+                 trn(sheet->language, "%u day", "%u days",
+                     (unsigned)(duration.microseconds / CLOCK_DAY)),
+                 (unsigned)(duration.microseconds / CLOCK_DAY));
+    return out;
+}
+
+void leaf_erased(const struct person *person, struct sheet *sheet)
+{
+    const struct retention_config *retention = &person->context->config->retention;
+    const struct journal_erased *erased = &person->erased;
+    char time[LEAF_TIME];
+    char date[LEAF_TIME];
+    if (erased->decisions_before != 0) {
+        sheet_put(sheet, "<p>");
+        sheet_format(sheet,
+                     tr(sheet->language, "The journal is kept for %s. What it said of the time "
+                                         "before %s was erased: older messages are no longer "
+                                         "known."),
+                     period(sheet, retention->journal, time),
+                     leaf_date(sheet, erased->decisions_before, date));
+        sheet_put(sheet, "</p>\n");
+    }
+    if (erased->detail_before > erased->decisions_before) {
+        sheet_put(sheet, "<p>");
+        sheet_format(sheet,
+                     tr(sheet->language,
+                        "Messages the rules did not allow, which were let through because their "
+                        "partner was being observed only, are kept for %s. Those of before %s were "
+                        "erased, all but their number: whether any went to you is no longer "
+                        "known."),
+                     period(sheet, retention->observe_detail, time),
+                     leaf_date(sheet, erased->detail_before, date));
+        sheet_put(sheet, "</p>\n");
+    }
+}
+
+/* From when on silence means that there was nothing. 0: from the beginning. */
+static int64_t known_since(const struct person *person)
+{
+    const struct journal_erased *erased = &person->erased;
+    return erased->detail_before > erased->decisions_before ? erased->detail_before
+                                                            : erased->decisions_before;
 }
 
 /* ---- passed on ---- */
@@ -100,10 +156,18 @@ void leaf_passed(const struct person *person, struct sheet *sheet)
         N_("For each partner: the messages of it that were let through to you, "
            "and the times your data were on a list that could be released to it. What does not "
            "go through this gateway is not known here."));
+    leaf_erased(person, sheet);
     for (size_t i = 0; i < person->n_sums; i++)
         any = any || person_sum_passed(&person->sums[i]);
     if (!any) {
-        leaf_paragraph(sheet, N_("Nothing was passed on to anybody."));
+        char date[LEAF_TIME];
+        sheet_put(sheet, "<p>");
+        if (known_since(person) == 0)
+            sheet_text(sheet, tr(sheet->language, "Nothing was passed on to anybody."));
+        else
+            sheet_format(sheet, tr(sheet->language, "Since %s nothing was passed on to anybody."),
+                         leaf_date(sheet, known_since(person), date));
+        sheet_put(sheet, "</p>\n");
         return;
     }
     leaf_columns(sheet, names);
@@ -255,8 +319,16 @@ void leaf_decisions(const struct person *person, struct sheet *sheet)
     leaf_paragraph(sheet, N_("Each time a partner wanted to write to you through this gateway, or "
                              "a list with your data was to be handed to it, the oldest first. The "
                              "content of messages is not kept."));
+    leaf_erased(person, sheet);
     if (person->n_decisions == 0) {
-        leaf_paragraph(sheet, N_("There was none."));
+        char date[LEAF_TIME];
+        sheet_put(sheet, "<p>");
+        if (known_since(person) == 0)
+            sheet_text(sheet, tr(sheet->language, "There was none."));
+        else
+            sheet_format(sheet, tr(sheet->language, "Since %s there was none."),
+                         leaf_date(sheet, known_since(person), date));
+        sheet_put(sheet, "</p>\n");
         return;
     }
     leaf_columns(sheet, names);

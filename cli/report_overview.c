@@ -176,6 +176,27 @@ static void print_totals(const struct report *report, const struct tally *verdic
                  sum.decisions);
 }
 
+static enum result print_erased(const struct report *report, struct error *err)
+{
+    struct journal_erased erased;
+    struct strbuf decisions = {0};
+    struct strbuf detail = {0};
+    enum result result = journal_index_erased(report->context->index, &erased, err);
+    if (result != RESULT_OK)
+        return result;
+    words_erased_decisions(&decisions, report->language, &erased, report->filter.since);
+    words_erased_detail(&detail, report->language, &erased, report->filter.since);
+    if (decisions.failed || detail.failed)
+        result = error_no_memory(err);
+    if (result == RESULT_OK && decisions.length > 0)
+        printf("\n%s\n", decisions.data);
+    if (result == RESULT_OK && detail.length > 0)
+        printf("\n%s\n", detail.data);
+    strbuf_free(&decisions);
+    strbuf_free(&detail);
+    return result;
+}
+
 enum result report_overview(const struct report *report, struct error *err)
 {
     struct tally *tallies[SECTIONS] = {0};
@@ -191,6 +212,8 @@ enum result report_overview(const struct report *report, struct error *err)
     for (size_t i = 0; i < SECTIONS && result == RESULT_OK; i++)
         if (sections[i].by == TALLY_VERDICT)
             print_totals(report, tallies[i]);
+    if (result == RESULT_OK)
+        result = print_erased(report, err);
     for (size_t i = 0; i < SECTIONS && result == RESULT_OK; i++)
         if (sections[i].title != NULL && tally_count(tallies[i]) > 0 &&
             !show_section(report, &sections[i], tallies[i]))

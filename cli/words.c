@@ -66,6 +66,7 @@ const char *word_purpose(enum language language, const char *code)
 {
     static const struct word words[] = {{"receipt", N_("receipt of messages")},
                                         {"transmission", N_("transmission of the data")},
+                                        {TALLY_GONE, N_("erased at the end of its retention")},
                                         {0}};
     return word_of(language, words, code);
 }
@@ -112,6 +113,43 @@ const char *word_column(enum language language, const char *name)
                                         {"supplier", N_("Supplier")},
                                         {0}};
     return word_of(language, words, name);
+}
+
+void words_erased_decisions(struct strbuf *out, enum language language,
+                            const struct journal_erased *erased, int64_t since)
+{
+    struct strbuf date = {0};
+    if (erased->decisions_before == 0 || since >= erased->decisions_before)
+        return;
+    language_add_date(&date, language, erased->decisions_before);
+    out->failed = out->failed || date.failed;
+    if (!out->failed)
+        strbuf_add_format(
+            out,
+            tr(language, N_("Decisions of before %s are erased, at the end of the retention of the "
+                            "journal. Of the time before, only totals of what was let through "
+                            "under observation are counted: they are a minimum.")),
+            date.data);
+    strbuf_free(&date);
+}
+
+void words_erased_detail(struct strbuf *out, enum language language,
+                         const struct journal_erased *erased, int64_t since)
+{
+    struct strbuf date = {0};
+    if (erased->detail_before == 0 || since >= erased->detail_before)
+        return;
+    language_add_date(&date, language, erased->detail_before);
+    out->failed = out->failed || date.failed;
+    if (!out->failed)
+        strbuf_add_format(
+            out,
+            tr(language, N_("What was let through under observation before %s is erased in "
+                            "detail. It is counted from totals by day, partner, channel and "
+                            "reason, for the days that lie whole in the period: these figures are "
+                            "a minimum.")),
+            date.data);
+    strbuf_free(&date);
 }
 
 void words_period(struct strbuf *out, enum language language, int64_t since, int64_t until)

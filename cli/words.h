@@ -25,6 +25,13 @@ const char *word_column(enum language language, const char *name);
 
 /* "from 1 March 2026 to 31 March 2026 (UTC, both days included)", or with the time of day where
  * the period does not begin and end at midnight. until is exclusive. */
+struct journal_erased;
+/* What retention took from a report on what happened from since on, a sentence each; nothing where
+ * it took nothing. */
+void words_erased_decisions(struct strbuf *out, enum language language,
+                            const struct journal_erased *erased, int64_t since);
+void words_erased_detail(struct strbuf *out, enum language language,
+                         const struct journal_erased *erased, int64_t since);
 void words_period(struct strbuf *out, enum language language, int64_t since, int64_t until);
 
 #endif

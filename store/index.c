@@ -25,7 +25,8 @@ enum { INDEX_ROWS = 5000, BUSY_MS = 10000, OPEN_TRIES = 25 };
  * then row, which each index but the first serves without sorting; most rows pass, so the two for
  * stopped ones stay small. What was seen of the journal may be ahead of what is indexed. A
  * screening that was interrupted goes on where its decisions, in their order, say. `total` holds
- * what is left of erased detail of observe mode. */
+ * what is left of erased detail of observe mode, `purging` before which moments retention erased.
+ */
 static const char schema[] =
     "CREATE TABLE decision (seq INTEGER PRIMARY KEY, hash BLOB NOT NULL, id TEXT NOT NULL,"
     " at INTEGER NOT NULL, gateway TEXT, session TEXT, partner TEXT, stream TEXT, account TEXT,"
@@ -47,6 +48,8 @@ static const char schema[] =
     "CREATE TABLE total (segment INTEGER NOT NULL, day TEXT NOT NULL, part INTEGER NOT NULL,"
     " partner TEXT NOT NULL, channel TEXT NOT NULL, reason TEXT NOT NULL, rows INTEGER NOT NULL,"
     " PRIMARY KEY (segment, day, part, partner, channel, reason)) WITHOUT ROWID;"
+    "CREATE TABLE purging (seq INTEGER PRIMARY KEY, journal INTEGER NOT NULL,"
+    " detail INTEGER NOT NULL);"
     /* What the gate was told to do (one row a record), and the signed ends of the chain. */
     "CREATE TABLE configuration (seq INTEGER PRIMARY KEY, at INTEGER NOT NULL,"
     " record TEXT NOT NULL);"

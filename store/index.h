@@ -39,6 +39,9 @@ enum result index_unreadable(uint64_t seq, struct error *err);
 /* store/index_total.c: what remains of erased detail. */
 enum result index_totals(struct journal_index *index, uint64_t seq, const char *record,
                          size_t length, struct error *err);
+/* store/index_erased.c: retention begins. */
+enum result index_purging(struct journal_index *index, uint64_t seq, const char *record,
+                          size_t length, struct error *err);
 /* store/index_screening.c: the begin or the end of a screening. */
 enum result index_screening(struct journal_index *index, uint64_t seq, const char *record,
                             size_t length, struct error *err);

@@ -270,6 +270,8 @@ enum result index_record(struct journal_index *index, uint64_t seq,
         return index_screening(index, seq, record, length, err);
     else if (type == RECORD_TOTALS)
         return index_totals(index, seq, record, length, err);
+    else if (type == RECORD_PURGING)
+        return index_purging(index, seq, record, length, err);
     else if (type == RECORD_CONFIGURATION)
         return add_whole(index, "configuration", seq, record, length, err);
     else if (type == RECORD_CHECKPOINT)

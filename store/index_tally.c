@@ -2,7 +2,9 @@
 /*
  * One pass over the index's decisions for any number of tallies. SQLite only reads and joins: its
  * own GROUP BY sorts all rows first, which for millions of them takes longer than reading them.
- * Forms, collectors and suppliers are those of the event relied on, from the registry's file.
+ * Forms, collectors and suppliers are those of the event relied on, from the registry's file. Of
+ * what observe mode let through only totals remain after a while: they are added, or a report would
+ * say that everything was permitted.
  */
 #include "base/file.h"
 #include "store/index.h"
@@ -129,6 +131,46 @@ static bool count_row(struct pass *pass, sqlite3_stmt *row)
     return true;
 }
 
+/* ---- totals ---- */
+
+#define DAY_START "CAST(strftime('%s', t.day) AS INTEGER) * 1000000"
+
+/* While a purge is under way, or was killed, decisions may stand beside the totals that count them:
+ * what is still there was counted above. */
+static const char totals_sql[] =
+    "SELECT t.day, t.partner, t.channel, t.reason, sum(t.rows) -"
+    " (SELECT count(*) FROM decision d WHERE d.verdict <> 'pass' AND d.verdict = 'block'"
+    " AND d.reason = t.reason AND d.at >= " DAY_START " AND d.at < " DAY_START " + 86400000000"
+    " AND d.mode = 'observe' AND d.list IS NULL AND d.partner = t.partner"
+    " AND d.channel = t.channel) FROM total t"
+    " WHERE " DAY_START " >= ?1 AND " DAY_START " + 86400000000 <= ?2"
+    " AND (?3 IS NULL OR t.partner = ?3) GROUP BY t.day, t.partner, t.channel, t.reason";
+
+static bool add_total(struct pass *pass, sqlite3_stmt *row)
+{
+    const char *values[TALLY_BY_COUNT];
+    int64_t rows = sqlite3_column_int64(row, 4);
+    if (rows <= 0)
+        return true;
+    const struct tally_counts counts = {
+        .decisions = (uint64_t)rows, .block = (uint64_t)rows, .let_through = (uint64_t)rows};
+    for (size_t by = 0; by < TALLY_BY_COUNT; by++)
+        values[by] = TALLY_GONE;
+    values[TALLY_DAY] = sql_text(row, 0);
+    values[TALLY_PARTNER] = text_or_none(row, 1);
+    values[TALLY_CHANNEL] = text_or_none(row, 2);
+    values[TALLY_REASON] = text_or_none(row, 3);
+    values[TALLY_VERDICT] = verdict_name(VERDICT_BLOCK);
+    values[TALLY_EFFECT] = effect_name(EFFECT_PASSED);
+    values[TALLY_MODE] = mode_name(MODE_OBSERVE);
+    for (size_t i = 0; i < pass->n; i++)
+        if (!tally_add(pass->tallies[i], values, &counts))
+            return false;
+    return true;
+}
+
+/* ---- reading ---- */
+
 /* A second file of the same connection, only read. It must be there: SQLite would make it. */
 static enum result attach(struct journal_index *index, const char *registry_path, struct error *err)
 {
@@ -144,16 +186,15 @@ static enum result attach(struct journal_index *index, const char *registry_path
     return result;
 }
 
-static enum result read_all(struct journal_index *index, const struct tally_filter *filter,
-                            struct pass *pass, struct error *err)
+typedef bool count_fn(struct pass *pass, sqlite3_stmt *row);
+
+static enum result read_rows(struct journal_index *index, const char *sql,
+                             const struct tally_filter *filter, struct pass *pass, count_fn *count,
+                             struct error *err)
 {
-    struct strbuf sql = {0};
     sqlite3_stmt *statement = NULL;
     int code = SQLITE_DONE;
-    compose(&sql, pass, filter);
-    enum result result =
-        sql.failed ? error_no_memory(err) : sql_prepare(index->db, sql.data, &statement, err);
-    strbuf_free(&sql);
+    enum result result = sql_prepare(index->db, sql, &statement, err);
     if (result != RESULT_OK)
         return result;
     sqlite3_bind_int64(statement, 1, filter->since);
@@ -161,12 +202,29 @@ static enum result read_all(struct journal_index *index, const struct tally_filt
     if (filter->partner != NULL)
         sqlite3_bind_text(statement, 3, filter->partner, -1, SQLITE_STATIC);
     while (result == RESULT_OK && (code = sqlite3_step(statement)) == SQLITE_ROW)
-        if (!count_row(pass, statement))
+        if (!count(pass, statement))
             result = error_set(err, RESULT_NO_MEMORY,
                                "the answer is too large: ask for fewer columns or days");
     if (result == RESULT_OK && code != SQLITE_DONE)
         result = sql_failure(index->db, "index", err);
     sqlite3_finalize(statement);
+    return result;
+}
+
+/* Both of one moment: what a purge takes from the one it has added to the other. */
+static enum result read_all(struct journal_index *index, const struct tally_filter *filter,
+                            struct pass *pass, struct error *err)
+{
+    struct strbuf sql = {0};
+    compose(&sql, pass, filter);
+    enum result result = sql.failed ? error_no_memory(err) : sql_exec(index->db, "BEGIN", err);
+    if (result == RESULT_OK) {
+        result = read_rows(index, sql.data, filter, pass, count_row, err);
+        if (result == RESULT_OK)
+            result = read_rows(index, totals_sql, filter, pass, add_total, err);
+        (void)sql_exec(index->db, "ROLLBACK", NULL);
+    }
+    strbuf_free(&sql);
     return result;
 }
 

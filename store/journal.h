@@ -206,6 +206,14 @@ enum result journal_index_contacts(struct journal_index *index,
 enum result journal_index_head(struct journal_index *index, uint64_t *rows_out,
                                uint8_t hash_out[SHA256_BYTES], struct error *err);
 
+/* What retention has erased. 0: nothing. */
+struct journal_erased {
+    int64_t decisions_before; /* every decision before this */
+    int64_t detail_before;    /* what observe mode let through before this; its totals remain */
+};
+enum result journal_index_erased(struct journal_index *index, struct journal_erased *erased_out,
+                                 struct error *err);
+
 /* A record as it stands in the journal. Return false to stop. */
 typedef bool history_record_fn(void *arg, int64_t at, const char *record, size_t length);
 /* `configuration` records, oldest first: those in force when the period began, and those in it. */

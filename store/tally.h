@@ -25,7 +25,8 @@ enum tally_by {
     TALLY_BY_COUNT
 };
 /* What TALLY_FORM and the two after it say of a decision that relied on no event, or on one that
- * names none; and where the event is no longer held. */
+ * names none; and where the event is no longer held. The second also stands for what totals of
+ * erased decisions do not tell. */
 #define TALLY_NONE "none"
 #define TALLY_GONE "erased"
 
@@ -69,7 +70,8 @@ struct tally_filter {
     const char *registry_path; /* where the events are; NULL: only without TALLY_FORM and after */
 };
 
-/* Fills the tallies from what is indexed (journal_index_catch_up first). */
+/* Fills the tallies from what is indexed (journal_index_catch_up first), the totals of erased
+ * detail of observe mode included: those of days that are in the period whole. */
 enum result journal_index_tally(struct journal_index *index, const struct tally_filter *filter,
                                 struct tally *const *tallies, size_t n, struct error *err);
 

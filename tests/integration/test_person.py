@@ -13,6 +13,7 @@ import smtplib
 import subprocess
 import zipfile
 
+import aged
 import harness
 
 LISTS = {1: ["beta"], 2: ["acme", "beta"], 3: ["acme", "beta", "gamma"]}
@@ -494,6 +495,42 @@ class Person(harness.IntegrationTest):
             self.assertEqual((data["events"], data["decisions"], data["forms"]), ([], [], []))
             self.assertFalse([name for name in parts if name.startswith("forms/")])
         self.assertIn("Nothing is held on this person.", gate.cli("person", stranger))
+
+    def test_an_erased_past_is_no_silence(self):
+        """Where the journal has been erased, the page does not say that nothing was passed on."""
+        gate = self.gate()
+        address = self.address(gate, "nadia")
+        self.history(gate, address)
+        self.assertIn("Nothing was passed on to anybody.",
+                      self.export(gate, address)["person.html"])
+        journal = aged.Journal(gate)
+        day = aged.ago(days=800)
+        journal.begin(day)
+        journal.decision("OLD", day)
+        journal.add({"type": "configuration", "at": aged.text(day), "version": "x"})
+        journal.end(day)
+        gate.cli("purge")
+        page = self.export(gate, address)["person.html"]
+        self.assertNotIn("Nothing was passed on", page)
+        self.assertIn("The journal is kept for 12 months.", page)
+        self.assertRegex(page, r"Since [^<]{9,30} nothing was passed on to anybody\.")
+        page = self.export(gate, self.address(gate, "stranger"), language="fr")["person.html"]
+        self.assertIn("Le journal est conservé pendant 12 mois.", page)
+
+    def test_a_partner_that_is_only_observed(self):
+        gate = self.gate()
+        address = self.address(gate, "nadia")
+        self.history(gate, address)
+        said = "Pour l’instant, ce partenaire n’est qu’observé"
+        self.assertNotIn(said, self.export(gate, address, language="fr")["person.html"])
+        for name in ("acme", "delta"): # one that concerns the person, and one that does not
+            gate.config["partners"][name]["mode"] = "observe"
+        gate.config["partners"]["beta"]["mode"] = "discard" # nothing leaves
+        gate.write_config()
+        page = self.export(gate, address, language="fr")["person.html"]
+        self.assertEqual(page.count(said), 2)
+        self.assertIn("Aucun autre partenaire de cette passerelle ne peut vous envoyer d’offres",
+                      page)
 
     def test_the_file(self):
         gate = self.gate()

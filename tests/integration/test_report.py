@@ -3,6 +3,7 @@
 French and English, and the folder is checked with nothing but openssl, sha256sum, xxd and a shell."""
 
 import csv
+import datetime
 import html.parser
 import json
 import os
@@ -10,6 +11,7 @@ import pathlib
 import re
 import subprocess
 
+import aged
 import harness
 
 NASTY = "<script>alert(1)</script> & \"C\u00f4t\u00e9\" SARL"
@@ -127,6 +129,51 @@ class Report(harness.IntegrationTest):
         self.assertFalse((gateway.state / "registry.db").exists())
         self.assertEqual(sum(row["count"] for row in self.rows(gateway, "--by", "partner")), 8)
         (gateway.state / "elsewhere.db").rename(gateway.state / "registry.db")
+
+    def test_what_was_let_through_and_erased(self):
+        """After the detail of observe mode is gone, nobody reads that all was permitted."""
+        gateway = self.gateway(self.scripted(), start=False, partners={
+            "acme": harness.partner({"news": harness.email_stream()}, mode="observe", name="ACME")})
+        gateway.add_form()
+        journal = aged.Journal(gateway)
+        day = aged.ago(days=60).replace(hour=12)
+        journal.begin(day)
+        for row in range(5):
+            journal.decision(f"NO-{row}", day + datetime.timedelta(seconds=row), mode="observe",
+                             verdict="block", reason="NO_CONSENT")
+        journal.decision("YES", day, mode="observe")
+        journal.add({"type": "configuration", "at": aged.text(day), "version": "x"})
+        journal.end(day + datetime.timedelta(hours=1))
+        period = "--from", aged.text(day)[:10], "--to", harness.instant()[:10]
+        usual = period[0], period[1], *period[2:], "--format", "json", "--by"
+        before = gateway.cli("report", *usual, "day,partner,channel,verdict,reason,effect,mode")
+        self.assertNotIn("erased", gateway.cli("report", *period, "--lang", "en"))
+        gateway.cli("purge", timeout=120)
+        self.assertEqual(len(gateway.log_rows()), 1)
+        self.assertEqual(gateway.cli("report", *usual,
+                                     "day,partner,channel,verdict,reason,effect,mode"), before)
+        by = {row["stream"]: row["let_through"]
+              for row in map(json.loads, gateway.cli("report", *usual, "stream").splitlines())}
+        self.assertEqual(by, {"news": 0, "erased": 5})
+        overview = gateway.cli("report", *period, "--lang", "en")
+        self.assertRegex(overview, r"decided +6 ")
+        self.assertRegex(overview, r"being only observed +5 ")
+        self.assertRegex(overview, r"let through under observation before .* is erased in detail")
+        self.assertNotIn("Decisions of before", overview)
+        gateway.config["retention"] = {"journal": "1 month"}
+        gateway.write_config()
+        gateway.cli("purge", timeout=120)
+        overview = gateway.cli("report", *period, "--lang", "fr")
+        self.assertIn("Les décisions antérieures au ", overview)
+        self.assertRegex(overview, r"bloquées par les règles +5 ")
+        folder = gateway.folder.with_name("dossier")
+        gateway.cli("report", *period, "--dossier", folder, "--lang", "en")
+        text = Page((folder / "dossier.html").read_text()).text
+        self.assertIn("Decisions of before", text)
+        self.assertIn("is erased in detail", text)
+        self.assertRegex(text, r"ACME +Observed +\S.*? 5 +0 +5 +0 +100\.0%")
+        # What concerns nothing erased does not speak of it.
+        self.assertNotIn("erased", gateway.cli("report", *self.period(), "--lang", "en"))
 
     # ---- the dossier
 

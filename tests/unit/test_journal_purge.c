@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "store/journal_purge.h"
 #include "store/sql.h"
+#include "store/tally.h"
 #include "tests/unit/test_journal.h"
 
 #include <signal.h>
@@ -249,6 +250,71 @@ static void add_observed(struct box *box, int64_t from, char mark)
     }
 }
 
+/* What a report says of [since, until): decided, let through, with no partner asked for or one. */
+static struct tally_counts reported(struct box *box, int64_t since, int64_t until,
+                                    const char *partner)
+{
+    static const enum tally_by by[] = {TALLY_DAY, TALLY_MODE, TALLY_STREAM};
+    const struct tally_filter filter = {.since = since, .until = until, .partner = partner};
+    struct tally_counts sum = {0};
+    struct tally *tally = tally_new(by, sizeof(by) / sizeof(by[0]));
+    struct journal_index *index;
+    must(tally != NULL &&
+         journal_index_open(box->index, box->directory, &index, NULL) == RESULT_OK);
+    must(journal_index_catch_up(index, 0, NULL, NULL) == RESULT_OK);
+    must(journal_index_tally(index, &filter, &tally, 1, NULL) == RESULT_OK);
+    for (size_t i = 0; i < tally_count(tally); i++)
+        tally_counts_add(&sum, &tally_row(tally, i)->counts);
+    tally_free(&tally);
+    journal_index_close(&index);
+    return sum;
+}
+
+static void expect_reported(struct box *box, int64_t since, int64_t until, const char *partner,
+                            unsigned decisions, unsigned let_through)
+{
+    const struct tally_counts counts = reported(box, since, until, partner);
+    ck_assert_uint_eq(counts.decisions, decisions);
+    ck_assert_uint_eq(counts.let_through, let_through);
+}
+
+START_TEST(reports_count_what_was_erased)
+{
+    struct box box;
+    box_new(&box, 1 << 20);
+    box_open(&box);
+    add_observed(&box, DETAIL - CLOCK_DAY, 'a');
+    add_observed(&box, DETAIL - 10, 'b'); /* the same day */
+    add_observed(&box, DETAIL, 'c');
+    /* All samples say that they passed, so those of O4 and O6 count as let through, too. */
+    expect_reported(&box, DETAIL - CLOCK_DAY, DETAIL + CLOCK_DAY, NULL, 18, 15);
+    purge_all(&box, LIMIT, DETAIL);
+    expect_reported(&box, DETAIL - CLOCK_DAY, DETAIL + CLOCK_DAY, NULL, 18, 15);
+    expect_reported(&box, DETAIL - CLOCK_DAY, DETAIL, NULL, 12, 10);
+    expect_reported(&box, DETAIL - CLOCK_DAY, DETAIL, "beta", 2, 2);
+    /* Of half a day nobody knows the share: of 'b' only what is still there. */
+    expect_reported(&box, DETAIL - 3600 * CLOCK_SECOND, DETAIL, NULL, 3, 2);
+    box_free(&box);
+}
+END_TEST
+
+/* A purge that was killed has written totals of what it has not erased. */
+START_TEST(reports_count_nothing_twice)
+{
+    struct box box;
+    box_new(&box, 1 << 20);
+    box_open(&box);
+    add_observed(&box, DETAIL - CLOCK_DAY, 'a');
+    append_text(&box, "{\"type\":\"totals\",\"at\":\"2026-11-28T00:00:00.000000Z\",\"segment\":1,"
+                      "\"day\":\"2026-10-28\",\"part\":1,\"mode\":\"observe\",\"verdict\":"
+                      "\"block\",\"counts\":[{\"partner\":\"acme\",\"channel\":\"email\","
+                      "\"reason\":\"NO_CONSENT\",\"rows\":2},{\"partner\":\"beta\",\"channel\":"
+                      "\"email\",\"reason\":\"STALE\",\"rows\":1}]}\n");
+    expect_reported(&box, DETAIL - CLOCK_DAY, DETAIL, NULL, 6, 5);
+    box_free(&box);
+}
+END_TEST
+
 START_TEST(totals_remain_of_what_observe_let_through)
 {
     struct box box;
@@ -464,6 +530,8 @@ int main(void)
 {
     const TTest *const tests[] = {aged_decisions_go_with_their_outcomes,
                                   totals_remain_of_what_observe_let_through,
+                                  reports_count_what_was_erased,
+                                  reports_count_nothing_twice,
                                   totals_first_and_once,
                                   outcomes_follow_over_segments,
                                   damage_is_not_worked_into,
