@@ -383,13 +383,15 @@ class Import(harness.IntegrationTest):
 
     # ---- kills
 
-    def kill_and_resume(self, gate, file, refused, seed, extra=()):
-        """Imports with kills at random moments; the told lines and the last standard output."""
+    def kill_and_resume(self, gate, file, refused, seed, seconds, extra=()):
+        """Imports with kills at random moments, if it takes so many seconds without; the told lines
+        and the last standard output."""
         chance = random.Random(seed)
         told, kills, rounds = {}, 0, 0
+        begun = ended = False
         while True:
             rounds += 1
-            command = self.command(gate, file, *(["--resume"] if kills else []), *extra)
+            command = self.command(gate, file, *(["--resume"] if begun else []), *extra)
             child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                                      text=True)
             output = []
@@ -397,8 +399,8 @@ class Import(harness.IntegrationTest):
                        for pipe in (child.stdout, child.stderr)]
             for reader in readers:
                 reader.start()
-            if kills < 12:
-                time.sleep(chance.uniform(0.05, 0.5))
+            if kills < 12 and not ended:
+                time.sleep(chance.uniform(0.05, max(0.1, seconds / 4)))
                 child.kill()
             code = child.wait()
             for reader in readers:
@@ -412,9 +414,9 @@ class Import(harness.IntegrationTest):
             if code != -9:
                 break
             kills += 1
-            # What was killed before its first commit has nothing to be resumed.
-            if not self.ask(gate, "SELECT 1 FROM import_progress"):
-                kills = 0
+            # What was killed before its first commit, or behind its last, has nothing to be resumed.
+            begun = bool(self.ask(gate, "SELECT 1 FROM import_progress"))
+            ended = not begun and bool(self.ask(gate, "SELECT 1 FROM event LIMIT 1"))
             self.assertLess(rounds, 60)
         self.assertGreater(kills, 2, "the file was too short to be killed in")
         self.assertEqual(code, 1 if refused else 0, output)
@@ -427,14 +429,16 @@ class Import(harness.IntegrationTest):
         refused, kept = make(file, lines)
         empty = self.folder / "empty.db"
         shutil.copy(gate.state / "registry.db", empty)
+        began = time.monotonic()
         whole = gate.cli_full("consent", "import", file, timeout=600).stdout.splitlines()
+        seconds = time.monotonic() - began
         wanted = self.events(gate)
         self.assertEqual(len(wanted), kept)
         for seed in range(2):
             for end in ("-wal", "-shm"):
                 (gate.state / f"registry.db{end}").unlink(missing_ok=True)
             shutil.copy(empty, gate.state / "registry.db")
-            output = self.kill_and_resume(gate, file, refused, seed)
+            output = self.kill_and_resume(gate, file, refused, seed, seconds)
             # The counts of the whole; or, after a kill behind the last commit, of what was there.
             self.assertTrue(whole[0] in output or f" {kept} already on record" in output)
             self.assertIn(whole[2][:70], output)  # and its SHA-256
