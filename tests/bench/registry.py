@@ -181,7 +181,6 @@ class Bench:
         self.write_people(file, 0, 10_000)
         self.octroi("serving", "consent", "import", file)
         provider = harness.ScriptedProvider()
-        provider.start()
         port = harness.free_port()
         config = self.config("serving", port, provider.port)
         gateway = subprocess.Popen([self.options.octroi, "-c", config, "serve"],

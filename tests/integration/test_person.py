@@ -512,10 +512,10 @@ class Person(harness.IntegrationTest):
         gate.cli("purge")
         page = self.export(gate, address)["person.html"]
         self.assertNotIn("Nothing was passed on", page)
-        self.assertIn("The journal is kept for 12 months.", page)
+        self.assertIn("The journal is kept for 400 days.", page)
         self.assertRegex(page, r"Since [^<]{9,30} nothing was passed on to anybody\.")
         page = self.export(gate, self.address(gate, "stranger"), language="fr")["person.html"]
-        self.assertIn("Le journal est conservé pendant 12 mois.", page)
+        self.assertIn("Le journal est conservé pendant 400 jours.", page)
 
     def test_a_partner_that_is_only_observed(self):
         gate = self.gate()

@@ -108,7 +108,7 @@ class Remediation(harness.IntegrationTest):
         self.assertIn("1 of them was not judged: no partner sends on a channel that fits", said)
         delete = {row["nom"]: row for row in self.read(folder / "crm.csv" / "delete.csv")}
         self.assertEqual({name: row["reason"] for name, row in delete.items()},
-                         {"post": "WITHDRAWN", "phone": "OBJECTED", "back": "NO_GROUND"})
+                         {"post": "WITHDRAWN", "phone": "OBJECTED"})
         for name in ("post", "phone"):
             self.assertIn("keep the opposition, and only it", delete[name]["why"])
         summary = self.read(folder / "summary.csv")
