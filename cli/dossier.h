@@ -64,6 +64,8 @@ enum result dossier_suspensions(struct dossier *dossier, struct error *err);
 void dossier_parties(struct dossier *dossier);
 void dossier_proof(struct dossier *dossier);
 
+/* The numbers of a row: decisions, permitted, let through, blocked, deferred if asked, share. */
+void dossier_counts_cells(struct page *page, const struct tally_counts *counts, bool deferred);
 /* A partner's name by the history, else by the configuration, else its id. */
 const char *dossier_partner_name(const struct dossier *dossier, const char *id);
 /* "## title" with a number of its own, so that a lawyer can cite it. */

@@ -170,13 +170,14 @@ static void chart(struct page *page, const struct tally *days)
     page_raw(page, "</figcaption>\n</figure>\n");
 }
 
-static void counts_cells(struct page *page, const struct tally_counts *counts)
+void dossier_counts_cells(struct page *page, const struct tally_counts *counts, bool deferred)
 {
     page_number(page, (int64_t)counts->decisions);
     page_number(page, (int64_t)counts->pass);
     page_number(page, (int64_t)counts->let_through);
     page_number(page, (int64_t)(counts->block - counts->let_through));
-    page_number(page, (int64_t)counts->defer);
+    if (deferred)
+        page_number(page, (int64_t)counts->defer);
     page_share(page, counts->block, counts->decisions);
 }
 
@@ -198,11 +199,11 @@ static void days_table(struct dossier *dossier)
         page_raw(page, "<td>");
         day_text(page, tally_row(days, i)->keys[0]);
         page_raw(page, "</td>");
-        counts_cells(page, &tally_row(days, i)->counts);
+        dossier_counts_cells(page, &tally_row(days, i)->counts, true);
     }
     page_raw(page, "\n<tr class=\"sum\">");
     page_cell(page, tr(page->language, N_("Total")));
-    counts_cells(page, &dossier->totals);
+    dossier_counts_cells(page, &dossier->totals, true);
     page_table_end(page);
 }
 
@@ -253,11 +254,7 @@ static void phases_table(struct dossier *dossier)
             page_cell(page, dossier_partner_name(dossier, row->keys[0]));
             page_cell(page, word_regime(page->language, row->keys[1]));
             mode_since(dossier, row->keys[0], row->keys[1]);
-            page_number(page, (int64_t)row->counts.decisions);
-            page_number(page, (int64_t)row->counts.pass);
-            page_number(page, (int64_t)row->counts.let_through);
-            page_number(page, (int64_t)(row->counts.block - row->counts.let_through));
-            page_share(page, row->counts.block, row->counts.decisions);
+            dossier_counts_cells(page, &row->counts, false);
         }
     }
     page_table_end(page);
@@ -284,7 +281,7 @@ static void channels_table(struct dossier *dossier)
         page_row(page);
         page_cell(page, word_channel(page->language, row->keys[0]));
         page_cell(page, word_purpose(page->language, row->keys[1]));
-        counts_cells(page, &row->counts);
+        dossier_counts_cells(page, &row->counts, true);
     }
     page_table_end(page);
 }

@@ -300,15 +300,6 @@ enum result dossier_suspensions(struct dossier *dossier, struct error *err)
 
 /* ---- parties ---- */
 
-static void party_counts(struct page *page, const struct tally_counts *counts)
-{
-    page_number(page, (int64_t)counts->decisions);
-    page_number(page, (int64_t)counts->pass);
-    page_number(page, (int64_t)counts->let_through);
-    page_number(page, (int64_t)(counts->block - counts->let_through));
-    page_share(page, counts->block, counts->decisions);
-}
-
 static void partners_table(struct dossier *dossier)
 {
     static const char *const heads[] = {N_("Partner"),
@@ -327,7 +318,7 @@ static void partners_table(struct dossier *dossier)
         page_row(page);
         page_cell(page, dossier_partner_name(dossier, row->keys[0]));
         page_code(page, row->keys[0]);
-        party_counts(page, &row->counts);
+        dossier_counts_cells(page, &row->counts, false);
     }
     page_table_end(page);
 }
@@ -352,7 +343,7 @@ static void origins_table(struct dossier *dossier)
         page_row(page);
         for (size_t j = 0; j < 3; j++)
             page_cell(page, word_origin(page->language, row->keys[j]));
-        party_counts(page, &row->counts);
+        dossier_counts_cells(page, &row->counts, false);
     }
     page_table_end(page);
 }
