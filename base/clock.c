@@ -22,6 +22,13 @@ int64_t clock_monotonic(void)
     return read_clock(CLOCK_MONOTONIC);
 }
 
+void clock_sleep(int64_t microseconds)
+{
+    const struct timespec pause = {.tv_sec = (time_t)(microseconds / CLOCK_SECOND),
+                                   .tv_nsec = (long)(microseconds % CLOCK_SECOND) * 1000};
+    (void)nanosleep(&pause, NULL);
+}
+
 static bool digits(const char **text, const char *end, int count, int *value_out)
 {
     int value = 0;

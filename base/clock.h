@@ -23,6 +23,9 @@ struct duration {
 int64_t clock_now(void);       /* wall clock */
 int64_t clock_monotonic(void); /* for deadlines; microseconds since an arbitrary start */
 
+/* Blocks, for commands and threads of their own; never on a loop. A signal may cut it short. */
+void clock_sleep(int64_t microseconds);
+
 /* RFC 3339: offset required, fraction of up to nine digits accepted (cut to microseconds), leap
  * second accepted as the second before. */
 bool clock_parse(const char *text, size_t length, int64_t *instant_out);

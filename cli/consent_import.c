@@ -4,6 +4,7 @@
 #include "cli/context.h"
 #include "cli/import_report.h"
 #include "cli/options.h"
+#include "store/state_lock.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -96,6 +97,11 @@ static int run(struct import_report *report, const struct import_settings *setti
     if (import == NULL)
         return command_failed_text("out of memory");
     enum result result = take_up(report, import, settings, resume, &err);
+    if (result == RESULT_OK && !settings->dry_run && state_lock_held(settings->state_dir))
+        fprintf(stderr,
+                "%s: a gateway is serving; the import goes in small steps, so that mail "
+                "does not wait\n",
+                report->name);
     progress_start(&report->progress, settings->dry_run ? "checking" : "importing", "lines");
     if (result == RESULT_OK)
         result = feed_all(report, import, input, &err);
@@ -150,6 +156,7 @@ static int import_from(const struct invocation *invocation, struct import_report
     settings.registry = context.registry;
     settings.hmac = context.hmac;
     settings.region = context.config->region;
+    settings.state_dir = context.config->state_dir;
     settings.origin = origin.data;
     settings.json_name =
         ends_with(path, ".json") || ends_with(path, ".jsonl") || ends_with(path, ".ndjson");

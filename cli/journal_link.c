@@ -13,7 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 _Static_assert(JOURNAL_LINK_BYTES_MAX <= INTAKE_BYTES_MAX, "a batch fits");
@@ -281,7 +280,6 @@ static enum result try_open(struct journal_link *link, const struct context *con
 enum result journal_link_open(const struct context *context, const char *claim,
                               struct journal_link **link_out, struct error *err)
 {
-    const struct timespec pause = {.tv_nsec = 50 * 1000 * 1000};
     int64_t until = clock_monotonic() + PATIENCE;
     struct journal_link *link = calloc(1, sizeof(*link));
     if (link == NULL)
@@ -297,7 +295,7 @@ enum result journal_link_open(const struct context *context, const char *claim,
         bool passing = result == RESULT_CONFLICT || result == RESULT_UNAVAILABLE;
         if (!passing || link->lock_fd >= 0 || clock_monotonic() >= until)
             break;
-        nanosleep(&pause, NULL);
+        clock_sleep(CLOCK_SECOND / 20);
     }
     if (result != RESULT_OK) {
         journal_link_close(&link);

@@ -2,6 +2,7 @@
 #include "proxy/control.h"
 
 #include "base/clock.h"
+#include "store/state_lock.h"
 
 #include <errno.h>
 #include <event2/buffer.h>
@@ -15,7 +16,6 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 
 #define REQUEST_MAX (64 * 1024)
@@ -253,19 +253,6 @@ static enum result exchange(int fd, const char *request, struct strbuf *reply, s
     return RESULT_OK;
 }
 
-/* Whether some gateway holds the state directory, without touching its lock: see state_lock_take.
- */
-static bool lock_is_held(int folder)
-{
-    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-    int fd = openat(folder, "lock", O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return false;
-    bool held = fcntl(fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
-    close(fd);
-    return held;
-}
-
 static enum result connect_to(int folder, const char *state_dir, int *fd_out, struct error *err)
 {
     struct sockaddr_un address;
@@ -324,7 +311,6 @@ static enum result ask(int folder, const char *state_dir, const char *request, s
 static enum result ask_patiently(int folder, const char *state_dir, const char *request,
                                  struct strbuf *reply, struct error *err)
 {
-    const struct timespec pause = {.tv_nsec = 50 * 1000 * 1000};
     int64_t until = clock_monotonic() + PATIENCE_S * CLOCK_SECOND;
     int seen_free = 0;
     bool reached = false;
@@ -332,7 +318,7 @@ static enum result ask_patiently(int folder, const char *state_dir, const char *
         enum result result = ask(folder, state_dir, request, reply, &reached, err);
         if (result != RESULT_NOT_FOUND)
             return result;
-        seen_free = lock_is_held(folder) ? 0 : seen_free + 1;
+        seen_free = state_lock_held(state_dir) ? 0 : seen_free + 1;
         if (seen_free > 2)
             return reached ? error_set(err, RESULT_UNAVAILABLE, "the gateway's answer was cut off")
                            : error_set(err, RESULT_UNAVAILABLE, "the gateway is not running (%s)",
@@ -340,7 +326,7 @@ static enum result ask_patiently(int folder, const char *state_dir, const char *
         if (clock_monotonic() >= until)
             return error_set(err, RESULT_UNAVAILABLE,
                              "the gateway is being started or ended, try again (%s)", state_dir);
-        nanosleep(&pause, NULL);
+        clock_sleep(CLOCK_SECOND / 20);
     }
 }
 

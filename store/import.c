@@ -11,8 +11,7 @@
 
 #include <string.h>
 
-/* A transaction ends at whichever of these comes first. */
-#define BATCH_TIME  (80 * CLOCK_SECOND / 1000)
+/* A transaction ends at whichever of these comes first, or when its time is over. */
 #define BATCH_LINES 50000
 #define BATCH_TEXTS (1024 * 1024)
 /* The clock is looked at once in so many lines. */
@@ -81,6 +80,7 @@ static bool begin_batch(struct import *import)
     struct error err = {0};
     if (import->open || import->settings.dry_run)
         return true;
+    import_pace_look(import);
     enum result result = registry_begin(import->settings.registry, &err);
     if (result != RESULT_OK)
         return import_fail(import, result, &err);
@@ -106,6 +106,7 @@ static bool commit(struct import *import, bool done)
         registry_rollback(import->settings.registry);
     import->open = false;
     import->moved = false;
+    import_pace_pause(import);
     return result == RESULT_OK || import_fail(import, result, &err);
 }
 
@@ -134,7 +135,7 @@ static bool go_on(struct import *import)
     bool due = import->pending.lines >= BATCH_LINES || import->n_problems >= IMPORT_PROBLEMS ||
                import->texts.length >= BATCH_TEXTS;
     if (!due && import->open && import->pending.lines % CLOCK_EVERY == 0)
-        due = clock_monotonic() - import->opened_at >= BATCH_TIME;
+        due = import_pace_due(import);
     return due ? import_end_batch(import, false) : import->failure == RESULT_OK;
 }
 

@@ -2,8 +2,8 @@
 /*
  * Consent events from a file into the registry, streamed, in constant memory: the contract's CSV,
  * JSON lines with the same keys, and Twilio's consent bulk shape. Rows are committed in
- * transactions of at most 80 ms, and before each feed returns, so that the registry is never locked
- * while the caller reads or prints.
+ * short transactions, shorter ones and with pauses while a gateway serves, and before each feed
+ * returns, so that the registry is never locked while the caller reads or prints.
  *
  * How far the input has come is committed with the rows themselves. After a kill the same file,
  * fed from its beginning to an import that resumes, is compared with what was taken in and then
@@ -76,6 +76,7 @@ typedef void import_problem_fn(void *arg, const struct import_problem *problem);
 struct import_settings {
     struct registry *registry; /* everything here is borrowed until import_free */
     struct hmac *hmac;
+    const char *state_dir; /* where a gateway may serve, which then goes first; NULL: none does */
     const char *region; /* "FR": how a national phone number is read */
     const char *origin; /* "import FILE": on record with each event, and the name of the progress */
     enum import_input input;

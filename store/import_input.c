@@ -15,9 +15,6 @@
 /* Keyed addresses fall anywhere in the table's indexes: with SQLite's usual 2 MiB nearly every row
  * of a large registry reads and writes pages anew. Memory of the import alone, in KiB. */
 #define CACHE_KIB "-131072"
-/* And the log is folded into the file once in 64 MiB, not with every batch: pages are written
- * once for many rows. Neither readers nor writers wait for that. */
-#define WAL_PAGES "16384"
 
 /* ---- places ---- */
 
@@ -310,9 +307,8 @@ struct import *import_new(const struct import_settings *settings)
         import_free(&import);
         return NULL;
     }
-    (void)sql_exec(settings->registry->db,
-                   "PRAGMA cache_size = " CACHE_KIB "; PRAGMA wal_autocheckpoint = " WAL_PAGES,
-                   NULL);
+    (void)sql_exec(settings->registry->db, "PRAGMA cache_size = " CACHE_KIB, NULL);
+    import_pace_set(import, false);
     return import;
 }
 

@@ -80,6 +80,8 @@ struct import {
 
     bool open; /* a transaction is */
     int64_t opened_at;
+    bool beside;       /* of a gateway that serves */
+    int64_t looked_at; /* whether one does; 0: not yet */
     int64_t now;                  /* the moment of the batch: events are recorded then */
     struct import_counts pending; /* rows of the open transaction */
     struct import_counts counts;
@@ -103,6 +105,16 @@ struct import {
     enum result failure; /* why reading stopped */
     struct error error;
 };
+
+/* ---- its pace: store/import_pace.c ---- */
+
+/* Before a transaction: notices that a gateway began or ceased to serve. */
+void import_pace_look(struct import *import);
+void import_pace_set(struct import *import, bool beside);
+/* Whether the open transaction has lasted long enough. */
+bool import_pace_due(const struct import *import);
+/* After it. */
+void import_pace_pause(const struct import *import);
 
 /* Ends the transaction, and tells the problems; done: at the end of the input. */
 bool import_end_batch(struct import *import, bool done);

@@ -271,7 +271,7 @@ static enum result erase_row(struct registry *registry, sqlite3_stmt *statement,
     if (result == RESULT_OK)
         result = event_link(registry, &record, salt, nowhere, inner, hash, err);
     if (result == RESULT_OK)
-        result = standing_drop(registry, record.recipient_key, digest, err);
+        result = standing_drop(registry, standing_id(record.recipient_key, record.id), err);
     return result == RESULT_OK ? blank(registry, id, inner, err) : result;
 }
 

@@ -426,11 +426,12 @@ enum result registry_events(struct registry *registry, const uint8_t key[RECIPIE
     enum result result =
         sql_prepare(registry->db,
                     "SELECT " EVENT_COLUMNS " FROM standing s JOIN event e USING (event_id)"
-                    " WHERE s.recipient_key = ?1 ORDER BY e.occurred_at, e.event_id",
+                    " WHERE s.standing_id BETWEEN ?1 AND ?2 AND s.recipient_key = ?3"
+                    " ORDER BY e.occurred_at, e.event_id",
                     &statement, err);
     if (result != RESULT_OK)
         return result;
-    sqlite3_bind_blob(statement, 1, key, RECIPIENT_KEY_BYTES, SQLITE_STATIC);
+    standing_bind(statement, key);
     while (result == RESULT_OK) {
         struct event_row event;
         bool row;

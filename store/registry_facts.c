@@ -25,7 +25,7 @@ static const char events_sql[] =
     " WHERE s.kind = 'supplier' AND s.id = e.supplier AND s.resumed_at IS NULL),"
     " e.supplier <> '' AND EXISTS (SELECT 1 FROM supplier s"
     " WHERE s.id = e.supplier AND s.invalidated_at IS NOT NULL)"
-    " FROM standing e WHERE e.recipient_key = ?1";
+    " FROM standing e WHERE e.standing_id BETWEEN ?1 AND ?2 AND e.recipient_key = ?3";
 
 /* A later version that was invalidated does not count: its list proves nothing. A partner that
  * only an earlier version listed was not shown to who saw this one. */
@@ -351,7 +351,7 @@ static enum result read_events(struct asking *asking, const uint8_t key[RECIPIEN
         registry_prepared(registry, STATEMENT_FACTS_EVENTS, events_sql, &statement, asking->err);
     if (result != RESULT_OK)
         return result;
-    sqlite3_bind_blob(statement, 1, key, RECIPIENT_KEY_BYTES, SQLITE_STATIC);
+    standing_bind(statement, key);
     while (result == RESULT_OK) {
         bool row;
         result = registry_step(registry, statement, &row, asking->err);

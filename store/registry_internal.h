@@ -16,7 +16,7 @@
 #include <sqlite3.h>
 
 /* The layout this program writes; PRAGMA user_version of the file. */
-#define REGISTRY_SCHEMA_VERSION 5
+#define REGISTRY_SCHEMA_VERSION 6
 /* How long a writer waits for another one, as the interface promises. */
 #define REGISTRY_BUSY_MS 10000
 /* Caps on one person's history. Past them it is no history but an attack or a mistake: the
@@ -45,6 +45,7 @@ enum registry_statement {
     STATEMENT_STANDING_SET,
     STATEMENT_STANDING_DROP,
     STATEMENT_STANDING_BATCH,
+    STATEMENT_STANDING_STRETCH,
     STATEMENT_EVENT_BATCH,
     STATEMENT_EVENT_GET,
     STATEMENT_EVENT_ERASE,
@@ -176,6 +177,26 @@ enum result event_append(struct registry *registry, const struct event_record *r
 
 /* ---- store/registry_standing.c: what is derived from the events ---- */
 
+/* A standing's number: the first 23 bits of the person's key, then the event's number. A few people
+ * of a large registry share those bits, so that whoever reads a range compares the key as well. */
+#define STANDING_EVENT_BITS 40
+#define STANDING_EVENT_MOST (((int64_t)1 << STANDING_EVENT_BITS) - 1)
+struct standing_range {
+    int64_t first, last; /* both within; none when last is below first */
+};
+struct standing_range standing_range(const uint8_t key[RECIPIENT_KEY_BYTES]);
+int64_t standing_id(const uint8_t key[RECIPIENT_KEY_BYTES], int64_t event_id);
+/* The standings of one person are those WHERE standing_id BETWEEN ?1 AND ?2 AND recipient_key = ?3.
+ * The key is borrowed until registry_done. */
+void standing_bind(sqlite3_stmt *statement, const uint8_t key[RECIPIENT_KEY_BYTES]);
+/* The next so many rows behind a number (-1: from the start), and what is more of the last one's
+ * neighbours: nobody's rows are torn apart. */
+enum result standing_stretch(struct registry *registry, int64_t after, int rows,
+                             struct standing_range *range_out, struct error *err);
+
+/* From ?1, the number, to ?13, evidence. Borrowed until registry_done. */
+void standing_bind_row(sqlite3_stmt *statement, const struct event_record *record,
+                       const uint8_t digest[EVENT_DIGEST_BYTES]);
 /* Within a write transaction. added_out false: such an event stands there already. */
 enum result standing_add(struct registry *registry, const struct event_record *record,
                          const uint8_t digest[EVENT_DIGEST_BYTES], bool *added_out,
@@ -192,8 +213,7 @@ enum result standing_compare(struct registry *registry, const struct event_recor
 /* Within a write transaction: makes it say what the event says; or takes it away. */
 enum result standing_set(struct registry *registry, const struct event_record *record,
                          const uint8_t digest[EVENT_DIGEST_BYTES], struct error *err);
-enum result standing_drop(struct registry *registry, const uint8_t key[RECIPIENT_KEY_BYTES],
-                          const uint8_t digest[EVENT_DIGEST_BYTES], struct error *err);
+enum result standing_drop(struct registry *registry, int64_t id, struct error *err);
 
 /* ---- store/registry_horizon.c: what an erased opposition leaves ---- */
 

@@ -8,11 +8,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum {
     CANDIDATES = 256, /* persons of whom something goes, noted before they are erased */
-    READ_ROWS = 50000 /* of one read: a longer one would keep the WAL from being emptied */
+    READ_ROWS = 4096  /* of one read, which is sorted by person */
 };
 #define WRITE_MOST (CLOCK_SECOND / 20)
 
@@ -27,8 +26,7 @@ struct purge {
     struct registry_purge_counts *counts;
 
     uint8_t key[RECIPIENT_KEY_BYTES]; /* of the person at hand, then the last one looked at */
-    bool begun;
-    struct retention_event *events; /* owned; of the person at hand */
+    struct retention_event *events;   /* owned; of the person at hand */
     size_t n, capacity;
     uint8_t candidates[CANDIDATES][RECIPIENT_KEY_BYTES];
     size_t n_candidates;
@@ -110,14 +108,15 @@ static enum result erase_person(struct purge *purge, const uint8_t *key, struct 
     struct registry *registry = purge->registry;
     sqlite3_stmt *statement;
     struct retention_counts counts;
-    char sql[sizeof(columns) + 40];
+    char sql[sizeof(columns) + 80];
     bool row = false;
-    snprintf(sql, sizeof(sql), "%s WHERE recipient_key = ?1", columns);
+    snprintf(sql, sizeof(sql), "%s WHERE standing_id BETWEEN ?1 AND ?2 AND recipient_key = ?3",
+             columns);
     purge->n = 0;
     enum result result = registry_prepared(registry, STATEMENT_PERSON, sql, &statement, err);
     if (result != RESULT_OK)
         return result;
-    sqlite3_bind_blob(statement, 1, key, RECIPIENT_KEY_BYTES, SQLITE_STATIC);
+    standing_bind(statement, key);
     do {
         result = registry_step(registry, statement, &row, err);
         if (result == RESULT_OK && row)
@@ -134,13 +133,6 @@ static enum result erase_person(struct purge *purge, const uint8_t *key, struct 
         count_erased(purge, &counts);
     purge->n = 0;
     return result;
-}
-
-static void pause_for(int64_t microseconds)
-{
-    const struct timespec pause = {.tv_sec = (time_t)(microseconds / CLOCK_SECOND),
-                                   .tv_nsec = (long)(microseconds % CLOCK_SECOND) * 1000};
-    nanosleep(&pause, NULL);
 }
 
 /* As many as go into one short transaction, from *next on. */
@@ -163,7 +155,7 @@ static enum result erase_some(struct purge *purge, size_t *next, struct error *e
     if (result != RESULT_OK)
         *purge->counts = before; /* what is told is what is done */
     else
-        pause_for(clock_monotonic() - began);
+        clock_sleep(clock_monotonic() - began);
     return result;
 }
 
@@ -186,41 +178,43 @@ static enum result next_row(struct purge *purge, sqlite3_stmt *row, struct error
     if (purge->n > 0 && memcmp(key, purge->key, RECIPIENT_KEY_BYTES) != 0)
         end_person(purge);
     memcpy(purge->key, key, RECIPIENT_KEY_BYTES);
-    purge->begun = true;
     return take_row(purge, row, err);
 }
 
-/* Persons after purge->key. Ends with a whole person; *more_out: there may be others. */
-static enum result read_some(struct purge *purge, bool *more_out, struct error *err)
+static bool begins_person(const struct purge *purge, sqlite3_stmt *row)
+{
+    const void *key = sqlite3_column_blob(row, 0);
+    return purge->n == 0 || key == NULL || memcmp(key, purge->key, RECIPIENT_KEY_BYTES) != 0;
+}
+
+/* The persons of a range, and in it those after purge->key when it goes on. Ends with a whole
+ * person; *more_out: there are others. */
+static enum result read_some(struct purge *purge, const struct standing_range *range, bool goes_on,
+                             bool *more_out, struct error *err)
 {
     sqlite3_stmt *statement = NULL;
-    char sql[sizeof(columns) + 80];
-    uint64_t rows = 0;
+    char sql[sizeof(columns) + 120];
+    uint8_t after[RECIPIENT_KEY_BYTES];
     bool row = true;
-    snprintf(sql, sizeof(sql), "%s%s ORDER BY recipient_key", columns,
-             purge->begun ? " WHERE recipient_key > ?1" : "");
+    *more_out = false;
+    snprintf(sql, sizeof(sql), "%s WHERE standing_id BETWEEN ?1 AND ?2%s ORDER BY recipient_key",
+             columns, goes_on ? " AND recipient_key > ?3" : "");
     enum result result = sql_prepare(purge->registry->db, sql, &statement, err);
     if (result != RESULT_OK)
         return result;
-    uint8_t after[RECIPIENT_KEY_BYTES];
+    sqlite3_bind_int64(statement, 1, range->first);
+    sqlite3_bind_int64(statement, 2, range->last);
     memcpy(after, purge->key, sizeof(after));
-    if (purge->begun)
-        sqlite3_bind_blob(statement, 1, after, sizeof(after), SQLITE_STATIC);
-    *more_out = false;
+    if (goes_on)
+        sqlite3_bind_blob(statement, 3, after, sizeof(after), SQLITE_STATIC);
     while (result == RESULT_OK) {
         result = registry_step(purge->registry, statement, &row, err);
         if (result != RESULT_OK || !row)
             break;
-        /* Only where a person begins can it be left off. */
-        const void *key = sqlite3_column_blob(statement, 0);
-        bool begins =
-            purge->n == 0 || key == NULL || memcmp(key, purge->key, RECIPIENT_KEY_BYTES) != 0;
-        *more_out =
-            begins && rows > 0 && (rows >= READ_ROWS || purge->n_candidates >= CANDIDATES - 1);
+        *more_out = purge->n_candidates >= CANDIDATES - 1 && begins_person(purge, statement);
         if (*more_out)
             break;
         result = next_row(purge, statement, err);
-        rows++;
     }
     sqlite3_finalize(statement);
     if (result == RESULT_OK)
@@ -229,12 +223,25 @@ static enum result read_some(struct purge *purge, bool *more_out, struct error *
     return result;
 }
 
+static enum result purge_range(struct purge *purge, const struct standing_range *range,
+                               struct error *err)
+{
+    enum result result = RESULT_OK;
+    bool more = true;
+    for (bool goes_on = false; result == RESULT_OK && more; goes_on = true) {
+        result = read_some(purge, range, goes_on, &more, err);
+        if (result == RESULT_OK)
+            result = erase_candidates(purge, err);
+    }
+    return result;
+}
+
 enum result registry_purge(struct registry *registry, const struct retention_periods *periods,
                            int64_t now, bool erases, registry_progress_fn *progress, void *arg,
                            struct registry_purge_counts *counts_out, struct error *err)
 {
     struct purge_tally none = {.oldest = INT64_MAX};
-    bool more = true;
+    struct standing_range range = {0, -1};
     *counts_out =
         (struct registry_purge_counts){.ended = none, .proofs = none, .oppositions = none};
     struct purge *purge = calloc(1, sizeof(*purge));
@@ -249,10 +256,11 @@ enum result registry_purge(struct registry *registry, const struct retention_per
     purge->counts = counts_out;
     enum result result =
         registry_count(registry, "SELECT count(*) FROM standing", &purge->total, err);
-    while (result == RESULT_OK && more) {
-        result = read_some(purge, &more, err);
-        if (result == RESULT_OK)
-            result = erase_candidates(purge, err);
+    while (result == RESULT_OK) {
+        result = standing_stretch(registry, range.last, READ_ROWS, &range, err);
+        if (result != RESULT_OK || range.last < range.first)
+            break;
+        result = purge_range(purge, &range, err);
     }
     free(purge->events);
     free(purge);

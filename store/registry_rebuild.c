@@ -10,7 +10,6 @@
 #include "base/clock.h"
 
 #include <string.h>
-#include <time.h>
 
 #define BATCH_EVENTS 500
 
@@ -70,88 +69,71 @@ static enum result mend_batch(struct walk *walk, bool *more_out)
     return result;
 }
 
-/* A place in the table of standings. */
-struct place {
-    uint8_t key[RECIPIENT_KEY_BYTES];
-    uint8_t digest[EVENT_DIGEST_BYTES];
-};
-
-/* The table's constraints see to type and length, unless somebody switched them off. */
-static bool take_place(sqlite3_stmt *statement, struct place *place_out)
+static bool holds(sqlite3_stmt *statement, int column, const uint8_t *bytes, int length)
 {
-    const void *key = sqlite3_column_blob(statement, 0);
-    const void *digest = sqlite3_column_blob(statement, 1);
-    if (key == NULL || sqlite3_column_bytes(statement, 0) != RECIPIENT_KEY_BYTES ||
-        digest == NULL || sqlite3_column_bytes(statement, 1) != EVENT_DIGEST_BYTES)
-        return false;
-    memcpy(place_out->key, key, sizeof(place_out->key));
-    memcpy(place_out->digest, digest, sizeof(place_out->digest));
-    return true;
+    const void *found = sqlite3_column_blob(statement, column);
+    return found != NULL && sqlite3_column_bytes(statement, column) == length &&
+           memcmp(found, bytes, (size_t)length) == 0;
 }
 
-/* Whether the event that the statement stands on, from column 2 on, makes this standing. */
-static enum result belongs(struct walk *walk, sqlite3_stmt *statement, const struct place *place,
-                           bool *belongs_out)
+/* Whether the standing in columns 0 to 2 is that of the event behind it. */
+static enum result belongs(struct walk *walk, sqlite3_stmt *statement, bool *belongs_out)
 {
+    const int64_t id = sqlite3_column_int64(statement, 0);
     uint8_t digest[EVENT_DIGEST_BYTES];
     struct event_record record = {
-        .recipient_key = sqlite3_column_type(statement, 3) != SQLITE_NULL &&
-                                 sqlite3_column_bytes(statement, 3) == RECIPIENT_KEY_BYTES
-                             ? sqlite3_column_blob(statement, 3)
+        .recipient_key = sqlite3_column_type(statement, 4) != SQLITE_NULL &&
+                                 sqlite3_column_bytes(statement, 4) == RECIPIENT_KEY_BYTES
+                             ? sqlite3_column_blob(statement, 4)
                              : NULL,
-        .channel = sql_text(statement, 4),
-        .kind = sql_text(statement, 5),
-        .occurred_at = sqlite3_column_int64(statement, 6),
-        .form_id = sqlite3_column_type(statement, 8) != SQLITE_NULL ? sql_text(statement, 8) : NULL,
-        .form_version = sqlite3_column_int(statement, 9),
-        .partners = sql_text(statement, 10),
-        .basis = sql_text(statement, 11),
-        .supplier = sql_text(statement, 12),
-        .collector = sql_text(statement, 13),
-        .evidence = sql_text(statement, 14),
+        .channel = sql_text(statement, 5),
+        .kind = sql_text(statement, 6),
+        .occurred_at = sqlite3_column_int64(statement, 7),
+        .form_id = sqlite3_column_type(statement, 9) != SQLITE_NULL ? sql_text(statement, 9) : NULL,
+        .form_version = sqlite3_column_int(statement, 10),
+        .partners = sql_text(statement, 11),
+        .basis = sql_text(statement, 12),
+        .supplier = sql_text(statement, 13),
+        .collector = sql_text(statement, 14),
+        .evidence = sql_text(statement, 15),
     };
     *belongs_out = false;
     if (record.recipient_key == NULL ||
-        memcmp(record.recipient_key, place->key, sizeof(place->key)) != 0)
+        id != standing_id(record.recipient_key, sqlite3_column_int64(statement, 3)) ||
+        !holds(statement, 1, record.recipient_key, RECIPIENT_KEY_BYTES))
         return RESULT_OK;
     enum result result = event_digest(walk->registry, &record, digest, walk->err);
-    *belongs_out = result == RESULT_OK && memcmp(digest, place->digest, sizeof(digest)) == 0;
+    *belongs_out = result == RESULT_OK && holds(statement, 2, digest, sizeof(digest));
     return result;
 }
 
 /* The standings after *place that follow from no event go. */
-static enum result clear_batch(struct walk *walk, struct place *place, bool *more_out)
+static enum result clear_batch(struct walk *walk, int64_t *place, bool *more_out)
 {
     sqlite3_stmt *statement;
     unsigned seen = 0;
     enum result result =
         registry_prepared(walk->registry, STATEMENT_STANDING_BATCH,
-                          "SELECT s.recipient_key, s.digest, " EVENT_COLUMNS
+                          "SELECT s.standing_id, s.recipient_key, s.digest, " EVENT_COLUMNS
                           " FROM standing s LEFT JOIN event e ON e.event_id = s.event_id"
-                          " WHERE (s.recipient_key, s.digest) > (?1, ?2)"
-                          " ORDER BY s.recipient_key, s.digest LIMIT ?3",
+                          " WHERE s.standing_id > ?1 ORDER BY s.standing_id LIMIT ?2",
                           &statement, walk->err);
     if (result != RESULT_OK)
         return result;
-    struct place after = *place;
-    sqlite3_bind_blob(statement, 1, after.key, sizeof(after.key), SQLITE_STATIC);
-    sqlite3_bind_blob(statement, 2, after.digest, sizeof(after.digest), SQLITE_STATIC);
-    sqlite3_bind_int(statement, 3, BATCH_EVENTS);
+    sqlite3_bind_int64(statement, 1, *place);
+    sqlite3_bind_int(statement, 2, BATCH_EVENTS);
     while (result == RESULT_OK) {
         bool row, right;
         result = registry_step(walk->registry, statement, &row, walk->err);
         if (result != RESULT_OK || !row)
             break;
         seen++;
-        if (!take_place(statement, place))
-            result = error_set(walk->err, RESULT_DAMAGED,
-                               "a standing has no key that could be one: it was not written here");
-        if (result == RESULT_OK)
-            result = belongs(walk, statement, place, &right);
+        *place = sqlite3_column_int64(statement, 0);
+        result = belongs(walk, statement, &right);
         if (result == RESULT_OK && !right) {
             walk->report->foreign++;
             if (walk->mends)
-                result = standing_drop(walk->registry, place->key, place->digest, walk->err);
+                result = standing_drop(walk->registry, *place, walk->err);
         }
     }
     registry_done(statement);
@@ -164,22 +146,14 @@ static uint64_t not_right(const struct registry_report *report)
     return report->missing + report->different + report->foreign;
 }
 
-static enum result take_batch(struct walk *walk, bool clearing, struct place *place, bool *more_out)
+static enum result take_batch(struct walk *walk, bool clearing, int64_t *place, bool *more_out)
 {
     return clearing ? clear_batch(walk, place, more_out) : mend_batch(walk, more_out);
 }
 
-static void leave_time(int64_t taken)
-{
-    const struct timespec pause = {.tv_sec = (time_t)(taken / CLOCK_SECOND),
-                                   .tv_nsec = (long)(taken % CLOCK_SECOND) * 1000};
-    nanosleep(&pause, NULL);
-}
-
 /* The batch that was looked at from *before and *start on, under the lock. */
 static enum result mend_again(struct walk *walk, bool clearing,
-                              const struct registry_report *before, struct place *place,
-                              bool *more_out)
+                              const struct registry_report *before, int64_t *place, bool *more_out)
 {
     bool own;
     int64_t began = clock_monotonic();
@@ -191,18 +165,18 @@ static enum result mend_again(struct walk *walk, bool clearing,
     result = take_batch(walk, clearing, place, more_out);
     walk->mends = false;
     result = registry_leave(walk->registry, own, result, walk->err);
-    leave_time(clock_monotonic() - began);
+    clock_sleep(clock_monotonic() - began);
     return result;
 }
 
 static enum result pass(struct walk *walk, bool clearing, bool mends,
                         registry_progress_fn *progress, void *arg, uint64_t total)
 {
-    struct place place = {{0}, {0}};
+    int64_t place = -1;
     enum result result = RESULT_OK;
     for (bool more = true; more && result == RESULT_OK;) {
         const struct registry_report before = *walk->report;
-        struct place start = place;
+        int64_t start = place;
         result = take_batch(walk, clearing, &place, &more);
         if (result == RESULT_OK && mends && not_right(walk->report) > not_right(&before)) {
             place = start;

@@ -139,16 +139,36 @@ static const char migration_2[] =
     " CHECK (typeof(digest) = 'blob' AND length(digest) = 16),"
     " PRIMARY KEY (recipient_key, digest)) WITHOUT ROWID;";
 
+static enum result add_old_standing(struct registry *registry, sqlite3_stmt *insert,
+                                    const struct event_record *record,
+                                    const uint8_t digest[EVENT_DIGEST_BYTES], bool *added_out,
+                                    struct error *err)
+{
+    standing_bind_row(insert, record, digest);
+    sqlite3_bind_int64(insert, 1, record->id);
+    enum result result = sql_run(registry->db, insert, err);
+    *added_out = result == RESULT_OK && sqlite3_changes(registry->db) > 0;
+    return result;
+}
+
 /* The chain is beyond SQL. Numbers stay: the journal refers to events by them. Two events that came
  * to say the same when addresses were masked were told apart by layout 1; now the later one keeps
  * its place and number only, so that every event has the one standing that is its own. */
 static enum result chain_old_events(struct registry *registry, struct error *err)
 {
-    sqlite3_stmt *statement = NULL;
+    sqlite3_stmt *statement = NULL, *insert = NULL;
     registry->head = (struct event_head){.known = true};
     enum result result =
         sql_prepare(registry->db, "SELECT " EVENT_COLUMNS " FROM event_1 e ORDER BY e.event_id",
                     &statement, err);
+    if (result == RESULT_OK)
+        result = sql_prepare(
+            registry->db,
+            "INSERT INTO standing (event_id, recipient_key, digest, channel, kind, occurred_at,"
+            " form_id, form_version, partners, basis, supplier, collector, evidence)"
+            " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)"
+            " ON CONFLICT (recipient_key, digest) DO NOTHING",
+            &insert, err);
     while (result == RESULT_OK) {
         struct event_record record;
         uint8_t digest[EVENT_DIGEST_BYTES];
@@ -162,11 +182,12 @@ static enum result chain_old_events(struct registry *registry, struct error *err
         if (result == RESULT_OK)
             result = event_digest(registry, &record, digest, err);
         if (result == RESULT_OK)
-            result = standing_add(registry, &record, digest, &added, err);
+            result = add_old_standing(registry, insert, &record, digest, &added, err);
         if (result == RESULT_OK)
             result = event_append(registry, &record, !added, err);
     }
     sqlite3_finalize(statement);
+    sqlite3_finalize(insert);
     registry->head.known = false;
     return result == RESULT_OK ? sql_exec(registry->db, "DROP TABLE event_1", err) : result;
 }
@@ -201,16 +222,66 @@ static const char migration_5[] = "CREATE TABLE retention ("
                                   " one INTEGER PRIMARY KEY CHECK (one = 1),"
                                   " horizon BIGINT NOT NULL);";
 
+/* Standings get numbers, so that the tree that is searched before every message is narrow. A column
+ * event_id is there for whoever reads the file; it takes no room. */
+static const char migration_6[] =
+    "ALTER TABLE standing RENAME TO standing_5;"
+    "CREATE TABLE standing ("
+    " standing_id INTEGER PRIMARY KEY NOT NULL,"
+    " recipient_key BLOB NOT NULL,"
+    " digest BLOB NOT NULL,"
+    " channel TEXT NOT NULL,"
+    " kind TEXT NOT NULL,"
+    " occurred_at BIGINT NOT NULL,"
+    " form_id TEXT,"
+    " form_version INTEGER,"
+    " partners TEXT NOT NULL,"
+    " basis TEXT NOT NULL,"
+    " supplier TEXT NOT NULL,"
+    " collector TEXT NOT NULL,"
+    " evidence INTEGER NOT NULL," /* whether there is any */
+    " event_id BIGINT GENERATED ALWAYS AS (standing_id & 1099511627775) VIRTUAL,"
+    " CHECK (standing_id >= 0),"
+    " CHECK (typeof(recipient_key) = 'blob' AND length(recipient_key) = 32),"
+    " CHECK (typeof(digest) = 'blob' AND length(digest) = 16));";
+
+static void standing_number(sqlite3_context *context, int argc, sqlite3_value **argv)
+{
+    (void)argc;
+    if (sqlite3_value_bytes(argv[0]) == RECIPIENT_KEY_BYTES)
+        sqlite3_result_int64(
+            context, standing_id(sqlite3_value_blob(argv[0]), sqlite3_value_int64(argv[1])));
+}
+
+/* In the order of the keys, which is that of the numbers: the new table is filled from one end. */
+static enum result number_standings(struct registry *registry, struct error *err)
+{
+    static const char function[] = "standing_number";
+    const int flags = SQLITE_UTF8 | SQLITE_DETERMINISTIC;
+    if (sqlite3_create_function(registry->db, function, 2, flags, NULL, standing_number, NULL,
+                                NULL) != SQLITE_OK)
+        return sql_failure(registry->db, "database", err);
+    enum result result =
+        sql_exec(registry->db,
+                 "INSERT INTO standing (standing_id, recipient_key, digest, channel, kind,"
+                 " occurred_at, form_id, form_version, partners, basis, supplier, collector,"
+                 " evidence) SELECT standing_number(recipient_key, event_id), recipient_key,"
+                 " digest, channel, kind, occurred_at, form_id, form_version, partners, basis,"
+                 " supplier, collector, evidence FROM standing_5 ORDER BY recipient_key;"
+                 "DROP TABLE standing_5",
+                 err);
+    sqlite3_create_function(registry->db, function, 2, flags, NULL, NULL, NULL, NULL);
+    return result;
+}
+
 struct migration {
     const char *sql;
     enum result (*then)(struct registry *registry, struct error *err); /* may be NULL */
 };
 
-static const struct migration migrations[] = {{migration_1, NULL},
-                                              {migration_2, chain_old_events},
-                                              {migration_3, NULL},
-                                              {migration_4, NULL},
-                                              {migration_5, NULL}};
+static const struct migration migrations[] = {{migration_1, NULL}, {migration_2, chain_old_events},
+                                              {migration_3, NULL}, {migration_4, NULL},
+                                              {migration_5, NULL}, {migration_6, number_standings}};
 _Static_assert(sizeof(migrations) / sizeof(migrations[0]) == REGISTRY_SCHEMA_VERSION,
                "one migration a version");
 

@@ -1,37 +1,60 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The standing: what the events of one person amount to, laid out for the one question asked before
- * every message. One compact row an event, ordered by person, so that a look-up is one descent of
- * one tree whatever the registry's size; and what makes two events the same is its key, so that
- * importing a file twice changes nothing.
+ * every message. One compact row an event, and the row's number begins with the first bits of the
+ * person's key: all that is known of a person lies together, in a tree whose inner nodes hold
+ * nothing but numbers. So those nodes stay in memory however many people there are, and a look-up
+ * reads one page.
  *
  * It is derived: every row follows from a row of `event` and from nothing else. Nobody edits it;
  * whoever doubts it compares it (registry_check) or mends it (registry_rebuild).
  */
 #include "store/registry_internal.h"
 
+#include <inttypes.h>
 #include <string.h>
 
-#define INSERT_SQL                                                                                \
-    "INSERT INTO standing (recipient_key, digest, event_id, channel, kind, occurred_at, form_id," \
-    " form_version, partners, basis, supplier, collector, evidence)"                              \
-    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)"                            \
-    " ON CONFLICT (recipient_key, digest) DO "
-static const char add_sql[] = INSERT_SQL "NOTHING";
+#define COLUMNS                                                                              \
+    "standing_id, recipient_key, digest, channel, kind, occurred_at, form_id, form_version," \
+    " partners, basis, supplier, collector, evidence"
+#define INSERT_SQL                   \
+    "INSERT INTO standing (" COLUMNS \
+    ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)"
 static const char set_sql[] =
-    INSERT_SQL "UPDATE SET event_id = excluded.event_id, channel = excluded.channel,"
+    INSERT_SQL " ON CONFLICT (standing_id) DO UPDATE SET recipient_key = excluded.recipient_key,"
+               " digest = excluded.digest, channel = excluded.channel,"
                " kind = excluded.kind, occurred_at = excluded.occurred_at,"
                " form_id = excluded.form_id, form_version = excluded.form_version,"
                " partners = excluded.partners, basis = excluded.basis,"
                " supplier = excluded.supplier, collector = excluded.collector,"
                " evidence = excluded.evidence";
 
-static void bind_row(sqlite3_stmt *statement, const struct event_record *record,
-                     const uint8_t digest[EVENT_DIGEST_BYTES])
+struct standing_range standing_range(const uint8_t key[RECIPIENT_KEY_BYTES])
 {
-    sqlite3_bind_blob(statement, 1, record->recipient_key, RECIPIENT_KEY_BYTES, SQLITE_STATIC);
-    sqlite3_bind_blob(statement, 2, digest, EVENT_DIGEST_BYTES, SQLITE_STATIC);
-    sqlite3_bind_int64(statement, 3, record->id);
+    int64_t prefix = ((int64_t)key[0] << 16 | (int64_t)key[1] << 8 | key[2]) >> 1;
+    int64_t first = prefix << STANDING_EVENT_BITS;
+    return (struct standing_range){first, first + STANDING_EVENT_MOST};
+}
+
+void standing_bind(sqlite3_stmt *statement, const uint8_t key[RECIPIENT_KEY_BYTES])
+{
+    struct standing_range range = standing_range(key);
+    sqlite3_bind_int64(statement, 1, range.first);
+    sqlite3_bind_int64(statement, 2, range.last);
+    sqlite3_bind_blob(statement, 3, key, RECIPIENT_KEY_BYTES, SQLITE_STATIC);
+}
+
+int64_t standing_id(const uint8_t key[RECIPIENT_KEY_BYTES], int64_t event_id)
+{
+    return standing_range(key).first + event_id;
+}
+
+void standing_bind_row(sqlite3_stmt *statement, const struct event_record *record,
+                       const uint8_t digest[EVENT_DIGEST_BYTES])
+{
+    sqlite3_bind_int64(statement, 1, standing_id(record->recipient_key, record->id));
+    sqlite3_bind_blob(statement, 2, record->recipient_key, RECIPIENT_KEY_BYTES, SQLITE_STATIC);
+    sqlite3_bind_blob(statement, 3, digest, EVENT_DIGEST_BYTES, SQLITE_STATIC);
     registry_bind_text(statement, 4, record->channel);
     registry_bind_text(statement, 5, record->kind);
     sqlite3_bind_int64(statement, 6, record->occurred_at);
@@ -46,18 +69,43 @@ static void bind_row(sqlite3_stmt *statement, const struct event_record *record,
     sqlite3_bind_int(statement, 13, record->evidence[0] != '\0');
 }
 
+/* Not left to the insertion, by NOT EXISTS: SQLite would make a temporary table for each row. */
+enum result standing_known(struct registry *registry, const struct event_record *record,
+                           const uint8_t digest[EVENT_DIGEST_BYTES], bool *known_out,
+                           struct error *err)
+{
+    sqlite3_stmt *statement;
+    enum result result = registry_prepared(registry, STATEMENT_STANDING_KNOWN,
+                                           "SELECT 1 FROM standing WHERE standing_id BETWEEN ?1 AND"
+                                           " ?2 AND recipient_key = ?3 AND digest = ?4",
+                                           &statement, err);
+    if (result != RESULT_OK)
+        return result;
+    standing_bind(statement, record->recipient_key);
+    sqlite3_bind_blob(statement, 4, digest, EVENT_DIGEST_BYTES, SQLITE_STATIC);
+    result = registry_step(registry, statement, known_out, err);
+    registry_done(statement);
+    return result;
+}
+
 enum result standing_add(struct registry *registry, const struct event_record *record,
                          const uint8_t digest[EVENT_DIGEST_BYTES], bool *added_out,
                          struct error *err)
 {
     sqlite3_stmt *statement;
-    enum result result =
-        registry_prepared(registry, STATEMENT_STANDING_ADD, add_sql, &statement, err);
-    if (result != RESULT_OK)
+    bool known = false;
+    *added_out = false;
+    if (record->id > STANDING_EVENT_MOST)
+        return error_set(err, RESULT_UNAVAILABLE, "the registry is full: it has %" PRId64 " events",
+                         record->id);
+    enum result result = standing_known(registry, record, digest, &known, err);
+    if (result == RESULT_OK && !known)
+        result = registry_prepared(registry, STATEMENT_STANDING_ADD, INSERT_SQL, &statement, err);
+    if (result != RESULT_OK || known)
         return result;
-    bind_row(statement, record, digest);
+    standing_bind_row(statement, record, digest);
     result = sql_run(registry->db, statement, err);
-    *added_out = result == RESULT_OK && sqlite3_changes(registry->db) > 0;
+    *added_out = result == RESULT_OK;
     return result;
 }
 
@@ -69,21 +117,19 @@ enum result standing_set(struct registry *registry, const struct event_record *r
         registry_prepared(registry, STATEMENT_STANDING_SET, set_sql, &statement, err);
     if (result != RESULT_OK)
         return result;
-    bind_row(statement, record, digest);
+    standing_bind_row(statement, record, digest);
     return sql_run(registry->db, statement, err);
 }
 
-enum result standing_drop(struct registry *registry, const uint8_t key[RECIPIENT_KEY_BYTES],
-                          const uint8_t digest[EVENT_DIGEST_BYTES], struct error *err)
+enum result standing_drop(struct registry *registry, int64_t id, struct error *err)
 {
     sqlite3_stmt *statement;
-    enum result result = registry_prepared(
-        registry, STATEMENT_STANDING_DROP,
-        "DELETE FROM standing WHERE recipient_key = ?1 AND digest = ?2", &statement, err);
+    enum result result =
+        registry_prepared(registry, STATEMENT_STANDING_DROP,
+                          "DELETE FROM standing WHERE standing_id = ?1", &statement, err);
     if (result != RESULT_OK)
         return result;
-    sqlite3_bind_blob(statement, 1, key, RECIPIENT_KEY_BYTES, SQLITE_STATIC);
-    sqlite3_bind_blob(statement, 2, digest, EVENT_DIGEST_BYTES, SQLITE_STATIC);
+    sqlite3_bind_int64(statement, 1, id);
     return sql_run(registry->db, statement, err);
 }
 
@@ -95,14 +141,15 @@ enum result standing_compare(struct registry *registry, const struct event_recor
     bool row;
     enum result result = registry_prepared(
         registry, STATEMENT_STANDING_GET,
-        "SELECT event_id = ?3 AND channel = ?4 AND kind = ?5 AND occurred_at = ?6 AND form_id IS ?7"
+        "SELECT recipient_key = ?2 AND digest = ?3 AND channel = ?4 AND kind = ?5 AND occurred_at "
+        "= ?6 AND form_id IS ?7"
         " AND form_version IS ?8 AND partners = ?9 AND basis = ?10 AND supplier = ?11"
         " AND collector = ?12 AND evidence = ?13"
-        " FROM standing s WHERE recipient_key = ?1 AND digest = ?2",
+        " FROM standing WHERE standing_id = ?1",
         &statement, err);
     if (result != RESULT_OK)
         return result;
-    bind_row(statement, record, digest);
+    standing_bind_row(statement, record, digest);
     result = registry_step(registry, statement, &row, err);
     if (!row)
         *state_out = STANDING_MISSING;
@@ -114,19 +161,26 @@ enum result standing_compare(struct registry *registry, const struct event_recor
     return result;
 }
 
-enum result standing_known(struct registry *registry, const struct event_record *record,
-                           const uint8_t digest[EVENT_DIGEST_BYTES], bool *known_out,
-                           struct error *err)
+enum result standing_stretch(struct registry *registry, int64_t after, int rows,
+                             struct standing_range *range_out, struct error *err)
 {
     sqlite3_stmt *statement;
+    bool row;
     enum result result = registry_prepared(
-        registry, STATEMENT_STANDING_KNOWN,
-        "SELECT 1 FROM standing WHERE recipient_key = ?1 AND digest = ?2", &statement, err);
+        registry, STATEMENT_STANDING_STRETCH,
+        "SELECT min(standing_id), max(standing_id) FROM (SELECT standing_id FROM standing"
+        " WHERE standing_id > ?1 ORDER BY standing_id LIMIT ?2)",
+        &statement, err);
     if (result != RESULT_OK)
         return result;
-    sqlite3_bind_blob(statement, 1, record->recipient_key, RECIPIENT_KEY_BYTES, SQLITE_STATIC);
-    sqlite3_bind_blob(statement, 2, digest, EVENT_DIGEST_BYTES, SQLITE_STATIC);
-    result = registry_step(registry, statement, known_out, err);
+    sqlite3_bind_int64(statement, 1, after);
+    sqlite3_bind_int(statement, 2, rows);
+    result = registry_step(registry, statement, &row, err);
+    *range_out = (struct standing_range){0, -1};
+    if (result == RESULT_OK && row && sqlite3_column_type(statement, 0) != SQLITE_NULL)
+        *range_out =
+            (struct standing_range){sqlite3_column_int64(statement, 0),
+                                    sqlite3_column_int64(statement, 1) | STANDING_EVENT_MOST};
     registry_done(statement);
     return result;
 }

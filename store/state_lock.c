@@ -8,20 +8,18 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/file.h>
-#include <time.h>
 #include <unistd.h>
 
 /* Only one writer may extend the chain. */
 static enum result lock_in_time(int fd, int64_t patience)
 {
-    const struct timespec pause = {.tv_nsec = 20 * 1000 * 1000};
     int64_t until = clock_monotonic() + patience;
     while (flock(fd, LOCK_EX | LOCK_NB) != 0) {
         if (errno != EWOULDBLOCK && errno != EINTR)
             return RESULT_SYSTEM;
         if (clock_monotonic() >= until)
             return RESULT_CONFLICT;
-        nanosleep(&pause, NULL);
+        clock_sleep(CLOCK_SECOND / 50);
     }
     return RESULT_OK;
 }
@@ -65,9 +63,21 @@ enum result state_lock_take(const char *state_dir, int64_t patience, int *fd_out
              "another gateway serves it, or a command is writing to its journal", fd_out, err);
     if (result != RESULT_OK)
         return result;
-    /* flock(2) cannot be asked about without being taken; this one can (control.c). It guards
+    /* flock(2) cannot be asked about without being taken; this one can. It guards
      * nothing, so that it fails is no failure. */
     struct flock shown = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
     (void)fcntl(*fd_out, F_OFD_SETLK, &shown);
     return RESULT_OK;
+}
+
+bool state_lock_held(const char *state_dir)
+{
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    char *path = file_join(state_dir, "lock");
+    int fd = path != NULL ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+    bool held = fd >= 0 && fcntl(fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
+    if (fd >= 0)
+        close(fd);
+    free(path);
+    return held;
 }

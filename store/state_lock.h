@@ -15,6 +15,8 @@
  * for longer than patience (microseconds). */
 enum result state_lock_take(const char *state_dir, int64_t patience, int *fd_out,
                             struct error *err);
+/* Whether somebody has it: a gateway that serves, mostly. Takes nothing. */
+bool state_lock_held(const char *state_dir);
 /* state_dir/purge.lock: one purge at a time, whether a gateway runs, ends or starts meanwhile: two
  * would write the same segment anew. RESULT_CONFLICT at once when there is one. */
 enum result state_lock_purge(const char *state_dir, int *fd_out, struct error *err);

@@ -13,11 +13,13 @@ Everything lies in one folder (--cache), which is several times the size of the 
 """
 
 import argparse
+import contextlib
 import json
 import math
 import pathlib
 import shutil
 import socket
+import sqlite3
 import statistics
 import subprocess
 import sys
@@ -52,6 +54,10 @@ class Bench:
 
     def registry(self, name):
         return self.cache / name / "state" / "registry.db"
+
+    def events(self, name):
+        with contextlib.closing(sqlite3.connect(self.registry(name))) as db:
+            return db.execute("SELECT max(event_id) FROM event").fetchone()[0]
 
     def config(self, name, port=1, provider_port=1):
         config = {
@@ -197,6 +203,7 @@ class Bench:
             ended = importer.poll() is not None
             importer.terminate()
             importer.wait()
+            taken = self.events("serving") - 10_000
             if ended:
                 raise SystemExit("the import was too short: --beside")
         finally:
@@ -204,6 +211,7 @@ class Bench:
             gateway.wait()
             provider.stop()
         self.figures["rcpt"] = {
+            "imported_per_second": round(taken / self.options.seconds)} | {
             kind: {"alone_ms": round(alone[kind] * 1e3, 2), "beside_ms": round(beside[kind] * 1e3, 2),
                    "ratio": round(beside[kind] / alone[kind], 2)} for kind in alone}
 

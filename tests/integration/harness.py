@@ -521,6 +521,7 @@ class ScriptedProvider:
         while True:
             try:
                 connection, _ = listener.accept()
+                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             except OSError:
                 return
             conversation = Conversation(self, connection)

@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs the integration tests: each test in a process of its own, a few at a time.
 
-A line a test; of a failed one also its report, the gateways' configurations and logs. The last
-line is "N passed, N failed"; exit code 0 only if none failed and some ran.
+A line a test; of a failed one also its report, the gateways' configurations and logs. At the end
+what failed once more, shortly, for whoever sees only the end. The last line is
+"N passed, N failed"; exit code 0 only if none failed and some ran.
 """
 
 import argparse
@@ -22,6 +23,7 @@ import unittest
 
 HERE = pathlib.Path(__file__).resolve().parent
 MOST_SECONDS = 180
+MOST_LINES = 25  # of a failed test's report at the end
 
 
 def all_tests(suite):
@@ -129,27 +131,41 @@ class Running:
         print(f"{'PASS' if passed else 'FAIL'} {self.name} {seconds:.1f}", flush=True)
         if text.strip():
             print(text.rstrip(), flush=True)
-        return passed
+        return passed, text
 
 
 def run_all(tests, jobs):
     waiting = list(tests)
     running = []
     counts = {True: 0, False: 0}
+    failures = []
     try:
         while waiting or running:
             while waiting and len(running) < jobs:
                 running.append(Running(*waiting.pop(0)))
             for each in [each for each in running if each.finished()]:
                 running.remove(each)
-                counts[each.report()] += 1
+                passed, text = each.report()
+                counts[passed] += 1
+                if not passed:
+                    failures.append((each.name, text))
             time.sleep(0.02)
     finally:
         for each in running:
             each.process.kill()
             each.process.wait()
             each.folder.cleanup()
-    return counts
+    return counts, failures
+
+
+def recall(failures):
+    """Prints the start of each failed test's report: where it failed and with what."""
+    if failures:
+        print("\nfailed tests:", flush=True)
+    for name, text in failures:
+        print(name)
+        for line in text.splitlines()[:MOST_LINES]:
+            print(f"    {line[:300]}")
 
 
 def main():
@@ -173,7 +189,8 @@ def main():
         return 0
     if not os.access(os.environ.get("OCTROI_BIN", ""), os.X_OK):
         parser.error("--octroi must name the program under test")
-    counts = run_all(tests, options.jobs)
+    counts, failures = run_all(tests, options.jobs)
+    recall(failures)
     print(f"{counts[True]} passed, {counts[False]} failed")
     return 0 if counts[False] == 0 and counts[True] > 0 else 1
 

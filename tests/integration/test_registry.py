@@ -60,8 +60,10 @@ class Registry(harness.IntegrationTest):
             "a withdrawal hidden from the look-up": ("DELETE FROM standing WHERE event_id = 4",),
             "a grant antedated": ("UPDATE event SET occurred_at = 1 WHERE event_id = 1",),
             "a grant made up": (
-                "INSERT INTO standing SELECT zeroblob(32), digest, event_id, channel, kind,"
-                " occurred_at, form_id, form_version, partners, basis, supplier, collector, evidence"
+                "INSERT INTO standing (standing_id, recipient_key, digest, channel, kind,"
+                " occurred_at, form_id, form_version, partners, basis, supplier, collector,"
+                " evidence) SELECT 1, zeroblob(32), digest, channel, kind, occurred_at,"
+                " form_id, form_version, partners, basis, supplier, collector, evidence"
                 " FROM standing WHERE event_id = 1",),
         }
         for name, statements in harms.items():

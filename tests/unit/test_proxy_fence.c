@@ -472,6 +472,7 @@ START_TEST(loops_share_the_reserve)
     struct rlimit limit, before;
     unsigned kept = 0;
     int highest = 0;
+    ck_assert_ptr_nonnull(reserve);
     for (unsigned i = 0; i < ACCEPTERS; i++) {
         struct sockaddr_in address;
         accepters[i] = (struct accepter){reserve, listen_somewhere(&address), 0, 0, 0};

@@ -4,6 +4,11 @@
 
 #define EVENTS 5000 /* more than a batch of the rebuild, twice */
 
+#define INSERT_STANDING                                                                      \
+    "INSERT INTO standing (standing_id, recipient_key, digest, channel, kind, occurred_at, " \
+    "form_id,"                                                                               \
+    " form_version, partners, basis, supplier, collector, evidence) SELECT "
+
 static void run(struct bench *bench, const char *sql)
 {
     ck_assert_msg(sql_exec(bench->registry->db, sql, &bench->err) == RESULT_OK, "%s: %s", sql,
@@ -35,7 +40,7 @@ static void dump(struct bench *bench, uint8_t digest[SHA256_BYTES])
     struct strbuf text = {0};
     sqlite3_stmt *statement = NULL;
     ck_assert_int_eq(sqlite3_prepare_v2(bench->registry->db,
-                                        "SELECT * FROM standing ORDER BY recipient_key, digest", -1,
+                                        "SELECT * FROM standing ORDER BY standing_id", -1,
                                         &statement, NULL),
                      SQLITE_OK);
     while (sqlite3_step(statement) == SQLITE_ROW)
@@ -108,12 +113,20 @@ static const struct {
     {"UPDATE standing SET occurred_at = 0 WHERE event_id = 6", "event 6: its standing says"},
     {"UPDATE standing SET evidence = 0 WHERE event_id = 7", "event 7: its standing says"},
     {"UPDATE standing SET form_id = NULL WHERE event_id = 8", "event 8: its standing says"},
-    {"UPDATE standing SET event_id = 400 WHERE event_id = 7", "event 7: its standing says"},
-    {"INSERT INTO standing SELECT recipient_key, zeroblob(16), event_id, channel, 'given',"
+    {"UPDATE standing SET standing_id = standing_id + 393 WHERE event_id = 7",
+     "event 7: its standing is missing"},
+    /* Where nobody looks for the person. */
+    {"UPDATE standing SET standing_id = standing_id + 1099511627776 WHERE event_id = 6",
+     "event 6: its standing is missing"},
+    {"UPDATE standing SET recipient_key = zeroblob(32) WHERE event_id = 6",
+     "event 6: its standing says"},
+    {INSERT_STANDING
+     "standing_id + 393, recipient_key, zeroblob(16), channel, 'given',"
      " occurred_at, form_id, form_version, partners, basis, supplier, collector, evidence"
      " FROM standing WHERE event_id = 6",
      "standings follow from no event"},
-    {"INSERT INTO standing SELECT zeroblob(32), digest, 400, channel, 'given',"
+    {INSERT_STANDING
+     "400, zeroblob(32), digest, channel, 'given',"
      " occurred_at, form_id, form_version, partners, basis, supplier, collector, evidence"
      " FROM standing WHERE event_id = 6",
      "standings follow from no event"},
@@ -141,11 +154,13 @@ START_TEST(a_rebuild_gives_the_same_bytes)
         "DELETE FROM standing",
         "DELETE FROM standing WHERE event_id % 3 = 0",
         "UPDATE standing SET kind = 'given', occurred_at = 0",
-        "UPDATE standing SET event_id = event_id + 1",
+        "UPDATE standing SET standing_id = standing_id + 1 WHERE standing_id ="
+        " (SELECT max(standing_id) FROM standing)",
+        "UPDATE standing SET standing_id = standing_id + 5000",
         "UPDATE standing SET recipient_key = zeroblob(32)",
-        "INSERT INTO standing SELECT recipient_key, CAST(substr(digest, 2) || x'00' AS BLOB),"
-        " event_id, channel,"
-        " kind, occurred_at, form_id, form_version, partners, basis, supplier, collector, evidence"
+        INSERT_STANDING
+        "standing_id + 5000, recipient_key, digest, channel, kind,"
+        " occurred_at, form_id, form_version, partners, basis, supplier, collector, evidence"
         " FROM standing",
         "SELECT 1",
     };
