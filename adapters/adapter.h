@@ -165,7 +165,8 @@ struct mail_transaction *mail_begin(struct provider *provider, struct loop *loop
 void mail_recipient(struct mail_transaction *transaction, unsigned index,
                     const struct mail_rcpt *rcpt);
 /* Content in wire form: CRLF lines, dot-stuffed, without the final dot; moved out of from. The
- * first call says DATA upstream; call it only when every recipient has been answered. */
+ * first call says DATA upstream, even when from is empty; call it only when every recipient has
+ * been answered. */
 void mail_content(struct mail_transaction *transaction, struct evbuffer *from);
 /* Bytes taken by mail_content and not yet handed to the provider. */
 size_t mail_pending(const struct mail_transaction *transaction);

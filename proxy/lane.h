@@ -53,6 +53,7 @@ struct lane {
     struct ticket_table *sessions; /* owned; what each ticket stands for is a struct smtp_session */
     struct snapshot *snapshot;     /* owned reference: what new sessions get */
     struct door *doors;            /* owned; the lane's thread's, or anybody's once it ended */
+    bool unrecorded; /* the last rows that content waited for did not become durable */
     bool draining;
 };
 

@@ -2,9 +2,10 @@
 /*
  * The question asked before every message: what is known of this person, relative to one partner
  * and stream. Standing and suspensions are read in one read transaction, so that a verdict never
- * mixes two states of the file. Of forms and suspensions, which thousands of people share, a
- * read-only connection remembers what it read, for as long as SQLite says, within that same read
- * transaction, that nobody has written to the file since (docs/adr/0014). Of persons nothing is.
+ * mixes two states of the file. Of forms, suspensions and suppliers, which thousands of people
+ * share, a read-only connection remembers what it read, for as long as SQLite says, within that
+ * same read transaction, that nobody has written to the file since (docs/adr/0014). Of persons
+ * nothing is.
  */
 #include "store/registry_internal.h"
 
@@ -20,12 +21,16 @@ static const char suspensions_sql[] =
 
 static const char events_sql[] =
     "SELECT e.event_id, e.kind, e.channel, e.occurred_at, e.basis, e.partners, e.collector,"
-    " e.supplier, e.evidence, e.form_id, e.form_version,"
-    " e.supplier <> '' AND EXISTS (SELECT 1 FROM suspension s"
-    " WHERE s.kind = 'supplier' AND s.id = e.supplier AND s.resumed_at IS NULL),"
-    " e.supplier <> '' AND EXISTS (SELECT 1 FROM supplier s"
-    " WHERE s.id = e.supplier AND s.invalidated_at IS NOT NULL)"
+    " e.supplier, e.evidence, e.form_id, e.form_version"
     " FROM standing e WHERE e.standing_id BETWEEN ?1 AND ?2 AND e.recipient_key = ?3";
+
+/* Of thousands of suppliers the few that something is wrong with. */
+static const char stops_sql[] =
+    "SELECT id, max(suspended), max(invalidated) FROM"
+    " (SELECT id, 1 AS suspended, 0 AS invalidated FROM suspension"
+    " WHERE kind = 'supplier' AND resumed_at IS NULL"
+    " UNION ALL SELECT id, 0, 1 FROM supplier WHERE invalidated_at IS NOT NULL)"
+    " GROUP BY id ORDER BY id";
 
 /* A later version that was invalidated does not count: its list proves nothing. A partner that
  * only an earlier version listed was not shown to who saw this one. */
@@ -56,6 +61,11 @@ struct known_suspension {
     const char *stream; /* "" when none was asked for */
     bool partner_suspended;
     bool stream_suspended;
+};
+
+struct known_stop {
+    const char *supplier;
+    bool suspended, invalidated;
 };
 
 struct asking {
@@ -294,6 +304,65 @@ static enum result read_form(struct asking *asking, const char *id, int version,
     return result;
 }
 
+static int compare_stop(const void *key, const void *stop)
+{
+    return strcmp(key, ((const struct known_stop *)stop)->supplier);
+}
+
+/* In the order of their bytes, as SQLite compares: for bsearch. */
+static enum result read_stops(struct asking *asking)
+{
+    struct registry_kept *kept = &asking->registry->kept;
+    struct known_stop *stops = NULL;
+    size_t n = 0, room = 0;
+    sqlite3_stmt *statement;
+    bool row;
+    if (kept->stops != NULL)
+        return RESULT_OK;
+    enum result result = registry_prepared(asking->registry, STATEMENT_FACTS_STOPS, stops_sql,
+                                           &statement, asking->err);
+    if (result != RESULT_OK)
+        return result;
+    while ((result = registry_step(asking->registry, statement, &row, asking->err)) == RESULT_OK &&
+           row) {
+        if (n == room) {
+            /* What it grew out of stays in the arena until all is forgotten. */
+            struct known_stop *grown =
+                arena_alloc(kept->arena, (room = room * 2 + 16) * sizeof(*grown));
+            if (grown != NULL && n > 0)
+                memcpy(grown, stops, n * sizeof(*grown));
+            stops = grown;
+        }
+        const char *supplier = stops != NULL ? keep(kept->arena, statement, 0) : NULL;
+        if (supplier == NULL) {
+            result = error_no_memory(asking->err);
+            break;
+        }
+        stops[n++] = (struct known_stop){supplier, sqlite3_column_int(statement, 1) != 0,
+                                         sqlite3_column_int(statement, 2) != 0};
+    }
+    registry_done(statement);
+    if (result == RESULT_OK) {
+        static const struct known_stop none;
+        kept->stops = stops != NULL ? stops : &none;
+        kept->n_stops = n;
+    }
+    return result;
+}
+
+static enum result read_supplier(struct asking *asking, struct consent_event *event)
+{
+    enum result result = read_stops(asking);
+    if (result != RESULT_OK)
+        return result;
+    const struct registry_kept *kept = &asking->registry->kept;
+    const struct known_stop *stop =
+        bsearch(event->supplier, kept->stops, kept->n_stops, sizeof(*kept->stops), compare_stop);
+    event->supplier_suspended = stop != NULL && stop->suspended;
+    event->supplier_invalidated = stop != NULL && stop->invalidated;
+    return RESULT_OK;
+}
+
 static enum result fill_event(struct asking *asking, sqlite3_stmt *statement,
                               struct consent_event *event)
 {
@@ -301,8 +370,6 @@ static enum result fill_event(struct asking *asking, sqlite3_stmt *statement,
         .id = sqlite3_column_int64(statement, 0),
         .occurred_at = sqlite3_column_int64(statement, 3),
         .has_evidence = sqlite3_column_int(statement, 8) != 0,
-        .supplier_suspended = sqlite3_column_int(statement, 11) != 0,
-        .supplier_invalidated = sqlite3_column_int(statement, 12) != 0,
     };
     if (!event_kind_parse(sql_text(statement, 1), &event->kind) ||
         !channel_parse(sql_text(statement, 2), &event->channel) ||
@@ -321,6 +388,9 @@ static enum result fill_event(struct asking *asking, sqlite3_stmt *statement,
         event->supplier = keep(asking->registry->arena, statement, 7);
         if (event->supplier == NULL)
             return error_no_memory(asking->err);
+        enum result result = read_supplier(asking, event);
+        if (result != RESULT_OK)
+            return result;
     }
     if (sqlite3_column_type(statement, 9) == SQLITE_NULL)
         return RESULT_OK;

@@ -31,6 +31,7 @@ enum registry_statement {
     STATEMENT_READ_END,
     STATEMENT_DATA_VERSION,
     STATEMENT_FACTS_SUSPENSIONS,
+    STATEMENT_FACTS_STOPS,
     STATEMENT_FACTS_EVENTS,
     STATEMENT_FACTS_FORM,
     STATEMENT_FACTS_CATEGORIES,
@@ -56,11 +57,13 @@ enum registry_statement {
     STATEMENT_COUNT
 };
 
-/* What was read of forms and suspensions, relative to the partners asked for. */
+/* What was read of forms, suspensions and suppliers, relative to the partners asked for. */
 struct registry_kept {
     struct arena *arena; /* owned; everything below */
     struct known_form *forms;
     struct known_suspension *suspensions;
+    const struct known_stop *stops; /* sorted by supplier; NULL: not read yet */
+    size_t n_stops;
     size_t count;
     int64_t version; /* of the file they were read from: PRAGMA data_version; 0: unknown */
 };

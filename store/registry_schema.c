@@ -243,7 +243,9 @@ static const char migration_6[] =
     " event_id BIGINT GENERATED ALWAYS AS (standing_id & 1099511627775) VIRTUAL,"
     " CHECK (standing_id >= 0),"
     " CHECK (typeof(recipient_key) = 'blob' AND length(recipient_key) = 32),"
-    " CHECK (typeof(digest) = 'blob' AND length(digest) = 16));";
+    " CHECK (typeof(digest) = 'blob' AND length(digest) = 16));"
+    /* For who asks which suppliers something is wrong with. */
+    "CREATE INDEX supplier_invalid ON supplier (id) WHERE invalidated_at IS NOT NULL;";
 
 static void standing_number(sqlite3_context *context, int argc, sqlite3_value **argv)
 {

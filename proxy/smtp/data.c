@@ -265,6 +265,7 @@ static void let_pass(struct smtp_session *session)
 static void on_judged_rows(void *lane, struct ticket ticket, enum result result)
 {
     struct smtp_session *session = smtp_redeem(lane, ticket);
+    ((struct lane *)lane)->unrecorded = result != RESULT_OK;
     if (session == NULL || session->state != SMTP_JUDGING)
         return;
     if (result != RESULT_OK) {
@@ -272,6 +273,10 @@ static void on_judged_rows(void *lane, struct ticket ticket, enum result result)
         return;
     }
     session->transaction->passed = true;
+    if (session->transaction->refused != NULL) {
+        smtp_content_refused(session, session->transaction->refused);
+        return;
+    }
     if (session->transaction->failed) {
         smtp_record_outcomes(session, OUTCOME_NONE, EFFECT_DEFERRED,
                              "octroi: the provider was lost before the content", NULL);
@@ -281,12 +286,27 @@ static void on_judged_rows(void *lane, struct ticket ticket, enum result result)
     let_pass(session);
 }
 
+/* Says DATA while the rows become durable, so that the provider's go-ahead is there by then: it
+ * commits to nothing, and of the content nothing leaves before. Only that a connection would be
+ * lost with each message while the journal fails. */
+static void announce_content(struct smtp_session *session)
+{
+    struct evbuffer *nothing = session->lane->unrecorded ? NULL : evbuffer_new();
+    if (nothing == NULL)
+        return; /* it is said with the content */
+    if (session->transaction->upstream != NULL)
+        mail_content(session->transaction->upstream, nothing);
+    evbuffer_free(nothing);
+}
+
 static void pass_content(struct smtp_session *session)
 {
     struct journal_batch *batch = journal_batch_new();
     set_effect(session->transaction, EFFECT_PASSED);
     bool ok = record_accepted(session, batch);
     smtp_enter(session, SMTP_JUDGING);
+    if (ok)
+        announce_content(session);
     smtp_append(session, batch, ok, on_judged_rows, 0);
 }
 

@@ -77,15 +77,30 @@ static void on_recipient(void *arg, unsigned index, const struct mail_reply *rep
     smtp_answer_recipient(session, recipient, 250, text != NULL ? text : "2.1.5 Ok");
 }
 
+void smtp_content_refused(struct smtp_session *session, const struct mail_reply *reply)
+{
+    int code = refusal_code(reply);
+    smtp_record_outcomes(session, OUTCOME_REFUSED, EFFECT_PASSED, reply->text, NULL);
+    smtp_drain_content(session, code, reply->text);
+}
+
 static void on_content_refused(void *arg, const struct mail_reply *reply)
 {
     struct smtp_session *session = arg;
     struct smtp_transaction *transaction = session->transaction;
-    if (transaction == NULL || !transaction->passed)
+    if (transaction == NULL)
         return;
-    int code = refusal_code(reply);
-    smtp_record_outcomes(session, OUTCOME_REFUSED, EFFECT_PASSED, reply->text, NULL);
-    smtp_drain_content(session, code, reply->text);
+    if (transaction->passed) {
+        smtp_content_refused(session, reply);
+        return;
+    }
+    /* DATA, and the decisions it follows from are not on record yet: their outcome waits for them.
+     */
+    transaction->refused = arena_alloc(transaction->arena, sizeof(*reply));
+    if (transaction->refused != NULL)
+        *transaction->refused = *reply;
+    else
+        transaction->failed = true;
 }
 
 static void on_drained(void *arg)

@@ -93,6 +93,8 @@ struct smtp_transaction {
     bool reading_paused;
     int final_code; /* the answer once the final dot is read (DRAIN, DRAINED) */
     const char *final_text;
+    struct mail_reply
+        *refused;     /* in the arena: the provider's no to DATA, while rows were pending */
     const char *said; /* why content that had passed was refused after all, for its outcome rows */
     bool close_after; /* the connection ends with that answer */
 };
@@ -252,6 +254,8 @@ int smtp_verdict_code(enum verdict verdict);
 /* Asks the provider for this recipient; opens the transaction there when it is the first. */
 void smtp_offer(struct smtp_session *session, struct smtp_recipient *recipient);
 void smtp_relay_abort(struct smtp_session *session);
+/* The provider would not have the content that had passed. reply may be in the arena. */
+void smtp_content_refused(struct smtp_session *session, const struct mail_reply *reply);
 
 /* ---- data.c ---- */
 

@@ -364,7 +364,7 @@ struct mail_transaction {
     char addresses[RECIPIENTS][MAIL_LINE];
     bool accepted[RECIPIENTS];
     unsigned n, answered;
-    bool content, refused, finished, dead;
+    bool content, checked, refused, finished, dead;
 };
 
 static struct mail_transaction *transactions; /* the newest first; all kept until the end */
@@ -438,13 +438,16 @@ void mail_content(struct mail_transaction *transaction, struct evbuffer *from)
 {
     must(!transaction->dead && !transaction->finished);
     must(transaction->answered == transaction->n);
+    size_t length = evbuffer_get_length(from);
     if (!transaction->content) {
-        check_rows(transaction);
         strbuf_add(&transaction->message.wire, "DATA\r\n", 6);
         say("%s data", transaction->provider->name);
     }
     transaction->content = transaction->message.content = true;
-    size_t length = evbuffer_get_length(from);
+    if (length > 0 && !transaction->checked) {
+        check_rows(transaction);
+        transaction->checked = true;
+    }
     strbuf_add(&world.body, evbuffer_pullup(from, -1), length);
     strbuf_add(&transaction->message.wire, evbuffer_pullup(from, -1), length);
     evbuffer_drain(from, length);
@@ -458,7 +461,7 @@ size_t mail_pending(const struct mail_transaction *transaction)
 
 void mail_finish(struct mail_transaction *transaction)
 {
-    must(!transaction->dead && transaction->content && !transaction->finished);
+    must(!transaction->dead && transaction->checked && !transaction->finished);
     must(world.body.length >= 2 && memcmp(world.body.data + world.body.length - 2, "\r\n", 2) == 0);
     transaction->finished = transaction->message.finished = true;
     strbuf_add(&transaction->message.wire, ".\r\n", 3);

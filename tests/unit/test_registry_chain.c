@@ -327,7 +327,7 @@ static const char layout_1[] =
     /* As the first, once an address in its evidence was masked. */
     " (11, x'02', zeroblob(32), 'email', 'given', 5, 9, NULL, NULL, '', 'consent', '', '', 'box',"
     " 'again');"
-    "ALTER TABLE supplier DROP COLUMN invalidated_at;"
+    "DROP INDEX supplier_invalid; ALTER TABLE supplier DROP COLUMN invalidated_at;"
     "ALTER TABLE supplier DROP COLUMN invalid_reason;"
     "PRAGMA user_version = 1";
 
