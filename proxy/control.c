@@ -319,7 +319,8 @@ static enum result ask_patiently(int folder, const char *state_dir, const char *
         if (result != RESULT_NOT_FOUND)
             return result;
         seen_free = state_lock_held(state_dir) ? 0 : seen_free + 1;
-        if (seen_free > 2)
+        /* Between two of them nobody has it, for a moment. */
+        if (seen_free > (reached ? 20 : 2))
             return reached ? error_set(err, RESULT_UNAVAILABLE, "the gateway's answer was cut off")
                            : error_set(err, RESULT_UNAVAILABLE, "the gateway is not running (%s)",
                                        state_dir);

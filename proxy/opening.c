@@ -15,14 +15,19 @@
 #include "store/registry.h"
 #include "store/state_lock.h"
 
+#include <errno.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define HELPERS       2
 #define HELPERS_QUEUE 1024
 /* Beyond what it drains, the one before has to write its last rows and its index. */
 #define FAREWELL_US (30 * CLOCK_SECOND)
+/* The service manager is asked for so much more before it gives up on a start. */
+#define MIGRATION_MOST (3600 * CLOCK_SECOND)
 
 /* ---- what one gateway alone may have ---- */
 
@@ -71,9 +76,28 @@ static enum result open_stores(struct gateway *gateway, const struct config *con
     return result;
 }
 
+/* The registry is opened for writing once, so that migrations are done before anyone reads; and
+ * only by who has the state directory to itself: a gateway of the version before would read it
+ * slowly, and could not go back to it if this one failed. Of a large registry one may take minutes.
+ */
+static enum result migrate(const struct config *config, struct error *err)
+{
+    struct registry *writer = NULL;
+    char *path = file_join(config->state_dir, "registry.db");
+    if (path == NULL)
+        return error_no_memory(err);
+    service_notify("EXTEND_TIMEOUT_USEC=%" PRId64, MIGRATION_MOST);
+    enum result result = registry_open(path, false, &writer, err);
+    registry_close(&writer);
+    free(path);
+    return result;
+}
+
 static enum result open_own(struct gateway *gateway, const struct config *config, struct error *err)
 {
-    enum result result = open_journal(gateway, config, err);
+    enum result result = migrate(config, err);
+    if (result == RESULT_OK)
+        result = open_journal(gateway, config, err);
     if (result == RESULT_OK)
         result = open_stores(gateway, config, err);
     if (result == RESULT_OK) {
@@ -88,19 +112,6 @@ static enum result open_own(struct gateway *gateway, const struct config *config
 }
 
 /* ---- what can be made beside another ---- */
-
-/* The registry is opened for writing once, so that migrations are done before anyone reads. */
-static enum result migrate(const struct config *config, struct error *err)
-{
-    struct registry *writer = NULL;
-    char *path = file_join(config->state_dir, "registry.db");
-    if (path == NULL)
-        return error_no_memory(err);
-    enum result result = registry_open(path, false, &writer, err);
-    registry_close(&writer);
-    free(path);
-    return result;
-}
 
 static enum result open_lanes(struct gateway *gateway, const struct config *config,
                               struct error *err)
@@ -148,13 +159,27 @@ static enum result open_counters(struct gateway *gateway, struct error *err)
     return result;
 }
 
+/* What would stop the migration, found out while another gateway may still serve. */
+static enum result check_registry(const struct config *config, struct error *err)
+{
+    char *path = file_join(config->state_dir, "registry.db");
+    if (path == NULL)
+        return error_no_memory(err);
+    enum result result = RESULT_OK;
+    if (access(path, R_OK | W_OK) != 0)
+        result = errno == ENOENT ? error_set(err, RESULT_NOT_FOUND, "%s does not exist", path)
+                                 : error_errno(err, RESULT_SYSTEM, errno, "cannot write %s", path);
+    free(path);
+    return result;
+}
+
 static enum result open_common(struct gateway *gateway, const struct config *config,
                                struct error *err)
 {
     enum result result =
         signing_key_load_private(config->journal_key_file, &gateway->journal_key, err);
     if (result == RESULT_OK)
-        result = migrate(config, err);
+        result = check_registry(config, err);
     if (result == RESULT_OK)
         result = workers_new(HELPERS, HELPERS_QUEUE, &gateway->workers, err);
     if (result == RESULT_OK)

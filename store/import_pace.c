@@ -23,6 +23,8 @@
 #define LOOK_EVERY   CLOCK_SECOND
 /* Times the transaction took. */
 #define BESIDE_PAUSE 2
+/* Whatever a stopped process or a disk that hung makes of that. */
+#define LONGEST_PAUSE CLOCK_SECOND
 
 void import_pace_set(struct import *import, bool beside)
 {
@@ -55,6 +57,8 @@ bool import_pace_due(const struct import *import)
 
 void import_pace_pause(const struct import *import)
 {
-    if (import->beside)
-        clock_sleep(BESIDE_PAUSE * (clock_monotonic() - import->opened_at));
+    if (!import->beside)
+        return;
+    int64_t pause = BESIDE_PAUSE * (clock_monotonic() - import->opened_at);
+    clock_sleep(pause < LONGEST_PAUSE ? pause : LONGEST_PAUSE);
 }

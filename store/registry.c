@@ -43,7 +43,6 @@ enum result registry_open_as(const char *path, enum sql_access access, int busy_
     if (registry == NULL)
         return error_no_memory(err);
     enum result result = RESULT_OK;
-    registry->reads_only = access == SQL_READ;
     registry->arena = arena_new(REGISTRY_FACTS_BYTES);
     registry->kept.arena = arena_new(REGISTRY_FACTS_BYTES);
     if (registry->arena == NULL || registry->kept.arena == NULL ||

@@ -281,7 +281,8 @@ static enum result add_record(struct registry *registry, struct event_record *re
     record->id = registry->head.id + 1;
     enum result result = event_digest(registry, record, digest, err);
     if (result == RESULT_OK)
-        result = standing_add(registry, record, digest, added_out, err);
+        result =
+            refused(registry, "recipient", standing_add(registry, record, digest, added_out, err));
     if (result == RESULT_OK && *added_out)
         result = event_append(registry, record, false, err);
     return result;
@@ -353,7 +354,8 @@ static enum result check_record(struct registry *registry, const struct event_re
     *new_out = false;
     enum result result = event_digest(registry, record, digest, err);
     if (result == RESULT_OK)
-        result = standing_known(registry, record, digest, &known, err);
+        result =
+            refused(registry, "recipient", standing_known(registry, record, digest, &known, err));
     if (result != RESULT_OK || known)
         return result;
     result = registry_prepared(registry, STATEMENT_EVENT_CHECKED,

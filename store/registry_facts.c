@@ -3,7 +3,7 @@
  * The question asked before every message: what is known of this person, relative to one partner
  * and stream. Standing and suspensions are read in one read transaction, so that a verdict never
  * mixes two states of the file. Of forms, suspensions and suppliers, which thousands of people
- * share, a read-only connection remembers what it read, for as long as SQLite says, within that
+ * share, a connection remembers what it read, for as long as SQLite says, within that
  * same read transaction, that nobody has written to the file since (docs/adr/0014). Of persons
  * nothing is.
  */
@@ -99,7 +99,7 @@ static void forget(struct registry *registry)
 {
     struct arena *arena = registry->kept.arena;
     arena_reset(arena);
-    registry->kept = (struct registry_kept){.arena = arena};
+    registry->kept = (struct registry_kept){.arena = arena, .changes = -1};
 }
 
 /* Within the read transaction: what is kept from here on is true of it. */
@@ -107,10 +107,12 @@ static enum result refresh(struct registry *registry, struct error *err)
 {
     sqlite3_stmt *statement;
     bool row;
-    if (!registry->reads_only || registry->kept.count >= REGISTRY_KEPT_MOST)
+    /* data_version tells what others wrote, the count of changes what this connection did. What is
+     * read within a transaction of its own may yet be rolled back: that is kept for one answer. */
+    int64_t changes = sqlite3_total_changes64(registry->db);
+    if (registry->in_transaction || registry->kept.count >= REGISTRY_KEPT_MOST ||
+        changes != registry->kept.changes)
         forget(registry);
-    if (!registry->reads_only)
-        return RESULT_OK;
     enum result result =
         registry_prepared(registry, STATEMENT_DATA_VERSION, "PRAGMA data_version", &statement, err);
     if (result != RESULT_OK)
@@ -123,6 +125,7 @@ static enum result refresh(struct registry *registry, struct error *err)
     if (version != registry->kept.version)
         forget(registry);
     registry->kept.version = version;
+    registry->kept.changes = registry->in_transaction ? -1 : changes;
     return RESULT_OK;
 }
 

@@ -66,6 +66,7 @@ struct registry_kept {
     size_t n_stops;
     size_t count;
     int64_t version; /* of the file they were read from: PRAGMA data_version; 0: unknown */
+    int64_t changes; /* of this connection's own by then; -1: not to be relied on */
 };
 
 /* One event as it rests in the file, e-mail addresses in free text masked. All borrowed. */
@@ -110,7 +111,6 @@ struct registry {
     sqlite3 *db;                               /* owned */
     sqlite3_stmt *statements[STATEMENT_COUNT]; /* owned; NULL until first used */
     bool in_transaction;                       /* between registry_begin and its end */
-    bool reads_only;                           /* opened so: what was read may be kept */
     bool checking;                             /* the table of registry_check_event exists */
     struct hasher hasher;                      /* owned */
     struct event_head head;
@@ -180,9 +180,10 @@ enum result event_append(struct registry *registry, const struct event_record *r
 
 /* ---- store/registry_standing.c: what is derived from the events ---- */
 
-/* A standing's number: the first 23 bits of the person's key, then the event's number. A few people
- * of a large registry share those bits, so that whoever reads a range compares the key as well. */
-#define STANDING_EVENT_BITS 40
+/* A standing's number: the first 31 bits of the person's key, then the event's number. Of a hundred
+ * million people every twentieth shares those bits with another, so that whoever reads a range
+ * compares the key as well. */
+#define STANDING_EVENT_BITS 32
 #define STANDING_EVENT_MOST (((int64_t)1 << STANDING_EVENT_BITS) - 1)
 struct standing_range {
     int64_t first, last; /* both within; none when last is below first */
@@ -204,6 +205,9 @@ void standing_bind_row(sqlite3_stmt *statement, const struct event_record *recor
 enum result standing_add(struct registry *registry, const struct event_record *record,
                          const uint8_t digest[EVENT_DIGEST_BYTES], bool *added_out,
                          struct error *err);
+/* RESULT_BAD_INPUT when the event is a grant and the person has STANDING_PERSON_MOST events
+ * already: an address that so many lists hold is nobody's, and looking among them takes long. */
+#define STANDING_PERSON_MOST 10000
 enum result standing_known(struct registry *registry, const struct event_record *record,
                            const uint8_t digest[EVENT_DIGEST_BYTES], bool *known_out,
                            struct error *err);

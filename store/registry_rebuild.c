@@ -172,7 +172,7 @@ static enum result mend_again(struct walk *walk, bool clearing,
 static enum result pass(struct walk *walk, bool clearing, bool mends,
                         registry_progress_fn *progress, void *arg, uint64_t total)
 {
-    int64_t place = -1;
+    int64_t place = INT64_MIN; /* lower than what the table takes */
     enum result result = RESULT_OK;
     for (bool more = true; more && result == RESULT_OK;) {
         const struct registry_report before = *walk->report;

@@ -240,7 +240,7 @@ static const char migration_6[] =
     " supplier TEXT NOT NULL,"
     " collector TEXT NOT NULL,"
     " evidence INTEGER NOT NULL," /* whether there is any */
-    " event_id BIGINT GENERATED ALWAYS AS (standing_id & 1099511627775) VIRTUAL,"
+    " event_id BIGINT GENERATED ALWAYS AS (standing_id & 4294967295) VIRTUAL,"
     " CHECK (standing_id >= 0),"
     " CHECK (typeof(recipient_key) = 'blob' AND length(recipient_key) = 32),"
     " CHECK (typeof(digest) = 'blob' AND length(digest) = 16));"
@@ -250,9 +250,15 @@ static const char migration_6[] =
 static void standing_number(sqlite3_context *context, int argc, sqlite3_value **argv)
 {
     (void)argc;
-    if (sqlite3_value_bytes(argv[0]) == RECIPIENT_KEY_BYTES)
-        sqlite3_result_int64(
-            context, standing_id(sqlite3_value_blob(argv[0]), sqlite3_value_int64(argv[1])));
+    int64_t event = sqlite3_value_int64(argv[1]);
+    if (sqlite3_value_bytes(argv[0]) != RECIPIENT_KEY_BYTES || event < 1 ||
+        event > STANDING_EVENT_MOST)
+        sqlite3_result_error(context,
+                             "a standing is damaged: octroi consent rebuild of the version"
+                             " before mends it",
+                             -1);
+    else
+        sqlite3_result_int64(context, standing_id(sqlite3_value_blob(argv[0]), event));
 }
 
 /* In the order of the keys, which is that of the numbers: the new table is filled from one end. */

@@ -31,7 +31,8 @@ static const char set_sql[] =
 
 struct standing_range standing_range(const uint8_t key[RECIPIENT_KEY_BYTES])
 {
-    int64_t prefix = ((int64_t)key[0] << 16 | (int64_t)key[1] << 8 | key[2]) >> 1;
+    int64_t prefix =
+        ((int64_t)key[0] << 24 | (int64_t)key[1] << 16 | (int64_t)key[2] << 8 | key[3]) >> 1;
     int64_t first = prefix << STANDING_EVENT_BITS;
     return (struct standing_range){first, first + STANDING_EVENT_MOST};
 }
@@ -69,22 +70,46 @@ void standing_bind_row(sqlite3_stmt *statement, const struct event_record *recor
     sqlite3_bind_int(statement, 13, record->evidence[0] != '\0');
 }
 
+static bool is_digest(sqlite3_stmt *statement, const uint8_t digest[EVENT_DIGEST_BYTES])
+{
+    const void *found = sqlite3_column_blob(statement, 0);
+    return found != NULL && sqlite3_column_bytes(statement, 0) == EVENT_DIGEST_BYTES &&
+           memcmp(found, digest, EVENT_DIGEST_BYTES) == 0;
+}
+
+static bool is_grant(const struct event_record *record)
+{
+    enum event_kind kind;
+    return event_kind_parse(record->kind, &kind) && (kind == EVENT_GIVEN || kind == EVENT_RENEWED);
+}
+
 /* Not left to the insertion, by NOT EXISTS: SQLite would make a temporary table for each row. */
 enum result standing_known(struct registry *registry, const struct event_record *record,
                            const uint8_t digest[EVENT_DIGEST_BYTES], bool *known_out,
                            struct error *err)
 {
     sqlite3_stmt *statement;
+    unsigned rows = 0;
+    bool row = false;
+    *known_out = false;
     enum result result = registry_prepared(registry, STATEMENT_STANDING_KNOWN,
-                                           "SELECT 1 FROM standing WHERE standing_id BETWEEN ?1 AND"
-                                           " ?2 AND recipient_key = ?3 AND digest = ?4",
+                                           "SELECT digest FROM standing WHERE standing_id BETWEEN"
+                                           " ?1 AND ?2 AND recipient_key = ?3",
                                            &statement, err);
     if (result != RESULT_OK)
         return result;
     standing_bind(statement, record->recipient_key);
-    sqlite3_bind_blob(statement, 4, digest, EVENT_DIGEST_BYTES, SQLITE_STATIC);
-    result = registry_step(registry, statement, known_out, err);
+    do {
+        result = registry_step(registry, statement, &row, err);
+        rows += row;
+        *known_out = result == RESULT_OK && row && is_digest(statement, digest);
+    } while (result == RESULT_OK && row && !*known_out);
     registry_done(statement);
+    if (result == RESULT_OK && !*known_out && rows >= STANDING_PERSON_MOST && is_grant(record))
+        result = error_set(err, RESULT_BAD_INPUT,
+                           "the recipient has %u events on record: no person's address is on so "
+                           "many lists",
+                           rows);
     return result;
 }
 

@@ -170,8 +170,12 @@ void smtp_content_lost(struct smtp_session *session, const char *why)
         smtp_record_outcomes(session, OUTCOME_NONE, EFFECT_DEFERRED, why, NULL);
         smtp_drain_content(session, 451, text);
         break;
+    case SMTP_JUDGING:
+        /* Found out once the rows are durable. */
+        session->transaction->lost = arena_str(session->transaction->arena, why);
+        break;
     default:
-        /* COMMAND: DATA will say so. JUDGING: found out once the rows are durable. */
+        /* COMMAND: DATA will say so. */
         break;
     }
 }
@@ -278,8 +282,10 @@ static void on_judged_rows(void *lane, struct ticket ticket, enum result result)
         return;
     }
     if (session->transaction->failed) {
-        smtp_record_outcomes(session, OUTCOME_NONE, EFFECT_DEFERRED,
-                             "octroi: the provider was lost before the content", NULL);
+        const char *lost = session->transaction->lost;
+        smtp_record_outcomes(
+            session, OUTCOME_NONE, EFFECT_DEFERRED,
+            lost != NULL ? lost : "octroi: the provider was lost before the content", NULL);
         smtp_drain_content(session, 451, "4.4.0 The provider was lost, try again later");
         return;
     }

@@ -93,8 +93,9 @@ struct smtp_transaction {
     bool reading_paused;
     int final_code; /* the answer once the final dot is read (DRAIN, DRAINED) */
     const char *final_text;
-    struct mail_reply
-        *refused;     /* in the arena: the provider's no to DATA, while rows were pending */
+    /* In the arena; what the provider did while rows were pending. */
+    const char *lost;           /* it was, and why */
+    struct mail_reply *refused; /* DATA, and with what */
     const char *said; /* why content that had passed was refused after all, for its outcome rows */
     bool close_after; /* the connection ends with that answer */
 };

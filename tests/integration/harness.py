@@ -25,6 +25,7 @@ import signal
 import socket
 import ssl
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -92,10 +93,14 @@ def spawn(arguments, **options):
     process = subprocess.Popen(["setpriv", "--pdeathsig", "KILL", "--", *map(str, arguments)],
                                start_new_session=True, **options)
 
+    ours = pathlib.Path("/proc/self/cmdline").read_bytes()
+
     def bound():
-        # From here on the kernel knows what to do when we die.
-        with contextlib.suppress(OSError), open(f"/proc/{process.pid}/comm") as name:
-            return name.read() != "setpriv\n"
+        # Neither we, before the exec, nor setpriv: from here on the kernel knows what to do when we
+        # die. The command line changes in the exec, the short name only after it.
+        with contextlib.suppress(OSError):
+            line = pathlib.Path(f"/proc/{process.pid}/cmdline").read_bytes()
+            return line not in (b"", ours) and not line.startswith(b"setpriv\0")
         return True
     wait_for(f"{arguments[0]} to begin", lambda: process.poll() is not None or bound(), pause=0.001)
     return process
@@ -268,7 +273,7 @@ class Gateway:
 
     # -- commands
 
-    def cli_full(self, *arguments, input=None, configured=True, timeout=PATIENCE):
+    def cli_full(self, *arguments, input=None, configured=True, timeout=4 * PATIENCE):
         command = [self.binary, *(["-c", str(self.file)] if configured else []),
                    *map(str, arguments)]
         done = subprocess.run(command, input=input, capture_output=True, text=True,
@@ -486,7 +491,8 @@ class ScriptedProvider:
     usual answer), a text ("550 5.1.1 no"; lines separated by LF), bytes (sent as they are, nothing
     added), Drop (the connection is closed), Delay(seconds, one of these), a list (one of these per
     occurrence, the last for the rest), or a function of (conversation, argument) that gives one of
-    these. script may be changed while it runs.
+    these. script may be changed while it runs. "content" is a function of the conversation alone,
+    called at the first byte after 354.
 
     messages: what was accepted; conversations: one a connection, each with its commands.
     """
@@ -726,6 +732,8 @@ class Conversation:
         lines = []
         while True:
             line = self.file.readline(1 << 20)
+            if line and not lines and "content" in self.provider.script:
+                self.provider.script["content"](self)
             if not line.endswith(b"\n"):
                 self.data = b"".join(lines)
                 raise Drop

@@ -43,7 +43,7 @@ def recipient_key(gateway, address):
 
 
 class Recorder:
-    """A provider that takes everything. given: recipient → how often DATA was said for it;
+    """A provider that takes everything. given: recipient → how often content for it began;
     acknowledged: recipient → (its queue id, its content)."""
 
     def __init__(self, test, delay=0.0, **options):
@@ -53,7 +53,7 @@ class Recorder:
         self.acknowledged = {}
         self.queue_ids = []  # of every message, in their order
         self.numbers = itertools.count(1)
-        self.server = test.scripted({"connect": self._connect, "DATA": self._data,
+        self.server = test.scripted({"connect": self._connect, "content": self._content,
                                      ".": self._dot}, **options)
 
     def provider(self, **more):
@@ -64,7 +64,7 @@ class Recorder:
         # It answers pipelined commands one by one: without this each pair costs 40 ms.
         conversation.connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
-    def _data(self, conversation, _):
+    def _content(self, conversation):
         with self.lock:
             for recipient in conversation.recipients:
                 self.given[recipient] = self.given.get(recipient, 0) + 1

@@ -290,7 +290,7 @@ class Limits(harness.IntegrationTest):
     def test_silent_clients(self):
         """200 that say nothing, or stop within a line, a header or a body: out with 421, all of
         them, while others work."""
-        gateway = self.small_gateway(idle_timeout="1500 ms")
+        gateway = self.small_gateway(idle_timeout="4 s")
         people = [f"many{i}@example.org" for i in range(3000)]
         load.import_people(gateway, people)
         everyone = iter(people)
@@ -313,7 +313,7 @@ class Limits(harness.IntegrationTest):
             self.assertEqual(code, 421, text)
             self.assertTrue(text.startswith("4.4.2 "), text)
             self.assertTrue(wire.closed())
-        self.assertLess(time.monotonic() - since, 8)
+        self.assertLess(time.monotonic() - since, 20)
         others.stop()
         self.assertEqual((others.broken, others.other), ([], []))
         self.assertGreater(len(others.passed), 20)

@@ -19,6 +19,10 @@ class Mute:
         test.addCleanup(self.socket.close)
 
 
+# For those that never answer: everybody else has the time a busy machine needs.
+HASTY = {"connect_timeout": "400 ms", "reply_timeout": "400 ms", "final_timeout": "600 ms"}
+
+
 class Provider(harness.IntegrationTest):
     def setUp(self):
         super().setUp()
@@ -31,8 +35,7 @@ class Provider(harness.IntegrationTest):
     def two_partners(self, sick_port, acme_uses=("sick",), **settings):
         """acme's provider is sick; beta, a second loopback address, has a healthy one."""
         sick = harness.smtp_provider(sick_port, **{
-            "connect_timeout": "400 ms", "reply_timeout": "400 ms", "final_timeout": "600 ms",
-            **settings})
+            "connect_timeout": "5 s", "reply_timeout": "5 s", "final_timeout": "5 s", **settings})
         beta = harness.partner({"news": {**harness.email_stream(["healthy"]),
                                          "accounts": {"beta-lan": {"networks": ["127.0.0.1"]}}}})
         acme = harness.partner({"news": {**harness.email_stream(acme_uses),
@@ -97,7 +100,7 @@ class Provider(harness.IntegrationTest):
         self.assertDeferred(rows, "refused")
 
     def test_hangs_before_the_greeting(self):
-        told, rows = self.run_sick(Mute(self).port)
+        told, rows = self.run_sick(Mute(self).port, **HASTY)
         self.assertTold(told, [451], "4.4.0")
         self.assertDeferred(rows, "greeting|time")
 
@@ -115,7 +118,7 @@ class Provider(harness.IntegrationTest):
 
     def test_answers_without_end(self):
         sick = self.scripted({"EHLO": b"250-" + b"x" * 4_000_000})
-        told, rows = self.run_sick(sick.port)
+        told, rows = self.run_sick(sick.port, **HASTY)
         self.assertTold(told, [451], "4.4.0")
         self.assertDeferred(rows, ".")
 
@@ -163,7 +166,7 @@ class Provider(harness.IntegrationTest):
 
     def test_hangs_after_the_dot(self):
         sick = self.scripted({".": harness.Delay(5)})
-        told, rows = self.run_sick(sick.port)
+        told, rows = self.run_sick(sick.port, **HASTY)
         self.assertTold(told, [250, 354, 451])
         for row in rows:
             self.assertRow(row, effect="passed", outcome="unknown", queue_id=None)
@@ -185,7 +188,7 @@ class Provider(harness.IntegrationTest):
 
     def test_hangs_after_the_recipient(self):
         sick = self.scripted({"RCPT": harness.Delay(5)})
-        told, rows = self.run_sick(sick.port)
+        told, rows = self.run_sick(sick.port, **HASTY)
         self.assertTold(told, [451], "4.4.0")
         self.assertDeferred(rows, ".")
 

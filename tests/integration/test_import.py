@@ -400,7 +400,7 @@ class Import(harness.IntegrationTest):
             for reader in readers:
                 reader.start()
             if kills < 12 and not ended:
-                time.sleep(chance.uniform(0.05, max(0.1, seconds / 4)))
+                time.sleep(chance.uniform(0.05, max(0.1, seconds / 6)))
                 child.kill()
             code = child.wait()
             for reader in readers:

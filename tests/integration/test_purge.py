@@ -95,7 +95,7 @@ class Purge(harness.IntegrationTest):
         gateway.cli("consent", "import", "-", input=self.people_csv(people), timeout=120)
         gateway.start()
         crowd = load.Load(gateway.port, 8, iter(people),
-                          (f"no{i}@example.org" for i in itertools.count()))
+                          (f"no{i}@example.org" for i in itertools.count()), pause=0.01)
         harness.wait_for("the load to move", lambda: len(crowd.passed) > 20)
 
         counted = self.counts(gateway, "--dry-run")
@@ -192,11 +192,14 @@ class Purge(harness.IntegrationTest):
         chance = random.Random(seed)
         print(f"OCTROI_SEED={seed}")
         killed = 0
+        begun = time.monotonic()
+        gateway.cli("purge", "--dry-run")
+        while_it_lasts = 1.5 * (time.monotonic() - begun)
         for turn in range(ROUNDS):
             purge = harness.spawn([gateway.binary, "-c", gateway.file, "purge"],
                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
                                   env=harness.sanitizer_environment())
-            time.sleep(chance.uniform(0.02, 0.6))
+            time.sleep(chance.uniform(0.02, while_it_lasts))
             purge.send_signal(signal.SIGKILL)
             _, problem = purge.communicate(timeout=harness.PATIENCE)
             if purge.returncode != -signal.SIGKILL:

@@ -9,6 +9,7 @@ import array
 import contextlib
 import json
 import os
+import queue
 import re
 import resource
 import signal
@@ -24,6 +25,32 @@ import load
 
 SENDER = "news@acme.example"
 SOAK = float(os.environ.get("OCTROI_SOAK", "0"))
+
+
+class ServiceManager:
+    """What is told to the service manager, read as it comes: few messages fit into the socket, and
+    what does not is lost."""
+
+    def __init__(self, test, name):
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.socket.bind(name)
+        self.messages = queue.Queue()
+        self.thread = threading.Thread(target=self._read, daemon=True)
+        self.thread.start()
+        test.addCleanup(self.socket.shutdown, socket.SHUT_RD)
+
+    def _read(self):
+        while message := self.socket.recv(4096):
+            self.messages.put(message.decode().split("\n"))
+        self.socket.close()
+
+    def told(self, wanted):
+        """The next message that has this line."""
+        until = time.monotonic() + harness.PATIENCE
+        while True:
+            lines = self.messages.get(timeout=max(0.01, until - time.monotonic()))
+            if any(line.startswith(wanted) for line in lines):
+                return dict(line.split("=", 1) for line in lines)
 
 
 class Between(Exception):
@@ -639,10 +666,7 @@ class Restart(harness.IntegrationTest):
         self.gate.config["listeners"]["own"] = {"bind": f"127.0.0.1:{own}", "tls": "none"}
         self.somebody = self.person(self.gate)
         self.gate.write_config()
-        manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self.addCleanup(manager.close)
-        manager.bind("\0octroi-test-notify-%d" % os.getpid())
-        manager.settimeout(harness.PATIENCE)
+        manager = ServiceManager(self, "\0octroi-test-notify-%d" % os.getpid())
         environment = {"LISTEN_FDNAMES": "smtp:stray", "WATCHDOG_USEC": "400000",
                        "NOTIFY_SOCKET": "@octroi-test-notify-%d" % os.getpid()}
         senders = Senders({self.gate.port: "none"}, 4, people)
@@ -650,30 +674,30 @@ class Restart(harness.IntegrationTest):
         for _ in range(3):
             before = self.serving()
             self.gate.process = self.passed([listening, stray], environment)
-            self.assertEqual(self.told(manager, "READY=1"), {"READY": "1", "STATUS": "Serving"})
+            self.assertEqual(manager.told("READY=1"), {"READY": "1", "STATUS": "Serving"})
             self.assertEqual(self.serving(), before + 1)
             self.gate.warm()
             self.message(own, self.somebody)
-            self.told(manager, "WATCHDOG=1")
+            manager.told("WATCHDOG=1")
             mark = time.monotonic_ns() // 1000
             self.gate.reload()
-            told = self.told(manager, "RELOADING=1")
+            told = manager.told("RELOADING=1")
             self.assertGreaterEqual(int(told["MONOTONIC_USEC"]), mark)
-            self.told(manager, "READY=1")
+            manager.told("READY=1")
             time.sleep(0.5)
             self.gate.process.terminate()
-            self.told(manager, "STOPPING=1")
+            manager.told("STOPPING=1")
             self.assertEqual(self.gate.process.wait(harness.PATIENCE), 0)
             # Nobody serves, and yet nobody is refused.
             waiting.append(self.wire(self.gate, greet=False, timeout=5))
         self.assertIn("no listener asks for, closing it", self.gate.log())
         # From the one that was passed to one that is handed over, and still the parent's.
         self.gate.process = self.passed([listening], environment)
-        self.told(manager, "READY=1")
+        manager.told("READY=1")
         self.assertEqual({client.reply()[0] for client in waiting}, {220})
         os.environ["NOTIFY_SOCKET"] = environment["NOTIFY_SOCKET"]
         self.take_over()
-        self.assertEqual(self.told(manager, "MAINPID")["MAINPID"], str(self.gate.pid))
+        self.assertEqual(manager.told("MAINPID")["MAINPID"], str(self.gate.pid))
         self.gate.process.terminate()
         self.assertEqual(self.gate.process.wait(harness.PATIENCE), 0)
         self.gate.process = self.passed([listening], {})
@@ -683,11 +707,3 @@ class Restart(harness.IntegrationTest):
             self.assertEqual(row["outcome"], "accepted")
         self.assertEqual(senders.failed, [])
         self.assertEqual(set(self.provider.acknowledged), {*senders.passed, self.somebody})
-
-    @staticmethod
-    def told(manager, wanted):
-        """The next message to the service manager that has this line."""
-        while True:
-            lines = manager.recv(4096).decode().split("\n")
-            if any(line.startswith(wanted) for line in lines):
-                return dict(line.split("=", 1) for line in lines)

@@ -99,7 +99,8 @@ class UnderLoad(harness.IntegrationTest):
         done = time.monotonic()
         answers = self.probe.after(done)
         self.spans.append(answers[0][1] - done)
-        self.assertLess(self.spans[-1], 1.0)
+        # Usually some milliseconds: what is told is the order. A disk may take its time.
+        self.assertLess(self.spans[-1], 10)
         for asked, _, got, why in answers:
             self.assertEqual(got, code, f"{command}: asked {asked - done:.3f} s after it")
             if reason:

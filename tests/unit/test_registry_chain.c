@@ -116,7 +116,7 @@ static const struct {
     {"UPDATE standing SET standing_id = standing_id + 393 WHERE event_id = 7",
      "event 7: its standing is missing"},
     /* Where nobody looks for the person. */
-    {"UPDATE standing SET standing_id = standing_id + 1099511627776 WHERE event_id = 6",
+    {"UPDATE standing SET standing_id = standing_id + 4294967296 WHERE event_id = 6",
      "event 6: its standing is missing"},
     {"UPDATE standing SET recipient_key = zeroblob(32) WHERE event_id = 6",
      "event 6: its standing says"},
@@ -306,6 +306,8 @@ START_TEST(looking_takes_no_lock)
 }
 END_TEST
 
+#define KEY_OF_FE "fefefefefefefefefefefefefefefefefefefefefefefefefefefefefefefefe"
+
 /* As layout 1 made them. */
 static const char layout_1[] =
     "DROP TABLE standing; DROP TABLE event; DROP TABLE import_progress; DROP TABLE retention;"
@@ -326,7 +328,10 @@ static const char layout_1[] =
     " 'jeu-ete', 1, 'acme', 'consent', 'leads', '', '', 'test'),"
     /* As the first, once an address in its evidence was masked. */
     " (11, x'02', zeroblob(32), 'email', 'given', 5, 9, NULL, NULL, '', 'consent', '', '', 'box',"
-    " 'again');"
+    " 'again'),"
+    /* Somebody whose key begins with a one. */
+    " (12, x'03', x'" KEY_OF_FE "', 'email', 'given', 5, 9, NULL, NULL, '', 'consent', '', '', '',"
+    " 'test');"
     "DROP INDEX supplier_invalid; ALTER TABLE supplier DROP COLUMN invalidated_at;"
     "ALTER TABLE supplier DROP COLUMN invalid_reason;"
     "PRAGMA user_version = 1";
@@ -343,12 +348,55 @@ START_TEST(an_older_registry_is_taken_over)
     ck_assert_msg(registry_open(bench.path, false, &bench.registry, &bench.err) == RESULT_OK, "%s",
                   bench.err.text);
     ck_assert_msg(check(&bench, &report) == RESULT_OK, "%s", report.where);
-    ck_assert_uint_eq(report.events, 3);
+    ck_assert_uint_eq(report.events, 4);
     ck_assert_uint_eq(report.erased, 1); /* the twin: its place and number only */
-    ck_assert_int_eq(report.last, 11);   /* the journal knows them by their numbers */
+    ck_assert_int_eq(report.last, 12);   /* the journal knows them by their numbers */
     ck_assert_int_eq(registry_facts(bench.registry, key, "acme", NULL, &facts, &bench.err),
                      RESULT_OK);
     ck_assert_uint_eq(facts->n_events, 2);
+    uint8_t other[RECIPIENT_KEY_BYTES];
+    memset(other, 0xfe, sizeof(other));
+    ck_assert_int_eq(registry_facts(bench.registry, other, "acme", NULL, &facts, &bench.err),
+                     RESULT_OK);
+    ck_assert_uint_eq(facts->n_events, 1);
+    ck_assert_int_eq(facts->events[0].id, 12);
+    bench_close(&bench);
+}
+END_TEST
+
+/* What layout 5 held of a person who is looked up by number from now on. */
+static const char layout_5[] =
+    "ALTER TABLE standing RENAME TO numbered;"
+    "CREATE TABLE standing (recipient_key BLOB NOT NULL, digest BLOB NOT NULL,"
+    " event_id BIGINT NOT NULL, channel TEXT NOT NULL, kind TEXT NOT NULL,"
+    " occurred_at BIGINT NOT NULL, form_id TEXT, form_version INTEGER, partners TEXT NOT NULL,"
+    " basis TEXT NOT NULL, supplier TEXT NOT NULL, collector TEXT NOT NULL,"
+    " evidence INTEGER NOT NULL, PRIMARY KEY (recipient_key, digest)) WITHOUT ROWID;"
+    "INSERT INTO standing SELECT recipient_key, digest, event_id, channel, kind, occurred_at,"
+    " form_id, form_version, partners, basis, supplier, collector, evidence FROM numbered;"
+    "DROP TABLE numbered; DROP INDEX supplier_invalid; PRAGMA user_version = 5";
+
+START_TEST(standings_are_numbered)
+{
+    struct bench bench;
+    struct registry_report report;
+    uint8_t before[SHA256_BYTES], after[SHA256_BYTES];
+    bench_open(&bench);
+    fill(&bench, 1000);
+    dump(&bench, before);
+    run(&bench, layout_5);
+    registry_close(&bench.registry);
+    ck_assert_msg(registry_open(bench.path, false, &bench.registry, &bench.err) == RESULT_OK, "%s",
+                  bench.err.text);
+    dump(&bench, after);
+    ck_assert_mem_eq(before, after, sizeof(before));
+    ck_assert_msg(check(&bench, &report) == RESULT_OK, "%s", report.where);
+    /* One that no event can have made is named, and nothing is changed. */
+    run(&bench, layout_5);
+    run(&bench, "UPDATE standing SET event_id = -7 WHERE event_id = 7");
+    registry_close(&bench.registry);
+    ck_assert_int_ne(registry_open(bench.path, false, &bench.registry, &bench.err), RESULT_OK);
+    ck_assert_msg(strstr(bench.err.text, "consent rebuild") != NULL, "%s", bench.err.text);
     bench_close(&bench);
 }
 END_TEST
@@ -367,6 +415,7 @@ int main(void)
     tcase_add_test(cases, no_half_erasure_is_taken);
     tcase_add_test(cases, several_writers_make_one_chain);
     tcase_add_test(cases, an_older_registry_is_taken_over);
+    tcase_add_test(cases, standings_are_numbered);
     suite_add_tcase(suite, cases);
     Suite *suites[] = {suite, NULL};
     return unit_run(suites);

@@ -80,6 +80,34 @@ START_TEST(each_says_the_same_once)
 }
 END_TEST
 
+/* A placeholder, not a person: no more grants, but a "no" is taken. */
+START_TEST(nobody_has_so_many_grants)
+{
+    struct bench bench;
+    unsigned added = 0;
+    crowd(&bench);
+    ck_assert_int_eq(registry_begin(bench.registry, &bench.err), RESULT_OK);
+    struct event_input event = grant(0x77, 1, "2026-01-01T00:00:00Z");
+    for (int i = 0; i < STANDING_PERSON_MOST; i++) {
+        event.occurred_at++;
+        ck_assert_uint_eq(put(bench.registry, &event), 1);
+    }
+    ck_assert_uint_eq(put(bench.registry, &event), 0); /* that one is on record */
+    event.occurred_at++;
+    ck_assert_int_eq(registry_add_event(bench.registry, &event, at(NOW), &added, &bench.err),
+                     RESULT_BAD_INPUT);
+    ck_assert_str_eq(bench.registry->refused, "recipient");
+    ck_assert_ptr_nonnull(strstr(bench.err.text, "10000 events"));
+    ck_assert_int_eq(registry_check_event(bench.registry, &event, at(NOW), &added, &bench.err),
+                     RESULT_BAD_INPUT);
+    event.kind = EVENT_WITHDRAWN;
+    ck_assert_uint_eq(put(bench.registry, &event), 1);
+    act(&bench, 3, EVENT_ACTIVE, "2026-02-01T00:00:00Z"); /* nobody else minds */
+    ck_assert_int_eq(registry_commit(bench.registry, &bench.err), RESULT_OK);
+    bench_close(&bench);
+}
+END_TEST
+
 struct walked {
     uint8_t last[RECIPIENT_KEY_BYTES];
     unsigned count;
@@ -148,6 +176,7 @@ int main(void)
     tcase_add_test(cases, each_is_answered_for_alone);
     tcase_add_test(cases, each_says_the_same_once);
     tcase_add_test(cases, each_is_met_once);
+    tcase_add_test(cases, nobody_has_so_many_grants);
     tcase_add_test(cases, what_goes_goes_of_each);
     suite_add_tcase(suite, cases);
     Suite *suites[] = {suite, NULL};

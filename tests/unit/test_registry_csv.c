@@ -27,6 +27,7 @@ static enum result import_text(struct registry *registry, const char *text, size
 {
     *seen = (struct seen){.problems = ""};
     struct hmac *hmac = hmac_new((const uint8_t *)"0123456789abcdef", 16);
+    ck_assert_ptr_nonnull(hmac);
     const struct import_settings settings = {.registry = registry,
                                              .hmac = hmac,
                                              .region = "FR",
@@ -55,6 +56,7 @@ static enum result import_text(struct registry *registry, const char *text, size
 static void key_of(const char *text, uint8_t key[RECIPIENT_KEY_BYTES])
 {
     struct hmac *hmac = hmac_new((const uint8_t *)"0123456789abcdef", 16);
+    ck_assert_ptr_nonnull(hmac);
     struct address address;
     struct recipient recipient;
     ck_assert_int_eq(address_parse(text, "FR", &address, NULL), RESULT_OK);

@@ -53,6 +53,7 @@ START_TEST(what_is_remembered_is_forgotten_when_others_write)
     struct error *err = &bench.err;
     put_form(writer, "jeu-ete", 1, "2026-01-01T00:00:00Z", "\"beta\"", "\"travel\"", err);
     struct event_input event = grant(1, 1, "2026-01-05T00:00:00Z");
+    event.supplier = "leads";
     put(writer, &event);
     ck_assert_int_eq(registry_open_as(bench.path, SQL_READ, 100, &reader, err), RESULT_OK);
     reader_sees(reader, false, PRESENCE_NEVER);
@@ -80,6 +81,34 @@ START_TEST(what_is_remembered_is_forgotten_when_others_write)
     ck_assert_uint_eq(form->n_categories, 1);
     ck_assert_int_eq(registry_invalidate_form(writer, "jeu-ete", 1, "x", at(NOW), err), RESULT_OK);
     ck_assert(reader_sees(reader, false, PRESENCE_LATER)->invalidated);
+    /* Suppliers: suspended, resumed, invalid, among others that are. */
+    ck_assert(!ask(reader, 1, "beta")->events[0].supplier_suspended);
+    for (int i = 0; i < 40; i++) {
+        char other[24];
+        snprintf(other, sizeof(other), "%c-other-%d", 'a' + i % 26, i);
+        struct event_input brought = grant(2, 1, "2026-01-05T00:00:00Z");
+        brought.supplier = other;
+        put(writer, &brought);
+        ck_assert_int_eq(registry_suspend(writer, SUSPEND_SUPPLIER, other, "x", at(NOW), err),
+                         RESULT_OK);
+    }
+    ck_assert(!ask(reader, 1, "beta")->events[0].supplier_suspended);
+    ck_assert_int_eq(registry_suspend(writer, SUSPEND_SUPPLIER, "leads", "x", at(NOW), err),
+                     RESULT_OK);
+    ck_assert(ask(reader, 1, "beta")->events[0].supplier_suspended);
+    ck_assert(ask(writer, 1, "beta")->events[0].supplier_suspended);
+    ck_assert_int_eq(registry_resume(writer, SUSPEND_SUPPLIER, "leads", "x", at(NOW), err),
+                     RESULT_OK);
+    ck_assert(!ask(reader, 1, "beta")->events[0].supplier_suspended);
+    ck_assert(!ask(writer, 1, "beta")->events[0].supplier_suspended);
+    /* What is undone was never so. */
+    ck_assert_int_eq(registry_begin(writer, err), RESULT_OK);
+    ck_assert_int_eq(registry_suspend(writer, SUSPEND_SUPPLIER, "leads", "x", at(NOW), err),
+                     RESULT_OK);
+    ck_assert(ask(writer, 1, "beta")->events[0].supplier_suspended);
+    ck_assert(!ask(reader, 1, "beta")->events[0].supplier_suspended);
+    registry_rollback(writer);
+    ck_assert(!ask(writer, 1, "beta")->events[0].supplier_suspended);
     registry_close(&reader);
     bench_close(&bench);
 }

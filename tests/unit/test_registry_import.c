@@ -30,6 +30,7 @@ static void see_problem(void *arg, const struct import_problem *problem)
 static void run_begin(struct run *run, struct registry *registry)
 {
     *run = (struct run){.hmac = hmac_new((const uint8_t *)"0123456789abcdef", 16)};
+    ck_assert_ptr_nonnull(run->hmac);
     run->settings = (struct import_settings){.registry = registry,
                                              .hmac = run->hmac,
                                              .region = "FR",
@@ -87,6 +88,7 @@ static bool see_event(void *arg, const struct event_row *row)
 static void expect_history(struct registry *registry, const char *person, const char *want)
 {
     struct hmac *hmac = hmac_new((const uint8_t *)"0123456789abcdef", 16);
+    ck_assert_ptr_nonnull(hmac);
     struct address address;
     struct recipient recipient;
     struct history history = {0};
