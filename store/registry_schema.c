@@ -3,8 +3,8 @@
  * The registry's layout, as a list of migrations. A migration is never edited once released: a
  * change is a new one at the end. Words of the model (channels, kinds, bases) are kept as text in
  * their one stable spelling, so that the file can be read without this program; instants are
- * microseconds since 1970. Beyond triggers and AUTOINCREMENT the SQL is what PostgreSQL and
- * CockroachDB also take.
+ * microseconds since 1970. Beyond triggers, AUTOINCREMENT and 64-bit INTEGER keys the SQL is what
+ * PostgreSQL and CockroachDB also take.
  *
  * An event's partners are one '|'-joined column and not a table: they are only ever read together
  * with their event, and the look-up before each message is spared a join. Partner ids cannot hold
