@@ -2,6 +2,7 @@
 #include "cli/context.h"
 
 #include "base/file.h"
+#include "store/state_lock.h"
 
 #include <errno.h>
 #include <grp.h>
@@ -131,11 +132,27 @@ static bool load_public_key(struct context *context)
     return result == RESULT_OK;
 }
 
+/* A gateway of the version before reads its own layout only slowly once it is another. */
+static enum result leave_to_gateway(const struct context *context, struct error *err)
+{
+    bool older = false;
+    if (!file_exists(context->registry_path) || !state_lock_held(context->config->state_dir))
+        return RESULT_OK; /* what else is wrong shows when it is opened */
+    enum result result = registry_probe(context->registry_path, &older, err);
+    if (result == RESULT_OK && older)
+        result =
+            error_set(err, RESULT_UNAVAILABLE,
+                      "a gateway of an earlier version serves; restart it with this one first");
+    return result;
+}
+
 static bool open_store(struct context *context, unsigned needs)
 {
     struct error err = {0};
     enum result result = RESULT_OK;
     if ((needs & CONTEXT_REGISTRY) != 0)
+        result = leave_to_gateway(context, &err);
+    if (result == RESULT_OK && (needs & CONTEXT_REGISTRY) != 0)
         result = registry_open(context->registry_path, false, &context->registry, &err);
     if (result == RESULT_OK && (needs & CONTEXT_INDEX) != 0)
         result =

@@ -95,9 +95,9 @@ static enum result migrate(const struct config *config, struct error *err)
 
 static enum result open_own(struct gateway *gateway, const struct config *config, struct error *err)
 {
-    enum result result = migrate(config, err);
+    enum result result = open_journal(gateway, config, err);
     if (result == RESULT_OK)
-        result = open_journal(gateway, config, err);
+        result = migrate(config, err);
     if (result == RESULT_OK)
         result = open_stores(gateway, config, err);
     if (result == RESULT_OK) {
@@ -165,10 +165,13 @@ static enum result check_registry(const struct config *config, struct error *err
     char *path = file_join(config->state_dir, "registry.db");
     if (path == NULL)
         return error_no_memory(err);
+    bool older;
     enum result result = RESULT_OK;
     if (access(path, R_OK | W_OK) != 0)
         result = errno == ENOENT ? error_set(err, RESULT_NOT_FOUND, "%s does not exist", path)
                                  : error_errno(err, RESULT_SYSTEM, errno, "cannot write %s", path);
+    if (result == RESULT_OK)
+        result = registry_probe(path, &older, err);
     free(path);
     return result;
 }

@@ -22,6 +22,9 @@ enum result registry_open(const char *path, bool create, struct registry **regis
 enum result registry_open_reader(const char *path, struct registry **registry_out,
                                  struct error *err);
 void registry_close(struct registry **registry);
+/* Whether opening it for writing would lay it out anew; writes nothing. Errors as registry_open: it
+ * is none, or a newer program's. */
+enum result registry_probe(const char *path, bool *older_out, struct error *err);
 
 /* ---- forms ---- */
 

@@ -273,18 +273,37 @@ static enum result add_supplier(struct registry *registry, const char *supplier,
     return result;
 }
 
-/* The standing first: it knows whether there is anything to append. */
-static enum result add_record(struct registry *registry, struct event_record *record,
-                              bool *added_out, struct error *err)
+static enum result check_crowd(struct registry *registry, const struct event_input *event,
+                               uint64_t rows, struct error *err)
+{
+    if (is_stop(event->kind) || rows < RECIPIENT_EVENTS_MOST)
+        return RESULT_OK;
+    return refused(
+        registry, "recipient",
+        error_set(err, RESULT_BAD_INPUT,
+                  "the recipient has %d events on record or more: no person's address is "
+                  "on so many lists",
+                  RECIPIENT_EVENTS_MOST));
+}
+
+/* Refused by its first new channel or not at all: then nothing of it was written. */
+static enum result add_record(struct registry *registry, const struct event_input *event,
+                              struct event_record *record, unsigned *added, struct error *err)
 {
     uint8_t digest[EVENT_DIGEST_BYTES];
+    bool known = false;
+    unsigned rows = 0;
     record->id = registry->head.id + 1;
     enum result result = event_digest(registry, record, digest, err);
     if (result == RESULT_OK)
-        result =
-            refused(registry, "recipient", standing_add(registry, record, digest, added_out, err));
-    if (result == RESULT_OK && *added_out)
+        result = standing_known(registry, record, digest, &known, &rows, err);
+    if (result == RESULT_OK && !known && *added == 0)
+        result = check_crowd(registry, event, rows, err);
+    if (result == RESULT_OK && !known)
+        result = standing_add(registry, record, digest, err);
+    if (result == RESULT_OK && !known)
         result = event_append(registry, record, false, err);
+    *added += result == RESULT_OK && !known;
     return result;
 }
 
@@ -296,18 +315,16 @@ static enum result add_all(struct registry *registry, const struct event_input *
     if (result == RESULT_OK)
         result =
             refused(registry, "occurred_at", registry_check_horizon(registry, event, &record, err));
-    if (result == RESULT_OK && event->supplier[0] != '\0')
-        result = add_supplier(registry, record.supplier, now, err);
     if (result == RESULT_OK)
         result = event_find_head(registry, err);
     for (int i = 0; result == RESULT_OK && i < CHANNEL_COUNT; i++) {
-        bool added = false;
         if (!(event->channels & CHANNEL_BIT(i)))
             continue;
         record.channel = channel_name((enum channel)i);
-        result = add_record(registry, &record, &added, err);
-        *added_out += added;
+        result = add_record(registry, event, &record, added_out, err);
     }
+    if (result == RESULT_OK && event->supplier[0] != '\0')
+        result = add_supplier(registry, record.supplier, now, err);
     return result;
 }
 
@@ -345,29 +362,63 @@ static enum result begin_checking(struct registry *registry, struct error *err)
     return result;
 }
 
-static enum result check_record(struct registry *registry, const struct event_record *record,
-                                bool *new_out, struct error *err)
+/* How many of this recipient's have been checked. */
+static enum result count_checked(struct registry *registry, const uint8_t *key, uint64_t *rows,
+                                 struct error *err)
 {
-    uint8_t digest[EVENT_DIGEST_BYTES];
     sqlite3_stmt *statement;
-    bool known = false;
-    *new_out = false;
-    enum result result = event_digest(registry, record, digest, err);
-    if (result == RESULT_OK)
-        result =
-            refused(registry, "recipient", standing_known(registry, record, digest, &known, err));
-    if (result != RESULT_OK || known)
+    bool row;
+    enum result result = registry_prepared(
+        registry, STATEMENT_EVENTS_CHECKED,
+        "SELECT count(*) FROM temp.checked_event WHERE recipient_key = ?1", &statement, err);
+    if (result != RESULT_OK)
         return result;
-    result = registry_prepared(registry, STATEMENT_EVENT_CHECKED,
-                               "INSERT INTO temp.checked_event (recipient_key, digest)"
-                               " VALUES (?1, ?2) ON CONFLICT DO NOTHING",
-                               &statement, err);
+    sqlite3_bind_blob(statement, 1, key, RECIPIENT_KEY_BYTES, SQLITE_STATIC);
+    result = registry_step(registry, statement, &row, err);
+    *rows += result == RESULT_OK && row ? (uint64_t)sqlite3_column_int64(statement, 0) : 0;
+    registry_done(statement);
+    return result;
+}
+
+static enum result note_checked(struct registry *registry, const struct event_record *record,
+                                const uint8_t digest[EVENT_DIGEST_BYTES], bool *new_out,
+                                struct error *err)
+{
+    sqlite3_stmt *statement;
+    enum result result = registry_prepared(registry, STATEMENT_EVENT_CHECKED,
+                                           "INSERT INTO temp.checked_event (recipient_key, digest)"
+                                           " VALUES (?1, ?2) ON CONFLICT DO NOTHING",
+                                           &statement, err);
     if (result != RESULT_OK)
         return result;
     sqlite3_bind_blob(statement, 1, record->recipient_key, RECIPIENT_KEY_BYTES, SQLITE_STATIC);
     sqlite3_bind_blob(statement, 2, digest, EVENT_DIGEST_BYTES, SQLITE_STATIC);
     result = sql_run(registry->db, statement, err);
     *new_out = result == RESULT_OK && sqlite3_changes(registry->db) > 0;
+    return result;
+}
+
+/* As add_record; a line that repeats one that was checked is known only once it is noted. */
+static enum result check_record(struct registry *registry, const struct event_input *event,
+                                const struct event_record *record, unsigned *added,
+                                struct error *err)
+{
+    uint8_t digest[EVENT_DIGEST_BYTES];
+    bool known = false, is_new = false;
+    unsigned seen = 0;
+    enum result result = event_digest(registry, record, digest, err);
+    if (result == RESULT_OK)
+        result = standing_known(registry, record, digest, &known, &seen, err);
+    if (result != RESULT_OK || known)
+        return result;
+    uint64_t rows = seen;
+    if (!is_stop(event->kind))
+        result = count_checked(registry, record->recipient_key, &rows, err);
+    if (result == RESULT_OK)
+        result = note_checked(registry, record, digest, &is_new, err);
+    if (result == RESULT_OK && is_new && *added == 0)
+        result = check_crowd(registry, event, rows, err);
+    *added += result == RESULT_OK && is_new;
     return result;
 }
 
@@ -385,12 +436,10 @@ enum result registry_check_event(struct registry *registry, const struct event_i
         result =
             refused(registry, "occurred_at", registry_check_horizon(registry, event, &record, err));
     for (int i = 0; result == RESULT_OK && i < CHANNEL_COUNT; i++) {
-        bool is_new = false;
         if (!(event->channels & CHANNEL_BIT(i)))
             continue;
         record.channel = channel_name((enum channel)i);
-        result = check_record(registry, &record, &is_new, err);
-        *added_out += is_new;
+        result = check_record(registry, event, &record, added_out, err);
     }
     return result;
 }

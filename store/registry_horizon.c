@@ -35,12 +35,13 @@ static enum result all_known(struct registry *registry, const struct event_input
     *known_out = true;
     for (int i = 0; result == RESULT_OK && *known_out && i < CHANNEL_COUNT; i++) {
         uint8_t digest[EVENT_DIGEST_BYTES];
+        unsigned rows;
         if (!(event->channels & CHANNEL_BIT(i)))
             continue;
         record.channel = channel_name((enum channel)i);
         result = event_digest(registry, &record, digest, err);
         if (result == RESULT_OK)
-            result = standing_known(registry, &record, digest, known_out, err);
+            result = standing_known(registry, &record, digest, known_out, &rows, err);
     }
     return result;
 }

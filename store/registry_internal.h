@@ -51,6 +51,7 @@ enum registry_statement {
     STATEMENT_EVENT_GET,
     STATEMENT_EVENT_ERASE,
     STATEMENT_EVENT_CHECKED,
+    STATEMENT_EVENTS_CHECKED,
     STATEMENT_HORIZON,
     STATEMENT_HORIZON_SET,
     STATEMENT_PERSON,
@@ -81,6 +82,9 @@ struct event_record {
 };
 
 #define SUPPLIER_MAX 128 /* bytes of its name */
+/* Of one recipient. An address that so many lists hold is nobody's ("0600000000"), and to look
+ * among so many takes long: nothing more is taken in but what closes. */
+#define RECIPIENT_EVENTS_MOST 10000
 
 #define EVENT_DIGEST_BYTES 16
 #define EVENT_SALT_BYTES   16
@@ -201,16 +205,14 @@ enum result standing_stretch(struct registry *registry, int64_t after, int rows,
 /* From ?1, the number, to ?13, evidence. Borrowed until registry_done. */
 void standing_bind_row(sqlite3_stmt *statement, const struct event_record *record,
                        const uint8_t digest[EVENT_DIGEST_BYTES]);
-/* Within a write transaction. added_out false: such an event stands there already. */
+/* Within a write transaction, the event not being known. */
 enum result standing_add(struct registry *registry, const struct event_record *record,
-                         const uint8_t digest[EVENT_DIGEST_BYTES], bool *added_out,
-                         struct error *err);
-/* RESULT_BAD_INPUT when the event is a grant and the person has STANDING_PERSON_MOST events
- * already: an address that so many lists hold is nobody's, and looking among them takes long. */
-#define STANDING_PERSON_MOST 10000
+                         const uint8_t digest[EVENT_DIGEST_BYTES], struct error *err);
+/* Whether the person has an event that says the same; rows_out: of the person, as many as were
+ * looked at, all when it has none. */
 enum result standing_known(struct registry *registry, const struct event_record *record,
                            const uint8_t digest[EVENT_DIGEST_BYTES], bool *known_out,
-                           struct error *err);
+                           unsigned *rows_out, struct error *err);
 
 /* How a standing compares with what its event makes of it. */
 enum standing_state { STANDING_RIGHT, STANDING_MISSING, STANDING_DIFFERENT };

@@ -362,6 +362,20 @@ enum result registry_migrate(struct registry *registry, struct error *err)
     return result;
 }
 
+enum result registry_probe(const char *path, bool *older_out, struct error *err)
+{
+    sqlite3 *db = NULL;
+    int64_t version = 0;
+    enum result result = sql_open(path, SQL_READ, REGISTRY_BUSY_MS, &db, err);
+    if (result == RESULT_OK)
+        result = read_version(db, &version, err);
+    *older_out = version < REGISTRY_SCHEMA_VERSION;
+    sql_close(&db);
+    if (result != RESULT_OK)
+        error_prefix(err, "%s", path);
+    return result;
+}
+
 enum result registry_check_schema(sqlite3 *db, struct error *err)
 {
     int64_t version = 0;

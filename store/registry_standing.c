@@ -77,21 +77,15 @@ static bool is_digest(sqlite3_stmt *statement, const uint8_t digest[EVENT_DIGEST
            memcmp(found, digest, EVENT_DIGEST_BYTES) == 0;
 }
 
-static bool is_grant(const struct event_record *record)
-{
-    enum event_kind kind;
-    return event_kind_parse(record->kind, &kind) && (kind == EVENT_GIVEN || kind == EVENT_RENEWED);
-}
-
 /* Not left to the insertion, by NOT EXISTS: SQLite would make a temporary table for each row. */
 enum result standing_known(struct registry *registry, const struct event_record *record,
                            const uint8_t digest[EVENT_DIGEST_BYTES], bool *known_out,
-                           struct error *err)
+                           unsigned *rows_out, struct error *err)
 {
     sqlite3_stmt *statement;
-    unsigned rows = 0;
     bool row = false;
     *known_out = false;
+    *rows_out = 0;
     enum result result = registry_prepared(registry, STATEMENT_STANDING_KNOWN,
                                            "SELECT digest FROM standing WHERE standing_id BETWEEN"
                                            " ?1 AND ?2 AND recipient_key = ?3",
@@ -101,37 +95,26 @@ enum result standing_known(struct registry *registry, const struct event_record 
     standing_bind(statement, record->recipient_key);
     do {
         result = registry_step(registry, statement, &row, err);
-        rows += row;
+        *rows_out += row;
         *known_out = result == RESULT_OK && row && is_digest(statement, digest);
     } while (result == RESULT_OK && row && !*known_out);
     registry_done(statement);
-    if (result == RESULT_OK && !*known_out && rows >= STANDING_PERSON_MOST && is_grant(record))
-        result = error_set(err, RESULT_BAD_INPUT,
-                           "the recipient has %u events on record: no person's address is on so "
-                           "many lists",
-                           rows);
     return result;
 }
 
 enum result standing_add(struct registry *registry, const struct event_record *record,
-                         const uint8_t digest[EVENT_DIGEST_BYTES], bool *added_out,
-                         struct error *err)
+                         const uint8_t digest[EVENT_DIGEST_BYTES], struct error *err)
 {
     sqlite3_stmt *statement;
-    bool known = false;
-    *added_out = false;
     if (record->id > STANDING_EVENT_MOST)
         return error_set(err, RESULT_UNAVAILABLE, "the registry is full: it has %" PRId64 " events",
                          record->id);
-    enum result result = standing_known(registry, record, digest, &known, err);
-    if (result == RESULT_OK && !known)
-        result = registry_prepared(registry, STATEMENT_STANDING_ADD, INSERT_SQL, &statement, err);
-    if (result != RESULT_OK || known)
+    enum result result =
+        registry_prepared(registry, STATEMENT_STANDING_ADD, INSERT_SQL, &statement, err);
+    if (result != RESULT_OK)
         return result;
     standing_bind_row(statement, record, digest);
-    result = sql_run(registry->db, statement, err);
-    *added_out = result == RESULT_OK;
-    return result;
+    return sql_run(registry->db, statement, err);
 }
 
 enum result standing_set(struct registry *registry, const struct event_record *record,

@@ -13,9 +13,11 @@
 #include <sys/time.h>
 #include <unistd.h>
 
-#define LINE_CAP   (32 * 1024)          /* HANDOVER_BINDS binds, each byte escaped, take less */
-#define PATIENCE_S 10                   /* for each line of the other process */
-#define SERVING_US (120 * CLOCK_SECOND) /* a journal's last segment is read in a second or two */
+#define LINE_CAP   (32 * 1024) /* HANDOVER_BINDS binds, each byte escaped, take less */
+#define PATIENCE_S 10          /* for each line of the other process */
+/* A journal's last segment is read in a second or two, but a large registry may be laid out anew.
+ * That the other one died is told by its socket, and at once. */
+#define SERVING_US (3720 * CLOCK_SECOND)
 
 struct handover {
     struct event *event; /* owned */

@@ -451,6 +451,39 @@ class Import(harness.IntegrationTest):
     def test_kills_in_json_lines(self):
         self.check_kills(damaged_jsonl, "killed.jsonl", 60_000)
 
+    def so_far(self, gate):
+        return self.ask(gate, "SELECT count(*) FROM event")[0][0]
+
+    @staticmethod
+    def niceness(process):
+        with open(f"/proc/{process.pid}/stat") as stat:
+            return int(stat.read().rpartition(")")[2].split()[16])
+
+    def test_gives_way_to_a_gateway(self):
+        """Alone an import is like any program; as soon as a gateway serves, mail goes first."""
+        gate = self.gate_with_form(plain=True)
+        file = self.folder / "long.csv"
+        file.write_text(HEADER + "\n" + "".join(good(n) + "\n" for n in range(2 * MANY)))
+        child = subprocess.Popen(self.command(gate, file), stdout=subprocess.DEVNULL,
+                                 stderr=subprocess.PIPE, text=True)
+        self.addCleanup(harness.end, child)
+        harness.wait_for("some events", lambda: self.so_far(gate))
+        self.assertEqual(self.niceness(child), os.getpriority(os.PRIO_PROCESS, 0))
+        gate.start()
+        harness.wait_for("it to step back", lambda: child.poll() is not None
+                         or self.niceness(child) == 19)
+        self.assertIsNone(child.poll(), "the file was too short")
+        # And it goes on, with each line that it takes in at once in force.
+        before = self.so_far(gate)
+        harness.wait_for("it to go on", lambda: self.so_far(gate) > before)
+        child.kill()
+        self.assertNotIn("a gateway is serving", child.communicate()[1])
+        done = gate.cli_full("consent", "import", file, "--dry-run")
+        self.assertNotIn("a gateway is serving", done.stderr)
+        short = self.folder / "short.csv"
+        short.write_text(HEADER + "\n" + good(3 * MANY) + "\n")
+        self.assertIn("a gateway is serving", gate.cli_full("consent", "import", short).stderr)
+
     def test_starting_over_says_so(self):
         gate = self.gate_with_form(plain=True)
         file = self.folder / "long.csv"

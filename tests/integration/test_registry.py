@@ -101,6 +101,21 @@ class Registry(harness.IntegrationTest):
         self.assertTrue(self.verify(gateway)["holds"])
         self.assertIn("no registry beside it", gateway.cli("verify"))
 
+    def test_an_older_layout_is_its_gateways(self):
+        """A command of a newer version leaves it alone while a gateway of the older one serves."""
+        gateway = self.gateway(self.scripted())
+        person = self.person(gateway)
+        with contextlib.closing(sqlite3.connect(self.registry(gateway))) as db:
+            layout = db.execute("PRAGMA user_version").fetchone()[0]
+            db.execute(f"PRAGMA user_version = {layout - 1}")
+            done = gateway.cli_full("consent", "show", person, "--partner", "acme",
+                                    "--channel", "email")
+            self.assertEqual(done.returncode, 1)
+            self.assertIn("a gateway of an earlier version serves", done.stderr)
+            self.assertEqual(db.execute("PRAGMA user_version").fetchone()[0], layout - 1)
+            db.execute(f"PRAGMA user_version = {layout}")
+        gateway.cli("consent", "show", person, "--partner", "acme", "--channel", "email")
+
     def test_a_rebuild_mends_beside_the_gateway(self):
         provider = self.scripted()
         gateway = self.gateway(provider)

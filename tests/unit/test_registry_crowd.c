@@ -88,7 +88,7 @@ START_TEST(nobody_has_so_many_grants)
     crowd(&bench);
     ck_assert_int_eq(registry_begin(bench.registry, &bench.err), RESULT_OK);
     struct event_input event = grant(0x77, 1, "2026-01-01T00:00:00Z");
-    for (int i = 0; i < STANDING_PERSON_MOST; i++) {
+    for (int i = 0; i < RECIPIENT_EVENTS_MOST; i++) {
         event.occurred_at++;
         ck_assert_uint_eq(put(bench.registry, &event), 1);
     }
@@ -100,10 +100,46 @@ START_TEST(nobody_has_so_many_grants)
     ck_assert_ptr_nonnull(strstr(bench.err.text, "10000 events"));
     ck_assert_int_eq(registry_check_event(bench.registry, &event, at(NOW), &added, &bench.err),
                      RESULT_BAD_INPUT);
+    /* Nor of several channels, and nothing of them stays behind; nor a sign of life. */
+    uint64_t before = 0, after = 0;
+    struct event_input phone = event;
+    phone.address_kind = ADDRESS_PHONE;
+    phone.channels = CHANNEL_BIT(CHANNEL_SMS) | CHANNEL_BIT(CHANNEL_CALL);
+    phone.form_id = NULL;
+    phone.supplier = "never heard of";
+    static const char counted[] =
+        "SELECT (SELECT count(*) FROM event) + (SELECT count(*) FROM supplier)";
+    ck_assert_int_eq(registry_count(bench.registry, counted, &before, &bench.err), RESULT_OK);
+    ck_assert_int_eq(registry_add_event(bench.registry, &phone, at(NOW), &added, &bench.err),
+                     RESULT_BAD_INPUT);
+    ck_assert_int_eq(registry_count(bench.registry, counted, &after, &bench.err), RESULT_OK);
+    ck_assert_uint_eq(after, before);
+    event.kind = EVENT_ACTIVE;
+    ck_assert_int_eq(registry_add_event(bench.registry, &event, at(NOW), &added, &bench.err),
+                     RESULT_BAD_INPUT);
     event.kind = EVENT_WITHDRAWN;
     ck_assert_uint_eq(put(bench.registry, &event), 1);
     act(&bench, 3, EVENT_ACTIVE, "2026-02-01T00:00:00Z"); /* nobody else minds */
     ck_assert_int_eq(registry_commit(bench.registry, &bench.err), RESULT_OK);
+    bench_close(&bench);
+}
+END_TEST
+
+/* A dry run says what the import would. */
+START_TEST(as_many_are_checked)
+{
+    struct bench bench;
+    unsigned added, taken = 0;
+    crowd(&bench);
+    struct event_input event = grant(0x78, 1, "2026-01-01T00:00:00Z");
+    for (int i = 0; i < RECIPIENT_EVENTS_MOST + 50; i++) {
+        event.occurred_at++;
+        enum result result =
+            registry_check_event(bench.registry, &event, at(NOW), &added, &bench.err);
+        ck_assert_int_eq(result, i < RECIPIENT_EVENTS_MOST ? RESULT_OK : RESULT_BAD_INPUT);
+        taken += result == RESULT_OK ? added : 0;
+    }
+    ck_assert_uint_eq(taken, RECIPIENT_EVENTS_MOST);
     bench_close(&bench);
 }
 END_TEST
@@ -177,6 +213,7 @@ int main(void)
     tcase_add_test(cases, each_says_the_same_once);
     tcase_add_test(cases, each_is_met_once);
     tcase_add_test(cases, nobody_has_so_many_grants);
+    tcase_add_test(cases, as_many_are_checked);
     tcase_add_test(cases, what_goes_goes_of_each);
     suite_add_tcase(suite, cases);
     Suite *suites[] = {suite, NULL};
