@@ -133,8 +133,9 @@ bool format(const PhoneNumber &number, PhoneNumberUtil::PhoneNumberFormat as, ch
 }
 
 /* Whoever reads a number asks for its international form right after, for the mask: taking it apart
- * anew would be half of the work. Of one thread, and only the last one; plain values, since what has
- * a destructor needs memory to be registered, and the C library ends the process for want of it. */
+ * anew would be half of the work. Of one thread, and only the last one; plain values, since what
+ * has a destructor needs memory to be registered, and the C library ends the process for want of
+ * it. */
 struct Last {
     char e164[32]; /* "" : none */
     int country_code;

@@ -77,7 +77,7 @@ struct import_settings {
     struct registry *registry; /* everything here is borrowed until import_free */
     struct hmac *hmac;
     const char *state_dir; /* where a gateway may serve, which then goes first; NULL: none does */
-    const char *region; /* "FR": how a national phone number is read */
+    const char *region;    /* "FR": how a national phone number is read */
     const char *origin; /* "import FILE": on record with each event, and the name of the progress */
     enum import_input input;
     bool json_name;  /* the file is called .json or the like: that counts when its beginning is

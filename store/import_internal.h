@@ -80,8 +80,8 @@ struct import {
 
     bool open; /* a transaction is */
     int64_t opened_at;
-    bool beside;       /* of a gateway that serves */
-    int64_t looked_at; /* whether one does; 0: not yet */
+    bool beside;                  /* of a gateway that serves */
+    int64_t looked_at;            /* whether one does; 0: not yet */
     int64_t now;                  /* the moment of the batch: events are recorded then */
     struct import_counts pending; /* rows of the open transaction */
     struct import_counts counts;
