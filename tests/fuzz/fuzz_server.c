@@ -178,8 +178,11 @@ static void client_send(const char *bytes, size_t length)
     }
 }
 
+/* What it was told until then it was told, whether it listened or not. */
 static void client_close(void)
 {
+    client.deaf = false;
+    client_read();
     if (client.fd >= 0)
         close(client.fd);
     client.fd = -1;
