@@ -259,7 +259,7 @@ static enum result erase_row(struct registry *registry, sqlite3_stmt *statement,
                              struct error *err)
 {
     static const uint8_t nowhere[SHA256_BYTES];
-    uint8_t inner[SHA256_BYTES], hash[SHA256_BYTES], digest[EVENT_DIGEST_BYTES];
+    uint8_t inner[SHA256_BYTES], hash[SHA256_BYTES];
     struct event_record record;
     const void *salt = sqlite3_column_blob(statement, EVENT_COLUMN_COUNT);
     enum result result = event_read(statement, &record, err);
@@ -267,9 +267,7 @@ static enum result erase_row(struct registry *registry, sqlite3_stmt *statement,
         return result;
     if (salt == NULL || sqlite3_column_bytes(statement, EVENT_COLUMN_COUNT) != EVENT_SALT_BYTES)
         return error_set(err, RESULT_DAMAGED, "event %" PRId64 " has no salt", id);
-    result = event_digest(registry, &record, digest, err);
-    if (result == RESULT_OK)
-        result = event_link(registry, &record, salt, nowhere, inner, hash, err);
+    result = event_link(registry, &record, salt, nowhere, inner, hash, err);
     if (result == RESULT_OK)
         result = standing_drop(registry, standing_id(record.recipient_key, record.id), err);
     return result == RESULT_OK ? blank(registry, id, inner, err) : result;
