@@ -41,7 +41,7 @@ struct buffer_ops {
     void (*cancel)(struct submission **submission);
 };
 
-/* The functions of a struct mail_ops but begin, which calls this. */
+/* The functions of a struct adapter_ops but begin, which calls this. */
 struct mail_transaction *buffer_begin(struct provider_port *port,
                                       const struct mail_envelope *envelope,
                                       const struct buffer_ops *ops, struct error *err);

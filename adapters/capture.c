@@ -339,7 +339,7 @@ static void capture_test(struct provider_port *port, provider_finding_fn *report
     loop_defer(port->loop, &test->task);
 }
 
-const struct mail_ops capture_ops = {
+const struct adapter_ops capture_ops = {
     .max_recipients = CAPTURE_RECIPIENTS,
     .start = capture_start,
     .helpers_touch_it = true,

@@ -8,6 +8,7 @@
 
 #include "adapters/adapter.h"
 #include "adapters/breaker.h"
+#include "adapters/sms.h"
 #include "base/workers.h"
 
 #include <openssl/ssl.h>
@@ -22,7 +23,10 @@ struct provider_port {
     struct loop_task close;
 };
 
-struct mail_ops {
+struct sms_job;
+
+/* Of an adapter for mail begin … abort are set, of one for SMS send; `capture` has both. */
+struct adapter_ops {
     unsigned max_recipients;
     /* The helpers' jobs touch what the provider owns, and end soon: they are waited for before it
      * is freed. Else they are left to themselves, for a name lookup may hang for minutes. */
@@ -49,14 +53,43 @@ struct mail_ops {
     size_t (*pending)(const struct mail_transaction *transaction);
     void (*finish)(struct mail_transaction *transaction);
     void (*abort)(struct mail_transaction *transaction);
+
+    /* As sms_send says. The caller has taken a reference to the provider for it, which
+     * sms_job_answer gives back. */
+    void (*send)(struct provider_port *port, struct sms_job *job);
+    /* NULL: the adapter has no webhooks. */
+    void (*hook)(struct provider_port *port, const struct sms_hook *hook, sms_hooked_fn *answer,
+                 void *owner, struct ticket ticket);
 };
 
-extern const struct mail_ops smtp_ops;
-extern const struct mail_ops esmtp_ops;
-extern const struct mail_ops capture_ops;
+/* A message on its way to a provider: a copy of what sms_send was given, in one piece of memory. */
+struct sms_job {
+    struct loop_task task;      /* the adapter's, to change loops or to come round */
+    struct sms_job *next;       /* the adapter's lists */
+    struct provider *provider;  /* owned: one reference */
+    struct loop *home;          /* borrowed: where the answer is due */
+    struct sms_message message; /* what it points at is in the job */
+    struct sms_raw raw;
+    sms_answer_fn *answer;
+    void *owner;
+    struct ticket ticket;
+};
+/* NULL when memory is short. */
+struct sms_job *sms_job_new(struct provider *provider, struct loop *home,
+                            const struct sms_message *message);
+/* On home's thread: gives the answer, counts it (provider_count), frees the job. */
+void sms_job_answer(struct sms_job **job, const struct sms_answer *answer);
+/* The same from the thread of another loop: the strings of answer are copied. */
+void sms_job_answer_from(struct sms_job **job, const struct sms_answer *answer);
+
+extern const struct adapter_ops smtp_ops;
+extern const struct adapter_ops esmtp_ops;
+extern const struct adapter_ops capture_ops;
+extern const struct adapter_ops smpp_ops;
+extern const struct adapter_ops http_ops;
 
 struct provider {
-    const struct mail_ops *ops;
+    const struct adapter_ops *ops;
     const struct provider_config *config; /* borrowed from owner */
     struct config *owner;                 /* owned: one reference */
     struct capability_file *file;         /* owned: one reference; NULL: not kept */
@@ -71,17 +104,18 @@ struct provider {
     int64_t limit_grows_at;      /* under lock: when state.limit, lowered, is raised by one */
     int64_t limit_pause;         /* between two such raises */
 
-    struct workers *helpers; /* owned; smtp: name lookups, the capabilities file */
-    SSL_CTX *tls;            /* owned; smtp: NULL when tls is none */
-    void *own;               /* the adapter's, freed by its stop; esmtp: its worker threads */
-    int64_t content_stall;   /* microseconds without progress on content before giving up */
+    struct workers *helpers;     /* owned; smtp: name lookups, the capabilities file */
+    SSL_CTX *tls;                /* owned; smtp: NULL when tls is none */
+    const struct sms_sink *sink; /* borrowed; NULL: nothing is received */
+    void *own;                   /* the adapter's, freed by its stop; esmtp: its worker threads */
+    int64_t content_stall;       /* microseconds without progress on content before giving up */
     unsigned n_ports;
     struct provider_port *ports[]; /* each owned by its loop, indexed by loop_index */
 };
 
 /* The common head of every adapter's transaction. */
 struct mail_transaction {
-    const struct mail_ops *ops;
+    const struct adapter_ops *ops;
     struct provider *provider; /* owned: one reference */
     const struct mail_handler *handler;
     void *session; /* the session's */

@@ -109,10 +109,13 @@ static enum result make_ports(struct provider *provider, struct loop *const *loo
     return RESULT_OK;
 }
 
-static const struct mail_ops *ops_of(const struct provider_config *config)
+static const struct adapter_ops *ops_of(const struct provider_config *config)
 {
-    static const struct mail_ops *const adapters[] = {
-        [ADAPTER_SMTP] = &smtp_ops, [ADAPTER_ESMTP] = &esmtp_ops, [ADAPTER_CAPTURE] = &capture_ops};
+    static const struct adapter_ops *const adapters[] = {[ADAPTER_SMTP] = &smtp_ops,
+                                                         [ADAPTER_ESMTP] = &esmtp_ops,
+                                                         [ADAPTER_CAPTURE] = &capture_ops,
+                                                         [ADAPTER_SMPP] = &smpp_ops,
+                                                         [ADAPTER_HTTP] = &http_ops};
     return adapters[config->adapter];
 }
 
@@ -128,8 +131,8 @@ static enum result make(const struct provider_config *config, struct config *own
         calloc(1, sizeof(*provider) + n_loops * sizeof(struct provider_port *));
     if (provider == NULL)
         return error_no_memory(err);
-    /* Whatever speaks SMTP in the end is tested by the one client that can say how it went. */
-    provider->ops = keep ? ops_of(config) : config->host != NULL ? &smtp_ops : &capture_ops;
+    /* What speaks SMTP by a library is tested by the one client that can say how it went. */
+    provider->ops = !keep && config->adapter == ADAPTER_ESMTP ? &smtp_ops : ops_of(config);
     provider->config = config;
     provider->owner = config_ref(owner);
     provider->content_stall = CONTENT_STALL;

@@ -8,13 +8,30 @@
 
 #include "base/error.h"
 #include "policy/partner.h"
+#include "wire/sms_text.h"
 
 #include <netinet/in.h>
 #include <sys/socket.h>
 
-enum protocol { PROTOCOL_SMTP };
+enum protocol { PROTOCOL_SMTP, PROTOCOL_SMPP, PROTOCOL_HTTP };
 enum tls_mode { TLS_NONE, TLS_OPTIONAL, TLS_REQUIRED, TLS_IMPLICIT };
-enum adapter_kind { ADAPTER_SMTP, ADAPTER_ESMTP, ADAPTER_CAPTURE };
+enum adapter_kind { ADAPTER_SMTP, ADAPTER_ESMTP, ADAPTER_CAPTURE, ADAPTER_SMPP, ADAPTER_HTTP };
+/* What an SMPP provider's binds are. */
+enum smpp_bind_kind {
+    SMPP_BINDS_TRANSCEIVER, /* each sends and receives */
+    SMPP_BINDS_SEPARATE,    /* `connections` transmitters, and one receiver */
+    SMPP_BINDS_TRANSMITTER, /* nothing is received */
+};
+/* How a text that takes several parts goes to an SMPP provider. */
+enum long_messages { LONG_PAYLOAD, LONG_SEGMENTS };
+
+#define SERVICE_SMS 0x01u /* of an http listener: submissions and providers' webhooks */
+
+/* "name=value" */
+struct setting {
+    const char *name;
+    const char *value; /* may be a secret: never shown */
+};
 
 struct network {
     uint8_t bytes[16]; /* IPv4 as ::ffff:a.b.c.d */
@@ -42,6 +59,11 @@ struct listener_config {
     struct network *trusted; /* balancers that are believed when they say who the client is */
     size_t n_trusted;
     bool proxy_protocol; /* each connection begins with a PROXY header */
+    /* smpp and http */
+    unsigned services;      /* http: SERVICE_ bits */
+    uint64_t max_body_size; /* http: bytes of a request's body */
+    int64_t enquire_every;  /* smpp: idle so long, the peer is asked whether it is there */
+    int64_t reply_timeout;  /* smpp: for the partner's answers to what we ask or deliver */
 };
 
 struct provider_config {
@@ -56,6 +78,19 @@ struct provider_config {
     const char *username;    /* NULL: no AUTH */
     const char *password;    /* from password or password_file; wiped with the snapshot */
     const char *directory;   /* capture: the Maildir */
+    /* smpp */
+    const char *system_type; /* "" when not given */
+    enum smpp_bind_kind binds;
+    unsigned window;            /* requests unanswered, a connection */
+    unsigned rate;              /* messages a second over all connections; 0: no limit */
+    int64_t enquire_every;      /* microseconds: idle so long, it is asked whether it is there */
+    enum sms_alphabet alphabet; /* what data_coding 0 means there */
+    enum long_messages long_messages;
+    /* http */
+    const char *template_file; /* resolved: a path */
+    const char *url;           /* what the template calls {url}; NULL: the template's own */
+    struct setting *settings;  /* values for the template, secrets among them (wiped) */
+    size_t n_settings;
     unsigned connections;    /* total over all loops */
     int64_t connect_timeout; /* microseconds */
     int64_t reply_timeout;
@@ -73,6 +108,11 @@ struct account_config {
     struct network *networks;
     size_t n_networks;
     const char *certificate_sha256; /* lower-case hex; NULL when none */
+    /* For shapes whose signature needs the clear secret (OVHcloud's); NULL when none. */
+    const char *application_key;
+    const char *application_secret; /* wiped with the snapshot */
+    const char *consumer_key;
+    const char *report_url; /* where delivery reports and replies go (http); NULL: nowhere */
     const struct stream_config *stream;
 };
 
@@ -80,7 +120,10 @@ struct stream_config {
     struct stream terms;                      /* what policy looks at */
     const struct provider_config **providers; /* in order of preference */
     size_t n_providers;
-    unsigned rate; /* messages a second; 0: no limit */
+    unsigned rate;   /* messages a second; 0: no limit */
+    unsigned window; /* sms: submissions of one account unanswered at a time */
+    /* sms, by SMPP: the command_status of a block; of the partner. */
+    uint32_t smpp_refusal;
     /* Of the partner, over all its streams, loops and listeners; 0: no limit. */
     unsigned partner_connections;
     unsigned index; /* unique in the snapshot, 0 … n_streams-1 */

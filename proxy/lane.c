@@ -7,7 +7,11 @@ enum result lane_init(struct lane *lane, struct gate *gate, struct loop *loop, c
     *lane = (struct lane){.gate = gate, .loop = loop};
     lane->hmac = hmac_new(key, key_length);
     lane->sessions = ticket_table_new();
-    if (lane->hmac == NULL || lane->sessions == NULL) {
+    lane->binds = ticket_table_new();
+    lane->requests = ticket_table_new();
+    lane->flights = ticket_table_new();
+    if (lane->hmac == NULL || lane->sessions == NULL || lane->binds == NULL ||
+        lane->requests == NULL || lane->flights == NULL) {
         lane_end(lane);
         return error_no_memory(err);
     }
@@ -19,5 +23,8 @@ void lane_end(struct lane *lane)
     store_close(&lane->store);
     snapshot_unref(&lane->snapshot);
     ticket_table_free(&lane->sessions);
+    ticket_table_free(&lane->binds);
+    ticket_table_free(&lane->requests);
+    ticket_table_free(&lane->flights);
     hmac_free(&lane->hmac);
 }

@@ -20,6 +20,9 @@
 
 #include <stdatomic.h>
 
+struct binds;
+struct http_front;
+
 /* Where partners come in: an address that is, or was, listened on. Lives as long as the gate. */
 struct entrance {
     char bind[128]; /* as configured; the identity over reloads */
@@ -37,6 +40,7 @@ struct gate {
     struct peers *peers;             /* borrowed */
     struct guesses *guesses;         /* borrowed */
     struct reserve *reserve;         /* borrowed; descriptors.h */
+    struct binds *binds;             /* borrowed; sms/binds.h */
     struct refusals refusals;
     /* Sessions for which there are descriptors beside those the providers may need; 0: no limit. */
     _Atomic unsigned sessions_most;
@@ -51,6 +55,10 @@ struct lane {
     struct store *store;           /* owned */
     struct hmac *hmac;             /* owned */
     struct ticket_table *sessions; /* owned; what each ticket stands for is a struct smtp_session */
+    struct ticket_table *binds;    /* owned; … a struct smpp_session */
+    struct ticket_table *requests; /* owned; … a request of proxy/http */
+    struct ticket_table *flights;  /* owned; … a message of proxy/sms */
+    struct http_front *http;       /* owned; NULL while there is no http listener */
     struct snapshot *snapshot;     /* owned reference: what new sessions get */
     struct door *doors;            /* owned; the lane's thread's, or anybody's once it ended */
     bool unrecorded; /* the last rows that content waited for did not become durable */

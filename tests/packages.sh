@@ -5,12 +5,13 @@
 set -eu
 
 run="gcc g++ make autoconf automake pkg-config gettext
-     libevent-dev libssl-dev libesmtp-dev libsqlite3-dev libarchive-dev libconfig-dev libjansson-dev
+     libevent-dev libssl-dev libesmtp-dev libsqlite3-dev libarchive-dev libcurl4-openssl-dev libconfig-dev libjansson-dev
      libidn2-dev libunistring-dev libaio-dev libphonenumber-dev libcrypt-dev check openssl swaks"
 test="postfix libsasl2-modules swaks libnet-ssleay-perl sqlite3 openssl python3 iproute2 util-linux mandoc
-      clang clang-format clang-tidy cppcheck libclang-rt-14-dev valgrind xxd haproxy"
+      clang clang-format clang-tidy cppcheck libclang-rt-14-dev valgrind xxd haproxy
+      kannel kannel-extras libsmpp34-dev"
 # For figures and for long fuzzing by hand; ./check needs none of it.
-bench="postfix postfix-lmdb haproxy python3 util-linux"
+bench="postfix postfix-lmdb haproxy nginx-light kannel python3 util-linux"
 fuzz="clang libclang-rt-14-dev llvm afl++"
 
 case "${1:-}" in

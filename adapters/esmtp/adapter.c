@@ -55,7 +55,7 @@ static void esmtp_warm(struct provider_port *port)
     (void)port;
 }
 
-const struct mail_ops esmtp_ops = {
+const struct adapter_ops esmtp_ops = {
     .max_recipients = 1,
     .start = esmtp_start,
     .stop = esmtp_stop,

@@ -384,7 +384,7 @@ static enum result smtp_start(struct provider *provider, struct error *err)
     return result;
 }
 
-const struct mail_ops smtp_ops = {
+const struct adapter_ops smtp_ops = {
     .max_recipients = 1000,
     .start = smtp_start,
     .port_new = smtp_port_new,

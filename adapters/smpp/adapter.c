@@ -1,0 +1,2 @@
+#include "adapters/internal.h"
+const struct adapter_ops smpp_ops;

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What faces SMS providers. One message to one number goes out by sms_send and is answered once;
+ * what comes back from the network (replies of people, delivery reports) goes to the sink. Part of
+ * the interface of adapter.h, apart because an SMS has one step where a mail has many.
+ *
+ * The promise: OUTCOME_ACCEPTED means that the provider took the message, and what it took is the
+ * number that was judged.
+ */
+#ifndef OCTROI_ADAPTERS_SMS_H
+#define OCTROI_ADAPTERS_SMS_H
+
+#include "adapters/adapter.h"
+#include "base/ticket.h"
+#include "wire/receipt.h"
+#include "wire/sms_text.h"
+
+/* ---- out ---- */
+
+/* A message as SMPP has it, to be relayed as it came. */
+struct sms_raw {
+    uint8_t esm_class;
+    uint8_t protocol_id;
+    uint8_t priority;
+    uint8_t registered; /* registered_delivery as the partner asked; the adapter follows `report` */
+    uint8_t data_coding;
+    uint8_t default_message;
+    const char *service_type; /* "" when not given */
+    const char *schedule;     /* "" or 16 characters */
+    const char *validity;
+    struct smpp_span body; /* with its user data header, if esm_class says so */
+    bool payload;          /* it came, and goes, as message_payload */
+    /* The partner's other TLVs, as they came, without message_payload. */
+    struct smpp_span tlvs;
+};
+
+struct sms_message {
+    const char *reference;     /* the decision's id, for providers that keep one */
+    const char *sender;        /* sender id, as the stream has it */
+    uint8_t sender_ton;        /* as the partner said it; of HTTP: what the sender id looks like */
+    uint8_t sender_npi;        /* (sms_sender_kind) */
+    const char *to;            /* what was judged: E.164 with its "+" */
+    const char *text;          /* UTF-8; NULL: raw is set */
+    const struct sms_raw *raw; /* NULL: text is set */
+    bool prospecting;          /* force what the provider offers for prospecting */
+    bool report;               /* a delivery report is wanted */
+    int64_t validity;          /* microseconds the provider may try; 0: as it does by itself */
+};
+
+/* Type of number of a sender id: alphanumeric; a short code of up to 6 digits; international. */
+void sms_sender_kind(const char *sender, uint8_t *ton_out, uint8_t *npi_out);
+
+enum sms_refusal {
+    SMS_REFUSED_FOR_GOOD,  /* trying again would change nothing */
+    SMS_REFUSED_FOR_NOW,   /* throttled, queue full: the partner may try again */
+    SMS_REFUSED_OPTED_OUT, /* the provider knows that this person opted out */
+    SMS_REFUSED_NUMBER,    /* the provider will not have this number */
+};
+
+/* Borrowed during the call. */
+struct sms_answer {
+    /* accepted, refused, unknown (it may have the message); OUTCOME_NONE: it was surely not taken,
+     * nothing was said to the provider, so that another one may be tried. */
+    enum outcome outcome;
+    enum sms_refusal refusal; /* when refused */
+    const char *id;       /* accepted: the provider's id of the message (of its first part); "" */
+    unsigned parts;       /* accepted: how many it took; 0: not known */
+    uint32_t smpp_status; /* refused, by SMPP: its command_status; else 0 */
+    const char *text;     /* what it said, or why it could not be asked; for the journal (scrubbed
+                           * there). Never NULL */
+};
+typedef void sms_answer_fn(void *owner, struct ticket ticket, const struct sms_answer *answer);
+
+/* On loop's thread. message and what it points at are copied. Answered exactly once on the same
+ * thread, never before this call has returned, within the provider's deadlines; also when memory
+ * is short or the provider cannot carry it. There is no taking it back. The provider is referenced
+ * until the answer. */
+void sms_send(struct provider *provider, struct loop *loop, const struct sms_message *message,
+              sms_answer_fn *answer, void *owner, struct ticket ticket);
+
+/* ---- in ---- */
+
+enum sms_inbound_kind {
+    SMS_INBOUND_MESSAGE, /* a person wrote */
+    SMS_INBOUND_REPORT,  /* what became of a message */
+    SMS_INBOUND_OPT_OUT, /* the provider says that a person opted out: as a STOP, without a text */
+};
+
+/* Borrowed during the call. */
+struct sms_inbound {
+    enum sms_inbound_kind kind;
+    const char *from; /* the person's number as the provider writes it, clear: never logged */
+    const char *to;   /* sender id or short code it went to; "" when not said */
+    /* A message: */
+    const char *text;                  /* UTF-8; "" when binary */
+    const struct smpp_message *as_was; /* as SMPP had it; NULL when it came by HTTP */
+    const char *id;                    /* the provider's, for the log; "" */
+    /* A report: */
+    const struct receipt *receipt; /* the id in it is the provider's */
+};
+
+enum sms_taken {
+    SMS_TAKEN,      /* acknowledge: it is durable, or its partner has it */
+    SMS_TAKE_LATER, /* not now: the provider is to keep it and come again (SMPP 0x08, HTTP 503) */
+};
+typedef void sms_taken_fn(void *owner, struct ticket ticket, enum sms_taken taken);
+
+/* Where what comes in goes. on_inbound is called on the loop where it arrived; it calls taken once,
+ * on that loop, perhaps before it returns. */
+struct sms_sink {
+    void (*on_inbound)(void *gate, struct provider *provider, struct loop *loop,
+                       const struct sms_inbound *inbound, sms_taken_fn *taken, void *owner,
+                       struct ticket ticket);
+    void *gate;
+};
+/* Once, right after provider_new and before its loops run anything of it. Without a sink nothing is
+ * received: SMPP binds are transmitters. sink is borrowed and outlives the provider. */
+void provider_set_sink(struct provider *provider, const struct sms_sink *sink);
+
+/* ---- webhooks: what an HTTP provider sends to us ---- */
+
+struct sms_hook {
+    const char *name;   /* last segment of its path: "inbound" or "report" */
+    const char *method; /* "POST" or "GET" */
+    const char *url;    /* as the provider called it, from public_url: part of some signatures */
+    const char *query;  /* undecoded, "" when none */
+    const char *body;   /* length bytes, and a NUL */
+    size_t length;
+    const char *content_type; /* "" when none */
+    /* The value of a header, NULL when there is none. */
+    const char *(*header)(const void *request, const char *name);
+    const void *request;
+};
+/* What the provider is answered: 2xx once all in it was taken, 503 to come again, 401 for a wrong
+ * signature, 400 for what cannot be read, 404 when this provider has no such hook. */
+typedef void sms_hooked_fn(void *owner, struct ticket ticket, int status, const char *content_type,
+                           const char *body);
+/* On loop's thread; answered once, perhaps before this returns. */
+void sms_hooked(struct provider *provider, struct loop *loop, const struct sms_hook *hook,
+                sms_hooked_fn *answer, void *owner, struct ticket ticket);
+
+#endif

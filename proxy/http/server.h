@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * HTTP towards partners and from providers, as the gateway sees it: libevent's evhttp on the lane's
+ * loop. evhttp accepts by itself, so a door gives its listening socket away here, and what doors do
+ * for others (caps, turning away, draining) is done by proxy/http.
+ */
+#ifndef OCTROI_PROXY_HTTP_SERVER_H
+#define OCTROI_PROXY_HTTP_SERVER_H
+
+#include "proxy/lane.h"
+
+struct evconnlistener;
+struct http_door;
+
+/* On the lane's thread: from now on connections of socket (still the caller's to free, after
+ * http_door_close) are served. The entrance's listener is looked up in the lane's snapshot with
+ * each connection and request. NULL: no memory. */
+struct http_door *http_door_open(struct lane *lane, struct entrance *entrance,
+                                 struct evconnlistener *socket);
+/* No new connection; those that stand are served on. */
+void http_door_close(struct http_door **door);
+
+/* Connections that wait for a request are closed; the others after their answer. */
+void http_drain(struct lane *lane);
+/* Ends every connection now. */
+void http_abort_all(struct lane *lane);
+/* On the lane's thread or after it ended. */
+void http_free(struct lane *lane);
+
+#endif

@@ -1,0 +1,1 @@
+#include "proxy/sms/binds.h"

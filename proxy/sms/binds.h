@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Which partners can be told something right now: binds that receive, by account. Shared by all
+ * lanes. A delivery goes to the loop the bind lives on, through its mailbox, and its answer comes
+ * back the same way.
+ */
+#ifndef OCTROI_PROXY_SMS_BINDS_H
+#define OCTROI_PROXY_SMS_BINDS_H
+
+#include "adapters/sms.h"
+
+struct binds;
+struct bind_place; /* one bind's, while it is there */
+
+/* What a partner is to be told: a delivery report or a person's message. */
+struct sms_delivery {
+    enum sms_inbound_kind kind; /* MESSAGE or REPORT */
+    char from[21];              /* E.164 without "+": who wrote, or who the message was for */
+    char to[21];                /* the partner's sender id */
+    uint8_t to_ton, to_npi;
+    struct receipt receipt; /* REPORT: the id in it is ours */
+    /* MESSAGE: as SMPP had it, or to be encoded from text. */
+    uint8_t esm_class, protocol_id, data_coding;
+    size_t length;
+    uint8_t *body; /* owned by the delivery; with its user data header */
+    size_t tlvs_length;
+    uint8_t *tlvs; /* owned */
+};
+
+struct binds *binds_new(void);
+void binds_free(struct binds **binds);
+
+/* On loop's thread: says that a session takes deliveries for account. take is called on that thread
+ * with the delivery borrowed; the session answers by binds_answer, once, unless it leaves before.
+ * NULL: no memory. account is copied. */
+struct delivery;
+typedef void binds_take_fn(void *session, struct delivery *delivery,
+                           const struct sms_delivery *what);
+struct bind_place *binds_enter(struct binds *binds, struct loop *loop, const char *account,
+                               binds_take_fn *take, void *session);
+/* On the session's thread. Deliveries it has not answered are answered SMS_TAKE_LATER. */
+void binds_leave(struct bind_place **place);
+void binds_answer(struct delivery *delivery, enum sms_taken taken);
+/* How many binds an account has. Any thread. */
+unsigned binds_count(struct binds *binds, const char *account);
+
+/* Any lane's thread: hands what (taken over, with what it owns) to one of the account's binds, in
+ * turn. taken is called once on loop's thread: SMS_TAKE_LATER when none is bound, or it did not
+ * answer within its time. */
+void binds_deliver(struct binds *binds, const char *account, struct sms_delivery *what,
+                   struct loop *loop, sms_taken_fn *taken, void *owner, struct ticket ticket);
+
+#endif

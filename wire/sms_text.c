@@ -1,0 +1,1 @@
+#include "wire/sms_text.h"
