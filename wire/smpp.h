@@ -172,8 +172,10 @@ void smpp_header_read(const uint8_t bytes[SMPP_HEADER_BYTES], struct smpp_header
 
 /* Each decodes the body of a PDU (what follows the header). SMPP_ROK, or the command_status to
  * answer with: RINVCMDLEN when a field or the PDU ends where it should not, RINVOPTPARSTREAM or
- * RINVPARLEN for TLVs, RINVMSGLEN for a text that is too long, RINVNUMDESTS, RINVDESTFLAG. Never
- * reads beyond length; out is zeroed first. A C-octet string must end within its maximum. */
+ * RINVPARLEN for TLVs, RINVMSGLEN for a text that is too long, RINVSCHED and RINVEXPIRY for a time
+ * that has neither 0 nor 16 characters, RINVNUMDESTS, RINVDESTFLAG. Never reads beyond length; out
+ * is all zero unless ROK. A C-octet string must end within its maximum. Bytes of text fields are
+ * not judged: they may be control characters or no UTF-8. */
 uint32_t smpp_bind_read(const uint8_t *body, size_t length, struct smpp_bind *out);
 /* command: SMPP_SUBMIT_SM, SMPP_DELIVER_SM or SMPP_DATA_SM. */
 uint32_t smpp_message_read(uint32_t command, const uint8_t *body, size_t length,
@@ -184,17 +186,23 @@ uint32_t smpp_multi_read(const uint8_t *body, size_t length, struct smpp_message
 /* Responses that carry a message id. An empty body is allowed (errors come so, and so does
  * deliver_sm_resp of many); so is a missing id with status other than ROK. */
 uint32_t smpp_response_read(const uint8_t *body, size_t length, struct smpp_response *out);
-/* query_sm, cancel_sm and replace_sm: the message id they are about. */
-uint32_t smpp_id_read(const uint8_t *body, size_t length, char id_out[SMPP_ID_MAX]);
+/* query_sm, cancel_sm and replace_sm (command): the message id they are about; the rest is checked,
+ * not kept. */
+uint32_t smpp_id_read(uint32_t command, const uint8_t *body, size_t length,
+                      char id_out[SMPP_ID_MAX]);
 
 /* The value of the first TLV with this tag; false when there is none. tlvs must be well-formed. */
 bool smpp_tlv_find(struct smpp_span tlvs, uint16_t tag, struct smpp_span *value_out);
 /* The same as an unsigned number of one to four bytes. */
 bool smpp_tlv_number(struct smpp_span tlvs, uint16_t tag, uint32_t *number_out);
-/* The text of a message: message_payload, else short_message. false: it has both (RINVMSGLEN). */
+/* The text of a message: message_payload, else short_message. False: it has both, or two of the
+ * first (RINVMSGLEN). */
 bool smpp_message_text(const struct smpp_message *message, struct smpp_span *text_out);
 
-/* ---- out: each writes one whole PDU and returns its length; 0 when room is too little ---- */
+/* ---- out: each writes one whole PDU and returns its length; 0 when room is too little, or when a
+ * field is longer than the specification allows (a text of more than 254 bytes, any text in
+ * data_sm, a time of neither 0 nor 16 characters): nothing is ever cut. Responses take the command
+ * id of either the request or the response. ---- */
 
 size_t smpp_header_write(uint8_t *out, size_t room, uint32_t command, uint32_t status,
                          uint32_t sequence);

@@ -33,17 +33,20 @@ size_t sms_header_length(const uint8_t *bytes, size_t length);
  * (total 0, number 0 or beyond total). */
 bool sms_header_part(const uint8_t *bytes, size_t length, struct sms_part *part_out);
 
-/* Text (behind the header, if any) to UTF-8, ended by NUL. data_coding: 0 and 1 and 3 and 8 and the
- * message classes of 0xf0 … 0xff and 0x00 … 0x3f general groups are understood; GSM text comes one
- * septet a byte, as SMPP has it. False: binary or unknown coding, malformed UTF-16, or out is too
- * small; out is then "". */
+/* Text (behind the header, if any) to UTF-8, ended by NUL. data_coding: SMPP's 0, 1, 3 and 8, and
+ * of TS 23.038 the general groups, the message classes and message waiting, unless they say binary,
+ * compressed or reserved. GSM text comes one septet a byte, as SMPP has it; what is no septet, no
+ * ASCII where it should be, or NUL, becomes U+FFFD: of a text that people can still read, the rest
+ * is read as well. False: binary or unknown coding, malformed UTF-16, or out is too small; out is
+ * then "". Three bytes of out for each of bytes, and one more, are always enough. */
 bool sms_decode(uint8_t data_coding, enum sms_alphabet alphabet, const uint8_t *bytes,
                 size_t length, char *out, size_t size);
 
 /* How a UTF-8 text travels. */
 struct sms_shape {
     uint8_t data_coding; /* 0: every character is in the provider's default alphabet; else 8 */
-    size_t units;        /* septets (characters of the extension table count two) or UTF-16 units */
+    size_t units;        /* septets (characters of the extension table count two, also where the
+                          * provider takes Latin-1) or UTF-16 units */
     unsigned parts;      /* 1 … 255; 0: it is too long */
 };
 /* False when text is not UTF-8. */
@@ -52,7 +55,8 @@ bool sms_measure(const char *text, enum sms_alphabet alphabet, struct sms_shape 
 bool sms_encode(const char *text, enum sms_alphabet alphabet, const struct sms_shape *shape,
                 uint8_t *out, size_t size, size_t *length_out);
 /* The part from 1 on of an encoded text, to follow a 6-byte header: never cuts an escape sequence
- * or a surrogate pair in two. alphabet and shape as for sms_encode. */
+ * or a surrogate pair in two. alphabet and shape as for sms_encode. The only part of one is the
+ * whole; a part that there is not is empty. */
 void sms_cut(const uint8_t *bytes, size_t length, enum sms_alphabet alphabet,
              const struct sms_shape *shape, unsigned part, size_t *from_out, size_t *length_out);
 
