@@ -113,3 +113,34 @@ bool policy_is_open(const struct channel_policy *policy, int64_t instant)
             return true;
     return false;
 }
+
+/* Seconds from a local time, at a full minute, to the next one at which something may change. */
+static int64_t next_change(const struct channel_policy *policy, const struct local_time *local)
+{
+    int next = 24 * 60;
+    for (size_t i = 0; i < policy->n_hours; i++)
+        if (policy->hours[i].from > local->minute && policy->hours[i].from < next)
+            next = policy->hours[i].from;
+    return (int64_t)(next - local->minute) * 60;
+}
+
+int64_t policy_opens_at(const struct channel_policy *policy, int64_t now)
+{
+    struct local_time local;
+    if (policy_is_open(policy, now))
+        return now;
+    int64_t seconds = now / CLOCK_SECOND - (now % CLOCK_SECOND < 0);
+    int64_t last = seconds + (int64_t)15 * 86400;
+    seconds -= (seconds % 60 + 60) % 60;
+    while (local_time_at(policy->timezone, seconds * CLOCK_SECOND, &local)) {
+        /* Clocks change at a full hour of UTC, and then local time says nothing of what is next. */
+        int64_t hour = 3600 - (seconds % 3600 + 3600) % 3600;
+        int64_t change = next_change(policy, &local);
+        seconds += change < hour ? change : hour;
+        if (seconds > last)
+            return 0;
+        if (policy_is_open(policy, seconds * CLOCK_SECOND))
+            return seconds * CLOCK_SECOND;
+    }
+    return 0;
+}

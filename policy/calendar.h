@@ -32,5 +32,8 @@ bool holiday_on(const char *country, const struct local_time *local);
 bool policy_has_hours(const struct channel_policy *policy);
 /* Whether the channel is open at the instant. A zone or country that is not known is never open. */
 bool policy_is_open(const struct channel_policy *policy, int64_t instant);
+/* The first instant from now on at which the channel is open: now itself if it is, else the
+ * beginning of a minute. 0: not within fifteen days. */
+int64_t policy_opens_at(const struct channel_policy *policy, int64_t now);
 
 #endif

@@ -87,6 +87,12 @@ struct mail_content {
 bool policy_judge_mail(const struct stream *stream, const struct mail_content *content,
                        struct judgement *judgement);
 
+/* Rule 18 on the text of an SMS (UTF-8, of all its parts; NULL: it could not be read), after
+ * policy_judge let it pass: a prospecting one must tell how to stop (stop_mentioned) where the
+ * policy says so. Returns true when the text holds; else as policy_judge_mail, STOP_MISSING. */
+bool policy_judge_sms(const struct stream *stream, const struct channel_policy *policy,
+                      const char *text, struct judgement *judgement);
+
 /* Observe mode never lets these pass. */
 bool reason_always_enforced(enum reason reason);
 
