@@ -27,7 +27,17 @@ struct sms_delivery {
     uint8_t *tlvs; /* owned */
 };
 
+/* Frees what what owns, not what itself. */
+void sms_delivery_end(struct sms_delivery *what);
+
 struct binds *binds_new(void);
+/* How long a session may take for its answer, microseconds; 60 s unless said otherwise. Before
+ * anybody enters. */
+void binds_set_patience(struct binds *binds, int64_t patience);
+/* When the loops' threads have ended and while all who delivered still stand: what is open is
+ * answered, on this thread, and from now on everything is SMS_TAKE_LATER at once. */
+void binds_shut(struct binds *binds);
+/* When the loops are gone and every place was left. */
 void binds_free(struct binds **binds);
 
 /* On loop's thread: says that a session takes deliveries for account. take is called on that thread
@@ -44,9 +54,10 @@ void binds_answer(struct delivery *delivery, enum sms_taken taken);
 /* How many binds an account has. Any thread. */
 unsigned binds_count(struct binds *binds, const char *account);
 
-/* Any lane's thread: hands what (taken over, with what it owns) to one of the account's binds, in
- * turn. taken is called once on loop's thread: SMS_TAKE_LATER when none is bound, or it did not
- * answer within its time. */
+/* Any lane's thread: hands what to one of the account's binds, in turn. What *what owns is taken
+ * over in any case, and *what left empty: it may stand on the stack. taken is called once on loop's
+ * thread, perhaps before this returns: SMS_TAKE_LATER when none is bound, or it did not answer
+ * within its time. */
 void binds_deliver(struct binds *binds, const char *account, struct sms_delivery *what,
                    struct loop *loop, sms_taken_fn *taken, void *owner, struct ticket ticket);
 
