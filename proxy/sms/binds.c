@@ -30,7 +30,7 @@ struct delivery {
     TAILQ_ENTRY(delivery) of_place;
     TAILQ_ENTRY(delivery) of_all; /* under lock */
     struct binds *binds;          /* borrowed */
-    struct bind_place *place;     /* owned: one reference, of the bind's side */
+    struct bind_place *place;     /* owned: one reference, until released */
     struct sms_delivery what;     /* owned */
     int64_t deadline;             /* monotonic; the bind's loop's, as late */
     bool late;
@@ -149,7 +149,6 @@ static void delivery_unref(struct delivery *delivery)
     pthread_mutex_unlock(&binds->lock);
     if (!last)
         return;
-    place_unref(delivery->place);
     sms_delivery_end(&delivery->what);
     free(delivery);
 }
@@ -244,10 +243,17 @@ static bool is_decided(struct delivery *delivery)
     return decided;
 }
 
+/* The bind's side is done with it. */
+static void release(struct delivery *delivery)
+{
+    place_unref(delivery->place);
+    delivery_unref(delivery);
+}
+
 static void refuse(struct delivery *delivery)
 {
     decide(delivery, SMS_TAKE_LATER);
-    delivery_unref(delivery);
+    release(delivery);
 }
 
 static void run_take(struct loop_task *task)
@@ -276,7 +282,7 @@ void binds_answer(struct delivery *delivery, enum sms_taken taken)
     struct bind_place *place = delivery->place;
     TAILQ_REMOVE(delivery->late ? &place->late : &place->open, delivery, of_place);
     decide(delivery, taken);
-    delivery_unref(delivery);
+    release(delivery);
 }
 
 static struct bind_place *new_place(struct binds *binds, struct loop *loop, binds_take_fn *take,

@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The suites of test_proxy_sms, one file each. */
+#ifndef OCTROI_TESTS_TEST_PROXY_SMS_H
+#define OCTROI_TESTS_TEST_PROXY_SMS_H
+
+#include "tests/unit/unit.h"
+
+Suite *sms_binds_suite(void);
+
+#endif
