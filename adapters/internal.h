@@ -57,6 +57,8 @@ struct adapter_ops {
     /* As sms_send says. The caller has taken a reference to the provider for it, which
      * sms_job_answer gives back. */
     void (*send)(struct provider_port *port, struct sms_job *job);
+    /* As sms_abandon says: every job this port has, whatever its home. */
+    void (*abandon)(struct provider_port *port);
     /* NULL: the adapter has no webhooks. */
     void (*hook)(struct provider_port *port, const struct sms_hook *hook, sms_hooked_fn *answer,
                  void *owner, struct ticket ticket);

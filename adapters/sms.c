@@ -60,7 +60,7 @@ static struct smpp_span keep_span(struct room *room, struct smpp_span span)
     return span;
 }
 
-static size_t size_of(const struct sms_message *message)
+size_t sms_message_room(const struct sms_message *message)
 {
     size_t size = text_size(message->reference) + text_size(message->sender) +
                   text_size(message->to) + text_size(message->text);
@@ -71,29 +71,35 @@ static size_t size_of(const struct sms_message *message)
     return size;
 }
 
+void sms_message_keep(const struct sms_message *message, char *memory,
+                      struct sms_message *message_out, struct sms_raw *raw_out)
+{
+    struct room room = {.at = memory};
+    *message_out = *message;
+    message_out->reference = keep_text(&room, message->reference);
+    message_out->sender = keep_text(&room, message->sender);
+    message_out->to = keep_text(&room, message->to);
+    message_out->text = keep_text(&room, message->text);
+    if (message->raw == NULL)
+        return;
+    *raw_out = *message->raw;
+    raw_out->service_type = keep_text(&room, message->raw->service_type);
+    raw_out->schedule = keep_text(&room, message->raw->schedule);
+    raw_out->validity = keep_text(&room, message->raw->validity);
+    raw_out->body = keep_span(&room, message->raw->body);
+    raw_out->tlvs = keep_span(&room, message->raw->tlvs);
+    message_out->raw = raw_out;
+}
+
 struct sms_job *sms_job_new(struct provider *provider, struct loop *home,
                             const struct sms_message *message)
 {
-    struct sms_job *job = calloc(1, sizeof(*job) + size_of(message));
+    struct sms_job *job = calloc(1, sizeof(*job) + sms_message_room(message));
     if (job == NULL)
         return NULL;
-    struct room room = {.at = (char *)(job + 1)};
     job->provider = provider_ref(provider);
     job->home = home;
-    job->message = *message;
-    job->message.reference = keep_text(&room, message->reference);
-    job->message.sender = keep_text(&room, message->sender);
-    job->message.to = keep_text(&room, message->to);
-    job->message.text = keep_text(&room, message->text);
-    if (message->raw != NULL) {
-        job->raw = *message->raw;
-        job->raw.service_type = keep_text(&room, message->raw->service_type);
-        job->raw.schedule = keep_text(&room, message->raw->schedule);
-        job->raw.validity = keep_text(&room, message->raw->validity);
-        job->raw.body = keep_span(&room, message->raw->body);
-        job->raw.tlvs = keep_span(&room, message->raw->tlvs);
-        job->message.raw = &job->raw;
-    }
+    sms_message_keep(message, (char *)(job + 1), &job->message, &job->raw);
     return job;
 }
 
@@ -206,6 +212,12 @@ void sms_send(struct provider *provider, struct loop *loop, const struct sms_mes
     *unsent =
         (struct unsent){.task.run = run_unsent, .answer = answer, .owner = owner, .ticket = ticket};
     loop_defer(loop, &unsent->task);
+}
+
+void sms_abandon(struct provider *provider, struct loop *loop)
+{
+    if (provider->ops->abandon != NULL)
+        provider->ops->abandon(provider->ports[loop_index(loop)]);
 }
 
 void provider_set_sink(struct provider *provider, const struct sms_sink *sink)

@@ -47,6 +47,12 @@ struct sms_message {
     int64_t validity;          /* microseconds the provider may try; 0: as it does by itself */
 };
 
+/* Bytes that a copy of what message points at takes, and that copy: in room (of so many bytes),
+ * with message_out and, if it has one, raw_out pointing into it. */
+size_t sms_message_room(const struct sms_message *message);
+void sms_message_keep(const struct sms_message *message, char *room,
+                      struct sms_message *message_out, struct sms_raw *raw_out);
+
 /* Type of number of a sender id: alphanumeric; a short code of up to 6 digits; international. */
 void sms_sender_kind(const char *sender, uint8_t *ton_out, uint8_t *npi_out);
 
@@ -77,6 +83,10 @@ typedef void sms_answer_fn(void *owner, struct ticket ticket, const struct sms_a
  * until the answer. */
 void sms_send(struct provider *provider, struct loop *loop, const struct sms_message *message,
               sms_answer_fn *answer, void *owner, struct ticket ticket);
+
+/* On loop's thread, when the gateway ends: whatever this loop has of messages to the provider is
+ * answered now, those that were said as unknown. */
+void sms_abandon(struct provider *provider, struct loop *loop);
 
 /* ---- in ---- */
 

@@ -9,8 +9,13 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "proxy/descriptors.h"
+#include "proxy/http/server.h"
 #include "proxy/internal.h"
 #include "proxy/service.h"
+#include "proxy/smpp/server.h"
+#include "proxy/sms/inbound.h"
+#include "proxy/sms/segments.h"
+#include "proxy/sms/sms.h"
 #include "proxy/smtp/server.h"
 
 #include <event2/event.h>
@@ -50,8 +55,14 @@ static void run_drain(struct loop_task *task)
     else
         doors_retire(&slot->lane, slot->lane.snapshot, NULL, NULL);
     smtp_drain(&slot->lane);
-    if (drain->at_once)
+    smpp_drain(&slot->lane);
+    http_drain(&slot->lane);
+    if (drain->at_once) {
         smtp_abort_all(&slot->lane);
+        smpp_abort_all(&slot->lane);
+        http_abort_all(&slot->lane);
+        sms_abort_all(&slot->lane);
+    }
     free(drain);
 }
 
@@ -204,13 +215,14 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
     /* Doors first: a session is counted before its door goes. */
     unsigned doors = atomic_load(&gateway->gate.doors);
     unsigned sessions = atomic_load(&gateway->gate.sessions);
+    unsigned flights = atomic_load(&gateway->gate.flights);
     bool late = clock_monotonic() >= gateway->drain_until;
-    if (sessions > 0 && late) {
+    if (sessions + flights > 0 && late) {
         log_event(LOG_LEVEL_WARN, "ending sessions that did not finish",
-                  LOG_NUMBER("sessions", sessions));
+                  LOG_NUMBER("sessions", sessions), LOG_NUMBER("messages", flights));
         drain_lanes(gateway, true);
     }
-    if ((doors == 0 && sessions == 0) || late)
+    if ((doors == 0 && sessions == 0 && flights == 0) || late)
         loop_stop(gateway->main_loop);
 }
 

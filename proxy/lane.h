@@ -22,6 +22,9 @@
 
 struct binds;
 struct http_front;
+struct inbox;
+struct segments;
+struct sent;
 
 /* Where partners come in: an address that is, or was, listened on. Lives as long as the gate. */
 struct entrance {
@@ -41,11 +44,15 @@ struct gate {
     struct guesses *guesses;         /* borrowed */
     struct reserve *reserve;         /* borrowed; descriptors.h */
     struct binds *binds;             /* borrowed; sms/binds.h */
+    struct segments *segments;       /* borrowed; sms/segments.h */
+    struct sent *sent;               /* borrowed; sms/sent.h */
+    struct inbox *inbox;             /* borrowed; sms/inbound.h */
     struct refusals refusals;
     /* Sessions for which there are descriptors beside those the providers may need; 0: no limit. */
     _Atomic unsigned sessions_most;
     _Atomic unsigned sessions;
-    _Atomic unsigned doors; /* open, on all lanes */
+    _Atomic unsigned doors;   /* open, on all lanes */
+    _Atomic unsigned flights; /* messages of proxy/sms under way, on all lanes */
     _Atomic uint64_t verdicts[VERDICT_COUNT];
 };
 
@@ -63,6 +70,7 @@ struct lane {
     struct door *doors;            /* owned; the lane's thread's, or anybody's once it ended */
     bool unrecorded; /* the last rows that content waited for did not become durable */
     bool draining;
+    bool ending; /* all that runs is ended now: nothing is begun any more */
 };
 
 /* Everything but the store and the snapshot, which the caller sets. key: the gateway's recipient

@@ -108,7 +108,7 @@ static void turn_away(const struct door *door, const struct listener_config *lis
                            ? "421 " SMTP_ADDRESS_FULL "\r\n"
                            : "421 4.3.2 Too many connections, try again later\r\n";
     char text[64] = "-";
-    if (listener->tls != TLS_IMPLICIT) {
+    if (listener->protocol == PROTOCOL_SMTP && listener->tls != TLS_IMPLICIT) {
         /* A fresh socket takes these bytes, or the peer is gone: nothing to wait for. */
         ssize_t ignored = send(fd, busy, strlen(busy), MSG_NOSIGNAL | MSG_DONTWAIT);
         (void)ignored;
@@ -195,7 +195,10 @@ static void take_in(struct door *door, evutil_socket_t fd, struct sockaddr *peer
         close(fd);
         return;
     }
-    smtp_serve(lane, door->entrance, index, bev, peer);
+    if (config->listeners[index].protocol == PROTOCOL_SMPP)
+        smpp_serve(lane, door->entrance, index, bev, peer);
+    else
+        smtp_serve(lane, door->entrance, index, bev, peer);
 }
 
 /* There is no descriptor left: with the one in reserve some of those who wait are told so, instead

@@ -64,6 +64,9 @@ void sms_submit(struct lane *lane, const struct sms_submission *submission, sms_
 /* Flights of this lane that are under way: a lane that drains waits for none. */
 size_t sms_in_flight(const struct lane *lane);
 
+/* The gateway ends: every flight of the lane is given up now, journalled and replied to. */
+void sms_abort_all(struct lane *lane);
+
 /* What a partner is told, in the words of its protocol (contract, "Verdicts"). blocked: the
  * command_status for a block (partner setting; 0x45). */
 uint32_t sms_smpp_status(const struct sms_reply *reply, uint32_t blocked);
