@@ -33,7 +33,7 @@ static const struct column columns[] = {{"provider", CELL_TEXT, false},
 static const char *tls_name(const struct provider_config *provider)
 {
     static const char *const names[] = {"none", "optional", "required", "implicit"};
-    return provider->host != NULL ? names[provider->tls] : NULL;
+    return provider->host != NULL || provider->url != NULL ? names[provider->tls] : NULL;
 }
 
 /* What the gateway says of this provider; NULL when it does not run, or does not know it yet. */
@@ -92,6 +92,8 @@ static void print_provider(struct output *output, const struct config *config,
     if (provider->host != NULL)
         strbuf_add_format(&endpoint, strchr(provider->host, ':') != NULL ? "[%s]:%u" : "%s:%u",
                           provider->host, provider->port);
+    else if (provider->adapter == ADAPTER_HTTP)
+        strbuf_add_str(&endpoint, provider->url != NULL ? provider->url : provider->template_file);
     else
         strbuf_add_str(&endpoint, provider->directory);
     list_capabilities(config, provider, running, &words);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config/build.h"
 
+#include "base/crypto.h"
 #include "base/file.h"
 #include "config/network.h"
 
@@ -66,6 +67,12 @@ int64_t build_number(const struct node *group, const char *key)
     return number;
 }
 
+int64_t build_number_or(const struct node *group, const char *key, int64_t fallback)
+{
+    const struct node *node = build_node(group, key);
+    return node != NULL ? node->number : fallback;
+}
+
 bool build_boolean(const struct node *group, const char *key, bool fallback)
 {
     const struct node *node = build_node(group, key);
@@ -122,4 +129,54 @@ struct network *build_networks(struct build *build, const struct node *group, co
             node_problem(build->problems, item, "%s", why.text);
     }
     return networks;
+}
+
+void build_refuse(struct build *build, const struct node *group, const char *const *keys,
+                  const char *why)
+{
+    for (; *keys != NULL; keys++) {
+        struct node *node = build_node(group, *keys);
+        if (node != NULL)
+            node_problem(build->problems, node, "is not used when %s", why);
+    }
+}
+
+const char *build_secret_file(struct build *build, struct node *node, const char *path)
+{
+    struct error why = {0};
+    struct strbuf secret = {0};
+    const char *copy = NULL;
+    if (file_read_secret(path, &secret, &why) != RESULT_OK)
+        node_problem(build->problems, node, "%s", why.text);
+    else if (strlen(secret.data) != strcspn(secret.data, "\r\n") ||
+             strlen(secret.data) != secret.length)
+        node_problem(build->problems, node, "%s holds a NUL byte", path);
+    else
+        copy = build_copy(build, secret.data);
+    if (secret.data != NULL)
+        wipe(secret.data, secret.length);
+    strbuf_free(&secret);
+    return copy;
+}
+
+const char *build_secret(struct build *build, const struct node *group, const char *key,
+                         const char *file_key)
+{
+    struct node *inside = build_node(group, key);
+    struct node *beside = build_node(group, file_key);
+    struct error why = {0};
+    if (inside != NULL && beside != NULL) {
+        node_problem(build->problems, beside, "stands beside %s (%s:%d): only one of them can hold",
+                     key, inside->source->path, inside->line);
+        return NULL;
+    }
+    if (beside != NULL) {
+        const char *path = build_path(build, group, file_key);
+        return path != NULL ? build_secret_file(build, beside, path) : NULL;
+    }
+    if (inside == NULL)
+        return NULL;
+    if (file_check_private(inside->source->path, &why) != RESULT_OK)
+        node_problem(build->problems, inside, "%s", why.text);
+    return build_copy(build, inside->text);
 }

@@ -37,6 +37,8 @@ struct node *build_node(const struct node *group, const char *key);
 /* The value of a key, else its fallback (NULL or 0 when it has none). */
 const char *build_text(struct build *build, const struct node *group, const char *key);
 int64_t build_number(const struct node *group, const char *key);
+/* The same with a fallback that depends on more than the key. */
+int64_t build_number_or(const struct node *group, const char *key, int64_t fallback);
 bool build_boolean(const struct node *group, const char *key, bool fallback);
 /* A path, relative to the file that names it; its fallback is relative to the main file. */
 const char *build_path(struct build *build, const struct node *group, const char *key);
@@ -46,5 +48,15 @@ const char **build_texts(struct build *build, const struct node *group, const ch
 /* The networks of a list; NULL, and count_out 0, when there is none. A bad one is a finding. */
 struct network *build_networks(struct build *build, const struct node *group, const char *key,
                                size_t *count_out);
+
+/* Keys (ended by NULL) that mean nothing here are findings: who wrote them believes in them. */
+void build_refuse(struct build *build, const struct node *group, const char *const *keys,
+                  const char *why);
+/* The secret that stands in the file under key, or in the file that file_key names; NULL: none, or
+ * a finding. To be wiped with the snapshot. */
+const char *build_secret(struct build *build, const struct node *group, const char *key,
+                         const char *file_key);
+/* The first line of a file that others may not read; NULL: a finding at node. */
+const char *build_secret_file(struct build *build, struct node *node, const char *path);
 
 #endif

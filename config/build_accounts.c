@@ -5,6 +5,7 @@
  */
 #include "config/build_accounts.h"
 
+#include "base/crypto.h"
 #include "base/str.h"
 #include "config/checks.h"
 #include "config/network.h"
@@ -44,6 +45,63 @@ static const char *build_fingerprint(struct build *build, const struct node *gro
     return build_copy(build, digits);
 }
 
+/* The three keys that sign a request in the OVHcloud shape are of use together only. */
+static void build_application(struct build *build, struct node *group, struct account_config *out)
+{
+    static const char together[] =
+        "is missing (application_key, application_secret and consumer_key go together)";
+    bool key = node_child(group, "application_key") != NULL;
+    bool secret = node_child(group, "application_secret") != NULL ||
+                  node_child(group, "application_secret_file") != NULL;
+    bool consumer = node_child(group, "consumer_key") != NULL;
+    out->application_key = build_text(build, group, "application_key");
+    out->application_secret =
+        build_secret(build, group, "application_secret", "application_secret_file");
+    out->consumer_key = build_text(build, group, "consumer_key");
+    if (!key && (secret || consumer))
+        node_key_problem(build->problems, group, "application_key", together);
+    if (!secret && (key || consumer))
+        node_key_problem(build->problems, group, "application_secret", together);
+    if (!consumer && (key || secret))
+        node_key_problem(build->problems, group, "consumer_key", together);
+}
+
+static void build_report_url(struct build *build, const struct node *group,
+                             struct account_config *out)
+{
+    char host[URL_HOST_MAX + 1];
+    bool secure = false;
+    struct node *node = build_node(group, "report_url");
+    out->report_url = build_text(build, group, "report_url");
+    if (node != NULL && !url_parse(node->text, true, &secure, host))
+        node_problem(build->problems, node,
+                     "is no address such as \"https://acme.example/reports\" (without a login)");
+}
+
+/* What an account of SMS may have, and what others may not. */
+static void check_sms(struct build *build, struct node *group, const struct stream_config *stream)
+{
+    static const char *const keys[] = {"application_key", "application_secret",
+                                       "application_secret_file", "consumer_key", "report_url"};
+    const struct config *config = build->config;
+    for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+        struct node *node = build_node(group, keys[i]);
+        if (node != NULL && stream->terms.channel != CHANNEL_SMS)
+            node_problem(build->problems, node, "is for sms only");
+    }
+    if (stream->terms.channel != CHANNEL_SMS || node_child(group, "password") == NULL ||
+        strlen(group->name) <= SMPP_SYSTEM_ID_LENGTH)
+        return;
+    for (size_t i = 0; i < config->n_listeners; i++)
+        if (config->listeners[i].protocol == PROTOCOL_SMPP) {
+            node_problem(build->problems, group,
+                         "the name has more than the %d characters that SMPP has room for "
+                         "(listeners.%s), so nobody could log in by it",
+                         SMPP_SYSTEM_ID_LENGTH, config->listeners[i].name);
+            return;
+        }
+}
+
 static void build_account(struct build *build, struct node *group,
                           const struct stream_config *stream, struct entry *out)
 {
@@ -58,10 +116,15 @@ static void build_account(struct build *build, struct node *group,
                      "is no password hash: `octroi password` makes one (\"$y$…\")");
     out->account.networks = build_networks(build, group, "networks", &out->account.n_networks);
     out->account.certificate_sha256 = build_fingerprint(build, group);
+    build_application(build, group, &out->account);
+    build_report_url(build, group, &out->account);
+    check_sms(build, group, stream);
     if (node_child(group, "password") == NULL && node_child(group, "networks") == NULL &&
-        node_child(group, "certificate_sha256") == NULL)
+        node_child(group, "certificate_sha256") == NULL &&
+        node_child(group, "application_key") == NULL)
         node_problem(build->problems, group,
-                     "has no condition: password, networks or certificate_sha256");
+                     "has no condition: password, networks, certificate_sha256 or "
+                     "application_key");
 }
 
 static int compare(const void *left, const void *right)
@@ -90,8 +153,8 @@ static void check_names(struct build *build, struct entries *entries)
     }
 }
 
-/* Whether a client could meet both equally well. What has a password is chosen by its login, and
- * of a certificate with and without a network the closer description wins. */
+/* Whether a client could meet both equally well. What has a login is chosen by it, and of a
+ * certificate with and without a network the closer description wins. */
 static bool ambiguous(const struct account_config *a, const struct account_config *b)
 {
     if (a->certificate_sha256 == NULL
@@ -112,15 +175,22 @@ static bool later(const struct node *a, const struct node *b)
     return a->source != b->source ? a->source->order > b->source->order : a->line > b->line;
 }
 
+/* Also with a bad password, which was found: nothing is to be said of a guess. */
+static bool logs_in(const struct node *account)
+{
+    return node_child(account, "password") != NULL ||
+           node_child(account, "application_key") != NULL;
+}
+
 static void check_overlaps(struct build *build, struct entries *entries)
 {
     for (size_t i = 0; i < entries->count; i++) {
         struct entry *a = &entries->items[i];
-        if (node_child(a->node, "password") != NULL)
+        if (logs_in(a->node))
             continue;
         for (size_t j = i + 1; j < entries->count; j++) {
             struct entry *b = &entries->items[j];
-            if (node_child(b->node, "password") != NULL || !ambiguous(&a->account, &b->account))
+            if (logs_in(b->node) || !ambiguous(&a->account, &b->account))
                 continue;
             struct node *second = later(a->node, b->node) ? a->node : b->node;
             const struct node *first = second == a->node ? b->node : a->node;
@@ -151,6 +221,55 @@ static bool collect(struct build *build, const struct node *accounts,
     return true;
 }
 
+static int compare_keys(const void *left, const void *right)
+{
+    const struct entry *const *a = left;
+    const struct entry *const *b = right;
+    int order = strcmp((*a)->account.application_key, (*b)->account.application_key);
+    if (order != 0)
+        return order;
+    return later((*a)->node, (*b)->node) - later((*b)->node, (*a)->node);
+}
+
+/* The accounts in order of their application keys, each of which is there once. config->accounts
+ * stands in the order of entries. */
+static void build_applications(struct build *build, const struct entries *entries)
+{
+    struct config *config = build->config;
+    size_t count = 0;
+    const struct entry **sorted = calloc(entries->count, sizeof(struct entry *));
+    config->applications = build_array(build, entries->count, sizeof(*config->applications));
+    if (sorted == NULL || config->applications == NULL) {
+        build->no_memory = true;
+        free(sorted);
+        return;
+    }
+    for (size_t i = 0; i < entries->count; i++)
+        if (entries->items[i].account.application_key != NULL)
+            sorted[count++] = &entries->items[i];
+    qsort(sorted, count, sizeof(struct entry *), compare_keys);
+    for (size_t i = 0; i < count; i++) {
+        if (i > 0 &&
+            strcmp(sorted[i - 1]->account.application_key, sorted[i]->account.application_key) == 0)
+            node_problem(build->problems, build_node(sorted[i]->node, "application_key"),
+                         "is already that of account %s (%s:%d)", sorted[i - 1]->node->name,
+                         sorted[i - 1]->node->source->path, sorted[i - 1]->node->line);
+        config->applications[config->n_applications++] =
+            &config->accounts[sorted[i] - entries->items];
+    }
+    free(sorted);
+}
+
+/* Accounts that did not make it into the snapshot, which wipes its own. */
+static void wipe_secrets(const struct entries *entries)
+{
+    for (size_t i = 0; i < entries->count; i++) {
+        char *secret = (char *)entries->items[i].account.application_secret;
+        if (secret != NULL)
+            wipe(secret, strlen(secret));
+    }
+}
+
 void build_accounts(struct build *build, const struct node *partners)
 {
     struct config *config = build->config;
@@ -169,12 +288,14 @@ void build_accounts(struct build *build, const struct node *partners)
     config->accounts = build_array(build, entries.count, sizeof(*config->accounts));
     if (!room || config->accounts == NULL) {
         build->no_memory = true;
+        wipe_secrets(&entries);
     } else if (entries.count > 0) {
         qsort(entries.items, entries.count, sizeof(entries.items[0]), compare);
         check_names(build, &entries);
         check_overlaps(build, &entries);
         for (size_t i = 0; i < entries.count; i++)
             config->accounts[config->n_accounts++] = entries.items[i].account;
+        build_applications(build, &entries);
     }
     free(entries.items);
 }

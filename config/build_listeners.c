@@ -7,6 +7,8 @@
 
 #include <string.h>
 
+#define SMPP_LOGIN_TIMEOUT (30 * CLOCK_SECOND)
+
 static void check_bind(struct build *build, const struct node *group, struct listener_config *out)
 {
     struct node *node = build_node(group, "bind");
@@ -80,28 +82,97 @@ static void check_balancers(struct build *build, const struct node *group,
                      "\"required\" needs the balancers' networks in trusted");
 }
 
-static void build_listener(struct build *build, const struct node *group,
-                           struct listener_config *out)
+/* SMPP and HTTP have nothing like STARTTLS, so their default is as strict as SMTP's in the way they
+ * can be. False: what tls says cannot be, and was found. */
+static bool take_tls(struct build *build, const struct node *group, struct listener_config *out)
 {
-    out->name = build_copy(build, group->name);
-    out->protocol = (enum protocol)build_number(group, "protocol");
-    out->bind = build_text(build, group, "bind");
+    const struct node *there = node_child(group, "tls");
+    if (there != NULL && there->bad)
+        return false;
     out->tls = (enum tls_mode)build_number(group, "tls");
-    out->certificate_file = build_path(build, group, "certificate_file");
-    out->key_file = build_path(build, group, "key_file");
+    if (out->protocol == PROTOCOL_SMTP)
+        return true;
+    struct node *node = build_node(group, "tls");
+    if (node == NULL)
+        out->tls = TLS_IMPLICIT;
+    if (out->tls == TLS_NONE || out->tls == TLS_IMPLICIT)
+        return true;
+    node_problem(build->problems, node,
+                 "\"%s\" begins in clear and goes on with STARTTLS, which %s does not have: use "
+                 "\"implicit\" or \"none\"",
+                 node->text, out->protocol == PROTOCOL_SMPP ? "SMPP" : "HTTP");
+    return false;
+}
+
+static void take_services(struct build *build, const struct node *group,
+                          struct listener_config *out)
+{
+    const struct node *node = build_node(group, "services");
+    if (out->protocol != PROTOCOL_HTTP)
+        return;
+    if (node_child(group, "services") == NULL)
+        node_key_problem(build->problems, group, "services", "is missing (protocol is \"http\")");
+    for (const struct node *item = node != NULL ? node->first : NULL; item; item = item->next)
+        if (!item->bad)
+            out->services |= (unsigned)item->number;
+}
+
+static void check_foreign(struct build *build, const struct node *group,
+                          const struct listener_config *out)
+{
+    static const char *const smtp[] = {"services", "max_body_size", "enquire_every",
+                                       "reply_timeout", NULL};
+    static const char *const smpp[] = {
+        "max_message_size", "max_recipients", "min_rate",      "trusted",
+        "proxy_protocol",   "services",       "max_body_size", NULL};
+    static const char *const http[] = {
+        "max_message_size", "max_recipients", "min_rate", "proxy_protocol",
+        "enquire_every",    "reply_timeout",  NULL};
+    static const struct {
+        const char *const *keys;
+        const char *why;
+    } foreign[] = {[PROTOCOL_SMTP] = {smtp, "protocol is \"smtp\""},
+                   [PROTOCOL_SMPP] = {smpp, "protocol is \"smpp\""},
+                   [PROTOCOL_HTTP] = {http, "protocol is \"http\""}};
+    build_refuse(build, group, foreign[out->protocol].keys, foreign[out->protocol].why);
+}
+
+static void take_limits(struct build *build, const struct node *group, struct listener_config *out)
+{
+    bool smpp = out->protocol == PROTOCOL_SMPP;
     out->max_message_size = (uint64_t)build_number(group, "max_message_size");
     out->max_recipients = (unsigned)build_number(group, "max_recipients");
     out->max_connections = (unsigned)build_number(group, "max_connections");
     out->max_connections_per_address = (unsigned)build_number(group, "max_connections_per_address");
     out->idle_timeout = build_number(group, "idle_timeout");
-    out->login_timeout = build_number(group, "login_timeout");
+    out->login_timeout = smpp ? build_number_or(group, "login_timeout", SMPP_LOGIN_TIMEOUT)
+                              : build_number(group, "login_timeout");
     out->min_rate = (uint64_t)build_number(group, "min_rate");
     out->trusted = build_networks(build, group, "trusted", &out->n_trusted);
     out->proxy_protocol = build_number(group, "proxy_protocol") != 0;
-    check_balancers(build, group, out);
+    out->max_body_size = (uint64_t)build_number(group, "max_body_size");
+    out->enquire_every = build_number(group, "enquire_every");
+    out->reply_timeout = build_number(group, "reply_timeout");
+}
+
+static void build_listener(struct build *build, const struct node *group,
+                           struct listener_config *out)
+{
+    const struct node *protocol = node_child(group, "protocol");
+    out->name = build_copy(build, group->name);
+    out->protocol = (enum protocol)build_number(group, "protocol");
+    out->bind = build_text(build, group, "bind");
+    out->certificate_file = build_path(build, group, "certificate_file");
+    out->key_file = build_path(build, group, "key_file");
     check_bind(build, group, out);
-    const struct node *tls = node_child(group, "tls");
-    if (tls == NULL || !tls->bad)
+    if (protocol != NULL && protocol->bad)
+        return; /* what else it should have depends on it */
+    take_limits(build, group, out);
+    take_services(build, group, out);
+    check_foreign(build, group, out);
+    if (out->protocol == PROTOCOL_SMTP)
+        check_balancers(build, group, out);
+    if (take_tls(build, group, out))
         check_certificate(build, group, out);
 }
 

@@ -5,6 +5,7 @@
 #include "config/build_accounts.h"
 #include "config/checks.h"
 #include "policy/recipient.h"
+#include "wire/smpp.h"
 
 #include <string.h>
 
@@ -34,6 +35,18 @@ static const char *sender_domain(struct build *build, struct node *item)
     return build_copy(build, dot ? domain : domain + 1);
 }
 
+static const char *sender_id(struct build *build, struct node *item)
+{
+    if (sender_id_valid(item->text))
+        return build_copy(build, item->text);
+    /* It may be somebody's number: not repeated. */
+    node_problem(
+        build->problems, item,
+        "holds what is no sender id: 1 to 11 letters of ASCII, digits, spaces and ._- with "
+        "a letter among them, or a number of 3 to 15 digits");
+    return NULL;
+}
+
 static void build_senders(struct build *build, const struct node *group, struct stream *terms)
 {
     const struct node *node = build_node(group, "senders");
@@ -43,23 +56,33 @@ static void build_senders(struct build *build, const struct node *group, struct 
     if (terms->senders == NULL)
         return;
     for (struct node *item = node->first; item != NULL; item = item->next) {
-        const char *domain = item->bad ? NULL : sender_domain(build, item);
-        if (domain != NULL)
-            terms->senders[terms->n_senders++] = domain;
+        if (item->bad)
+            continue;
+        const char *sender =
+            terms->channel == CHANNEL_SMS ? sender_id(build, item) : sender_domain(build, item);
+        if (sender != NULL)
+            terms->senders[terms->n_senders++] = sender;
     }
 }
 
-static const struct provider_config *find_provider(const struct config *config, const char *name)
+static bool carries(enum adapter_kind adapter, enum channel channel)
 {
-    for (size_t i = 0; i < config->n_providers; i++)
-        if (strcmp(config->providers[i].name, name) == 0)
-            return &config->providers[i];
-    return NULL;
+    switch (adapter) {
+    case ADAPTER_CAPTURE:
+        return true;
+    case ADAPTER_SMPP:
+    case ADAPTER_HTTP:
+        return channel == CHANNEL_SMS;
+    default:
+        return channel == CHANNEL_EMAIL;
+    }
 }
 
-static void add_route(struct build *build, struct node *item, struct stream_config *out)
+/* channel_known: else nothing is said of what the provider carries. */
+static void add_route(struct build *build, struct node *item, bool channel_known,
+                      struct stream_config *out)
 {
-    const struct provider_config *provider = find_provider(build->config, item->text);
+    const struct provider_config *provider = config_provider(build->config, item->text);
     if (provider == NULL) {
         node_problem(build->problems, item, "there is no providers.%.128s", item->text);
         return;
@@ -69,6 +92,14 @@ static void add_route(struct build *build, struct node *item, struct stream_conf
             node_problem(build->problems, item, "\"%s\" stands twice", item->text);
             return;
         }
+    /* A provider without a digest has no good adapter, and that was said there. */
+    if (channel_known && provider->digest[0] != '\0' &&
+        !carries(provider->adapter, out->terms.channel)) {
+        node_problem(build->problems, item, "\"%s\" carries no %s: its adapter is \"%s\"",
+                     item->text, channel_name(out->terms.channel),
+                     config_adapter_name(provider->adapter));
+        return;
+    }
     out->providers[out->n_providers++] = provider;
 }
 
@@ -82,11 +113,25 @@ static void build_routes(struct build *build, const struct node *group, struct s
         return;
     for (struct node *item = node->first; item != NULL; item = item->next)
         if (!item->bad)
-            add_route(build, item, out);
+            add_route(build, item, build_node(group, "channel") != NULL, out);
+}
+
+/* What means something on one channel only. */
+static void check_channel_keys(struct build *build, const struct node *group,
+                               const struct stream *terms)
+{
+    struct node *unsubscribe = build_node(group, "unsubscribe");
+    struct node *window = build_node(group, "window");
+    if (build_node(group, "channel") == NULL)
+        return;
+    if (terms->channel != CHANNEL_EMAIL && terms->unsubscribe != UNSUBSCRIBE_OFF)
+        node_problem(build->problems, unsubscribe, "is for email only");
+    if (terms->channel != CHANNEL_SMS && window != NULL)
+        node_problem(build->problems, window, "is for sms only");
 }
 
 static void build_stream(struct build *build, const struct node *group,
-                         const struct partner *partner, unsigned partner_connections)
+                         const struct partner *partner, const struct node *partner_group)
 {
     struct config *config = build->config;
     struct stream_config *out = &config->streams[config->n_streams];
@@ -98,9 +143,28 @@ static void build_stream(struct build *build, const struct node *group,
     out->terms.sector = build_text(build, group, "sector");
     out->terms.unsubscribe = (enum unsubscribe)build_number(group, "unsubscribe");
     out->rate = (unsigned)build_number(group, "rate");
-    out->partner_connections = partner_connections;
+    out->window = (unsigned)build_number(group, "window");
+    out->smpp_refusal = (uint32_t)build_number(partner_group, "smpp_refusal");
+    out->partner_connections = (unsigned)build_number(partner_group, "max_connections");
+    check_channel_keys(build, group, &out->terms);
     build_senders(build, group, &out->terms);
     build_routes(build, group, out);
+}
+
+/* Statuses at which the usual clients keep the message and send it again. */
+static void check_refusal(struct build *build, const struct node *group)
+{
+    static const uint32_t tried_again[] = {SMPP_RTHROTTLED, SMPP_RMSGQFUL, SMPP_RSYSERR,
+                                           SMPP_RX_T_APPN};
+    struct node *node = build_node(group, "smpp_refusal");
+    for (size_t i = 0; node != NULL && i < sizeof(tried_again) / sizeof(tried_again[0]); i++)
+        if (node->number == tried_again[i]) {
+            node_problem(build->problems, node,
+                         "at 0x%02x the partner's software would try again and again; a refusal is "
+                         "for good",
+                         tried_again[i]);
+            return;
+        }
 }
 
 static void build_partner(struct build *build, const struct node *group, struct partner *out)
@@ -111,6 +175,7 @@ static void build_partner(struct build *build, const struct node *group, struct 
     out->siren = build_text(build, group, "siren");
     out->categories = build_texts(build, group, "categories", &out->n_categories);
     out->mode = (enum mode)build_number(group, "mode");
+    check_refusal(build, group);
     if (siren != NULL && siren->text[0] != '\0' && !siren_valid(siren->text))
         node_problem(build->problems, siren, "\"%s\" is no SIREN, which has nine digits",
                      siren->text);
@@ -138,11 +203,10 @@ void build_partners(struct build *build)
             continue;
         struct partner *partner = &config->partners[config->n_partners++];
         build_partner(build, group, partner);
-        unsigned connections = (unsigned)build_number(group, "max_connections");
         const struct node *streams = build_group(build, group, "streams");
         for (const struct node *stream = streams->first; stream; stream = stream->next)
             if (stream->type == NODE_GROUP)
-                build_stream(build, stream, partner, connections);
+                build_stream(build, stream, partner, group);
     }
     build_accounts(build, all);
 }

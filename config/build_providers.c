@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "config/build.h"
+#include "config/build_providers.h"
 
 #include "base/crypto.h"
 #include "base/file.h"
@@ -8,18 +8,18 @@
 
 #include <string.h>
 
-/* Keys that mean nothing to an adapter are findings: who wrote them believes in them. */
-static void refuse_keys(struct build *build, const struct node *group, const char *const *keys,
-                        const char *why)
+const char *const provider_smpp_keys[] = {"system_id", "system_type",   "binds",
+                                          "window",    "rate",          "enquire_every",
+                                          "alphabet",  "long_messages", NULL};
+const char *const provider_http_keys[] = {"template", "url", "settings", "secret_files", NULL};
+
+static void refuse_sms_keys(struct build *build, const struct node *group, const char *why)
 {
-    for (; *keys != NULL; keys++) {
-        struct node *node = build_node(group, *keys);
-        if (node != NULL)
-            node_problem(build->problems, node, "is not used when %s", why);
-    }
+    build_refuse(build, group, provider_smpp_keys, why);
+    build_refuse(build, group, provider_http_keys, why);
 }
 
-static void check_host(struct build *build, const struct node *group, const char *key)
+void provider_check_host(struct build *build, const struct node *group, const char *key)
 {
     struct node *node = build_node(group, key);
     if (node != NULL && !host_name_valid(node->text) && !host_address_valid(node->text))
@@ -27,7 +27,15 @@ static void check_host(struct build *build, const struct node *group, const char
                      node->text);
 }
 
-static void check_tls(struct build *build, const struct node *group, struct provider_config *out)
+void provider_need_host(struct build *build, const struct node *group, const char *adapter)
+{
+    if (node_child(group, "host") == NULL)
+        node_key_problem(build->problems, group, "host", "is missing (adapter is \"%s\")", adapter);
+    provider_check_host(build, group, "host");
+}
+
+void provider_check_tls(struct build *build, const struct node *group,
+                        const struct provider_config *out, const char *in_clear)
 {
     static const char *const tls_keys[] = {"tls_name", "tls_ca_file", "tls_verify", NULL};
     const struct node *tls = node_child(group, "tls");
@@ -37,10 +45,10 @@ static void check_tls(struct build *build, const struct node *group, struct prov
     if (tls != NULL && tls->bad)
         return;
     if (out->tls == TLS_NONE) {
-        refuse_keys(build, group, tls_keys, "tls is \"none\"");
+        build_refuse(build, group, tls_keys, in_clear);
         return;
     }
-    check_host(build, group, "tls_name");
+    provider_check_host(build, group, "tls_name");
     if (authority != NULL && !file_exists(out->tls_ca_file))
         node_problem(build->problems, authority, "%s does not exist", out->tls_ca_file);
     else if (authority != NULL &&
@@ -49,47 +57,16 @@ static void check_tls(struct build *build, const struct node *group, struct prov
     SSL_CTX_free(context);
 }
 
-static void read_password(struct build *build, const struct node *group,
-                          struct provider_config *out)
+struct node *provider_password_node(const struct node *group)
 {
-    struct node *inside = build_node(group, "password");
-    struct node *beside = build_node(group, "password_file");
-    struct error why = {0};
-    struct strbuf secret = {0};
-    if (inside != NULL && beside != NULL) {
-        node_problem(build->problems, beside,
-                     "stands beside password (%s:%d): only one of them can hold",
-                     inside->source->path, inside->line);
-    } else if (inside != NULL) {
-        if (file_check_private(inside->source->path, &why) != RESULT_OK)
-            node_problem(build->problems, inside, "%s", why.text);
-        out->password = build_copy(build, inside->text);
-    } else if (beside != NULL) {
-        const char *path = build_path(build, group, "password_file");
-        if (file_read_secret(path, &secret, &why) != RESULT_OK)
-            node_problem(build->problems, beside, "%s", why.text);
-        else if (strlen(secret.data) != strcspn(secret.data, "\r\n") ||
-                 strlen(secret.data) != secret.length)
-            node_problem(build->problems, beside, "%s holds a NUL byte", path);
-        else
-            out->password = build_copy(build, secret.data);
-        if (secret.data != NULL)
-            wipe(secret.data, secret.length);
-        strbuf_free(&secret);
-    }
+    struct node *password = node_child(group, "password");
+    return password != NULL ? password : node_child(group, "password_file");
 }
 
-static void check_credentials(struct build *build, const struct node *group,
-                              struct provider_config *out)
+void provider_check_clear(struct build *build, const struct node *group,
+                          const struct provider_config *out)
 {
-    struct node *username = node_child(group, "username");
-    struct node *password = node_child(group, "password");
-    if (password == NULL)
-        password = node_child(group, "password_file");
-    if (username != NULL && password == NULL)
-        node_problem(build->problems, username, "stands without password or password_file");
-    else if (username == NULL && password != NULL)
-        node_problem(build->problems, password, "stands without username");
+    struct node *password = provider_password_node(group);
     const struct node *host = build_node(group, "host");
     const struct node *tls = build_node(group, "tls");
     if (password != NULL && host != NULL && tls != NULL && out->tls == TLS_NONE &&
@@ -99,15 +76,26 @@ static void check_credentials(struct build *build, const struct node *group,
                      host->text);
 }
 
+static void check_credentials(struct build *build, const struct node *group,
+                              const struct provider_config *out)
+{
+    struct node *username = node_child(group, "username");
+    struct node *password = provider_password_node(group);
+    if (username != NULL && password == NULL)
+        node_problem(build->problems, username, "stands without password or password_file");
+    else if (username == NULL && password != NULL)
+        node_problem(build->problems, password, "stands without username");
+    provider_check_clear(build, group, out);
+}
+
 static void build_smtp(struct build *build, const struct node *group, struct provider_config *out)
 {
     static const char *const foreign[] = {"directory", NULL};
-    refuse_keys(build, group, foreign, "adapter is \"smtp\"");
-    if (node_child(group, "host") == NULL)
-        node_key_problem(build->problems, group, "host", "is missing (adapter is \"smtp\")");
-    check_host(build, group, "host");
-    check_tls(build, group, out);
-    read_password(build, group, out);
+    build_refuse(build, group, foreign, "adapter is \"smtp\"");
+    refuse_sms_keys(build, group, "adapter is \"smtp\"");
+    provider_need_host(build, group, "smtp");
+    provider_check_tls(build, group, out, "tls is \"none\"");
+    out->password = build_secret(build, group, "password", "password_file");
     check_credentials(build, group, out);
 }
 
@@ -117,7 +105,8 @@ static void build_esmtp(struct build *build, const struct node *group, struct pr
     static const char *const foreign[] = {"directory", "idle_timeout", NULL};
     struct node *host = build_node(group, "host");
     struct node *tls = build_node(group, "tls");
-    refuse_keys(build, group, foreign, "adapter is \"esmtp\"");
+    build_refuse(build, group, foreign, "adapter is \"esmtp\"");
+    refuse_sms_keys(build, group, "adapter is \"esmtp\"");
     if (node_child(group, "host") == NULL)
         node_key_problem(build->problems, group, "host", "is missing (adapter is \"esmtp\")");
     if (host != NULL && strchr(host->text, ':') != NULL)
@@ -126,13 +115,13 @@ static void build_esmtp(struct build *build, const struct node *group, struct pr
             "is an IPv6 address, and libESMTP takes it for a host and a port: give a name, "
             "or use adapter \"smtp\"");
     else
-        check_host(build, group, "host");
+        provider_check_host(build, group, "host");
     if (tls != NULL && out->tls == TLS_IMPLICIT)
         node_problem(build->problems, tls,
                      "cannot be \"implicit\" when adapter is \"esmtp\": libESMTP knows STARTTLS "
                      "only; use \"required\", or adapter \"smtp\"");
-    check_tls(build, group, out);
-    read_password(build, group, out);
+    provider_check_tls(build, group, out, "tls is \"none\"");
+    out->password = build_secret(build, group, "password", "password_file");
     check_credentials(build, group, out);
 }
 
@@ -141,7 +130,8 @@ static void build_capture(struct build *build, const struct node *group)
     static const char *const foreign[] = {
         "host",     "port",     "tls",           "tls_name",        "tls_ca_file",  "tls_verify",
         "username", "password", "password_file", "connect_timeout", "idle_timeout", NULL};
-    refuse_keys(build, group, foreign, "adapter is \"capture\"");
+    build_refuse(build, group, foreign, "adapter is \"capture\"");
+    refuse_sms_keys(build, group, "adapter is \"capture\"");
     if (node_child(group, "directory") == NULL)
         node_key_problem(build->problems, group, "directory",
                          "is missing (adapter is \"capture\")");
@@ -156,18 +146,38 @@ static void add_field(struct strbuf *text, const char *value)
     strbuf_add_char(text, '\0');
 }
 
-static void make_digest(struct build *build, struct provider_config *out)
+static void add_number(struct strbuf *text, int64_t number)
+{
+    strbuf_add_format(text, "%lld", (long long)number);
+    strbuf_add_char(text, '\0');
+}
+
+/* template_sha256: of what the template holds, "" when there is none. */
+static void make_digest(struct build *build, struct provider_config *out,
+                        const char *template_sha256)
 {
     struct strbuf text = {0};
     uint8_t digest[SHA256_BYTES] = {0};
-    const char *const fields[] = {out->name,     out->host,     out->tls_name, out->tls_ca_file,
-                                  out->username, out->password, out->directory};
+    const char *const fields[] = {out->name,          out->host,      out->tls_name,
+                                  out->tls_ca_file,   out->username,  out->password,
+                                  out->directory,     out->url,       out->system_type,
+                                  out->template_file, template_sha256};
+    const int64_t numbers[] = {out->adapter,       out->port,
+                               out->tls,           out->tls_verify,
+                               out->connections,   out->connect_timeout,
+                               out->reply_timeout, out->final_timeout,
+                               out->idle_timeout,  out->binds,
+                               out->window,        out->rate,
+                               out->enquire_every, out->alphabet,
+                               out->long_messages, (int64_t)out->n_settings};
     for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)
         add_field(&text, fields[i]);
-    strbuf_add_format(&text, "%d %u %d %d %u %lld %lld %lld %lld", (int)out->adapter,
-                      (unsigned)out->port, (int)out->tls, (int)out->tls_verify, out->connections,
-                      (long long)out->connect_timeout, (long long)out->reply_timeout,
-                      (long long)out->final_timeout, (long long)out->idle_timeout);
+    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
+        add_number(&text, numbers[i]);
+    for (size_t i = 0; i < out->n_settings; i++) {
+        add_field(&text, out->settings[i].name);
+        add_field(&text, out->settings[i].value);
+    }
     if (text.failed || !sha256(text.data, text.length, digest))
         build->no_memory = true;
     hex_encode(digest, sizeof(digest), out->digest);
@@ -199,13 +209,25 @@ static void build_provider(struct build *build, const struct node *group,
     out->idle_timeout = build_number(group, "idle_timeout");
     if (build_node(group, "adapter") == NULL)
         return; /* what else it should have depends on it */
-    if (out->adapter == ADAPTER_CAPTURE)
-        build_capture(build, group);
-    else if (out->adapter == ADAPTER_ESMTP)
-        build_esmtp(build, group, out);
-    else
+    char template_sha256[65] = "";
+    switch (out->adapter) {
+    case ADAPTER_SMTP:
         build_smtp(build, group, out);
-    make_digest(build, out);
+        break;
+    case ADAPTER_ESMTP:
+        build_esmtp(build, group, out);
+        break;
+    case ADAPTER_CAPTURE:
+        build_capture(build, group);
+        break;
+    case ADAPTER_SMPP:
+        build_smpp(build, group, out);
+        break;
+    case ADAPTER_HTTP:
+        build_http(build, group, out, template_sha256);
+        break;
+    }
+    make_digest(build, out, template_sha256);
 }
 
 void build_providers(struct build *build)

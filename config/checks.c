@@ -127,6 +127,53 @@ static bool port_parse(const char *text, uint16_t *port_out)
     return value > 0 && value <= 65535;
 }
 
+bool url_parse(const char *text, bool query, bool *secure_out, char host_out[URL_HOST_MAX + 1])
+{
+    uint16_t port = 0;
+    char port_text[6];
+    *secure_out = strncmp(text, "https://", 8) == 0;
+    if (!*secure_out && strncmp(text, "http://", 7) != 0)
+        return false;
+    for (const char *at = text; *at != '\0'; at++)
+        if (*at <= ' ' || *at > '~' || strchr("\"<>\\^`{|}#@", *at) != NULL ||
+            (*at == '?' && !query))
+            return false;
+    const char *host = text + (*secure_out ? 8 : 7);
+    bool bracket = *host == '[';
+    size_t length = bracket ? strcspn(++host, "]") : strcspn(host, ":/?");
+    const char *rest = host + length;
+    if (!str_copy_n(host_out, URL_HOST_MAX + 1, host, length) || (bracket && *rest++ != ']'))
+        return false;
+    if (bracket ? strchr(host_out, ':') == NULL || !host_address_valid(host_out)
+                : !host_name_valid(host_out) && !host_address_valid(host_out))
+        return false;
+    if (*rest == ':') {
+        length = strcspn(++rest, "/?");
+        if (!str_copy_n(port_text, sizeof(port_text), rest, length) ||
+            !port_parse(port_text, &port))
+            return false;
+        rest += length;
+    }
+    return *rest == '\0' || *rest == '/' || *rest == '?';
+}
+
+bool sender_id_valid(const char *text)
+{
+    size_t length = strlen(text);
+    size_t digits = strspn(text + (text[0] == '+'), "0123456789");
+    bool letter = false;
+    if (digits == length - (text[0] == '+'))
+        return digits >= 3 && digits <= 15;
+    if (length > 11 || text[0] == ' ' || text[length - 1] == ' ')
+        return false;
+    for (; *text != '\0'; text++) {
+        if (!is_alnum(*text) && strchr(" ._-", *text) == NULL)
+            return false;
+        letter = letter || (is_alnum(*text) && !is_digit(*text));
+    }
+    return letter;
+}
+
 bool bind_parse(const char *text, struct sockaddr_storage *address_out, socklen_t *length_out,
                 const char **why_out)
 {

@@ -12,6 +12,17 @@ bool host_address_valid(const char *text); /* an IPv4 or IPv6 address without br
 /* "localhost", 127.0.0.0/8 or ::1: what never leaves the machine. */
 bool host_is_loopback(const char *host);
 
+#define URL_HOST_MAX 253
+/* An address of HTTP without login or fragment, of visible ASCII: "https://gate.example.fr:8443/x",
+ * "http://[::1]:8080"; with a query when query is set. secure_out: https. host_out without
+ * brackets.
+ */
+bool url_parse(const char *text, bool query, bool *secure_out, char host_out[URL_HOST_MAX + 1]);
+
+/* A sender id of SMS: up to 11 letters, digits, spaces and ._- with a letter among them, or a
+ * number of 3 to 15 digits with or without a "+". */
+bool sender_id_valid(const char *text);
+
 /* "512 B", "64 kB", "150 MB", "2 GB": a unit is 1024 of the one before. */
 bool size_parse(const char *text, uint64_t *bytes_out);
 

@@ -173,6 +173,8 @@ struct config {
     size_t n_streams;
     struct account_config *accounts; /* sorted by name */
     size_t n_accounts;
+    const struct account_config **applications; /* those with an application key, sorted by it */
+    size_t n_applications;
     struct channel_policy policies[CHANNEL_COUNT];
     struct retention_config retention;
     char sha256[65];  /* over all files read, in the order read; for the journal */
@@ -199,17 +201,25 @@ struct config *config_ref(struct config *config);
 void config_unref(struct config **config);
 
 const struct account_config *config_account(const struct config *config, const char *name);
+/* The account of an application key; NULL when there is none. */
+const struct account_config *config_account_by_application_key(const struct config *config,
+                                                               const char *key);
+const struct provider_config *config_provider(const struct config *config, const char *name);
 const struct partner *config_partner(const struct config *config, const char *id);
-/* The account without a password whose conditions this client meets: networks, certificate, or
- * both; NULL when there is none. fingerprint: lower-case hex, NULL when none was presented. */
+/* The account without a password or application key whose conditions this client meets: networks,
+ * certificate, or both; NULL when there is none. fingerprint: lower-case hex, NULL when none was
+ * presented. */
 const struct account_config *config_account_of_peer(const struct config *config,
                                                     const struct sockaddr *peer,
                                                     const char *fingerprint);
 /* As in the file: "smtp". */
 const char *config_adapter_name(enum adapter_kind adapter);
+/* Whether the client has to say who it is: by password or application key. */
+bool account_logs_in(const struct account_config *account);
 /* Whether the peer is one of the listener's trusted balancers. */
 bool listener_trusts(const struct listener_config *listener, const struct sockaddr *peer);
-/* Whether the peer meets the account's network and certificate conditions, its password aside. */
+/* Whether the peer meets the account's network and certificate conditions, its password and its
+ * application key aside. */
 bool account_admits(const struct account_config *account, const struct sockaddr *peer,
                     const char *fingerprint);
 

@@ -39,6 +39,10 @@ struct schema_key {
 };
 
 #define NAME_BYTES_MAX 64
+/* What a bind of SMPP has room for (3.4, 5.2). */
+#define SMPP_SYSTEM_ID_LENGTH   15
+#define SMPP_PASSWORD_LENGTH    8
+#define SMPP_SYSTEM_TYPE_LENGTH 12
 
 /* Finds what is wrong with each node on its own; sets node->bad, node->pattern, and node->number
  * for texts that stand for a number. RESULT_NO_MEMORY or RESULT_OK. */

@@ -12,10 +12,15 @@
 
 #define NAME_TEXT 1, 256
 #define PATH_TEXT 1, 4095
+#define URL_TEXT  1, 1024
+#define KEY_TEXT  1, 128
 
 static const struct word registries[] = {{"sqlite", 0}, {NULL, 0}};
 static const struct word protocols[] = {
-    {"smtp", PROTOCOL_SMTP}, {"smpp", WORD_LATER}, {"http", WORD_LATER}, {NULL, 0}};
+    {"smtp", PROTOCOL_SMTP}, {"smpp", PROTOCOL_SMPP}, {"http", PROTOCOL_HTTP}, {NULL, 0}};
+static const struct word services[] = {{"sms", SERVICE_SMS},        {"api", WORD_LATER},
+                                       {"console", WORD_LATER},     {"metrics", WORD_LATER},
+                                       {"unsubscribe", WORD_LATER}, {NULL, 0}};
 static const struct word tls_modes[] = {{"none", TLS_NONE},
                                         {"optional", TLS_OPTIONAL},
                                         {"required", TLS_REQUIRED},
@@ -23,11 +28,19 @@ static const struct word tls_modes[] = {{"none", TLS_NONE},
                                         {NULL, 0}};
 static const struct word proxy_protocols[] = {{"off", 0}, {"required", 1}, {NULL, 0}};
 static const struct word adapters[] = {{"smtp", ADAPTER_SMTP},       {"esmtp", ADAPTER_ESMTP},
-                                       {"capture", ADAPTER_CAPTURE}, {"smpp", WORD_LATER},
-                                       {"http", WORD_LATER},         {NULL, 0}};
+                                       {"capture", ADAPTER_CAPTURE}, {"smpp", ADAPTER_SMPP},
+                                       {"http", ADAPTER_HTTP},       {NULL, 0}};
+static const struct word smpp_binds[] = {{"transceiver", SMPP_BINDS_TRANSCEIVER},
+                                         {"separate", SMPP_BINDS_SEPARATE},
+                                         {"transmitter", SMPP_BINDS_TRANSMITTER},
+                                         {NULL, 0}};
+static const struct word alphabets[] = {
+    {"gsm", SMS_ALPHABET_GSM}, {"latin1", SMS_ALPHABET_LATIN1}, {NULL, 0}};
+static const struct word long_words[] = {
+    {"payload", LONG_PAYLOAD}, {"segments", LONG_SEGMENTS}, {NULL, 0}};
 static const struct word modes[] = {
     {"enforce", MODE_ENFORCE}, {"observe", MODE_OBSERVE}, {"discard", MODE_DISCARD}, {NULL, 0}};
-static const struct word channels[] = {{"email", CHANNEL_EMAIL}, {"sms", WORD_LATER}, {NULL, 0}};
+static const struct word channels[] = {{"email", CHANNEL_EMAIL}, {"sms", CHANNEL_SMS}, {NULL, 0}};
 static const struct word classes[] = {
     {"prospecting", CLASS_PROSPECTING}, {"service", CLASS_SERVICE}, {NULL, 0}};
 static const struct word unsubscribes[] = {
@@ -45,7 +58,9 @@ static const struct word timezones[] = {{"Europe/Paris", 0}, {"UTC", 0}, {NULL, 
 static const struct word calendars[] = {{"", 0}, {"FR", 0}, {NULL, 0}};
 static const struct word stop_mentions[] = {{"off", 0}, {"require", 1}, {NULL, 0}};
 
-/* A policy key without a fallback here takes the channel's own default (channel_policy_default). */
+/* A policy key without a fallback here takes the channel's own default (channel_policy_default).
+ * Where a default depends on the protocol or adapter, the one here is SMTP's, and the builder of
+ * the other puts its own in place. */
 const struct schema_key schema_table[] = {
     {"include", KIND_TEXTS, false, NULL, 0, 1000, NULL},
     {"hostname", KIND_TEXT, true, NULL, 1, 253, NULL},
@@ -82,6 +97,10 @@ const struct schema_key schema_table[] = {
     {"listeners.*.min_rate", KIND_SIZE, false, "1 kB", 0, MB, NULL},
     {"listeners.*.trusted", KIND_TEXTS, false, NULL, 0, 1000, NULL},
     {"listeners.*.proxy_protocol", KIND_CHOICE, false, "off", 0, 0, proxy_protocols},
+    {"listeners.*.services", KIND_CHOICES, false, NULL, 1, 8, services},
+    {"listeners.*.max_body_size", KIND_SIZE, false, "256 kB", KB, 16 * MB, NULL},
+    {"listeners.*.enquire_every", KIND_TIME, false, "30 s", TIMEOUT, NULL},
+    {"listeners.*.reply_timeout", KIND_TIME, false, "60 s", TIMEOUT, NULL},
 
     {"providers.*.adapter", KIND_CHOICE, true, NULL, 0, 0, adapters},
     {"providers.*.host", KIND_TEXT, false, NULL, NAME_TEXT, NULL},
@@ -99,12 +118,25 @@ const struct schema_key schema_table[] = {
     {"providers.*.reply_timeout", KIND_TIME, false, "5 min", TIMEOUT, NULL},
     {"providers.*.final_timeout", KIND_TIME, false, "10 min", TIMEOUT, NULL},
     {"providers.*.idle_timeout", KIND_TIME, false, "60 s", TIMEOUT, NULL},
+    {"providers.*.system_id", KIND_TEXT, false, NULL, 1, SMPP_SYSTEM_ID_LENGTH, NULL},
+    {"providers.*.system_type", KIND_TEXT, false, "", 0, SMPP_SYSTEM_TYPE_LENGTH, NULL},
+    {"providers.*.binds", KIND_CHOICE, false, "transceiver", 0, 0, smpp_binds},
+    {"providers.*.window", KIND_NUMBER, false, "10", 1, 10000, NULL},
+    {"providers.*.rate", KIND_NUMBER, false, "0", 0, 1000000, NULL},
+    {"providers.*.enquire_every", KIND_TIME, false, "30 s", TIMEOUT, NULL},
+    {"providers.*.alphabet", KIND_CHOICE, false, "gsm", 0, 0, alphabets},
+    {"providers.*.long_messages", KIND_CHOICE, false, "payload", 0, 0, long_words},
+    {"providers.*.template", KIND_TEXT, false, NULL, PATH_TEXT, NULL},
+    {"providers.*.url", KIND_TEXT, false, NULL, URL_TEXT, NULL},
+    {"providers.*.settings", KIND_TEXTS, false, NULL, 0, 100, NULL},
+    {"providers.*.secret_files", KIND_TEXTS, false, NULL, 0, 100, NULL},
 
     {"partners.*.name", KIND_TEXT, true, NULL, NAME_TEXT, NULL},
     {"partners.*.siren", KIND_TEXT, false, "", 0, 32, NULL},
     {"partners.*.categories", KIND_TEXTS, false, NULL, 0, 100, NULL},
     {"partners.*.mode", KIND_CHOICE, false, "enforce", 0, 0, modes},
     {"partners.*.max_connections", KIND_NUMBER, false, "0", 0, 1000000, NULL},
+    {"partners.*.smpp_refusal", KIND_NUMBER, false, "69", 1, 255, NULL}, /* 0x45 */
     {"partners.*.streams.*.channel", KIND_CHOICE, true, NULL, 0, 0, channels},
     {"partners.*.streams.*.class", KIND_CHOICE, false, "prospecting", 0, 0, classes},
     {"partners.*.streams.*.providers", KIND_TEXTS, true, NULL, 1, 16, NULL},
@@ -112,9 +144,17 @@ const struct schema_key schema_table[] = {
     {"partners.*.streams.*.sector", KIND_TEXT, false, "", 0, NAME_BYTES_MAX, NULL},
     {"partners.*.streams.*.unsubscribe", KIND_CHOICE, false, "off", 0, 0, unsubscribes},
     {"partners.*.streams.*.rate", KIND_NUMBER, false, "0", 0, 1000000, NULL},
+    {"partners.*.streams.*.window", KIND_NUMBER, false, "100", 1, 10000, NULL},
     {"partners.*.streams.*.accounts.*.password", KIND_SECRET, false, NULL, 1, 512, NULL},
     {"partners.*.streams.*.accounts.*.networks", KIND_TEXTS, false, NULL, 1, 1000, NULL},
     {"partners.*.streams.*.accounts.*.certificate_sha256", KIND_TEXT, false, NULL, 1, 95, NULL},
+    {"partners.*.streams.*.accounts.*.application_key", KIND_TEXT, false, NULL, KEY_TEXT, NULL},
+    {"partners.*.streams.*.accounts.*.application_secret", KIND_SECRET, false, NULL, KEY_TEXT,
+     NULL},
+    {"partners.*.streams.*.accounts.*.application_secret_file", KIND_TEXT, false, NULL, PATH_TEXT,
+     NULL},
+    {"partners.*.streams.*.accounts.*.consumer_key", KIND_SECRET, false, NULL, KEY_TEXT, NULL},
+    {"partners.*.streams.*.accounts.*.report_url", KIND_TEXT, false, NULL, URL_TEXT, NULL},
 
     {"policies.*.accept", KIND_CHOICES, false, NULL, 1, BASIS_COUNT, bases},
     {"policies.*.partner_naming", KIND_CHOICE, false, NULL, 0, 0, namings},

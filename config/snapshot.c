@@ -26,15 +26,25 @@ struct snapshot {
     struct arena *arena; /* owned; this very struct lies in it */
 };
 
+/* The arena's own copy, reached through the pointer everybody else reads by. */
+static void wipe_text(const char *text)
+{
+    if (text != NULL)
+        wipe((char *)text, strlen(text));
+}
+
 static void snapshot_free(struct snapshot *snapshot)
 {
     struct arena *arena = snapshot->arena;
-    for (size_t i = 0; i < snapshot->config.n_providers; i++) {
-        /* The arena's own copy, reached through the pointer everybody else reads by. */
-        char *password = (char *)snapshot->config.providers[i].password;
-        if (password != NULL)
-            wipe(password, strlen(password));
+    const struct config *config = &snapshot->config;
+    for (size_t i = 0; i < config->n_providers; i++) {
+        const struct provider_config *provider = &config->providers[i];
+        wipe_text(provider->password);
+        for (size_t j = 0; j < provider->n_settings; j++)
+            wipe_text(provider->settings[j].value);
     }
+    for (size_t i = 0; i < config->n_accounts; i++)
+        wipe_text(config->accounts[i].application_secret);
     arena_free(&arena);
 }
 
@@ -63,22 +73,6 @@ static unsigned resolve_threads(int64_t threads)
         return (unsigned)threads;
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
     return cores < 1 ? 1 : cores > THREADS_MAX ? THREADS_MAX : (unsigned)cores;
-}
-
-static bool url_valid(const char *url)
-{
-    char host[260];
-    const char *at = NULL;
-    if (strncmp(url, "https://", 8) == 0)
-        at = url + 8;
-    else if (strncmp(url, "http://", 7) == 0)
-        at = url + 7;
-    else
-        return false;
-    size_t length = strcspn(at, ":/");
-    if (!str_copy_n(host, sizeof(host), at, length) || strpbrk(at, " \"<>\\?#@") != NULL)
-        return false;
-    return host_name_valid(host) || host_address_valid(host);
 }
 
 /* A key that exists must be private; one that does not is for whoever needs it to report, since
@@ -118,6 +112,8 @@ static void build_top(struct build *build, const char *path)
         journal = &no_journal;
     if (controller == NULL || controller->type != NODE_GROUP)
         controller = &no_controller;
+    char host[URL_HOST_MAX + 1];
+    bool secure = false;
     struct node *hostname = build_node(root, "hostname");
     struct node *url = build_node(root, "public_url");
     struct node *region = build_node(root, "region");
@@ -140,7 +136,7 @@ static void build_top(struct build *build, const char *path)
     config->journal.checkpoint_every = build_number(journal, "checkpoint_every");
     if (hostname != NULL && !host_name_valid(hostname->text))
         node_problem(build->problems, hostname, "\"%s\" is no host name", hostname->text);
-    if (url != NULL && url->text[0] != '\0' && !url_valid(url->text))
+    if (url != NULL && url->text[0] != '\0' && !url_parse(url->text, false, &secure, host))
         node_problem(build->problems, url,
                      "is no address such as \"https://gate.example.fr\" (without a login)");
     if (region != NULL && !phone_region_known(region->text))
@@ -247,6 +243,31 @@ const struct account_config *config_account(const struct config *config, const c
                    compare_account);
 }
 
+static int compare_application(const void *key, const void *application)
+{
+    const struct account_config *const *account = application;
+    return strcmp(key, (*account)->application_key);
+}
+
+const struct account_config *config_account_by_application_key(const struct config *config,
+                                                               const char *key)
+{
+    if (config->n_applications == 0)
+        return NULL;
+    const struct account_config *const *found =
+        bsearch(key, config->applications, config->n_applications, sizeof(config->applications[0]),
+                compare_application);
+    return found != NULL ? *found : NULL;
+}
+
+const struct provider_config *config_provider(const struct config *config, const char *name)
+{
+    for (size_t i = 0; i < config->n_providers; i++)
+        if (strcmp(config->providers[i].name, name) == 0)
+            return &config->providers[i];
+    return NULL;
+}
+
 const struct partner *config_partner(const struct config *config, const char *id)
 {
     for (size_t i = 0; i < config->n_partners; i++)
@@ -258,7 +279,9 @@ const struct partner *config_partner(const struct config *config, const char *id
 const char *config_adapter_name(enum adapter_kind adapter)
 {
     static const char *const names[] = {
-        [ADAPTER_SMTP] = "smtp", [ADAPTER_ESMTP] = "esmtp", [ADAPTER_CAPTURE] = "capture"};
+        [ADAPTER_SMTP] = "smtp", [ADAPTER_ESMTP] = "esmtp", [ADAPTER_CAPTURE] = "capture",
+        [ADAPTER_SMPP] = "smpp", [ADAPTER_HTTP] = "http",
+    };
     return names[adapter];
 }
 
@@ -268,6 +291,11 @@ bool listener_trusts(const struct listener_config *listener, const struct sockad
         if (network_holds_peer(&listener->trusted[i], peer))
             return true;
     return false;
+}
+
+bool account_logs_in(const struct account_config *account)
+{
+    return account->password != NULL || account->application_key != NULL;
 }
 
 bool account_admits(const struct account_config *account, const struct sockaddr *peer,
@@ -292,7 +320,7 @@ const struct account_config *config_account_of_peer(const struct config *config,
         const struct account_config *account = &config->accounts[i];
         int rank = (account->certificate_sha256 != NULL ? 2 : 0) + (account->n_networks > 0);
         /* No two accounts of one rank admit the same peer: the load has refused that. */
-        if (account->password == NULL && rank > best_rank &&
+        if (!account_logs_in(account) && rank > best_rank &&
             account_admits(account, peer, fingerprint)) {
             best = account;
             best_rank = rank;

@@ -110,9 +110,10 @@ static const struct row listener_rows[] = {
      "main.conf:2: listeners.a.key_file: is missing (tls is \"required\")\n"},
     {"none wants none", TOP "listeners: { a: { bind = \"*:25\" tls = \"none\" key_file = \"k\" } }",
      "main.conf:2: listeners.a.key_file: is not used when tls is \"none\"\n"},
-    {"protocols to come",
-     TOP "listeners: { a: { bind = \"*:25\" tls = \"none\" protocol = \"smpp\" } }",
-     "main.conf:2: listeners.a.protocol: \"smpp\" is not available in this version\n"},
+    {"protocol", TOP "listeners: { a: { bind = \"*:25\" tls = \"yes\" protocol = \"lmtp\" } }",
+     "main.conf:2: listeners.a.tls: \"yes\" is none of \"none\", \"optional\", \"required\" or "
+     "\"implicit\"\n"
+     "main.conf:2: listeners.a.protocol: \"lmtp\" is none of \"smtp\", \"smpp\" or \"http\"\n"},
     {"tls word", TOP "listeners: { a: { bind = \"*:25\" tls = \"yes\" } }",
      "main.conf:2: listeners.a.tls: \"yes\" is none of \"none\", \"optional\", \"required\" or "
      "\"implicit\"\n"},
@@ -171,8 +172,9 @@ static const struct row listener_rows[] = {
 };
 
 static const struct row provider_rows[] = {
-    {"adapters to come", TOP "providers: { p: { adapter = \"smpp\" } }",
-     "main.conf:2: providers.p.adapter: \"smpp\" is not available in this version\n"},
+    {"adapter", TOP "providers: { p: { adapter = \"sms\" } }",
+     "main.conf:2: providers.p.adapter: \"sms\" is none of \"smtp\", \"esmtp\", \"capture\", "
+     "\"smpp\" or \"http\"\n"},
     {"esmtp",
      TOP "providers: { p: { adapter = \"esmtp\" host = \"mx.example\" port = 587 tls_name = "
          "\"a.example\" tls_verify = true username = \"u\" password = \"x\" connections = 8\n"
@@ -268,10 +270,10 @@ static const struct row partner_rows[] = {
      IN_STREAM "senders = [ \"a.example\" ] } b: { channel = \"email\" senders = [ \"a.example\" ] "
                "providers = [ \"trial\", \"trial\" ]" END_STREAM,
      "main.conf:5: partners.acme.streams.b.providers: \"trial\" stands twice\n"},
-    {"channels to come",
-     TOP "partners: { a: { name = \"A\" streams: { s: { channel = \"sms\" senders = [ \"A B\" ] "
+    {"channel",
+     TOP "partners: { a: { name = \"A\" streams: { s: { channel = \"call\" senders = [ \"A B\" ] "
          "providers = [ \"x\" ] } } } }",
-     "main.conf:2: partners.a.streams.s.channel: \"sms\" is not available in this version\n"
+     "main.conf:2: partners.a.streams.s.channel: \"call\" is none of \"email\" or \"sms\"\n"
      "main.conf:2: partners.a.streams.s.providers: there is no providers.x\n"},
     {"unsubscribe to come",
      IN_STREAM "senders = [ \"a.example\" ] unsubscribe = \"add\"" END_STREAM,
@@ -292,7 +294,8 @@ static const struct row account_rows[] = {
                  "c: { certificate_sha256 = \"" PRINT "\" }" END_ACCOUNTS,
      ""},
     {"none", IN_ACCOUNTS "a: { }" END_ACCOUNTS,
-     "main.conf:6: " ACCOUNT "a: has no condition: password, networks or certificate_sha256\n"},
+     "main.conf:6: " ACCOUNT "a: has no condition: password, networks, "
+     "certificate_sha256 or application_key\n"},
     {"clear password, not repeated", IN_ACCOUNTS "a: { password = \"hunter2\" }" END_ACCOUNTS,
      "main.conf:6: " ACCOUNT
      "a.password: is no password hash: `octroi password` makes one (\"$y$…\")\n"},
