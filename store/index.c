@@ -15,7 +15,7 @@
 
 /* Said once: an index of another version than the tables claim would be built anew at each opening.
  */
-#define INDEX_VERSION         7
+#define INDEX_VERSION         8
 #define TEXT_OF(value)        #value
 #define NUMBER_AS_TEXT(value) TEXT_OF(value)
 
@@ -23,9 +23,10 @@ enum { INDEX_ROWS = 5000, BUSY_MS = 10000, OPEN_TRIES = 25 };
 
 /* Instants are microseconds; keys and hashes are bytes. The log is read newest first, by time and
  * then row, which each index but the first serves without sorting; most rows pass, so the two for
- * stopped ones stay small. What was seen of the journal may be ahead of what is indexed. A
- * screening that was interrupted goes on where its decisions, in their order, say. `total` holds
- * what is left of erased detail of observe mode, `purging` before which moments retention erased.
+ * stopped ones stay small. Delivery reports of SMS ask by the provider's id. What was seen of the
+ * journal may be ahead of what is indexed. A screening that was interrupted goes on where its
+ * decisions, in their order, say. `total` holds what is left of erased detail of observe mode,
+ * `purging` before which moments retention erased.
  */
 static const char schema[] =
     "CREATE TABLE decision (seq INTEGER PRIMARY KEY, hash BLOB NOT NULL, id TEXT NOT NULL,"
@@ -41,6 +42,8 @@ static const char schema[] =
     "CREATE INDEX decision_stopped ON decision (verdict, at) WHERE verdict <> 'pass';"
     "CREATE INDEX decision_reason ON decision (reason, at) WHERE verdict <> 'pass';"
     "CREATE INDEX decision_listed ON decision (session, list_row) WHERE list IS NOT NULL;"
+    "CREATE INDEX decision_sent ON decision (queue_id, provider)"
+    " WHERE queue_id IS NOT NULL AND channel = 'sms';"
     "CREATE TABLE screening (seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE,"
     " at INTEGER NOT NULL, gateway TEXT, partner TEXT, channel TEXT, purpose TEXT,"
     " list BLOB, name TEXT, ended_at INTEGER, rows INTEGER, passed INTEGER);"
@@ -88,7 +91,8 @@ static enum result user_version(sqlite3 *db, int *version_out, struct error *err
 static void close_db(struct journal_index *index)
 {
     sqlite3_stmt **const statements[] = {&index->insert, &index->outcome, &index->position,
-                                         &index->move,   &index->find,    &index->contacts};
+                                         &index->move,   &index->find,    &index->contacts,
+                                         &index->sent,   &index->reached};
     for (size_t i = 0; i < sizeof(statements) / sizeof(statements[0]); i++) {
         sqlite3_finalize(*statements[i]);
         *statements[i] = NULL;

@@ -202,6 +202,26 @@ enum result journal_index_contacts(struct journal_index *index,
                                    const uint8_t key[RECIPIENT_KEY_BYTES], contact_fn *on_contact,
                                    void *arg, struct error *err);
 
+/* The SMS that a provider's id stands for (store/index_sent.c). */
+#define SENT_NAME_MAX 65 /* the configuration allows 64 */
+struct sent_message {
+    char id[RECORD_ID]; /* of the decision */
+    int64_t at;
+    char partner[SENT_NAME_MAX], stream[SENT_NAME_MAX], account[SENT_NAME_MAX];
+};
+/* The newest that this provider took under exactly this id. RESULT_NOT_FOUND when the index knows
+ * none: it should have caught up. */
+enum result journal_index_sent(struct journal_index *index, const char *provider,
+                               const char *queue_id, struct sent_message *sent_out,
+                               struct error *err);
+/* The partners whose SMS to this number were let pass since then, each once; provider NULL: through
+ * any. Return false to stop. */
+typedef bool reached_fn(void *arg, const char *partner);
+enum result journal_index_reached(struct journal_index *index,
+                                  const uint8_t key[RECIPIENT_KEY_BYTES], const char *provider,
+                                  int64_t since, reached_fn *on_partner, void *arg,
+                                  struct error *err);
+
 /* How far the index is: rows, and the hash of the last one (zeros when there is none). */
 enum result journal_index_head(struct journal_index *index, uint64_t *rows_out,
                                uint8_t hash_out[SHA256_BYTES], struct error *err);
