@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * How much of the gateway one peer holds right now: connections of an address, connections of a
- * partner, passwords of an address being hashed. Shared by all loops and listeners. An entry is
- * there while something is counted in it, so that memory is bounded by what is open; nothing is
- * remembered of who left (guesses.h does that for failed logins).
+ * partner, passwords of an address being hashed, submissions of an account unanswered. Shared by
+ * all loops and listeners. An entry is there while something is counted in it, so that memory is
+ * bounded by what is open; nothing is remembered of who left (guesses.h does that for failed
+ * logins).
  */
 #ifndef OCTROI_PROXY_PEERS_H
 #define OCTROI_PROXY_PEERS_H
@@ -25,6 +26,7 @@ enum peer_kind {
     PEER_ADDRESS, /* connections; the name is a struct peer_key */
     PEER_PARTNER, /* connections; the name is the partner's id */
     PEER_HASHING, /* passwords being hashed; the name is a struct peer_key */
+    PEER_WINDOW,  /* SMPP submissions unanswered; the name is an account's */
 };
 
 void peer_key_of(const struct sockaddr *address, struct peer_key *key_out);

@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A bind makes the session a partner's account: its password is looked at by the helpers, never on
+ * the loop, and guessing is slow (proxy/guesses.h). Whatever is wrong with a login has one answer,
+ * so that nobody learns which names exist. And how many connections an address and a partner have.
+ */
+#include "proxy/smpp/session.h"
+
+#include "base/clock.h"
+#include "base/crypto.h"
+#include "base/log.h"
+#include "base/str.h"
+
+#include <string.h>
+
+#define AUTH_FAILURES_MAX 3
+#define SYSTEM_ID_MAX     16 /* with its NUL */
+#define VERSION_34        0x34
+
+/* ---- who holds how many ---- */
+
+static void turned_away(struct smpp_session *session, enum refusal refusal, const char *whose)
+{
+    refusals_add(&session->lane->gate->refusals, refusal, session->id, session->peer_text, whose);
+    session->refused = true;
+}
+
+bool esme_admit_address(struct smpp_session *session)
+{
+    peer_key_of((const struct sockaddr *)&session->peer, &session->address);
+    session->address_counted =
+        peers_enter(session->lane->gate->peers, PEER_ADDRESS, &session->address,
+                    sizeof(session->address), session->listener->max_connections_per_address);
+    if (session->address_counted)
+        return true;
+    turned_away(session, REFUSAL_ADDRESS, session->listener->name);
+    esme_end(session, "refused"); /* SMPP has no word for it before a bind */
+    return false;
+}
+
+static bool admit_partner(struct smpp_session *session, const struct account_config *account)
+{
+    const char *partner = account->stream->terms.partner->id;
+    if (!peers_enter(session->lane->gate->peers, PEER_PARTNER, partner, strlen(partner),
+                     account->stream->partner_connections)) {
+        turned_away(session, REFUSAL_PARTNER, partner);
+        return false;
+    }
+    session->partner_counted = partner;
+    return true;
+}
+
+void esme_leave(struct smpp_session *session)
+{
+    struct peers *peers = session->lane->gate->peers;
+    if (session->address_counted)
+        peers_leave(peers, PEER_ADDRESS, &session->address, sizeof(session->address));
+    session->address_counted = false;
+    if (session->partner_counted != NULL)
+        peers_leave(peers, PEER_PARTNER, session->partner_counted,
+                    strlen(session->partner_counted));
+    session->partner_counted = NULL;
+}
+
+/* ---- the answer ---- */
+
+/* Not bound after all: it may try again. */
+static void refuse(struct smpp_session *session, uint32_t status)
+{
+    if (session->state != ESME_OPEN)
+        esme_enter(session, ESME_OPEN);
+    esme_answer(session, session->bind_command, status, session->bind_sequence);
+}
+
+/* For now, and with the end of the connection: whoever comes again comes later. */
+static void turn_away(struct smpp_session *session, const char *why)
+{
+    refuse(session, SMPP_RBINDFAIL);
+    esme_close(session, why);
+}
+
+static enum esme_state bound_state(uint32_t command)
+{
+    return command == SMPP_BIND_TRANSMITTER ? ESME_BOUND_TX
+           : command == SMPP_BIND_RECEIVER  ? ESME_BOUND_RX
+                                            : ESME_BOUND_TRX;
+}
+
+static void welcome(struct smpp_session *session)
+{
+    const struct account_config *account =
+        config_account(session->snapshot->config, session->bind_name);
+    if (!admit_partner(session, account)) {
+        turn_away(session, "refused");
+        return;
+    }
+    session->account = account;
+    enum esme_state state = bound_state(session->bind_command);
+    /* Who binds with an older version is not sent what came with 3.4 (3.4, 5.2.4). */
+    session->tlvs = session->bind_version >= VERSION_34;
+    if ((ESME_BIT(state) & ESME_RECEIVES) != 0 && !esme_receive(session)) {
+        turn_away(session, "out of memory");
+        return;
+    }
+    char name[SYSTEM_ID_MAX];
+    uint8_t pdu[64];
+    str_copy(name, sizeof(name), session->snapshot->config->hostname);
+    esme_enter(session, state);
+    session->errors = 0;
+    session->busy_at = session->heard_at = clock_monotonic();
+    log_event(LOG_LEVEL_INFO, "authenticated", LOG_TEXT("session", session->id),
+              LOG_TEXT("peer", session->peer_text), LOG_TEXT("account", account->name),
+              LOG_TEXT("as", esme_state_name(state)));
+    size_t length =
+        smpp_bind_response_write(pdu, sizeof(pdu), SMPP_RESP(session->bind_command), SMPP_ROK,
+                                 session->bind_sequence, name, session->tlvs ? VERSION_34 : 0);
+    esme_write(session, pdu, length);
+}
+
+void esme_penalty_over(struct smpp_session *session)
+{
+    if (session->auth_right) {
+        welcome(session);
+    } else {
+        refuse(session, SMPP_RINVPASWD);
+        if (session->auth_failures >= AUTH_FAILURES_MAX)
+            esme_close(session, "too many failed binds");
+    }
+    esme_continue(session);
+}
+
+/* ---- the password ---- */
+
+static bool is_sms(const struct account_config *account)
+{
+    return account != NULL && account->stream->terms.channel == CHANNEL_SMS;
+}
+
+/* All of an account's conditions must hold, whatever the password says. */
+static bool admits(const struct smpp_session *session, const struct account_config *account)
+{
+    return account_admits(account, (const struct sockaddr *)&session->peer,
+                          session->fingerprint[0] ? session->fingerprint : NULL);
+}
+
+static void on_checked(void *lane, struct ticket ticket, bool matches)
+{
+    struct smpp_session *session = esme_redeem(lane, ticket);
+    if (session == NULL || session->ended || session->state != ESME_AUTH_CHECK)
+        return;
+    struct gate *gate = session->lane->gate;
+    const struct account_config *account =
+        config_account(session->snapshot->config, session->bind_name);
+    session->auth_right =
+        matches && is_sms(account) && account->password != NULL && admits(session, account);
+    session->auth_delay = guesses_note(gate->guesses, &session->address, session->bind_name,
+                                       session->auth_right, clock_monotonic());
+    if (session->auth_right && session->auth_delay == 0) {
+        welcome(session);
+        esme_continue(session);
+        return;
+    }
+    if (!session->auth_right) {
+        session->auth_failures++;
+        refusals_add(&gate->refusals, REFUSAL_AUTH_FAILED, session->id, session->peer_text, NULL);
+        if (session->auth_delay < (int64_t)session->auth_failures * CLOCK_SECOND)
+            session->auth_delay = (int64_t)session->auth_failures * CLOCK_SECOND;
+    }
+    /* The answer is given when the penalty is over: guessing is slow, and nobody else waits. */
+    esme_enter(session, ESME_PENALTY);
+    esme_continue(session);
+}
+
+/* Else whoever cuts the connection in time could have passwords hashed without end. */
+void esme_bind_abandoned(struct smpp_session *session)
+{
+    if (!session->ended && session->state == ESME_AUTH_CHECK)
+        guesses_note(session->lane->gate->guesses, &session->address, session->bind_name, false,
+                     clock_monotonic());
+}
+
+static void check(struct smpp_session *session, const struct account_config *account,
+                  const char *password)
+{
+    struct gate *gate = session->lane->gate;
+    session->auth_began = clock_monotonic();
+    if (!guesses_admit(gate->guesses, &session->address, session->bind_name, session->auth_began)) {
+        turned_away(session, REFUSAL_AUTH_HELD, "too many failures");
+        turn_away(session, "too many failed binds");
+        return;
+    }
+    esme_enter(session, ESME_AUTH_CHECK);
+    if (!credentials_check(gate->credentials, &session->address, session->bind_name,
+                           is_sms(account) ? account->password : NULL, password,
+                           session->lane->loop, on_checked, session->lane, session->ticket)) {
+        refusals_add(&gate->refusals, REFUSAL_AUTH_HELD, session->id, session->peer_text,
+                     "no helper is free");
+        refuse(session, SMPP_RBINDFAIL);
+    }
+}
+
+/* An account without a password is its network's or its certificate's: one of them at least. */
+static bool is_open_to(const struct smpp_session *session, const struct account_config *account)
+{
+    return is_sms(account) && account->password == NULL &&
+           (account->n_networks > 0 || account->certificate_sha256 != NULL) &&
+           admits(session, account);
+}
+
+void esme_bind(struct smpp_session *session, const struct smpp_header *header, uint8_t *body,
+               size_t length)
+{
+    struct smpp_bind bind;
+    uint32_t status = smpp_bind_read(body, length, &bind);
+    session->bind_command = header->command;
+    session->bind_sequence = header->sequence;
+    if (status != SMPP_ROK) {
+        wipe(&bind, sizeof(bind));
+        esme_malformed(session, header->command, status, header->sequence);
+        return;
+    }
+    session->bind_version = bind.version;
+    str_copy(session->bind_name, sizeof(session->bind_name), bind.system_id);
+    const struct account_config *account =
+        config_account(session->snapshot->config, session->bind_name);
+    if (is_open_to(session, account))
+        welcome(session);
+    else
+        check(session, account, bind.password);
+    wipe(&bind, sizeof(bind));
+}
