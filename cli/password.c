@@ -17,6 +17,8 @@
 #include <termios.h>
 #include <unistd.h>
 
+#define SMPP_PASSWORD_BYTES 8
+
 static volatile sig_atomic_t caught;
 
 static void catch_signal(int number)
@@ -130,6 +132,11 @@ int cli_password(const struct invocation *invocation, int argc, char **argv)
         code = command_failed_text("the two do not match");
     else
         code = print_hash(first);
+    /* The hash does not show it any more, and an administrator would look for it elsewhere. */
+    if (code == EXIT_DONE && strlen(first) > SMPP_PASSWORD_BYTES)
+        command_warn("this password has more than %d bytes, which is all that SMPP has room for: "
+                     "it serves for SMTP and HTTP only",
+                     SMPP_PASSWORD_BYTES);
     wipe(first, sizeof(first));
     wipe(second, sizeof(second));
     return code;

@@ -219,7 +219,7 @@ const char *person_stop_kind(const char *kind)
 {
     static const struct word words[] = {
         {"partner", N_("Partner stopped")},
-        {"stream", N_("One of a partner's mailings stopped")},
+        {"stream", N_("One of a partner's series of messages stopped")},
         {"form", N_("Form stopped")},
         {"supplier", N_("Supplier stopped")},
         {"form version", N_("Form declared invalid")},

@@ -10,7 +10,6 @@
 #include "cli/options.h"
 
 #include <signal.h>
-#include <string.h>
 
 static const struct column columns[] = {{"step", CELL_TEXT, false},
                                         {"ok", CELL_FLAG, false},
@@ -76,19 +75,11 @@ static int test(const struct provider_config *config, struct config *owner, stru
     return EXIT_DONE;
 }
 
-static const struct provider_config *find(const struct config *config, const char *name)
-{
-    for (size_t i = 0; i < config->n_providers; i++)
-        if (strcmp(config->providers[i].name, name) == 0)
-            return &config->providers[i];
-    return NULL;
-}
-
 static int test_named(struct config *config, const char *name, enum output_format format)
 {
     struct error err;
     struct output *output = NULL;
-    const struct provider_config *provider = find(config, name);
+    const struct provider_config *provider = config_provider(config, name);
     if (provider == NULL)
         return command_failed_text("%s has no provider '%s'; see octroi provider list",
                                    config->file, name);

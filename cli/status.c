@@ -86,11 +86,10 @@ static void print_summary(const json_t *answer)
 
 static bool print_listeners(const json_t *listeners)
 {
-    static const struct column columns[] = {{"listener", CELL_TEXT, false},
-                                            {"bind", CELL_TEXT, false},
-                                            {"tls", CELL_TEXT, false},
-                                            {"sessions", CELL_NUMBER, false},
-                                            {0}};
+    static const struct column columns[] = {
+        {"listener", CELL_TEXT, false},   {"protocol", CELL_TEXT, false},
+        {"bind", CELL_TEXT, false},       {"tls", CELL_TEXT, false},
+        {"sessions", CELL_NUMBER, false}, {0}};
     struct output *output = output_new(stdout, OUTPUT_TABLE, columns);
     if (output == NULL)
         return false;
@@ -98,8 +97,9 @@ static bool print_listeners(const json_t *listeners)
     for (size_t i = 0; i < json_array_size(listeners); i++) {
         const json_t *listener = json_array_get(listeners, i);
         const struct cell cells[] = {
-            cell_text(text_of(listener, "name")), cell_text(text_of(listener, "bind")),
-            cell_text(text_of(listener, "tls")), cell_number(number_of(listener, "sessions"))};
+            cell_text(text_of(listener, "name")), cell_text(text_of(listener, "protocol")),
+            cell_text(text_of(listener, "bind")), cell_text(text_of(listener, "tls")),
+            cell_number(number_of(listener, "sessions"))};
         output_row(output, cells);
     }
     return output_end(&output, NULL) == RESULT_OK;

@@ -213,6 +213,7 @@ const struct account_config *config_account_of_peer(const struct config *config,
                                                     const struct sockaddr *peer,
                                                     const char *fingerprint);
 /* As in the file: "smtp". */
+const char *config_protocol_name(enum protocol protocol);
 const char *config_adapter_name(enum adapter_kind adapter);
 /* Whether the client has to say who it is: by password or application key. */
 bool account_logs_in(const struct account_config *account);

@@ -276,6 +276,13 @@ const struct partner *config_partner(const struct config *config, const char *id
     return NULL;
 }
 
+const char *config_protocol_name(enum protocol protocol)
+{
+    static const char *const names[] = {
+        [PROTOCOL_SMTP] = "smtp", [PROTOCOL_SMPP] = "smpp", [PROTOCOL_HTTP] = "http"};
+    return names[protocol];
+}
+
 const char *config_adapter_name(enum adapter_kind adapter)
 {
     static const char *const names[] = {

@@ -42,6 +42,7 @@ static void add_listeners(const struct gateway *gateway, struct strbuf *out)
                 sessions = atomic_load(&gateway->entrances[j]->sessions);
         next_item(out);
         strbuf_add_json_field(out, "name", listener->name);
+        strbuf_add_json_field(out, "protocol", config_protocol_name(listener->protocol));
         strbuf_add_json_field(out, "bind", listener->bind);
         strbuf_add_json_field(out, "tls", tls_name(listener->tls));
         strbuf_add_json_number(out, "sessions", sessions);

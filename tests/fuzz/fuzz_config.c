@@ -29,11 +29,49 @@ static void check_accounts(const struct config *config)
         must(config_account(config, account->name) == account);
         /* Nobody is let in without a condition. */
         must(account->password != NULL || account->n_networks > 0 ||
-             account->certificate_sha256 != NULL);
+             account->certificate_sha256 != NULL || account->application_key != NULL);
+        must((account->application_key == NULL) == (account->application_secret == NULL));
+        must((account->application_key == NULL) == (account->consumer_key == NULL));
+        must(account->application_key == NULL ||
+             config_account_by_application_key(config, account->application_key) == account);
         must(account->stream >= config->streams &&
              account->stream < config->streams + config->n_streams);
         for (size_t n = 0; n < account->n_networks; n++)
             must(account->networks[n].prefix <= 128);
+    }
+}
+
+static void check_provider(const struct provider_config *provider)
+{
+    switch (provider->adapter) {
+    case ADAPTER_CAPTURE:
+        must(provider->directory != NULL);
+        break;
+    case ADAPTER_HTTP:
+        must(provider->template_file != NULL);
+        break;
+    case ADAPTER_SMPP:
+        must(provider->username != NULL && strlen(provider->username) <= 15);
+        must(provider->password == NULL || strlen(provider->password) <= 8);
+        must(strlen(provider->system_type) <= 12);
+        must(provider->connections <= 64 && provider->window > 0);
+        must(provider->host != NULL && provider->port > 0);
+        must(provider->tls == TLS_NONE || provider->tls == TLS_IMPLICIT);
+        break;
+    default:
+        must(provider->host != NULL && provider->port > 0);
+    }
+}
+
+static void check_stream(const struct stream_config *stream, size_t index)
+{
+    must(stream->index == index && stream->n_providers > 0 && stream->terms.n_senders > 0);
+    must(stream->smpp_refusal > 0 && stream->smpp_refusal <= 255 && stream->window > 0);
+    for (size_t i = 0; i < stream->n_providers; i++) {
+        enum adapter_kind adapter = stream->providers[i]->adapter;
+        must(adapter == ADAPTER_CAPTURE ||
+             (stream->terms.channel == CHANNEL_SMS) ==
+                 (adapter == ADAPTER_SMPP || adapter == ADAPTER_HTTP));
     }
 }
 
@@ -47,15 +85,17 @@ static void check_snapshot(const struct config *config)
         must(listener->address_length > 0 && listener->max_recipients >= 100);
         must(listener->max_connections > 0 && listener->idle_timeout > 0);
         must((listener->tls == TLS_NONE) == (listener->certificate_file == NULL));
+        must((listener->protocol == PROTOCOL_HTTP) == (listener->services != 0));
+        must(listener->protocol == PROTOCOL_SMTP || listener->tls == TLS_NONE ||
+             listener->tls == TLS_IMPLICIT);
     }
     for (size_t i = 0; i < config->n_providers; i++) {
         const struct provider_config *provider = &config->providers[i];
         must(strlen(provider->digest) == 64 && provider->connections > 0);
-        must(provider->adapter == ADAPTER_CAPTURE ? provider->directory != NULL
-                                                  : provider->host != NULL && provider->port > 0);
+        check_provider(provider);
     }
     for (size_t i = 0; i < config->n_streams; i++)
-        must(config->streams[i].index == i && config->streams[i].n_providers > 0);
+        check_stream(&config->streams[i], i);
     for (size_t i = 0; i < config->n_partners; i++)
         must(config_partner(config, config->partners[i].id) == &config->partners[i]);
     check_accounts(config);

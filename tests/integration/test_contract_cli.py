@@ -22,11 +22,15 @@ region     = "FR"                          # how a national phone number is read
 listeners: {
     submission: { protocol = "smtp"  bind = "127.0.0.1:2525"  tls = "none" }     # none|optional
     smtps:      { protocol = "smtp"  bind = "0.0.0.0:465"  tls = "implicit"  certificate_file = "tls.pem"  key_file = "tls.key" }
+    smpp:       { protocol = "smpp"  bind = "127.0.0.1:2775"  tls = "none" }
+    web:        { protocol = "http"  bind = "127.0.0.1:8080"  tls = "none"  services = [ "sms" ] }
 }
 
 providers: {
     smarthost:  { adapter = "smtp"  host = "127.0.0.1"  port = 2526  tls = "none"  connections = 64
                   connect_timeout = "10 s"  reply_timeout = "30 s"  final_timeout = "10 min" }
+    aggregator: { adapter = "smpp"  host = "127.0.0.1"  port = 2776  tls = "none"  system_id = "gate"  password_file = "smpp.pass"
+                  connections = 2  window = 100 }
 }
 
 partners: {
@@ -62,11 +66,13 @@ policies: {
 """
 LATER = """
 listeners: {
-    smpp: { protocol = "smpp"  bind = "127.0.0.1:2775"  tls = "none" }
+    console: { protocol = "http"  bind = "127.0.0.1:8081"  tls = "none"  services = [ "sms", "console" ] }
 }
-providers: {
-    aggregator: { adapter = "smpp"  host = "127.0.0.1"  port = 2776  tls = "none"  system_id = "gate" }
-}
+partners: { acme: { streams: { news: { accounts: {
+    acme-a-name-of-more: { password = "HASH" } } }
+    promo: { channel = "sms"  providers = [ "smarthost", "aggregator" ]  senders = [ "ACME" ]  accounts: {
+        acme-promo-of-france: { password = "HASH" }
+    } } } } }
 """
 FORM = {
     "id": "jeu-ete", "version": 3, "collector": {"name": "Leads SARL", "siren": "987654321"},
@@ -215,17 +221,29 @@ class CommandLine(harness.IntegrationTest):
         shutil.copy(certificate, gateway.folder / "tls.pem")
         shutil.copy(key, gateway.folder / "tls.key")
         (gateway.folder / "tls.key").chmod(0o600)
+        (gateway.folder / "smpp.pass").write_text("s3cret78\n")
+        (gateway.folder / "smpp.pass").chmod(0o600)
         text = EXAMPLE.replace("HASH", gateway.password("secret")).replace("PRINT", "ab" * 32)
         gateway.write_config(text)
-        self.assertIn("2 listeners, 1 provider, 1 partner, 1 stream, 3 accounts",
+        self.assertIn("4 listeners, 2 providers, 1 partner, 1 stream, 3 accounts",
                       gateway.cli("check-config"))
         # What a later version brings is refused by name, not as a mistake.
-        (gateway.folder / "later.conf").write_text(LATER)
+        later = LATER.replace("HASH", gateway.password("secret"))
+        (gateway.folder / "later.conf").write_text(later)
         gateway.write_config(text + 'include = [ "later.conf" ]\n')
         done = gateway.cli_full("check-config")
         self.assertEqual(done.returncode, 1)
-        self.assertRegex(done.stderr, r'later.conf:3: .*"smpp" is not available in this version')
-        self.assertRegex(done.stderr, r'later.conf:6: .*"smpp" is not available in this version')
+        self.assertRegex(done.stderr, r'later.conf:3: .*"console" is not available in this version')
+        # What SMPP has no room for is said of who would log in by it, and of nobody else.
+        self.assertNotIn("later.conf:6", done.stderr)
+        self.assertRegex(done.stderr, r"later.conf:7: .*\"smarthost\" carries no sms")
+        self.assertRegex(done.stderr, r"later.conf:8: .*acme-promo-of-france: .* 15 characters")
+        (gateway.folder / "smpp.pass").write_text("s3cret789\n")
+        gateway.write_config(text)
+        done = gateway.cli_full("check-config")
+        self.assertRegex(done.stderr, r"octroi.conf:\d+: .*password_file: .* 8 characters")
+        self.assertNotIn("s3cret", done.stderr)
+        (gateway.folder / "smpp.pass").write_text("s3cret78\n")
         (gateway.folder / "tls.key").chmod(0o644)
         gateway.write_config(text)
         done = gateway.cli_full("check-config")

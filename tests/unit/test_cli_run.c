@@ -294,6 +294,12 @@ START_TEST(test_password)
     ck_assert_int_eq(run_with("s3cret\n", "password"), 0);
     ck_assert_int_eq(strncmp(out.data, "$y$", 3), 0);
     ck_assert_ptr_null(strstr(out.data, "s3cret"));
+    ck_assert_int_eq(run_with("s3cret89\n", "password"), 0);
+    ck_assert_uint_eq(err.length, 0);
+    ck_assert_int_eq(run_with("s3cret890\n", "password"), 0);
+    ck_assert_int_eq(strncmp(out.data, "$y$", 3), 0);
+    ck_has(&err, "more than 8 bytes, which is all that SMPP has room for");
+    ck_assert_ptr_null(strstr(err.data, "s3cret"));
     ck_assert_int_eq(run_with("\n", "password"), 1);
     ck_assert_int_eq(run_with("", "password"), 1);
     remove_folder();
