@@ -398,6 +398,14 @@ static enum result check_fixed(const struct config *now, const struct config *ne
         if (strcmp(fixed[i].before, fixed[i].after) != 0)
             return error_set(err, RESULT_BAD_INPUT, "%s can only be changed by a restart",
                              fixed[i].key);
+    /* A socket serves one protocol as long as it is open. */
+    for (size_t i = 0; i < now->n_listeners; i++)
+        for (size_t j = 0; j < next->n_listeners; j++)
+            if (strcmp(now->listeners[i].bind, next->listeners[j].bind) == 0 &&
+                now->listeners[i].protocol != next->listeners[j].protocol)
+                return error_set(err, RESULT_BAD_INPUT,
+                                 "the protocol on %s can only be changed by a restart",
+                                 now->listeners[i].bind);
     return RESULT_OK;
 }
 

@@ -4,6 +4,8 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "proxy/descriptors.h"
+#include "proxy/http/server.h"
+#include "proxy/smpp/server.h"
 #include "proxy/smtp/server.h"
 
 #include <arpa/inet.h>
@@ -34,6 +36,7 @@ struct door {
     struct lane *lane;             /* borrowed */
     struct entrance *entrance;     /* borrowed */
     struct evconnlistener *socket; /* owned */
+    struct http_door *http;        /* owned; HTTP accepts by itself, the rest here is the same */
     struct event *retry;           /* owned; accepting again after descriptors ran out */
     int64_t pause;                 /* the last one; 0: descriptors did not run out */
     int64_t starved_at;            /* when they last did */
@@ -266,6 +269,7 @@ static void on_retry(evutil_socket_t fd, short what, void *arg)
 
 static void free_door(struct door *door)
 {
+    http_door_close(&door->http);
     if (door->socket != NULL) {
         /* Others hold duplicates of it. */
         evutil_socket_t fd = evconnlistener_get_fd(door->socket);
@@ -309,8 +313,17 @@ static void on_leave(evutil_socket_t fd, short what, void *arg)
         close_door(door);
 }
 
+static bool is_http(const struct lane *lane, const struct entrance *entrance)
+{
+    size_t index;
+    const struct config *config = lane->snapshot->config;
+    return find_listener(config, entrance->bind, &index) &&
+           config->listeners[index].protocol == PROTOCOL_HTTP;
+}
+
 bool door_open(struct lane *lane, struct entrance *entrance, int fd)
 {
+    bool ok = false;
     struct door *door = calloc(1, sizeof(*door));
     if (door != NULL) {
         door->lane = lane;
@@ -320,9 +333,15 @@ bool door_open(struct lane *lane, struct entrance *entrance, int fd)
         if (door->retry != NULL && door->leave != NULL)
             door->socket = evconnlistener_new(loop_base(lane->loop), on_accept, door,
                                               LEV_OPT_CLOSE_ON_EXEC, 0, fd);
+        ok = door->socket != NULL;
+        if (ok && is_http(lane, entrance)) {
+            door->http = http_door_open(lane, entrance, door->socket);
+            ok = door->http != NULL;
+        }
     }
-    if (door == NULL || door->socket == NULL) {
-        close(fd);
+    if (!ok) {
+        if (door == NULL || door->socket == NULL)
+            close(fd);
         if (door != NULL)
             free_door(door);
         return false;

@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The promises of SMS, under kill -9: no success is told without the provider's acceptance, nothing
+leaves without a row, no STOP that was acknowledged is forgotten.
+
+OCTROI_ROUNDS=500 kills more often; OCTROI_SEED repeats the moments of a run.
+"""
+
+import itertools
+import json
+import os
+import random
+import secrets
+import time
+
+import harness
+import load
+import sms_harness
+import sms_load
+
+ROUNDS = int(os.environ.get("OCTROI_ROUNDS", "50"))
+PARTNERS = 4
+MOST_A_ROUND = 400  # messages that may pass
+STOPS_A_ROUND = 20
+
+
+def numbers(prefix, count):
+    """Valid French mobiles (all of 06 1x is given out), none twice."""
+    return [f"3361{prefix}{i:06d}" for i in range(count)]
+
+
+class Kill(sms_harness.SmsTest):
+    timeout = 120 + 4 * ROUNDS
+
+    def test_killed_at_any_moment(self):
+        provider = sms_load.Smsc(self)
+        people = numbers(1, ROUNDS * MOST_A_ROUND)
+        stoppers = numbers(2, ROUNDS * STOPS_A_ROUND)
+        strangers = (f"3361{3}{i:06d}" for i in itertools.count())
+        gate = self.sms_gateway(provider, start=False,
+                                journal={"segment_size": "64 kB", "checkpoint_every": "100 ms"})
+        self._import(gate, people + stoppers)
+        everyone, saying = iter(people), iter(stoppers)
+        seed = int(os.environ.get("OCTROI_SEED") or secrets.randbelow(1 << 32))
+        chance = random.Random(seed)
+        print(f"OCTROI_SEED={seed}")
+        told, sequence = [], itertools.count(1)
+        for _ in range(ROUNDS):
+            gate.start()
+            harness.wait_for("the gateway's bind", provider.open)
+            mixed = self._mix(chance, itertools.islice(everyone, MOST_A_ROUND), strangers)
+            # What said STOP before is asked again, by one of them, while the others load.
+            again = iter(list(provider.stopped)[-30:])
+            partners = [sms_load.Partner(gate.smpp_port, source, "acme-sms",
+                                         sms_harness.PASSWORD)
+                        for source in [mixed] * (PARTNERS - 1) + [again]]
+            until = time.monotonic() + chance.uniform(0.1, 0.5)
+            for number in itertools.islice(saying, STOPS_A_ROUND):
+                provider.say_stop(number, next(sequence))
+                time.sleep(max(0.0, min(0.02, until - time.monotonic())))
+            time.sleep(max(0.0, until - time.monotonic()))
+            gate.kill9()
+            for partner in partners:
+                partner.join()
+            harness.wait_for("the provider to hang up", lambda: not provider.open())
+            gate.verify()
+            told += partners
+        self._check(gate, provider, told)
+
+    def _import(self, gate, people):
+        rows = [f"+{number},sms,given,{harness.instant(86400)},jeu-ete@1,,,,click 1"
+                for number in people]
+        gate.cli("consent", "import", "-", input="\n".join(
+            [",".join(harness.CSV_HEADER), *rows, ""]))
+
+    @staticmethod
+    def _mix(chance, people, strangers):
+        """One source for several threads."""
+        lock = sms_load.threading.Lock()
+
+        def each():
+            for number in people:
+                yield number
+                if chance.random() < 0.3:
+                    yield next(strangers)
+        source = each()
+
+        class Locked:
+            def __iter__(self):
+                return self
+
+            def __next__(self):
+                with lock:
+                    return next(source)
+        return Locked()
+
+    def _check(self, gate, provider, told):
+        gate.start()
+        gate.verify()
+        rows = gate.log_rows()
+        self.assertEqual(len({row["id"] for row in rows}), len(rows))
+        by_key = {}
+        for row in rows:
+            by_key.setdefault(row["recipient_key"], []).append(row)
+        by_id = {row["id"]: row for row in rows}
+        passed = {number: ref for each in told for number, ref in each.passed.items()}
+        refused = {number for each in told for number in each.refused}
+        self.assertEqual([other for each in told for other in each.other], [])
+        print(f"{ROUNDS} kills: {len(passed)} passed, {len(refused)} refused, "
+              f"{len(provider.given)} at the provider, {len(provider.stopped)} stopped")
+        # A loop that kills idle gateways proves nothing.
+        self.assertGreater(len(passed), 20 * ROUNDS)
+        self.assertGreater(len(refused), ROUNDS)
+        self.assertGreater(len(provider.stopped), ROUNDS)
+        for number, ref in passed.items():
+            self.assertIn(number, provider.acknowledged, "a success without the provider")
+            self.assertRow(by_id[ref], verdict="pass", effect="passed",
+                           recipient_key=load.recipient_key(gate, "+" + number))
+        for number, times in provider.given.items():
+            found = by_key.get(load.recipient_key(gate, "+" + number), [])
+            self.assertEqual((times, [(row["verdict"], row["effect"]) for row in found]),
+                             (1, [("pass", "passed")]), "a delivery without its row")
+        self._check_stops(gate, provider)
+
+    def _check_stops(self, gate, provider):
+        self.assertEqual(provider.stopped & set(provider.given), set())
+        partner = sms_load.Partner(gate.smpp_port, iter(sorted(provider.stopped)), "acme-sms",
+                                   sms_harness.PASSWORD)
+        partner.join()
+        self.assertEqual(partner.refused, provider.stopped, "a STOP was forgotten")
+        number = sorted(provider.stopped)[0]
+        shown = json.loads(gate.cli("consent", "show", "+" + number, "--partner", "acme",
+                                    "--channel", "sms", "--format", "json"))
+        self.assertEqual(shown["reason"], "WITHDRAWN")
