@@ -13,8 +13,10 @@
 #include "proxy/internal.h"
 #include "proxy/service.h"
 #include "proxy/smpp/server.h"
+#include "proxy/sms/binds.h"
 #include "proxy/sms/inbound.h"
 #include "proxy/sms/segments.h"
+#include "proxy/sms/sent.h"
 #include "proxy/sms/sms.h"
 #include "proxy/smtp/server.h"
 
@@ -297,6 +299,8 @@ static void stop_lanes(struct gateway *gateway)
     /* Answers of helpers and of the journal's writer still come to the loops' mailboxes: both end
      * before the loops go. */
     workers_free(&gateway->workers);
+    if (gateway->inbox != NULL)
+        inbox_stop(gateway->inbox);
     indexer_let_go(gateway->indexer);
     anchor_now(gateway->anchor);
     anchor_free(&gateway->anchor);
@@ -320,7 +324,11 @@ static void close_all(struct gateway *gateway)
         /* What sessions left to be freed goes while every loop still stands. */
         if (gateway->loops[i] != NULL)
             loop_turn(gateway->loops[i]);
+        http_free(&gateway->lanes[i].lane);
     }
+    /* What providers still wait to hear is said before they go. */
+    if (gateway->binds != NULL)
+        binds_shut(gateway->binds);
     snapshot_unref(&gateway->snapshot);
     for (unsigned i = 0; i < gateway->n_lanes; i++)
         snapshot_unref(&gateway->lanes[i].lane.snapshot);
@@ -336,6 +344,10 @@ static void close_all(struct gateway *gateway)
     guesses_free(&gateway->guesses);
     peers_free(&gateway->peers);
     reserve_free(&gateway->reserve);
+    inbox_free(&gateway->inbox);
+    sent_free(&gateway->sent);
+    segments_free(&gateway->segments);
+    binds_free(&gateway->binds);
     rates_free(&gateway->rates);
     signing_key_free(&gateway->journal_key);
     for (size_t i = 0; i < gateway->n_entrances; i++)

@@ -40,6 +40,10 @@ struct gateway {
     struct peers *peers;             /* owned */
     struct guesses *guesses;         /* owned */
     struct reserve *reserve;         /* owned */
+    struct binds *binds;             /* owned */
+    struct segments *segments;       /* owned */
+    struct sent *sent;               /* owned */
+    struct inbox *inbox;             /* owned */
     struct signing_key *journal_key; /* owned */
     struct journal *journal;         /* owned */
     struct indexer *indexer;         /* owned */

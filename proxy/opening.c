@@ -12,6 +12,9 @@
 #include "proxy/internal.h"
 #include "proxy/net/handover.h"
 #include "proxy/service.h"
+#include "proxy/sms/binds.h"
+#include "proxy/sms/inbound.h"
+#include "proxy/sms/segments.h"
 #include "store/registry.h"
 #include "store/state_lock.h"
 
@@ -93,6 +96,23 @@ static enum result migrate(const struct config *config, struct error *err)
     return result;
 }
 
+static enum result start_inbox(struct gateway *gateway, const struct config *config,
+                               struct error *err)
+{
+    enum result result = RESULT_OK;
+    char *registry = file_join(config->state_dir, "registry.db");
+    char *directory = file_join(config->state_dir, "journal");
+    char *index = file_join(config->state_dir, "journal.db");
+    if (registry == NULL || directory == NULL || index == NULL)
+        result = error_no_memory(err);
+    else
+        result = inbox_start(gateway->inbox, registry, index, directory, err);
+    free(registry);
+    free(directory);
+    free(index);
+    return result;
+}
+
 static enum result open_own(struct gateway *gateway, const struct config *config, struct error *err)
 {
     enum result result = open_journal(gateway, config, err);
@@ -100,6 +120,8 @@ static enum result open_own(struct gateway *gateway, const struct config *config
         result = migrate(config, err);
     if (result == RESULT_OK)
         result = open_stores(gateway, config, err);
+    if (result == RESULT_OK)
+        result = start_inbox(gateway, config, err);
     if (result == RESULT_OK) {
         gateway->intake = intake_new(gateway->main_loop, gateway->journal);
         if (gateway->intake == NULL)
@@ -138,6 +160,29 @@ static enum result open_lanes(struct gateway *gateway, const struct config *conf
         wipe(hex.data, hex.length);
     strbuf_free(&hex);
     return result;
+}
+
+/* What the messages of all lanes share. */
+static enum result open_sms(struct gateway *gateway, struct error *err)
+{
+    struct lane **lanes = calloc(gateway->n_lanes, sizeof(struct lane *));
+    if (lanes == NULL)
+        return error_no_memory(err);
+    for (unsigned i = 0; i < gateway->n_lanes; i++)
+        lanes[i] = &gateway->lanes[i].lane;
+    gateway->binds = binds_new();
+    gateway->segments = segments_new();
+    gateway->sent = sent_new(0);
+    if (gateway->binds != NULL && gateway->sent != NULL)
+        gateway->inbox = inbox_new(lanes, gateway->n_lanes, gateway->binds, gateway->sent);
+    free(lanes);
+    if (gateway->segments == NULL || gateway->inbox == NULL)
+        return error_no_memory(err);
+    gateway->gate.binds = gateway->binds;
+    gateway->gate.segments = gateway->segments;
+    gateway->gate.sent = gateway->sent;
+    gateway->gate.inbox = gateway->inbox;
+    return RESULT_OK;
 }
 
 /* What tells the many from the few: rates, connections of one peer, failed logins. */
@@ -189,6 +234,8 @@ static enum result open_common(struct gateway *gateway, const struct config *con
         result = open_counters(gateway, err);
     if (result == RESULT_OK)
         result = open_lanes(gateway, config, err);
+    if (result == RESULT_OK)
+        result = open_sms(gateway, err);
     if (result == RESULT_OK)
         result = loop_new(gateway->n_lanes, &gateway->main_loop, err);
     return result;

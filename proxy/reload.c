@@ -5,6 +5,7 @@
  * by mailbox. Sessions that run keep what they started with.
  */
 #include "proxy/internal.h"
+#include "proxy/sms/inbound.h"
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -286,6 +287,7 @@ void gateway_follow(struct gateway *gateway, struct plan **plan_pointer)
 {
     struct plan *plan = *plan_pointer;
     drop_unlisted(gateway, plan->snapshot->config);
+    snapshot_listen(plan->snapshot, gateway->snapshot, inbox_sink(gateway->inbox));
     for (size_t i = 0; i < gateway->inlets.n; i++) {
         const struct inlet *inlet = &gateway->inlets.list[i];
         struct entrance *entrance = find_entrance(gateway, inlet->bind);

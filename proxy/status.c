@@ -3,6 +3,7 @@
 #include "proxy/internal.h"
 
 #include "base/clock.h"
+#include "proxy/sms/inbound.h"
 
 #include <string.h>
 #include <unistd.h>
@@ -118,6 +119,24 @@ static void add_verdicts(const struct gateway *gateway, struct strbuf *out)
     strbuf_add_char(out, '}');
 }
 
+static void add_sms(const struct gateway *gateway, struct strbuf *out)
+{
+    struct inbox_counts counts;
+    inbox_counts(gateway->inbox, &counts);
+    strbuf_add_str(out, ",\"sms\":{");
+    strbuf_add_json_number(out, "under_way", atomic_load(&gateway->gate.flights));
+    strbuf_add_json_number(out, "stops_recorded", (int64_t)counts.stops_recorded);
+    strbuf_add_json_number(out, "stops_failed", (int64_t)counts.stops_failed);
+    strbuf_add_json_number(out, "stops_unreadable", (int64_t)counts.stops_unreadable);
+    strbuf_add_json_number(out, "reports_delivered", (int64_t)counts.reports_delivered);
+    strbuf_add_json_number(out, "reports_later", (int64_t)counts.reports_later);
+    strbuf_add_json_number(out, "reports_unknown", (int64_t)counts.reports_unknown);
+    strbuf_add_json_number(out, "replies_delivered", (int64_t)counts.messages_delivered);
+    strbuf_add_json_number(out, "replies_later", (int64_t)counts.messages_later);
+    strbuf_add_json_number(out, "replies_nobodys", (int64_t)counts.messages_nobodys);
+    strbuf_add_char(out, '}');
+}
+
 static void add_refusals(const struct gateway *gateway, struct strbuf *out)
 {
     strbuf_add_str(out, ",\"refusals\":{");
@@ -151,6 +170,7 @@ static void add_status(const struct gateway *gateway, struct strbuf *out)
     add_providers(gateway, out);
     add_journal(gateway, out);
     add_verdicts(gateway, out);
+    add_sms(gateway, out);
     add_refusals(gateway, out);
     strbuf_add_char(out, '}');
 }

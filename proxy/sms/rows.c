@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "proxy/sms/inbound.h"
 #include "proxy/sms/internal.h"
 #include "store/journal.h"
 
@@ -81,4 +82,10 @@ void sms_record_outcome(struct sms_flight *flight, enum outcome outcome, enum ef
         .size = size_of(flight),
     };
     append(flight, batch, batch != NULL && journal_batch_outcome(batch, &row), answer);
+}
+
+void sms_note_opted_out(struct sms_flight *flight)
+{
+    inbox_opted_out(flight->lane->gate->inbox, sms_flight_provider(flight)->name,
+                    flight->account->stream->terms.partner->id, flight->who.key);
 }
