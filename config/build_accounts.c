@@ -84,6 +84,9 @@ static void check_sms(struct build *build, struct node *group, const struct stre
     static const char *const keys[] = {"application_key", "application_secret",
                                        "application_secret_file", "consumer_key", "report_url"};
     const struct config *config = build->config;
+    const struct node *stream_group = group->parent->parent;
+    if (build_node(stream_group, "channel") == NULL)
+        return; /* that is missing or wrong, and was said */
     for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
         struct node *node = build_node(group, keys[i]);
         if (node != NULL && stream->terms.channel != CHANNEL_SMS)

@@ -333,6 +333,13 @@ static const struct row account_rows[] = {
                  "b: { networks = [ \"11.0.0.0/8\" ] report_url = \"acme.example\" }" END_ACCOUNTS,
      "main.conf:7: " ACCOUNT "a.report_url: " NO_REPORT "main.conf:8: " ACCOUNT
      "b.report_url: " NO_REPORT},
+    {"nothing is said of a channel that nobody knows",
+     TOP
+     "providers: { trial: { adapter = \"capture\" directory = \"m\" } }\n"
+     "partners: { acme: { name = \"ACME\" streams: { s: { senders = [ \"ACME\" ] providers = [ "
+     "\"trial\" ] window = 1 unsubscribe = \"require\"\nchannel = \"fax\" accounts: { a: { " KEYS
+     "report_url = \"http://a.example\" } } } } } }",
+     "main.conf:4: " NEWS "channel: \"fax\" is none of \"email\" or \"sms\"\n"},
     {"a name that SMPP has room for",
      IN_ACCOUNTS "a23456789012345: { password = \"" HASH "\" }" END_ACCOUNTS SMPP_AT, ""},
     {"a name too long for SMPP",
