@@ -16,7 +16,7 @@ calls() {
 
 # Files without an SPDX line in their first three, under the folder $1.
 unlicensed() {
-    (cd "$1" && find base policy config store adapters proxy cli tests docs -type f \
+    (cd "$1" && find base wire policy config store adapters proxy cli tests docs -type f \
         \( -name '*.c' -o -name '*.h' -o -name '*.cc' -o -name '*.sh' -o -name '*.am' \
         -o -name '*.awk' -o -name '*.py' -o -name '*.[1-8]' \) \
         ! -path '*/node_modules/*' ! -name '*.trs' -exec awk '
