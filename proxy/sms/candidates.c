@@ -3,7 +3,6 @@
 #include "proxy/sms/candidates.h"
 
 #include "base/str.h"
-#include "policy/recipient.h"
 #include "wire/smpp.h"
 
 #include <stdlib.h>

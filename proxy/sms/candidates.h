@@ -7,6 +7,7 @@
 #define OCTROI_PROXY_SMS_CANDIDATES_H
 
 #include "config/config.h"
+#include "policy/recipient.h"
 
 struct candidates {
     const struct stream_config **streams; /* owned; what they point at is the configuration's */

@@ -17,7 +17,7 @@
 #include <time.h>
 
 #define QUEUE_MOST 10000 /* of each kind: no flood of reports keeps a STOP out */
-#define BATCH_MOST 256 /* withdrawals in one transaction: some ten milliseconds */
+#define BATCH_MOST 256   /* withdrawals in one transaction: some ten milliseconds */
 /* How long a message that was sent makes a partner one of those who are meant by a STOP to a number
  * that several share. Campaigns are weeks apart, and people answer the last text they find. */
 #define LATELY (90 * CLOCK_DAY)
@@ -37,16 +37,16 @@ struct recorder {
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t wake;
-    struct job_list waiting;  /* under lock */
+    struct job_list waiting;     /* under lock */
     size_t held[RECORDER_KINDS]; /* under lock: jobs taken and not done */
-    bool stopping;            /* under lock */
-    struct sent *sent;        /* borrowed */
-    struct registry *writer;  /* owned; the thread's, as those below */
-    char *index_path;         /* owned */
-    char *directory;          /* owned */
-    struct journal_index *db; /* owned; NULL: to be opened */
-    bool failing;             /* the index did not answer the last question */
-    struct job_list later;    /* to be looked at again */
+    bool stopping;               /* under lock */
+    struct sent *sent;           /* borrowed */
+    struct registry *writer;     /* owned; the thread's, as those below */
+    char *index_path;            /* owned */
+    char *directory;             /* owned */
+    struct journal_index *db;    /* owned; NULL: to be opened */
+    bool failing;                /* the index did not answer the last question */
+    struct job_list later;       /* to be looked at again */
 };
 
 static void list_init(struct job_list *list)
