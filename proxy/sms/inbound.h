@@ -9,6 +9,8 @@
 
 #include "adapters/sms.h"
 #include "proxy/lane.h"
+#include "proxy/sms/binds.h"
+#include "proxy/sms/sent.h"
 
 struct inbox;
 
