@@ -125,7 +125,7 @@ static struct sms_flight *redeem(struct lane *lane, struct ticket ticket, enum f
 
 static void on_answer(void *owner, struct ticket ticket, const struct sms_answer *answer);
 
-static void send(struct sms_flight *flight)
+static void ask_provider(struct sms_flight *flight)
 {
     struct provider *provider = snapshot_provider(flight->snapshot, sms_flight_provider(flight));
     sms_send(provider, flight->lane->loop, &flight->message, on_answer, flight->lane,
@@ -188,7 +188,7 @@ static void on_not_asked(struct sms_flight *flight, const struct sms_answer *ans
 {
     if (!flight->lane->ending && flight->provider + 1 < flight->account->stream->n_providers) {
         flight->provider++;
-        send(flight);
+        ask_provider(flight);
         return;
     }
     sms_record_outcome(flight, OUTCOME_NONE, EFFECT_DEFERRED, answer->text, NULL, NULL);
@@ -242,7 +242,7 @@ static void on_recorded(void *owner, struct ticket ticket, enum result result)
         return;
     }
     enter(flight, FLIGHT_SENDING);
-    send(flight);
+    ask_provider(flight);
 }
 
 static void settle(struct sms_flight *flight)
