@@ -25,6 +25,7 @@ struct http_front;
 struct inbox;
 struct segments;
 struct sent;
+struct idempotency;
 
 /* Where partners come in: an address that is, or was, listened on. Lives as long as the gate. */
 struct entrance {
@@ -47,6 +48,8 @@ struct gate {
     struct segments *segments;       /* borrowed; sms/segments.h */
     struct sent *sent;               /* borrowed; sms/sent.h */
     struct inbox *inbox;             /* borrowed; sms/inbound.h */
+    /* http/idempotency.h: made and freed by the lanes that have listeners of HTTP. */
+    struct idempotency *idempotency;
     struct refusals refusals;
     /* Sessions for which there are descriptors beside those the providers may need; 0: no limit. */
     _Atomic unsigned sessions_most;

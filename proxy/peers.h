@@ -26,7 +26,7 @@ enum peer_kind {
     PEER_ADDRESS, /* connections; the name is a struct peer_key */
     PEER_PARTNER, /* connections; the name is the partner's id */
     PEER_HASHING, /* passwords being hashed; the name is a struct peer_key */
-    PEER_WINDOW,  /* SMPP submissions unanswered; the name is an account's */
+    PEER_WINDOW,  /* messages submitted and unanswered; the name is an account's */
 };
 
 void peer_key_of(const struct sockaddr *address, struct peer_key *key_out);

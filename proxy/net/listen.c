@@ -269,11 +269,13 @@ static void on_retry(evutil_socket_t fd, short what, void *arg)
 
 static void free_door(struct door *door)
 {
-    http_door_close(&door->http);
     if (door->socket != NULL) {
         /* Others hold duplicates of it. */
         evutil_socket_t fd = evconnlistener_get_fd(door->socket);
-        evconnlistener_free(door->socket);
+        if (door->http != NULL)
+            http_door_close(&door->http); /* with its socket: evhttp never gives one back */
+        else
+            evconnlistener_free(door->socket);
         loop_close(door->lane->loop, fd);
     }
     if (door->retry != NULL)

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Whose request it is. X-Forwarded-For is believed from the listener's trusted balancers only, and
+ * read from its end: what a client wrote itself stands further left.
+ */
+#include "proxy/http/internal.h"
+
+#include <arpa/inet.h>
+#include <event2/keyvalq_struct.h>
+#include <string.h>
+
+#define HOPS_MAX 16
+
+static const void *bytes_of(const struct sockaddr_storage *address)
+{
+    return address->ss_family == AF_INET6
+               ? (const void *)&((const struct sockaddr_in6 *)address)->sin6_addr
+               : (const void *)&((const struct sockaddr_in *)address)->sin_addr;
+}
+
+void http_address_text(const struct sockaddr_storage *address, char *out, size_t size)
+{
+    if (address->ss_family == AF_UNSPEC ||
+        inet_ntop(address->ss_family, bytes_of(address), out, (socklen_t)size) == NULL)
+        str_copy(out, size, "unknown");
+}
+
+static bool is_loopback(const struct sockaddr_storage *address)
+{
+    if (address->ss_family == AF_INET)
+        return (ntohl(((const struct sockaddr_in *)address)->sin_addr.s_addr) >> 24) == 127;
+    if (address->ss_family != AF_INET6)
+        return false;
+    const struct in6_addr *in6 = &((const struct sockaddr_in6 *)address)->sin6_addr;
+    return IN6_IS_ADDR_LOOPBACK(in6) || (IN6_IS_ADDR_V4MAPPED(in6) && in6->s6_addr[12] == 127);
+}
+
+/* "192.0.2.1", "192.0.2.1:4711", "2001:db8::1", "[2001:db8::1]", "[2001:db8::1]:4711". */
+static bool parse_address(const char *text, size_t length, struct sockaddr_storage *out)
+{
+    char copy[64];
+    memset(out, 0, sizeof(*out));
+    while (length > 0 && (*text == ' ' || *text == '\t' || *text == '"'))
+        text++, length--;
+    while (length > 0 && strchr(" \t\"", text[length - 1]) != NULL)
+        length--;
+    if (length == 0 || length >= sizeof(copy))
+        return false;
+    memcpy(copy, text, length);
+    copy[length] = '\0';
+    char *start = copy;
+    char *first = strchr(copy, ':');
+    if (copy[0] == '[') {
+        char *end = strchr(copy, ']');
+        if (end == NULL || (end[1] != '\0' && end[1] != ':'))
+            return false;
+        *end = '\0';
+        start++;
+    } else if (first != NULL && strchr(first + 1, ':') == NULL) {
+        *first = '\0';
+    }
+    struct sockaddr_in *in = (struct sockaddr_in *)out;
+    struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)out;
+    if (inet_pton(AF_INET, start, &in->sin_addr) == 1) {
+        in->sin_family = AF_INET;
+        return true;
+    }
+    memset(out, 0, sizeof(*out));
+    if (inet_pton(AF_INET6, start, &in6->sin6_addr) != 1)
+        return false;
+    in6->sin6_family = AF_INET6;
+    return true;
+}
+
+/* Walks back along the hops of all headers of that name as long as they are believed. */
+static void walk_back(const struct listener_config *listener, const struct evkeyvalq *headers,
+                      struct sockaddr_storage *address)
+{
+    const char *values[HOPS_MAX];
+    size_t n = 0;
+    const struct evkeyval *header;
+    TAILQ_FOREACH(header, headers, next)
+    {
+        if (!ascii_equal(header->key, "X-Forwarded-For"))
+            continue;
+        if (n == HOPS_MAX) {
+            address->ss_family = AF_UNSPEC;
+            return;
+        }
+        values[n++] = header->value;
+    }
+    unsigned hops = 0;
+    while (n-- > 0) {
+        size_t end = strlen(values[n]);
+        while (listener_trusts(listener, (const struct sockaddr *)address)) {
+            size_t start = end;
+            while (start > 0 && values[n][start - 1] != ',')
+                start--;
+            if (++hops > HOPS_MAX || !parse_address(values[n] + start, end - start, address)) {
+                address->ss_family = AF_UNSPEC;
+                return;
+            }
+            if (start == 0)
+                break;
+            end = start - 1;
+        }
+    }
+}
+
+void http_client_find(const struct http_connection *connection,
+                      const struct listener_config *listener, const struct evkeyvalq *headers,
+                      struct http_client *client_out)
+{
+    bool believed = listener_trusts(listener, (const struct sockaddr *)&connection->peer);
+    const char *forwarded = believed ? evhttp_find_header(headers, "X-Forwarded-For") : NULL;
+    const char *scheme = believed ? evhttp_find_header(headers, "X-Forwarded-Proto") : NULL;
+    *client_out = (struct http_client){.address = connection->peer};
+    if (forwarded != NULL)
+        walk_back(listener, headers, &client_out->address);
+    bool local = is_loopback(&connection->peer) && is_loopback(&client_out->address);
+    client_out->secured = (forwarded == NULL && connection->tls) || local ||
+                          (scheme != NULL && ascii_equal(scheme, "https"));
+    client_out->fingerprint =
+        forwarded == NULL && connection->fingerprint[0] ? connection->fingerprint : NULL;
+    http_address_text(&client_out->address, client_out->text, sizeof(client_out->text));
+    /* Whom a balancer does not name is counted as the balancer. */
+    peer_key_of((const struct sockaddr *)(client_out->address.ss_family != AF_UNSPEC
+                                              ? &client_out->address
+                                              : &connection->peer),
+                &client_out->key);
+}

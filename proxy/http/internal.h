@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the files of this folder share on the side of evhttp. Read them in the order of a request's
+ * life: server.c (doors), connection.c (connections and their time), client.c (whose request it
+ * is), routes.c, request.c (from its arrival to its answer), auth.c (its account). call.h is the
+ * side of the shapes.
+ */
+#ifndef OCTROI_PROXY_HTTP_INTERNAL_H
+#define OCTROI_PROXY_HTTP_INTERNAL_H
+
+#include "proxy/http/call.h"
+#include "proxy/http/server.h"
+#include "store/record.h"
+
+#include <event2/buffer.h>
+#include <event2/bufferevent.h>
+#include <event2/http.h>
+#include <sys/queue.h>
+
+#define HTTP_HEADERS_MAX (32 * 1024)
+
+struct http_request;
+
+enum http_state {
+    HTTP_BORN,      /* evhttp is about to take it; nothing is known of it */
+    HTTP_WAITING,   /* for a request's first byte; under TLS also for the handshake */
+    HTTP_READING,   /* a request comes in */
+    HTTP_WORKING,   /* its answer is being made; the peer is not read */
+    HTTP_ANSWERING, /* the answer is on its way out */
+    HTTP_GONE,      /* evhttp let go of it; freed when the loop comes round */
+    HTTP_STATE_COUNT
+};
+
+/* evhttp owns the connection itself; this is what the gate knows of it, from its socket's first
+ * moment to evhttp's farewell. */
+struct http_connection {
+    TAILQ_ENTRY(http_connection) entry;     /* the front's, until it is GONE */
+    struct http_connection *next;           /* in the front's bucket, while evcon is set */
+    struct loop_task task;                  /* to be looked at once evhttp has it; to be freed */
+    struct http_door *door;                 /* borrowed; NULL: the front ended before it was born */
+    struct snapshot *snapshot;              /* owned reference: what it began with */
+    const struct listener_config *listener; /* of that */
+    struct bufferevent *bev;                /* owned reference while BORN, then borrowed */
+    struct evhttp_connection *evcon;        /* borrowed; NULL while BORN and when GONE */
+    struct evbuffer_cb_entry *watch;        /* on the input buffer; NULL: not there */
+    struct event *timer;                    /* owned */
+    int64_t deadline;                       /* monotonic; INT64_MAX: none */
+    int64_t timer_at;                       /* when the timer will fire; it re-arms itself lazily */
+    int64_t born_at;
+    int64_t since;  /* when the state began */
+    uint64_t bytes; /* read since then */
+    enum http_state state;
+    bool tls;
+    bool asked;           /* a request came over it */
+    bool identified;      /* … of an account, or of a provider */
+    bool counted;         /* under entrance and gate */
+    bool address_counted; /* … under address */
+    unsigned auth_failures;
+    const char *partner_counted;       /* of partner_snapshot; NULL: under none */
+    struct snapshot *partner_snapshot; /* owned reference */
+    struct http_request *request;      /* the one being worked on; NULL */
+    struct sockaddr_storage peer;      /* the socket's other end */
+    char peer_text[64];
+    struct peer_key address;
+    char fingerprint[65]; /* of the client's certificate; "" */
+    char id[RECORD_ID];
+};
+
+TAILQ_HEAD(http_connections, http_connection);
+
+/* One listening socket of the lane. */
+struct http_door {
+    struct http_door *next;            /* the front's */
+    struct http_front *front;          /* borrowed */
+    struct entrance *entrance;         /* borrowed */
+    struct evhttp *http;               /* owned */
+    struct evhttp_bound_socket *bound; /* evhttp's; NULL: closed */
+    struct loop_task task;             /* frees it once the last connection of a closed one went */
+    unsigned connections;
+};
+
+#define HTTP_BUCKETS 1024
+
+/* All that is HTTP on one lane. */
+struct http_front {
+    struct lane *lane;                             /* borrowed */
+    struct http_door *doors;                       /* owned */
+    struct http_connections connections;           /* each owned by itself */
+    struct http_connection *buckets[HTTP_BUCKETS]; /* by evcon */
+    bool draining;
+};
+
+/* Who sent a request: the connection's peer, or whom a balancer names. */
+struct http_client {
+    struct sockaddr_storage address; /* AF_UNSPEC: a balancer did not say */
+    char text[64];
+    struct peer_key key;
+    const char *fingerprint; /* NULL: none, or it would be the balancer's */
+    bool secured; /* over TLS, from this machine, or over https to a balancer that is believed */
+};
+
+enum http_stage {
+    STAGE_ARRIVED,  /* being read and recognised */
+    STAGE_CHECKING, /* the helpers hash a password */
+    STAGE_PENALTY,  /* what is known of the login is told later */
+    STAGE_SENDING,  /* messages are under way */
+    STAGE_HOOKED,   /* an adapter works on a provider's webhook */
+    STAGE_ANSWERED, /* freed when the loop comes round */
+    STAGE_COUNT
+};
+
+/* Lives on when its connection goes while messages are under way: their ends are remembered. */
+struct http_request {
+    struct loop_task task;
+    struct lane *lane;                      /* borrowed */
+    struct http_connection *connection;     /* NULL once it is gone */
+    struct evhttp_request *evreq;           /* evhttp's; NULL with the connection */
+    struct snapshot *snapshot;              /* owned reference */
+    const struct listener_config *listener; /* of that */
+    const struct http_route *route;         /* NULL: none */
+    struct ticket ticket;
+    enum http_stage stage;
+    struct http_client client;
+    struct http_call call; /* its arena is owned */
+    struct http_login login;
+    bool right; /* in PENALTY: which answer */
+    int64_t began;
+    size_t next;             /* the first message that was not submitted */
+    size_t under;            /* … way */
+    bool pumping;            /* guards against re-entry */
+    char session[RECORD_ID]; /* the connection's id */
+};
+
+/* ---- server.c ---- */
+
+/* The snapshot's listener for the entrance, if it is one of HTTP for SMS. False: it is gone. */
+bool http_find_listener(const struct config *config, const struct entrance *entrance,
+                        size_t *index_out);
+/* One connection less; the last one of a closed door takes it along. */
+void http_door_leave(struct http_door *door);
+
+/* ---- routes.c ---- */
+
+enum http_route_kind {
+    ROUTE_MESSAGES, /* login, read, submit, render */
+    ROUTE_OPEN,     /* answered at once, to anybody */
+    ROUTE_ASK,      /* answered at once, to an account */
+    ROUTE_HOOK,     /* a provider's */
+};
+
+struct http_route {
+    const char *pattern; /* "*" stands for a segment, or for what remains of one */
+    unsigned methods;    /* HTTP_METHOD_ bits */
+    enum http_route_kind kind;
+    const struct http_shape *shape;
+    void (*answer)(struct http_call *call); /* OPEN, ASK */
+};
+
+/* The route of a path and method; NULL: *allow_out says which methods the path would take (NULL:
+ * none, there is no such path). tails_out gets the undecoded pieces for the stars, in the arena. */
+const struct http_route *http_find_route(enum http_method method, const char *path,
+                                         struct arena *arena, const char **tails_out,
+                                         const char **allow_out);
+
+/* ---- connection.c ---- */
+
+/* What evhttp calls for a connection it has accepted: a bufferevent without a socket yet. */
+struct bufferevent *http_connection_new(struct event_base *base, void *door);
+/* NULL: evhttp made this one without us, when memory was short. */
+struct http_connection *http_connection_of(const struct http_front *front,
+                                           const struct evhttp_connection *evcon);
+void http_connection_enter(struct http_connection *connection, enum http_state state);
+/* The timer is to fire then; while a request is being worked on. */
+void http_connection_wake_at(struct http_connection *connection, int64_t deadline);
+/* An answer was written: the next request, if there is one. */
+void http_connection_answered(struct http_connection *connection);
+/* The gate drains: ends it if it waits for nothing. */
+void http_connection_drain(struct http_connection *connection);
+/* Ends it now; not from within a callback of evhttp. */
+void http_connection_end(struct http_connection *connection, const char *why);
+/* Counts it under the partner; false: that has as many as it may. */
+bool http_connection_admit(struct http_connection *connection, struct snapshot *snapshot,
+                           const struct account_config *account);
+
+/* ---- client.c ---- */
+
+void http_client_find(const struct http_connection *connection,
+                      const struct listener_config *listener, const struct evkeyvalq *headers,
+                      struct http_client *client_out);
+/* The address as text; "unknown" of AF_UNSPEC. */
+void http_address_text(const struct sockaddr_storage *address, char *out, size_t size);
+
+/* ---- request.c ---- */
+
+/* evhttp's callback for every request it could read; arg is the door. */
+void http_on_request(struct evhttp_request *evreq, void *door);
+void http_request_set_stage(struct http_request *request, enum http_stage stage);
+/* The connection has gone, or goes: what is under way is carried on with nobody to tell. */
+void http_request_orphan(struct http_request *request);
+/* The connection's timer, while a request is worked on. */
+void http_request_timer(struct http_request *request);
+/* Sends call.answer, frees the request. */
+void http_request_answer(struct http_request *request);
+void http_request_refuse(struct http_request *request, enum http_trouble trouble);
+/* The account is known: goes on. */
+void http_request_identified(struct http_request *request);
+/* At the end of the lane: whatever is still there is freed, its answers find nobody. */
+void http_requests_free(struct lane *lane);
+
+/* ---- auth.c ---- */
+
+/* Finds the account, at once or later, and then calls http_request_identified or _refuse. */
+void http_request_identify(struct http_request *request);
+/* The penalty is over. */
+void http_request_penalty_over(struct http_request *request);
+/* Nobody waits for what is being looked at: it counts as wrong. */
+void http_request_abandon_login(struct http_request *request);
+
+#endif

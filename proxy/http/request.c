@@ -1,0 +1,599 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A request from its arrival to its answer. What a shape reads and answers is its own (call.h);
+ * here it is recognised, identified, submitted, answered. When its connection goes meanwhile, what
+ * is under way goes on, and its end is remembered where that was asked for.
+ */
+#include "proxy/http/internal.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/tls.h"
+
+#include <event2/bufferevent_ssl.h>
+#include <event2/event.h>
+#include <event2/keyvalq_struct.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define AT_ONCE      16 /* messages of one request under way */
+#define ARENA_BODIES 8  /* times the size of the body */
+
+#define BIT(stage) (1u << (stage))
+
+static const struct {
+    const char *name;
+    unsigned next;
+} stages[STAGE_COUNT] = {
+    [STAGE_ARRIVED] = {"ARRIVED", BIT(STAGE_CHECKING) | BIT(STAGE_PENALTY) | BIT(STAGE_SENDING) |
+                                      BIT(STAGE_HOOKED) | BIT(STAGE_ANSWERED)},
+    [STAGE_CHECKING] = {"CHECKING", BIT(STAGE_PENALTY) | BIT(STAGE_SENDING) | BIT(STAGE_ANSWERED)},
+    [STAGE_PENALTY] = {"PENALTY", BIT(STAGE_SENDING) | BIT(STAGE_ANSWERED)},
+    [STAGE_SENDING] = {"SENDING", BIT(STAGE_ANSWERED)},
+    [STAGE_HOOKED] = {"HOOKED", BIT(STAGE_ANSWERED)},
+    [STAGE_ANSWERED] = {"ANSWERED", 0},
+};
+
+void http_request_set_stage(struct http_request *request, enum http_stage stage)
+{
+    if ((stages[request->stage].next & BIT(stage)) == 0) {
+        log_event(LOG_LEVEL_ERROR, "http request stage not allowed",
+                  LOG_TEXT("session", request->session),
+                  LOG_TEXT("from", stages[request->stage].name),
+                  LOG_TEXT("to", stages[stage].name));
+        return;
+    }
+    request->stage = stage;
+}
+
+/* ---- the end ---- */
+
+static void free_request(struct loop_task *task)
+{
+    struct http_request *request = CONTAINER_OF(task, struct http_request, task);
+    if (request->call.kept != NULL)
+        idempotency_end(request->call.memory, &request->call.kept, 0, "", 0);
+    http_call_end(&request->call);
+    arena_free(&request->call.arena);
+    snapshot_unref(&request->snapshot);
+    free(request);
+}
+
+static void end_request(struct http_request *request)
+{
+    http_request_set_stage(request, STAGE_ANSWERED);
+    if (request->connection != NULL)
+        request->connection->request = NULL;
+    request->connection = NULL;
+    ticket_revoke(request->lane->requests, request->ticket);
+    request->task.run = free_request;
+    loop_defer(request->lane->loop, &request->task);
+}
+
+static void free_one(void *object, void *arg)
+{
+    (void)arg;
+    struct http_request *request = object;
+    ticket_revoke(request->lane->requests, request->ticket);
+    free_request(&request->task);
+}
+
+void http_requests_free(struct lane *lane)
+{
+    ticket_each(lane->requests, free_one, NULL);
+}
+
+/* ---- answering ---- */
+
+static void add_header(struct evhttp_request *evreq, const char *name, const char *value)
+{
+    /* Without memory for one the answer lacks it, and no more than that. */
+    if (value != NULL)
+        (void)evhttp_add_header(evhttp_request_get_output_headers(evreq), name, value);
+}
+
+static void on_complete(struct evhttp_request *evreq, void *connection)
+{
+    (void)evreq;
+    http_connection_answered(connection);
+}
+
+/* evhttp sends it; state is ANSWERING from here on. */
+static void send_answer(struct http_connection *connection, struct evhttp_request *evreq,
+                        const struct http_answer *answer)
+{
+    struct evbuffer *body = evbuffer_new();
+    bool close = answer->close || connection->door->front->draining;
+    /* A body to HEAD would be the beginning of the next answer. */
+    bool whole =
+        body != NULL && !answer->body.failed &&
+        (answer->body.length == 0 || evhttp_request_get_command(evreq) == EVHTTP_REQ_HEAD ||
+         evbuffer_add(body, answer->body.data, answer->body.length) == 0);
+    int status = whole ? answer->status : 503;
+    if (answer->body.length > 0 && whole)
+        add_header(evreq, "Content-Type", answer->type);
+    add_header(evreq, "Cache-Control", "no-store");
+    add_header(evreq, "X-Content-Type-Options", "nosniff");
+    add_header(evreq, "Allow", answer->allow);
+    add_header(evreq, "WWW-Authenticate", answer->authenticate);
+    if (answer->retry_after > 0 || !whole) {
+        char seconds[24];
+        int64_t after = whole ? (answer->retry_after + CLOCK_SECOND - 1) / CLOCK_SECOND : 5;
+        snprintf(seconds, sizeof(seconds), "%lld", (long long)after);
+        add_header(evreq, "Retry-After", seconds);
+    }
+    if (close || !whole)
+        add_header(evreq, "Connection", "close");
+    http_connection_enter(connection, HTTP_ANSWERING);
+    evhttp_request_set_on_complete_cb(evreq, on_complete, connection);
+    evhttp_send_reply(evreq, status, http_phrase(status), body);
+    if (body != NULL)
+        evbuffer_free(body);
+}
+
+static void log_request(const struct http_request *request)
+{
+    const struct account_config *account = request->call.account;
+    /* Of strangers there may be thousands a second. */
+    bool known = account != NULL || request->stage == STAGE_HOOKED;
+    log_event(known ? LOG_LEVEL_INFO : LOG_LEVEL_DEBUG, "http request",
+              LOG_TEXT("session", request->session), LOG_TEXT("peer", request->client.text),
+              LOG_TEXT("account", account != NULL ? account->name : "-"),
+              LOG_TEXT("route", request->route != NULL ? request->route->pattern : "-"),
+              LOG_NUMBER("status", request->call.answer.status),
+              LOG_TEXT("told", request->evreq != NULL ? "yes" : "no"));
+}
+
+static void remember(struct http_call *call)
+{
+    const struct strbuf *body = &call->answer.body;
+    if (call->kept == NULL)
+        return;
+    idempotency_end(call->memory, &call->kept, call->remember ? call->answer.status : 0,
+                    body->data != NULL ? body->data : "", body->failed ? 0 : body->length);
+}
+
+void http_request_answer(struct http_request *request)
+{
+    remember(&request->call);
+    log_request(request);
+    struct http_connection *connection = request->connection;
+    struct evhttp_request *evreq = request->evreq;
+    request->evreq = NULL;
+    end_request(request); /* freed later: its answer still stands */
+    if (evreq != NULL)
+        send_answer(connection, evreq, &request->call.answer);
+}
+
+static void answer_problem(struct http_request *request, int status, const char *allow, bool close)
+{
+    http_plain_problem(&request->call, status);
+    request->call.answer.allow = allow;
+    request->call.answer.close = close;
+    if (status == 503)
+        request->call.answer.retry_after = HTTP_STRAIGHT_AWAY;
+    http_request_answer(request);
+}
+
+void http_request_refuse(struct http_request *request, enum http_trouble trouble)
+{
+    struct http_answer *answer = &request->call.answer;
+    request->route->shape->refuse(&request->call, trouble);
+    if (trouble == TROUBLE_HELD) {
+        answer->retry_after = GUESS_DELAY_MOST;
+        answer->close = true;
+    }
+    if (trouble == TROUBLE_CONNECTION || trouble == TROUBLE_CLEAR)
+        answer->close = true;
+    http_request_answer(request);
+}
+
+void http_request_orphan(struct http_request *request)
+{
+    /* evhttp keeps what it has not told us of the end of; else it frees it with the connection. */
+    if (request->evreq != NULL && evhttp_request_get_connection(request->evreq) == NULL)
+        evhttp_request_free(request->evreq);
+    request->evreq = NULL;
+    request->connection = NULL;
+    request->call.headers = NULL;
+    http_request_abandon_login(request);
+    if (request->stage == STAGE_SENDING)
+        request->call.n_messages = request->next; /* those not begun stay here */
+    else if (request->stage != STAGE_HOOKED)
+        end_request(request);
+}
+
+/* ---- messages ---- */
+
+static const char *keep(struct arena *arena, const char *text)
+{
+    const char *copy = arena_str(arena, text);
+    return copy != NULL ? copy : "";
+}
+
+static void keep_reply(struct http_call *call, struct http_message *message,
+                       const struct sms_reply *reply)
+{
+    message->ended = true;
+    message->reply = *reply;
+    message->reply.ref = keep(call->arena, reply->ref);
+    message->reply.to = keep(call->arena, reply->to);
+    message->reply.provider = keep(call->arena, reply->provider);
+    message->reply.provider_id = keep(call->arena, reply->provider_id);
+    message->reply.text = keep(call->arena, reply->text);
+}
+
+static void pump(struct http_request *request);
+
+static void on_reply(void *lane_pointer, struct ticket ticket, const struct sms_reply *reply)
+{
+    struct lane *lane = lane_pointer;
+    struct http_request *request = ticket_redeem(lane->requests, ticket);
+    if (request == NULL || request->stage != STAGE_SENDING)
+        return;
+    const char *account = request->call.account->name;
+    peers_leave(lane->gate->peers, PEER_WINDOW, account, strlen(account));
+    keep_reply(&request->call, &request->call.messages[ticket.item], reply);
+    request->under--;
+    pump(request);
+}
+
+static bool has_room(const struct http_request *request)
+{
+    const struct account_config *account = request->call.account;
+    return request->under < AT_ONCE &&
+           peers_enter(request->lane->gate->peers, PEER_WINDOW, account->name,
+                       strlen(account->name), account->stream->window);
+}
+
+/* The account has so many under way that none of this request is: not now. */
+static void give_up_rest(struct http_request *request)
+{
+    static const struct sms_reply over = {
+        .end = SMS_END_OVER_RATE,
+        .reason = REASON_UNABLE,
+        .ref = "",
+        .to = "",
+        .provider = "",
+        .provider_id = "",
+        .text = "Your account has too many messages under way, try again when they are answered.",
+    };
+    while (request->next < request->call.n_messages)
+        keep_reply(&request->call, &request->call.messages[request->next++], &over);
+}
+
+static void submit_next(struct http_request *request)
+{
+    struct ticket ticket = request->ticket;
+    ticket.item = (uint32_t)request->next;
+    struct sms_submission *what = &request->call.messages[request->next].what;
+    what->snapshot = request->snapshot;
+    what->account = request->call.account;
+    what->session = request->session;
+    request->next++;
+    request->under++;
+    sms_submit(request->lane, what, on_reply, request->lane, ticket);
+}
+
+static void pump(struct http_request *request)
+{
+    if (request->pumping)
+        return;
+    request->pumping = true;
+    while (request->next < request->call.n_messages && has_room(request))
+        submit_next(request);
+    if (request->under == 0)
+        give_up_rest(request);
+    request->pumping = false;
+    if (request->under > 0)
+        return;
+    request->route->shape->render(&request->call);
+    http_request_answer(request);
+}
+
+/* ---- once it is known whose it is ---- */
+
+void http_request_identified(struct http_request *request)
+{
+    const struct account_config *account = request->call.account;
+    struct http_connection *connection = request->connection;
+    if (account->stream->terms.channel != CHANNEL_SMS) {
+        http_request_refuse(request, TROUBLE_NOT_SMS);
+        return;
+    }
+    connection->identified = true;
+    if (!http_connection_admit(connection, request->snapshot, account)) {
+        http_request_refuse(request, TROUBLE_CONNECTION);
+        return;
+    }
+    if (request->route->kind == ROUTE_ASK) {
+        request->route->answer(&request->call);
+        http_request_answer(request);
+        return;
+    }
+    if (!request->route->shape->read(&request->call)) {
+        http_request_answer(request);
+        return;
+    }
+    http_request_set_stage(request, STAGE_SENDING);
+    pump(request);
+}
+
+void http_request_timer(struct http_request *request)
+{
+    if (request->stage == STAGE_PENALTY)
+        http_request_penalty_over(request);
+}
+
+/* ---- webhooks ---- */
+
+static const char *header_of(const void *call, const char *name)
+{
+    return http_header(call, name);
+}
+
+static void on_hooked(void *lane, struct ticket ticket, int status, const char *content_type,
+                      const char *body)
+{
+    struct http_request *request = ticket_redeem(((struct lane *)lane)->requests, ticket);
+    if (request == NULL || request->stage != STAGE_HOOKED)
+        return;
+    struct http_answer *answer = &request->call.answer;
+    const char *type = content_type != NULL && content_type[0] ? content_type : "text/plain";
+    http_answer(&request->call, status, keep(request->call.arena, type));
+    if (body != NULL)
+        strbuf_add_str(&answer->body, body);
+    if (status == 503)
+        answer->retry_after = HTTP_STRAIGHT_AWAY;
+    http_request_answer(request);
+}
+
+static struct provider *hook_provider(const struct http_request *request)
+{
+    const struct config *config = request->snapshot->config;
+    for (size_t i = 0; i < config->n_providers; i++)
+        if (config->providers[i].adapter == ADAPTER_HTTP &&
+            strcmp(config->providers[i].name, request->call.tails[0]) == 0)
+            return snapshot_provider(request->snapshot, &config->providers[i]);
+    return NULL;
+}
+
+/* As the provider called it, from the gate's own address: a balancer may have changed the Host. */
+static const char *hook_url(struct http_call *call)
+{
+    struct strbuf url = {0};
+    const char *host = http_header(call, "Host");
+    size_t length = strlen(call->config->public_url);
+    while (length > 0 && call->config->public_url[length - 1] == '/')
+        length--;
+    if (length > 0)
+        strbuf_add(&url, call->config->public_url, length);
+    else
+        strbuf_add_format(&url, "%s://%s", call->secured ? "https" : "http",
+                          host != NULL ? host : call->config->hostname);
+    strbuf_add_str(&url, call->path);
+    if (call->query[0] != '\0')
+        strbuf_add_format(&url, "?%s", call->query);
+    const char *out = url.failed ? NULL : arena_copy(call->arena, url.data, url.length);
+    strbuf_free(&url);
+    return out;
+}
+
+static void hook(struct http_request *request)
+{
+    struct http_call *call = &request->call;
+    struct provider *provider = hook_provider(request);
+    struct sms_hook *what = arena_alloc(call->arena, sizeof(*what));
+    const char *url = hook_url(call);
+    if (provider == NULL || what == NULL || url == NULL) {
+        answer_problem(request, provider == NULL ? 404 : 503, NULL, false);
+        return;
+    }
+    request->connection->identified = true;
+    *what = (struct sms_hook){
+        .name = strrchr(call->path, '/') + 1,
+        .method = call->method == HTTP_METHOD_POST ? "POST" : "GET",
+        .url = url,
+        .query = call->query,
+        .body = call->body,
+        .length = call->length,
+        .content_type = http_header(call, "Content-Type"),
+        .header = header_of,
+        .request = call,
+    };
+    if (what->content_type == NULL)
+        what->content_type = "";
+    http_request_set_stage(request, STAGE_HOOKED);
+    sms_hooked(provider, request->lane->loop, what, on_hooked, request->lane, request->ticket);
+}
+
+/* ---- arriving ---- */
+
+static bool is_token(const char *text)
+{
+    return text[0] != '\0' && text[strspn(text, "!#$%&'*+-.^_`|~0123456789"
+                                                "abcdefghijklmnopqrstuvwxyz"
+                                                "ABCDEFGHIJKLMNOPQRSTUVWXYZ")] == '\0';
+}
+
+/* Whether others on the way could see another end of this request than evhttp does, which reads no
+ * body but of POST, PUT and PATCH, and takes the first length it finds. */
+static bool ends_clearly(const struct evkeyvalq *headers, enum http_method method)
+{
+    const struct evkeyval *header;
+    const char *length = NULL;
+    const char *coding = NULL;
+    TAILQ_FOREACH(header, headers, next)
+    {
+        if (!is_token(header->key))
+            return false;
+        if (ascii_equal(header->key, "Content-Length")) {
+            int64_t number;
+            if (length != NULL || !http_number(header->value, INT64_C(1) << 50, &number))
+                return false;
+            length = header->value;
+        }
+        if (ascii_equal(header->key, "Transfer-Encoding")) {
+            if (coding != NULL || !ascii_equal(header->value, "chunked"))
+                return false;
+            coding = header->value;
+        }
+    }
+    if (length != NULL && coding != NULL)
+        return false;
+    return method == HTTP_METHOD_POST ||
+           ((length == NULL || strspn(length, "0") == strlen(length)) && coding == NULL);
+}
+
+static enum http_method method_of(const struct evhttp_request *evreq)
+{
+    switch ((int)evhttp_request_get_command(evreq)) {
+    case EVHTTP_REQ_GET:
+        return HTTP_METHOD_GET;
+    case EVHTTP_REQ_POST:
+        return HTTP_METHOD_POST;
+    case EVHTTP_REQ_HEAD:
+        return HTTP_METHOD_HEAD;
+    default:
+        return HTTP_METHOD_OTHER;
+    }
+}
+
+/* "Application/JSON; charset=utf-8" to "application/json". */
+static const char *media_of(struct http_call *call)
+{
+    const char *type = http_header(call, "Content-Type");
+    if (type == NULL)
+        return "";
+    size_t length = strcspn(type, "; \t");
+    char *media = arena_copy(call->arena, type, length);
+    if (media == NULL)
+        return "";
+    ascii_lower(media);
+    return media;
+}
+
+/* False: no memory. */
+static bool take_body(struct http_call *call, struct evbuffer *input)
+{
+    call->length = evbuffer_get_length(input);
+    char *body = arena_alloc(call->arena, call->length + 1);
+    call->body = body;
+    return body != NULL && (call->length == 0 || evbuffer_copyout(input, body, call->length) ==
+                                                     (ev_ssize_t)call->length);
+}
+
+/* False: no memory. */
+static bool take_call(struct http_request *request)
+{
+    struct http_call *call = &request->call;
+    const struct evhttp_uri *uri = evhttp_request_get_evhttp_uri(request->evreq);
+    const char *path = uri != NULL ? evhttp_uri_get_path(uri) : NULL;
+    const char *query = uri != NULL ? evhttp_uri_get_query(uri) : NULL;
+    call->method = method_of(request->evreq);
+    call->headers = evhttp_request_get_input_headers(request->evreq);
+    call->path = arena_str(call->arena, path != NULL && path[0] != '\0' ? path : "/");
+    call->query = arena_str(call->arena, query != NULL ? query : "");
+    call->tails[0] = call->tails[1] = "";
+    call->now = clock_monotonic();
+    call->config = request->snapshot->config;
+    call->memory = request->lane->gate->idempotency;
+    call->media = media_of(call);
+    return call->path != NULL && call->query != NULL &&
+           take_body(call, evhttp_request_get_input_buffer(request->evreq));
+}
+
+/* What it is, and what is to be done about it. */
+static void take_up(struct http_request *request, bool whole)
+{
+    struct http_call *call = &request->call;
+    const char *allow = NULL;
+    if (!whole || (request->listener->services & SERVICE_SMS) == 0) {
+        answer_problem(request, whole ? 404 : 503, NULL, !whole);
+        return;
+    }
+    if (!ends_clearly(call->headers, call->method)) {
+        answer_problem(request, 400, NULL, true);
+        return;
+    }
+    request->route = http_find_route(call->method, call->path, call->arena, call->tails, &allow);
+    if (request->route == NULL) {
+        bool odd = call->method != HTTP_METHOD_GET && call->method != HTTP_METHOD_POST;
+        answer_problem(request, allow != NULL ? 405 : 404, allow, odd);
+    } else if (request->route->kind == ROUTE_OPEN) {
+        request->route->answer(call);
+        http_request_answer(request);
+    } else if (request->route->kind == ROUTE_HOOK) {
+        hook(request);
+    } else {
+        http_request_identify(request);
+    }
+}
+
+static struct http_request *new_request(struct http_connection *connection,
+                                        struct evhttp_request *evreq, size_t listener)
+{
+    struct lane *lane = connection->door->front->lane;
+    struct http_request *request = calloc(1, sizeof(*request));
+    if (request == NULL)
+        return NULL;
+    size_t body = evbuffer_get_length(evhttp_request_get_input_buffer(evreq));
+    request->ticket = ticket_issue(lane->requests, request);
+    request->call.arena = arena_new(HTTP_CALL_ARENA + ARENA_BODIES * (body + HTTP_HEADERS_MAX));
+    if (request->ticket.generation == 0 || request->call.arena == NULL) {
+        ticket_revoke(lane->requests, request->ticket);
+        arena_free(&request->call.arena);
+        free(request);
+        return NULL;
+    }
+    request->lane = lane;
+    request->connection = connection;
+    request->evreq = evreq;
+    request->snapshot = snapshot_ref(lane->snapshot);
+    request->listener = &lane->snapshot->config->listeners[listener];
+    request->began = clock_monotonic();
+    str_copy(request->session, sizeof(request->session), connection->id);
+    connection->request = request;
+    return request;
+}
+
+/* Made without us, or with nothing left to work with: said in a few words, and the end. */
+static void turn_off(struct evhttp_request *evreq)
+{
+    add_header(evreq, "Connection", "close");
+    add_header(evreq, "Retry-After", "5");
+    evhttp_send_reply(evreq, 503, http_phrase(503), NULL);
+}
+
+void http_on_request(struct evhttp_request *evreq, void *arg)
+{
+    struct http_door *door = arg;
+    struct http_connection *connection =
+        http_connection_of(door->front, evhttp_request_get_connection(evreq));
+    size_t listener;
+    if (connection == NULL || connection->state != HTTP_READING) {
+        turn_off(evreq);
+        return;
+    }
+    /* Else what is pipelined behind a GET would find evhttp in a state it ends the process in. */
+    bufferevent_disable(connection->bev, EV_READ);
+    connection->asked = true;
+    http_connection_enter(connection, HTTP_WORKING);
+    const struct config *config = door->front->lane->snapshot->config;
+    struct http_request *request = http_find_listener(config, door->entrance, &listener)
+                                       ? new_request(connection, evreq, listener)
+                                       : NULL;
+    if (request == NULL) {
+        http_connection_enter(connection, HTTP_ANSWERING);
+        turn_off(evreq);
+        return;
+    }
+    if (connection->tls && connection->fingerprint[0] == '\0')
+        (void)tls_peer_fingerprint(bufferevent_openssl_get_ssl(connection->bev),
+                                   connection->fingerprint);
+    http_client_find(connection, request->listener, evhttp_request_get_input_headers(evreq),
+                     &request->client);
+    request->call.secured = request->client.secured;
+    take_up(request, take_call(request));
+}
