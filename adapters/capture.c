@@ -4,9 +4,10 @@
  * envelope it came with (Return-Path, and X-Octroi-Recipient once a recipient). A message is
  * accepted once it is synced under new/. It holds clear addresses by its nature, so it is not for
  * real mail. The buffer helper collects the message; files are written and synced by the
- * provider's helper threads, never on a loop.
+ * provider's helper threads, never on a loop. SMS is capture_sms.c's.
  */
 #include "adapters/buffer.h"
+#include "adapters/capture_sms.h"
 #include "base/clock.h"
 #include "base/crypto.h"
 #include "base/file.h"
@@ -353,4 +354,5 @@ const struct adapter_ops capture_ops = {
     .pending = buffer_pending,
     .finish = buffer_finish,
     .abort = buffer_abort,
+    .send = capture_sms_send,
 };

@@ -9,13 +9,10 @@
 #include "base/clock.h"
 #include "base/flush.h"
 #include "base/log.h"
-#include "base/tls.h"
 #include "store/record.h"
 
 #include <errno.h>
 #include <event2/bufferevent_ssl.h>
-#include <netdb.h>
-#include <openssl/err.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -102,7 +99,7 @@ static void expired(struct smtp_connection *connection)
     switch (connection->state) {
     case SMTP_RESOLVING:
     case SMTP_CONNECTING:
-        smtp_dial_expired(connection);
+        dial_expired(&connection->dial);
         break;
     case SMTP_READY:
         smtp_connection_quit(connection);
@@ -141,8 +138,7 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 static void run_release(struct loop_task *task)
 {
     struct smtp_connection *connection = CONTAINER_OF(task, struct smtp_connection, release);
-    if (connection->addresses != NULL)
-        freeaddrinfo(connection->addresses);
+    dial_end(&connection->dial);
     smtp_trial_end(connection);
     free(connection);
 }
@@ -163,6 +159,49 @@ static void flush_written(struct flush *flush)
         smtp_transaction_written(connection->transaction);
 }
 
+/* ---- from a name to a socket ---- */
+
+static void on_resolved(struct dial *dial)
+{
+    smtp_set_state(CONTAINER_OF(dial, struct smtp_connection, dial), SMTP_CONNECTING);
+}
+
+static void on_trying(struct dial *dial)
+{
+    struct smtp_connection *connection = CONTAINER_OF(dial, struct smtp_connection, dial);
+    smtp_set_deadline(connection, smtp_config(connection->port)->connect_timeout);
+}
+
+static void on_connected(struct dial *dial, int fd)
+{
+    struct smtp_connection *connection = CONTAINER_OF(dial, struct smtp_connection, dial);
+    const struct provider_config *config = smtp_config(connection->port);
+    bool tls = config->tls == TLS_IMPLICIT;
+    connection->fd = fd;
+    if (!smtp_connection_wrap(connection, tls)) {
+        smtp_connection_fail(connection, "out of memory");
+        return;
+    }
+    smtp_set_deadline(connection, config->connect_timeout);
+    smtp_set_state(connection, tls ? SMTP_HANDSHAKE : SMTP_GREETING);
+}
+
+static void on_dial_failed(struct dial *dial, const struct error *why)
+{
+    smtp_connection_lost(CONTAINER_OF(dial, struct smtp_connection, dial), false, why);
+}
+
+static const struct dial_ops dial_ops = {.resolved = on_resolved,
+                                         .trying = on_trying,
+                                         .connected = on_connected,
+                                         .failed = on_dial_failed};
+
+void smtp_connection_dial(struct smtp_connection *connection)
+{
+    smtp_set_deadline(connection, smtp_config(connection->port)->connect_timeout);
+    dial_begin(&connection->dial);
+}
+
 struct smtp_connection *smtp_connection_open(struct smtp_port *port)
 {
     struct smtp_connection *connection = calloc(1, sizeof(*connection));
@@ -175,6 +214,7 @@ struct smtp_connection *smtp_connection_open(struct smtp_port *port)
     }
     connection->port = port;
     connection->fd = -1;
+    dial_init(&connection->dial, &dial_ops, port->base.provider, port->base.loop);
     connection->flush = (struct flush){.source = flush_source, .written = flush_written};
     connection->release.run = run_release;
     TAILQ_INSERT_TAIL(&port->connections, connection, all);
@@ -258,7 +298,10 @@ void smtp_connection_close(struct smtp_connection *connection)
         provider_abandoned(connection->port->base.provider, true);
     smtp_pool_remove_idle(connection);
     smtp_connection_unbind(connection);
-    smtp_dial_forget(connection);
+    dial_forget(&connection->dial);
+    if (connection->fd >= 0)
+        close(connection->fd);
+    connection->fd = -1;
     smtp_set_state(connection, SMTP_CLOSED);
     drop_bufferevent(connection, false);
     flush_forget(connection->port->base.loop, &connection->flush);
@@ -478,16 +521,8 @@ static void on_write(struct bufferevent *bev, void *arg)
 
 static void tls_failed(struct smtp_connection *connection, struct bufferevent *bev, short events)
 {
-    SSL *ssl = bufferevent_openssl_get_ssl(bev);
-    long verified = ssl != NULL ? SSL_get_verify_result(ssl) : X509_V_OK;
-    unsigned long code = bufferevent_get_openssl_error(bev);
-    char text[160] = "closed by the peer";
-    if (code != 0)
-        ERR_error_string_n(code, text, sizeof(text));
-    else if ((events & BEV_EVENT_ERROR) != 0)
-        snprintf(text, sizeof(text), "connection broken");
-    if (verified != X509_V_OK && smtp_config(connection->port)->tls_verify)
-        snprintf(text, sizeof(text), "certificate: %s", X509_verify_cert_error_string(verified));
+    char text[160];
+    dial_tls_problem(&connection->dial, bev, events, text, sizeof(text));
     smtp_connection_fail(connection, "the TLS handshake failed (%s)", text);
 }
 
@@ -515,23 +550,10 @@ static void on_event(struct bufferevent *bev, short events, void *arg)
 
 bool smtp_connection_wrap(struct smtp_connection *connection, bool tls)
 {
-    struct event_base *base = loop_base(connection->port->base.loop);
-    const struct provider_config *config = smtp_config(connection->port);
     drop_bufferevent(connection, true);
-    if (tls) {
-        const char *name = config->tls_name != NULL ? config->tls_name : config->host;
-        SSL *ssl =
-            tls_client_session(connection->port->base.provider->tls, name, config->tls_verify);
-        if (ssl != NULL && connection->trial != NULL)
-            smtp_trial_watch_tls(connection, ssl);
-        if (ssl != NULL)
-            connection->bev = bufferevent_openssl_socket_new(
-                base, connection->fd, ssl, BUFFEREVENT_SSL_CONNECTING, BEV_OPT_CLOSE_ON_FREE);
-        if (connection->bev != NULL)
-            bufferevent_openssl_set_allow_dirty_shutdown(connection->bev, 1);
-    } else {
-        connection->bev = bufferevent_socket_new(base, connection->fd, BEV_OPT_CLOSE_ON_FREE);
-    }
+    connection->bev =
+        dial_wrap(&connection->dial, connection->fd, tls,
+                  connection->trial != NULL ? smtp_trial_certificate(connection) : NULL);
     if (connection->bev == NULL)
         return false;
     connection->fd = -1;

@@ -151,7 +151,7 @@ static void authenticate(struct smtp_connection *connection)
     }
     const char *password = config->password != NULL ? config->password : "";
     bool sent = true;
-    if (!connection->secure && !connection->loopback) {
+    if (!connection->secure && !connection->dial.loopback) {
         smtp_connection_fail(connection, "no TLS, so no password is given to it");
         return;
     }

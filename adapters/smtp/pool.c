@@ -109,7 +109,7 @@ static void open_new(struct smtp_port *port, struct smtp_transaction *transactio
     connection->probe = probe;
     if (transaction != NULL)
         smtp_connection_bind(connection, transaction);
-    smtp_dial(connection);
+    smtp_connection_dial(connection);
 }
 
 static void run_grant(struct loop_task *task)

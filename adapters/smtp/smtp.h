@@ -11,6 +11,8 @@
 #ifndef OCTROI_ADAPTERS_SMTP_SMTP_H
 #define OCTROI_ADAPTERS_SMTP_SMTP_H
 
+#include "adapters/certificate.h"
+#include "adapters/dial.h"
 #include "adapters/internal.h"
 #include "adapters/smtp/reply.h"
 #include "base/flush.h"
@@ -56,7 +58,6 @@ struct smtp_offer {
 enum smtp_auth { AUTH_NONE, AUTH_PLAIN, AUTH_LOGIN_NAME, AUTH_LOGIN_PASSWORD, AUTH_LOGIN_END };
 
 struct smtp_transaction;
-struct smtp_resolve;
 struct smtp_trial;
 
 struct smtp_connection {
@@ -67,15 +68,12 @@ struct smtp_connection {
     struct smtp_transaction *transaction; /* borrowed; NULL when none */
     enum smtp_state state;
 
-    struct smtp_resolve *resolve; /* while RESOLVING; owned by the helper threads */
-    struct addrinfo *addresses;   /* owned */
-    struct addrinfo *address;     /* the one in use; into addresses */
-    int fd;                       /* owned while CONNECTING, then bev's */
-    struct event *dial;           /* owned; while CONNECTING */
-    struct bufferevent *bev;      /* owned; with it the socket and the TLS session */
-    struct event *timer;          /* owned; never later than deadline */
-    int64_t deadline;             /* clock_monotonic; 0: none */
-    int64_t armed;                /* when timer fires; 0: not at all */
+    struct dial dial;        /* while RESOLVING and CONNECTING */
+    int fd;                  /* owned until bev has it; -1: none */
+    struct bufferevent *bev; /* owned; with it the socket and the TLS session */
+    struct event *timer;     /* owned; never later than deadline */
+    int64_t deadline;        /* clock_monotonic; 0: none */
+    int64_t armed;           /* when timer fires; 0: not at all */
 
     struct reply_parser parser;
     struct smtp_offer offer;
@@ -83,7 +81,6 @@ struct smtp_connection {
     unsigned outstanding;  /* answers awaited in ENVELOPE and DRAIN */
     unsigned transactions; /* begun on it */
     bool secure;
-    bool loopback;
     bool starttls_seen;       /* its EHLO in clear offered STARTTLS */
     bool was_idle;            /* the transaction on it found it idle */
     bool probe;               /* the one attempt of a half-open breaker, not decided yet */
@@ -176,6 +173,8 @@ struct smtp_connection *smtp_connection_open(struct smtp_port *port);
 void smtp_set_state(struct smtp_connection *connection, enum smtp_state state);
 /* 0: none. */
 void smtp_set_deadline(struct smtp_connection *connection, int64_t microseconds);
+/* Begins to connect it. */
+void smtp_connection_dial(struct smtp_connection *connection);
 /* Ties the transaction to the connection; a READY one begins its envelope. */
 void smtp_connection_bind(struct smtp_connection *connection, struct smtp_transaction *transaction);
 /* A bound connection has become READY: begins its envelope. */
@@ -210,13 +209,6 @@ static inline const struct provider_config *smtp_config(const struct smtp_port *
 {
     return port->base.provider->config;
 }
-
-/* ---- dial.c: from a name to a connected socket ---- */
-
-void smtp_dial(struct smtp_connection *connection);
-/* The socket could not be connected in time: the next address, or failure. */
-void smtp_dial_expired(struct smtp_connection *connection);
-void smtp_dial_forget(struct smtp_connection *connection);
 
 /* ---- hello.c: from the greeting to READY ---- */
 
@@ -263,8 +255,8 @@ bool smtp_places_turned_away(struct smtp_port *port);
 /* The connection's state is about to change, or why says how it was lost in its state. */
 void smtp_trial_step(struct smtp_connection *connection, enum smtp_state to,
                      const struct error *why);
-/* The TLS session of a test, before its handshake. */
-void smtp_trial_watch_tls(struct smtp_connection *connection, SSL *ssl);
+/* What a test sees of the certificate. */
+struct certificate_seen *smtp_trial_certificate(const struct smtp_connection *connection);
 /* Its connection is closed: the end. */
 void smtp_trial_end(struct smtp_connection *connection);
 void smtp_trial_begin(struct provider_port *port, provider_finding_fn *report, void *arg);

@@ -10,14 +10,10 @@
 #include "base/clock.h"
 #include "base/str.h"
 
-#include <arpa/inet.h>
 #include <event2/bufferevent_ssl.h>
-#include <netdb.h>
-#include <openssl/x509v3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 struct smtp_trial {
     struct loop_task begin;
@@ -28,8 +24,7 @@ struct smtp_trial {
     bool over;     /* what is still to come is the closing */
     bool works;
     char heard[200];
-    char certificate[600]; /* subject, issuer, expiry */
-    char unverified[120];  /* "" when it was verified */
+    struct certificate_seen certificate;
 };
 
 static void find(struct smtp_trial *trial, const char *step, bool ok, const char *detail)
@@ -42,14 +37,6 @@ static void find(struct smtp_trial *trial, const char *step, bool ok, const char
 }
 
 /* ---- what is worth telling of each state ---- */
-
-static void add_address(struct strbuf *out, const struct addrinfo *address)
-{
-    char text[NI_MAXHOST] = "?";
-    (void)getnameinfo(address->ai_addr, address->ai_addrlen, text, sizeof(text), NULL, 0,
-                      NI_NUMERICHOST);
-    strbuf_add_str(out, text);
-}
 
 static void describe_offer(const struct smtp_connection *connection, struct strbuf *out)
 {
@@ -70,37 +57,19 @@ static void describe_offer(const struct smtp_connection *connection, struct strb
         strbuf_add_str(out, "no extensions");
 }
 
-static void describe_tls(const struct smtp_connection *connection, struct strbuf *out)
-{
-    const struct smtp_trial *trial = connection->trial;
-    SSL *ssl = bufferevent_openssl_get_ssl(connection->bev);
-    if (ssl != NULL)
-        strbuf_add_format(out, "%s %s; ", SSL_get_version(ssl), SSL_get_cipher_name(ssl));
-    strbuf_add_str(out, trial->certificate);
-    if (trial->unverified[0] == '\0')
-        strbuf_add_str(out, "; verified");
-    else
-        strbuf_add_format(out, "; NOT verified, and tls_verify does not ask for it: %s",
-                          trial->unverified);
-}
-
 static void describe(const struct smtp_connection *connection, struct strbuf *out)
 {
     switch (connection->state) {
     case SMTP_RESOLVING:
-        for (const struct addrinfo *each = connection->addresses; each != NULL;
-             each = each->ai_next) {
-            add_address(out, each);
-            if (each->ai_next != NULL)
-                strbuf_add_str(out, ", ");
-        }
+        dial_describe(connection->dial.addresses, true, out);
         break;
     case SMTP_CONNECTING:
-        add_address(out, connection->address);
+        dial_describe(connection->dial.address, false, out);
         strbuf_add_format(out, " port %u", smtp_config(connection->port)->port);
         break;
     case SMTP_HANDSHAKE:
-        describe_tls(connection, out);
+        certificate_describe(&connection->trial->certificate,
+                             bufferevent_openssl_get_ssl(connection->bev), out);
         break;
     case SMTP_EHLO:
         describe_offer(connection, out);
@@ -115,8 +84,8 @@ static void describe_loss(const struct smtp_connection *connection, const struct
                           struct strbuf *out)
 {
     strbuf_add_str(out, why->text);
-    if (connection->state == SMTP_HANDSHAKE && connection->trial->certificate[0] != '\0')
-        strbuf_add_format(out, "; %s", connection->trial->certificate);
+    if (connection->state == SMTP_HANDSHAKE && connection->trial->certificate.text[0] != '\0')
+        strbuf_add_format(out, "; %s", connection->trial->certificate.text);
 }
 
 /* ---- listening in ---- */
@@ -157,55 +126,9 @@ void smtp_trial_heard(struct smtp_connection *connection, const struct mail_repl
              secret ? 0 : (int)strcspn(reply->text, "\n"), reply->text);
 }
 
-static void describe_certificate(X509 *certificate, char *out, size_t size)
+struct certificate_seen *smtp_trial_certificate(const struct smtp_connection *connection)
 {
-    BIO *text = BIO_new(BIO_s_mem());
-    struct tm expiry = {0};
-    char day[32] = "?";
-    if (text == NULL)
-        return;
-    if (ASN1_TIME_to_tm(X509_get0_notAfter(certificate), &expiry) == 1)
-        strftime(day, sizeof(day), "%Y-%m-%d", &expiry);
-    BIO_puts(text, "certificate of ");
-    X509_NAME_print_ex(text, X509_get_subject_name(certificate), 0, XN_FLAG_RFC2253);
-    BIO_puts(text, ", issued by ");
-    X509_NAME_print_ex(text, X509_get_issuer_name(certificate), 0, XN_FLAG_RFC2253);
-    BIO_printf(text, ", expires %s", day);
-    char *bytes = NULL;
-    long length = BIO_get_mem_data(text, &bytes);
-    snprintf(out, size, "%.*s", (int)length, bytes);
-    BIO_free(text);
-}
-
-static int on_verify(int verified, X509_STORE_CTX *store)
-{
-    const SSL *ssl = X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx());
-    struct smtp_trial *trial = SSL_get_app_data(ssl);
-    X509 *certificate = X509_STORE_CTX_get0_cert(store);
-    if (certificate != NULL)
-        describe_certificate(certificate, trial->certificate, sizeof(trial->certificate));
-    if (!verified)
-        str_copy(trial->unverified, sizeof(trial->unverified),
-                 X509_verify_cert_error_string(X509_STORE_CTX_get_error(store)));
-    return verified;
-}
-
-void smtp_trial_watch_tls(struct smtp_connection *connection, SSL *ssl)
-{
-    const struct provider_config *config = smtp_config(connection->port);
-    const char *name = config->tls_name != NULL ? config->tls_name : config->host;
-    unsigned char address[16];
-    connection->trial->certificate[0] = connection->trial->unverified[0] = '\0';
-    /* Where verification is not asked for, what it would have said is still worth telling. */
-    if (!config->tls_verify) {
-        bool numeric =
-            inet_pton(AF_INET, name, address) == 1 || inet_pton(AF_INET6, name, address) == 1;
-        X509_VERIFY_PARAM *param = SSL_get0_param(ssl);
-        (void)(numeric ? X509_VERIFY_PARAM_set1_ip_asc(param, name)
-                       : X509_VERIFY_PARAM_set1_host(param, name, 0));
-    }
-    SSL_set_app_data(ssl, connection->trial);
-    SSL_set_verify(ssl, SSL_get_verify_mode(ssl), on_verify);
+    return &connection->trial->certificate;
 }
 
 /* ---- beginning and end ---- */
@@ -244,7 +167,7 @@ static void run_begin(struct loop_task *task)
         return;
     }
     connection->trial = trial;
-    smtp_dial(connection);
+    smtp_connection_dial(connection);
 }
 
 void smtp_trial_begin(struct provider_port *port, provider_finding_fn *report, void *arg)
