@@ -11,8 +11,8 @@ build=$1
 shift
 # Left out: test_cli_run, whose work is done by a program it starts, and test_policy_golden, which
 # repeats what test_policy runs.
-tests=${*:-test_base test_policy test_config test_config_values test_journal test_registry \
-test_registry_facts test_registry_csv test_registry_form test_adapters test_adapters_smtp test_proxy \
+tests=${*:-test_base test_policy test_config test_config_sms test_config_values test_journal \
+test_registry test_registry_facts test_registry_csv test_registry_form test_adapters test_adapters_smtp test_proxy \
 test_proxy_replay test_cli}
 command -v valgrind >/dev/null || { echo "valgrind is not installed"; exit 1; }
 

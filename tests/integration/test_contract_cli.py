@@ -64,6 +64,12 @@ policies: {
     call:  { accept = [ "consent" ] }          # also autocall and post; used by screening
 }
 """
+SMS = """
+providers: {
+    api: { adapter = "http"  template = "./api.conf"  url = "https://api.example/v1" }
+    other: { adapter = "http"  template = "./api.conf"  username = "acme"  settings = [ "sender=ACME" ] }
+}
+"""
 LATER = """
 listeners: {
     console: { protocol = "http"  bind = "127.0.0.1:8081"  tls = "none"  services = [ "sms", "console" ] }
@@ -227,6 +233,17 @@ class CommandLine(harness.IntegrationTest):
         gateway.write_config(text)
         self.assertIn("4 listeners, 2 providers, 1 partner, 1 stream, 3 accounts",
                       gateway.cli("check-config"))
+        (gateway.folder / "api.conf").write_text("any")
+        (gateway.folder / "sms.conf").write_text(SMS)
+        gateway.write_config(text + 'include = [ "sms.conf" ]\n')
+        listed = {row["provider"]: row for row in map(json.loads, gateway.cli(
+            "provider", "list", "--format", "json").splitlines())}
+        self.assertEqual([(name, row["adapter"], row["endpoint"], row["tls"], row["username"])
+                          for name, row in sorted(listed.items())],
+                         [("aggregator", "smpp", "127.0.0.1:2776", "none", "gate"),
+                          ("api", "http", "https://api.example/v1", "implicit", None),
+                          ("other", "http", f"{gateway.folder}/./api.conf", None, "acme"),
+                          ("smarthost", "smtp", "127.0.0.1:2526", "none", None)])
         # What a later version brings is refused by name, not as a mistake.
         later = LATER.replace("HASH", gateway.password("secret"))
         (gateway.folder / "later.conf").write_text(later)

@@ -668,7 +668,8 @@ START_TEST(test_status)
         "{\"pid\":7,\"version\":\"0.1.0\",\"gateway\":\"host\",\"started_at\":\"2026\","
         "\"config\":{\"file\":\"f\",\"version\":\"v\",\"loaded_at\":\"t\","
         "\"last_reload_error\":null},\"loops\":2,\"sessions\":3,\"listeners\":[{\"name\":"
-        "\"submission\",\"bind\":\"127.0.0.1:2525\",\"tls\":\"none\",\"sessions\":3}],"
+        "\"submission\",\"protocol\":\"smtp\",\"bind\":\"127.0.0.1:2525\",\"tls\":\"none\","
+        "\"sessions\":3}],"
         "\"providers\":[],\"journal\":{\"rows\":10,\"segment\":1,\"waiting\":0,"
         "\"head\":\"00\",\"failing\":true,\"last_error\":\"disk full\"},"
         "\"verdicts\":{\"pass\":1,\"block\":2,\"defer\":0}}\n";
@@ -677,6 +678,7 @@ START_TEST(test_status)
     ck_has(&out, "1 pass, 2 block, 0 defer");
     ck_has(&out, "FAILING");
     ck_has(&out, "disk full");
+    ck_has(&out, "submission  smtp      127.0.0.1:2525  none");
     expect_status(0, "status~--format~json", answer);
     ck_assert_str_eq(out.data, answer);
     expect_status(0, "status~--format~csv", answer);
