@@ -19,6 +19,7 @@
 #define SMPP_REPLY_TIMEOUT   (60 * CLOCK_SECOND)
 #define HTTP_REPLY_TIMEOUT   (30 * CLOCK_SECOND)
 
+#define TEMPLATE_END       ".conf"
 #define TEMPLATE_BYTES_MAX ((size_t)256 * 1024)
 /* For running from a build tree: looked into before the folder of what is installed. */
 #define TEMPLATES_VARIABLE "OCTROI_TEMPLATES"
@@ -110,7 +111,7 @@ static char *find_template(struct build *build, const char *name, struct strbuf 
         struct strbuf path = {0};
         if (folders[i] == NULL || folders[i][0] == '\0')
             continue;
-        strbuf_add_format(&path, "%s/%s.conf", folders[i], name);
+        strbuf_add_format(&path, "%s/%s" TEMPLATE_END, folders[i], name);
         char *found = strbuf_take(&path);
         if (found == NULL) {
             build->no_memory = true;
@@ -124,22 +125,49 @@ static char *find_template(struct build *build, const char *name, struct strbuf 
     return NULL;
 }
 
+static bool ends_with(const char *text, const char *end)
+{
+    size_t length = strlen(text);
+    return length > strlen(end) && strcmp(text + length - strlen(end), end) == 0;
+}
+
+/* A path, relative to the file that names it. */
+static char *template_at(struct build *build, struct node *node)
+{
+    char name[NAME_BYTES_MAX + 1];
+    struct strbuf unused = {0};
+    char *path = file_resolve(node->source->path, node->text);
+    if (path == NULL) {
+        build->no_memory = true;
+        return NULL;
+    }
+    if (file_exists(path) || strchr(node->text, '/') != NULL ||
+        !str_copy_n(name, sizeof(name), node->text, strlen(node->text) - strlen(TEMPLATE_END)))
+        return path; /* what is wrong with it shows when it is read */
+    char *known = find_template(build, name, &unused);
+    strbuf_free(&unused);
+    if (known == NULL)
+        return path;
+    node_problem(build->problems, node,
+                 "%s does not exist; the template that comes with octroi is called \"%s\"", path,
+                 name);
+    free(known);
+    free(path);
+    return NULL;
+}
+
 static char *resolve_template(struct build *build, struct node *node)
 {
     struct strbuf looked_in = {0};
-    char *path = NULL;
-    if (strchr(node->text, '/') != NULL) {
-        path = file_resolve(node->source->path, node->text);
-        build->no_memory = build->no_memory || path == NULL;
-        return path;
-    }
-    path = find_template(build, node->text, &looked_in);
+    if (strchr(node->text, '/') != NULL || ends_with(node->text, TEMPLATE_END))
+        return template_at(build, node);
+    char *path = find_template(build, node->text, &looked_in);
     if (looked_in.failed)
         build->no_memory = true;
     else if (path == NULL && looked_in.data != NULL)
         node_problem(build->problems, node,
                      "there is no template \"%.64s\": %s would be it; a file elsewhere is given "
-                     "with a path, such as \"./%.64s.conf\"",
+                     "with its whole name, such as \"%.64s.conf\"",
                      node->text, looked_in.data, node->text);
     strbuf_free(&looked_in);
     return path;

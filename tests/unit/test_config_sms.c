@@ -98,12 +98,11 @@ START_TEST(a_template_by_its_name)
     char findings[2048];
     snprintf(folder, sizeof(folder), "%s/conf.d", sms_sandbox.folder);
     sandbox_write(&sms_sandbox, "conf.d/octroi-test.conf", "any", 0644);
-    snprintf(
-        findings, sizeof(findings),
-        "main.conf:3: providers.p.template: there is no template \"octroi-test\": "
-        "%s/templates/octroi-test.conf would be it; a file elsewhere is given with a path, such "
-        "as \"./octroi-test.conf\"\n",
-        PKGDATADIR);
+    snprintf(findings, sizeof(findings),
+             "main.conf:3: providers.p.template: there is no template \"octroi-test\": "
+             "%s/templates/octroi-test.conf would be it; a file elsewhere is given with its whole "
+             "name, such as \"octroi-test.conf\"\n",
+             PKGDATADIR);
     ck_assert_int_eq(unsetenv("OCTROI_TEMPLATES"), 0);
     expect_findings(&sms_sandbox, "not installed",
                     PROVIDER("adapter = \"http\" template = \"octroi-test\""), findings);
@@ -117,10 +116,22 @@ START_TEST(a_template_by_its_name)
         findings, sizeof(findings),
         "main.conf:3: providers.p.template: there is no template \"octroi-lost\": "
         "conf.d/octroi-lost.conf and %s/templates/octroi-lost.conf would be it; a file elsewhere "
-        "is given with a path, such as \"./octroi-lost.conf\"\n",
+        "is given with its whole name, such as \"octroi-lost.conf\"\n",
         PKGDATADIR);
     expect_findings(&sms_sandbox, "not there",
                     PROVIDER("adapter = \"http\" template = \"octroi-lost\""), findings);
+    /* With its ending it is a file beside this one. */
+    expect_findings(&sms_sandbox, "a name with its ending",
+                    PROVIDER("adapter = \"http\" template = \"octroi-test.conf\""),
+                    "main.conf:3: providers.p.template: octroi-test.conf does not exist; the "
+                    "template that comes with octroi is called \"octroi-test\"\n");
+    expect_findings(&sms_sandbox, "nowhere",
+                    PROVIDER("adapter = \"http\" template = \"octroi-lost.conf\""),
+                    "main.conf:3: providers.p.template: cannot open octroi-lost.conf: No such file "
+                    "or directory\n");
+    config = sandbox_config(&sms_sandbox, PROVIDER("adapter = \"http\" template = \"t.conf\""));
+    ck_assert_str_eq(config->providers[0].template_file, sandbox_path(&sms_sandbox, "t.conf"));
+    config_unref(&config);
     ck_assert_int_eq(unsetenv("OCTROI_TEMPLATES"), 0);
     /* A path is relative to the file that names it. */
     sandbox_write(&sms_sandbox, "conf.d/a.conf", PROVIDER(HTTP_LEAST) + strlen(TOP), 0600);
