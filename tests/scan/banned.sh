@@ -32,7 +32,7 @@ unlicensed() {
 self_test() {
     made=$(mktemp -d)
     trap 'rm -rf "$made"' EXIT
-    for folder in base policy config store adapters proxy cli tests docs; do
+    for folder in base wire policy config store adapters proxy cli tests docs; do
         mkdir "$made/$folder"
     done
     {
