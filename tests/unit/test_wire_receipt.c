@@ -151,9 +151,18 @@ START_TEST(optional_parameters)
     message.tlvs.length = 0;
     add_tlv(&message, SMPP_TAG_RECEIPTED_MESSAGE_ID, "\x01\x02", 2);
     add_tlv(&message, SMPP_TAG_MESSAGE_STATE, "\x09", 1);
+    add_tlv(&message, SMPP_TAG_NETWORK_ERROR_CODE, "\3\1\2\3", 4);
     ck_assert(receipt_read(&message, &receipt));
     ck_assert_str_eq(receipt.id, "9");
     ck_assert_int_eq(receipt.state, RECEIPT_UNDELIVERABLE);
+    /* Scheduled, of 5.0; an empty id; two texts, of which the short one is the receipt. */
+    message.tlvs.length = 0;
+    add_tlv(&message, SMPP_TAG_RECEIPTED_MESSAGE_ID, "", 0);
+    add_tlv(&message, SMPP_TAG_MESSAGE_STATE, "\0", 1);
+    add_tlv(&message, SMPP_TAG_MESSAGE_PAYLOAD, "id:8", 4);
+    ck_assert(receipt_read(&message, &receipt));
+    ck_assert_str_eq(receipt.id, "9");
+    ck_assert_int_eq(receipt.state, RECEIPT_ENROUTE);
     free((void *)message.text.data);
 }
 END_TEST
@@ -281,6 +290,20 @@ START_TEST(spellings)
 }
 END_TEST
 
+START_TEST(longest_spelling)
+{
+    char id[SMPP_ID_MAX + 1];
+    char out[RECEIPT_SPELLINGS][SMPP_ID_MAX];
+    memset(id, 'a', sizeof(id));
+    id[SMPP_ID_MAX] = '\0';
+    ck_assert_uint_eq(receipt_spellings(id, out), 0);
+    id[SMPP_ID_MAX - 1] = '\0';
+    ck_assert_uint_eq(receipt_spellings(id, out), 2);
+    ck_assert_str_eq(out[0], id);
+    ck_assert_int_eq(out[1][63], 'A');
+}
+END_TEST
+
 /* Whichever of the two a provider answered with, its other spelling finds it. */
 START_TEST(spellings_meet)
 {
@@ -308,7 +331,8 @@ int main(void)
 {
     const TTest *const reading[] = {read_rows, read_any_prefix, optional_parameters, other_carriers,
                                     NULL};
-    const TTest *const writing[] = {written, state_names, spellings, spellings_meet, NULL};
+    const TTest *const writing[] = {written,          state_names,    spellings,
+                                    longest_spelling, spellings_meet, NULL};
     Suite *const suites[] = {unit_suite("read", reading), unit_suite("written", writing), NULL};
     return unit_run(suites);
 }

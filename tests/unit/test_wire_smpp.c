@@ -474,6 +474,8 @@ START_TEST(tlvs)
     size_t before = length;
     ck_assert(!smpp_tlv_write(bytes, length + 4, &length, 0x1404, "x", 1));
     ck_assert_uint_eq(length, before);
+    ck_assert(!smpp_tlv_write(bytes, length - 1, &length, 0x1404, NULL, 0));
+    ck_assert_uint_eq(length, before);
     static uint8_t large[70000];
     static uint8_t room[70000];
     size_t used = 0;
