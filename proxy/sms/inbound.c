@@ -12,6 +12,7 @@
 #include "proxy/sms/delivery.h"
 #include "proxy/sms/recorder.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -65,6 +66,27 @@ static void count(struct inbox *inbox, enum count which)
     atomic_fetch_add(&inbox->counts[which], 1);
 }
 
+/* Printable ASCII, so that whatever a provider calls it fits on a line. */
+static void plain(const char *text, char *out, size_t size)
+{
+    size_t i = 0;
+    for (; text[i] != '\0' && i + 1 < size; i++)
+        out[i] = text[i] > ' ' && text[i] < 0x7f ? text[i] : '_';
+    out[i] = '\0';
+}
+
+/* Where it went, for the log and the evidence: a partner's sender id, a short code or a name. Any
+ * other number may be a person's, should a provider mean it the other way round. */
+static void show_to(const struct arrival *arrival, char out[24])
+{
+    const char *to = arrival->what.to;
+    size_t digits = strspn(to + (*to == '+'), "0123456789");
+    if (arrival->candidates.n_partners > 0 || digits <= 6)
+        plain(to, out, 24);
+    else
+        str_copy(out, 24, "a_number");
+}
+
 /* ---- the end of an arrival ---- */
 
 static void end(struct arrival *arrival)
@@ -88,10 +110,12 @@ static void finish(struct arrival *arrival, enum count which, enum sms_taken tak
 static void drop(struct arrival *arrival, enum count which, const char *words)
 {
     struct inbox *inbox = arrival->inbox;
+    char to[24];
+    show_to(arrival, to);
     int64_t minute = clock_monotonic() / (60 * CLOCK_SECOND) + 1;
     if (atomic_exchange(&inbox->spared[which].minute, minute) != minute)
         log_event(LOG_LEVEL_INFO, words, LOG_TEXT("provider", arrival->provider),
-                  LOG_TEXT("to", arrival->what.to),
+                  LOG_TEXT("to", to),
                   LOG_NUMBER("more", atomic_exchange(&inbox->spared[which].hidden, 0)));
     else
         atomic_fetch_add(&inbox->spared[which].hidden, 1);
@@ -182,12 +206,14 @@ static void tell_partners(struct arrival *arrival)
 static void on_withdrawn(struct loop_task *task)
 {
     struct arrival *arrival = CONTAINER_OF(task, struct arrival, job.task);
+    char to[24];
     if (arrival->job.result != RESULT_OK) {
         finish(arrival, STOPS_FAILED, SMS_TAKE_LATER);
         return;
     }
+    show_to(arrival, to);
     log_event(LOG_LEVEL_INFO, "withdrawal recorded", LOG_TEXT("provider", arrival->provider),
-              LOG_TEXT("to", arrival->what.to),
+              LOG_TEXT("to", to),
               LOG_TEXT("partner", arrival->job.n_named == 0   ? "all"
                                   : arrival->job.n_named == 1 ? arrival->job.named[0]
                                                               : "several"));
@@ -197,40 +223,28 @@ static void on_withdrawn(struct loop_task *task)
     end(arrival);
 }
 
-/* Printable ASCII, so that whatever a provider calls it fits on a line. */
-static void plain(const char *text, char *out, size_t size)
+/* The provider's id of what came in, unless it tells the person's number. */
+static void show_id(const char *id, const struct address *from, char out[SMPP_ID_MAX])
 {
-    size_t i = 0;
-    for (; text[i] != '\0' && i + 1 < size; i++)
-        out[i] = text[i] > ' ' && text[i] < 0x7f ? text[i] : '_';
-    out[i] = '\0';
+    size_t length = strlen(from->text);
+    const char *end = from->text + (length > 8 ? length - 8 : 0);
+    plain(id, out, SMPP_ID_MAX);
+    if (strstr(out, end) != NULL)
+        out[0] = '\0';
 }
 
-static bool write_evidence(struct arrival *arrival, const struct sms_inbound *inbound,
-                           const struct address *from, const struct recipient *who)
+static void write_evidence(struct arrival *arrival, const struct sms_inbound *inbound,
+                           const struct address *from)
 {
-    struct strbuf text = {0}, hidden = {0};
     char to[24], id[SMPP_ID_MAX];
     bool stop = inbound->kind == SMS_INBOUND_MESSAGE;
-    plain(inbound->to, to, sizeof(to));
-    plain(inbound->id, id, sizeof(id));
-    strbuf_add_str(&text, stop ? "STOP" : "opted out");
-    if (to[0] != '\0')
-        strbuf_add_format(&text, " to %s", to);
-    if (id[0] != '\0')
-        strbuf_add_format(&text, ", message %s", id);
-    if (!text.failed)
-        recipient_hide(text.data, inbound->from, from, who, &hidden);
-    bool ok = !text.failed && !hidden.failed;
-    if (ok)
-        str_copy(arrival->evidence, sizeof(arrival->evidence), hidden.data);
-    strbuf_free(&text);
-    strbuf_free(&hidden);
-    str_copy(arrival->origin, sizeof(arrival->origin),
-             stop ? "STOP by SMS through " : "opt-out told by ");
-    size_t used = strlen(arrival->origin);
-    str_copy(arrival->origin + used, sizeof(arrival->origin) - used, arrival->provider);
-    return ok;
+    show_to(arrival, to);
+    show_id(inbound->id, from, id);
+    snprintf(arrival->evidence, sizeof(arrival->evidence), "%s%s%s%s%s",
+             stop ? "STOP" : "opted out", to[0] != '\0' ? " to " : "", to,
+             id[0] != '\0' ? ", message " : "", id);
+    snprintf(arrival->origin, sizeof(arrival->origin), "%s%s",
+             stop ? "STOP by SMS through " : "opt-out told by ", arrival->provider);
 }
 
 static void withdraw(struct arrival *arrival)
@@ -278,33 +292,29 @@ static void forward(struct arrival *arrival)
 }
 
 /* Without a number nothing can be recorded and nobody answered. */
-static void unreadable(struct arrival *arrival, bool stop, const char *id)
+static void unreadable(struct arrival *arrival, bool stop)
 {
-    char shown[SMPP_ID_MAX];
     if (!stop) {
         drop(arrival, MESSAGES_NOBODYS, "a message from what is no telephone number");
         return;
     }
-    plain(id, shown, sizeof(shown));
     log_event(LOG_LEVEL_ERROR, "STOP from what is no telephone number, nothing was recorded",
-              LOG_TEXT("provider", arrival->provider), LOG_TEXT("message", shown));
+              LOG_TEXT("provider", arrival->provider));
     finish(arrival, STOPS_UNREADABLE, SMS_TAKEN);
 }
 
 static bool identify(struct arrival *arrival, const struct sms_inbound *inbound,
                      const struct address *from)
 {
-    struct recipient who;
     struct error err;
     struct recorder_job *job = &arrival->job;
     struct lane *lane = arrival->inbox->lanes[loop_index(arrival->loop)];
-    bool ok = recipient_make(lane->hmac, from, &who, &err) == RESULT_OK &&
-              write_evidence(arrival, inbound, from, &who) &&
+    bool ok = recipient_make_key(lane->hmac, from, job->key, &err) == RESULT_OK &&
               candidates_find(arrival->snapshot->config, arrival->provider, inbound->to,
                               &arrival->candidates);
     if (!ok)
         return false;
-    memcpy(job->key, who.key, sizeof(job->key));
+    write_evidence(arrival, inbound, from);
     job->at = clock_now();
     job->candidates = arrival->candidates.partners;
     job->n_candidates = arrival->candidates.n_partners;
@@ -318,7 +328,7 @@ static void arrive_message(struct arrival *arrival, const struct sms_inbound *in
     unsigned ton = inbound->as_was != NULL ? inbound->as_was->source.ton : SMPP_TON_UNKNOWN;
     enum result carried = sms_delivery_of(inbound, &arrival->what);
     if (!sms_read_origin(inbound->from, ton, arrival->snapshot->config->region, &from)) {
-        unreadable(arrival, stop, inbound->id);
+        unreadable(arrival, stop);
         return;
     }
     bool identified = identify(arrival, inbound, &from);
@@ -459,9 +469,8 @@ void inbox_opted_out(struct inbox *inbox, const char *provider, const char *part
         str_copy(opt_out->provider, sizeof(opt_out->provider), provider);
         str_copy(opt_out->partner, sizeof(opt_out->partner), partner);
         opt_out->candidates[0] = opt_out->partner;
-        str_copy(opt_out->origin, sizeof(opt_out->origin), "refused as opted out by ");
-        size_t used = strlen(opt_out->origin);
-        str_copy(opt_out->origin + used, sizeof(opt_out->origin) - used, provider);
+        snprintf(opt_out->origin, sizeof(opt_out->origin), "refused as opted out by %s",
+                 opt_out->provider);
         opt_out->job = (struct recorder_job){
             .task.run = on_opt_out,
             .kind = RECORDER_WITHDRAW,

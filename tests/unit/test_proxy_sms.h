@@ -6,5 +6,8 @@
 #include "tests/unit/unit.h"
 
 Suite *sms_binds_suite(void);
+Suite *sms_sent_suite(void);
+Suite *sms_recorder_suite(void);
+Suite *sms_inbound_suite(void);
 
 #endif

@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tests/unit/test_proxy_sms_world.h"
+
+#include "base/clock.h"
+#include "store/journal.h"
+
+#include <sqlite3.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+struct sms_world sms_world;
+
+#define HASH "$y$j9T$DEBQ5UmuRZhkvPdLPgSBT/$nbaNCUNxSYRVBzYGvTv5GbaT9zLUiQzX6sc3Rm2FJD2"
+#define STREAM(id, providers, senders, accounts)                               \
+    id ": { name = \"" id "\" streams: { alerts: { channel = \"sms\" class = " \
+       "\"prospecting\" providers = [ " providers " ] senders = [ " senders    \
+       " ] accounts: { " accounts " } } } }\n"
+
+static const char config_text[] =
+    "hostname = \"gate.example\" state_dir = \"state\" region = \"FR\"\n"
+    "providers: {\n"
+    "agg: { adapter = \"capture\" directory = \"agg\" }\n"
+    "other: { adapter = \"capture\" directory = \"other\" } }\n"
+    "partners: {\n" STREAM("acme", "\"agg\"", "\"ACME\", \"+33755001234\"",
+                           "acme-sms: { password = \"" HASH "\" } "
+                           "acme-two: { password = \"" HASH "\" }")
+        STREAM("beta", "\"other\", \"agg\"", "\"BETA\", \"38600\"",
+               "beta-sms: { password = \"" HASH "\" }")
+            STREAM("gamma", "\"agg\"", "\"38600\"", "gamma-sms: { password = \"" HASH "\" }")
+                STREAM("delta", "\"other\"", "\"38600\"",
+                       "delta-sms: { password = \"" HASH "\" }") "}\n";
+
+static void open_journal(void)
+{
+    struct sms_world *world = &sms_world;
+    struct error err;
+    ck_assert_int_eq(signing_key_generate(&world->key, &err), RESULT_OK);
+    struct journal_options options = {.directory = world->directory,
+                                      .gateway = "gate.example",
+                                      .key = world->key,
+                                      .segment_size = 1 << 20,
+                                      .checkpoint_every = 3600 * CLOCK_SECOND};
+    ck_assert_msg(journal_open(&options, &world->journal, &err) == RESULT_OK, "%s", err.text);
+}
+
+static void open_lanes(void)
+{
+    struct sms_world *world = &sms_world;
+    static const uint8_t key[32] = {7};
+    struct error err;
+    for (unsigned i = 0; i < 2; i++) {
+        ck_assert_int_eq(loop_new(i, &world->loops[i], &err), RESULT_OK);
+        ck_assert_int_eq(
+            lane_init(&world->lanes[i], &world->gate, world->loops[i], key, sizeof(key), &err),
+            RESULT_OK);
+    }
+    ck_assert_msg(snapshot_new(world->config, NULL, world->loops, 2, &world->snapshot, &err) ==
+                      RESULT_OK,
+                  "%s", err.text);
+    for (unsigned i = 0; i < 2; i++)
+        world->lanes[i].snapshot = snapshot_ref(world->snapshot);
+}
+
+static void open_inbox(void)
+{
+    struct sms_world *world = &sms_world;
+    struct lane *const lanes[] = {&world->lanes[0], &world->lanes[1]};
+    struct error err;
+    world->sent = sent_new(100);
+    world->inbox = inbox_new(lanes, 2, world->binds, world->sent);
+    ck_assert_ptr_nonnull(world->sent);
+    ck_assert_ptr_nonnull(world->inbox);
+    ck_assert_msg(inbox_start(world->inbox, world->registry, world->index, world->directory,
+                              &err) == RESULT_OK,
+                  "%s", err.text);
+}
+
+void sms_world_begin(void)
+{
+    struct sms_world *world = &sms_world;
+    struct registry *registry = NULL;
+    struct error err;
+    sandbox_make(&world->sandbox);
+    ck_assert(str_copy(world->registry, sizeof(world->registry),
+                       sandbox_path(&world->sandbox, "registry.db")));
+    ck_assert(
+        str_copy(world->index, sizeof(world->index), sandbox_path(&world->sandbox, "journal.db")));
+    ck_assert(str_copy(world->directory, sizeof(world->directory),
+                       sandbox_path(&world->sandbox, "journal")));
+    ck_assert_int_eq(mkdir(sandbox_path(&world->sandbox, "state"), 0700), 0);
+    world->config = sandbox_config(&world->sandbox, config_text);
+    ck_assert_msg(registry_open(world->registry, true, &registry, &err) == RESULT_OK, "%s",
+                  err.text);
+    registry_close(&registry);
+    open_journal();
+    open_lanes();
+    world->binds = binds_new();
+    ck_assert_ptr_nonnull(world->binds);
+    open_inbox();
+}
+
+static void close_inbox(void)
+{
+    struct sms_world *world = &sms_world;
+    inbox_stop(world->inbox);
+    sms_world_turn();
+    inbox_free(&world->inbox);
+    sent_free(&world->sent);
+}
+
+void sms_world_restart(void)
+{
+    close_inbox();
+    open_inbox();
+}
+
+void sms_world_end(void)
+{
+    struct sms_world *world = &sms_world;
+    inbox_stop(world->inbox);
+    binds_shut(world->binds);
+    sms_world_turn();
+    snapshot_unref(&world->snapshot);
+    for (unsigned i = 0; i < 2; i++)
+        snapshot_unref(&world->lanes[i].snapshot);
+    sms_world_turn();
+    close_inbox();
+    journal_close(&world->journal);
+    for (unsigned i = 0; i < 2; i++)
+        loop_free(&world->loops[i]);
+    for (unsigned i = 0; i < 2; i++)
+        lane_end(&world->lanes[i]);
+    binds_free(&world->binds);
+    signing_key_free(&world->key);
+    sandbox_remove(&world->sandbox);
+}
+
+struct provider *sms_world_provider(const char *name)
+{
+    const struct config *config = sms_world.config;
+    for (size_t i = 0; i < config->n_providers; i++)
+        if (strcmp(config->providers[i].name, name) == 0)
+            return sms_world.snapshot->providers[i];
+    ck_abort_msg("no provider %s", name);
+}
+
+void sms_world_turn(void)
+{
+    for (int i = 0; i < 4; i++)
+        for (unsigned j = 0; j < 2; j++)
+            if (sms_world.loops[j] != NULL)
+                loop_turn(sms_world.loops[j]);
+}
+
+void sms_world_turn_until(const unsigned *done, unsigned count)
+{
+    int64_t until = clock_monotonic() + 20 * CLOCK_SECOND;
+    sms_world_turn();
+    while (*done < count && clock_monotonic() < until) {
+        clock_sleep(1000);
+        sms_world_turn();
+    }
+    ck_assert_uint_eq(*done, count);
+}
+
+static struct recipient recipient_of(const char *number)
+{
+    struct address address;
+    struct recipient recipient;
+    struct error err;
+    ck_assert_msg(address_parse_phone(number, "FR", &address, &err) == RESULT_OK, "%s", number);
+    ck_assert_int_eq(recipient_make(sms_world.lanes[0].hmac, &address, &recipient, &err),
+                     RESULT_OK);
+    return recipient;
+}
+
+void sms_world_key(const char *number, uint8_t key_out[RECIPIENT_KEY_BYTES])
+{
+    struct recipient recipient = recipient_of(number);
+    memcpy(key_out, recipient.key, RECIPIENT_KEY_BYTES);
+}
+
+struct durable {
+    struct loop_task task;
+    unsigned ran;
+};
+
+static void on_durable(struct loop_task *task)
+{
+    ((struct durable *)task)->ran++;
+}
+
+const char *sms_world_send(const struct sms_sent *sent)
+{
+    static char ids[4][RECORD_ID];
+    static unsigned turn;
+    struct durable durable = {.task.run = on_durable};
+    enum result result = RESULT_CONFLICT;
+    char *id = ids[++turn % 4];
+    struct recipient recipient = recipient_of(sent->number);
+    struct journal_batch *batch = journal_batch_new();
+    record_new_id(id);
+    struct decision decision = {.id = id,
+                                .at = clock_now() - sent->days * CLOCK_DAY,
+                                .gateway = "gate.example",
+                                .session = "s-1",
+                                .partner = sent->partner,
+                                .stream = "alerts",
+                                .account = sent->account,
+                                .channel = CHANNEL_SMS,
+                                .recipient = &recipient,
+                                .reason = REASON_CONSENT,
+                                .policy = "3f2a",
+                                .provider = sent->provider};
+    struct outcome_row outcome = {.id = id,
+                                  .at = decision.at,
+                                  .outcome = OUTCOME_ACCEPTED,
+                                  .queue_id = sent->queue_id,
+                                  .size = 10};
+    ck_assert(journal_batch_decision(batch, &decision));
+    ck_assert(sent->queue_id == NULL || journal_batch_outcome(batch, &outcome));
+    journal_append(sms_world.journal, batch, sms_world.loops[0], &durable.task, &result);
+    sms_world_turn_until(&durable.ran, 1);
+    ck_assert_int_eq(result, RESULT_OK);
+    return id;
+}
+
+static bool add_event(void *arg, const struct event_row *row)
+{
+    strbuf_add_format(arg, "%s %s [%s] %s: %s\n", event_kind_name(row->kind),
+                      channel_name(row->channel), row->partners, row->origin, row->evidence);
+    return true;
+}
+
+const char *sms_world_events(const char *number)
+{
+    static char text[4096];
+    struct registry *registry = NULL;
+    struct strbuf events = {0};
+    struct error err;
+    uint8_t key[RECIPIENT_KEY_BYTES];
+    sms_world_key(number, key);
+    ck_assert_int_eq(registry_open_reader(sms_world.registry, &registry, &err), RESULT_OK);
+    ck_assert_int_eq(registry_events(registry, key, add_event, &events, &err), RESULT_OK);
+    registry_close(&registry);
+    ck_assert(str_copy(text, sizeof(text), events.data != NULL ? events.data : ""));
+    strbuf_free(&events);
+    return text;
+}
+
+void sms_world_sql(const char *sql)
+{
+    sqlite3 *db = NULL;
+    char *why = NULL;
+    ck_assert_int_eq(sqlite3_open(sms_world.registry, &db), SQLITE_OK);
+    ck_assert_msg(sqlite3_exec(db, sql, NULL, NULL, &why) == SQLITE_OK, "%s", why);
+    sqlite3_close(db);
+}
