@@ -32,6 +32,11 @@ def addresses(count):
 
 
 class People:
+    """With e-mail; sms_people.py has the ones with telephones."""
+
+    channel = "email"
+    someone = f"1{LATENCY_STEM}@{DOMAIN}"  # who is asked for to see whether the registry is there
+
     def __init__(self, folder, count, octroi):
         self.folder = pathlib.Path(folder)
         self.count = count
@@ -42,8 +47,11 @@ class People:
         self.stamp = self.folder / "made.json"
         self.made = None  # what the import took: events, seconds
 
-    def prepare(self, say, fresh=False, wants_map=True):
-        if fresh or not self._is_there():
+    def prepare(self, say, fresh=False, wants_map=True, wants_import=True):
+        """wants_import: octroi's registry is needed, not the list alone."""
+        if not wants_import:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        elif fresh or not self._is_there():
             shutil.rmtree(self.folder, ignore_errors=True)
             self.folder.mkdir(parents=True)
             say(f"making {self.count} people and their consents")
@@ -74,47 +82,54 @@ class People:
             return False
         config = self.gateway / "octroi.conf"
         self.write_config(1, 1)
-        asked = subprocess.run([self.octroi, "-c", config, "consent", "show",
-                                f"1{LATENCY_STEM}@{DOMAIN}", "--partner", "acme",
-                                "--channel", "email", "--format", "json"],
-                               capture_output=True, text=True)
+        asked = subprocess.run([self.octroi, "-c", config, "consent", "show", self.someone,
+                                "--partner", "acme", "--channel", self.channel,
+                                "--format", "json"], capture_output=True, text=True)
         try:
             return json.loads(asked.stdout)["verdict"] == "pass"
         except (ValueError, KeyError):
             return False
 
+    def addresses(self):
+        return addresses(self.count)
+
     def write_config(self, port, provider_port):
         """As shipped, but for what a configuration has to say: nothing here is for speed."""
-        config = {
+        return self._write({
             "hostname": "gate.test", "state_dir": "state",
             "listeners": {"submission": {"bind": f"127.0.0.1:{port}", "tls": "none"}},
             "providers": {"smarthost": {"adapter": "smtp", "host": "127.0.0.1",
                                         "port": provider_port, "tls": "none"}},
             "partners": {"acme": harness.partner({"news": harness.email_stream()})},
             "policies": {"email": {}},
-        }
+        })
+
+    def _write(self, config):
         file = self.gateway / "octroi.conf"
+        file.touch(0o600)
+        file.chmod(0o600)  # it may hold a provider's password
         file.write_text("".join(f"{key} = {harness.render(value)};\n"
                                 for key, value in config.items()))
         return file
 
     def _make_list(self):
         with open(self.list, "w") as out:
-            out.writelines(f"{address}\n" for address in addresses(self.count))
+            out.writelines(f"{address}\n" for address in self.addresses())
 
     def _import(self):
         subprocess.run([self.octroi, "init", self.gateway], check=True, capture_output=True)
         config = self.write_config(1, 1)
-        subprocess.run([self.octroi, "-c", config, "form", "add", "-"], check=True,
-                       input=json.dumps(harness.FORM), text=True, capture_output=True)
+        form = json.dumps({**harness.FORM, "channels": [self.channel]})
+        subprocess.run([self.octroi, "-c", config, "form", "add", "-"], check=True, input=form,
+                       text=True, capture_output=True)
         file = self.folder / "consents.csv"
         at = harness.instant(86400)
         with open(file, "w", newline="") as out:
             writer = csv.writer(out)
             writer.writerow(harness.CSV_HEADER)
-            writer.writerows([address, "email", "given", at, "jeu-ete@1", "", "",
+            writer.writerows([address, self.channel, "given", at, "jeu-ete@1", "", "",
                               f"supplier-{number // SUPPLIER}", f"click {number}"]
-                             for number, address in enumerate(addresses(self.count)))
+                             for number, address in enumerate(self.addresses()))
         began = time.monotonic()
         subprocess.run([self.octroi, "-c", config, "consent", "import", file], check=True,
                        stdout=subprocess.DEVNULL)

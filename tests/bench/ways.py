@@ -126,6 +126,19 @@ class Direct(Way):
     title = "nothing: straight to the sink"
 
 
+HAPROXY = """global
+    maxconn 1000
+defaults
+    mode tcp
+    timeout connect 5s
+    timeout client 5m
+    timeout server 5m
+listen bench
+    bind 127.0.0.1:{port}
+    server sink 127.0.0.1:{sink}
+"""
+
+
 class Haproxy(Way):
     name = "haproxy"
     title = "HAProxy, `mode tcp`: understands nothing"
@@ -139,17 +152,7 @@ class Haproxy(Way):
         super().__init__(folder, people, sink)
         self.port = harness.free_port()
         file = self.folder / "haproxy.cfg"
-        file.write_text(f"""global
-    maxconn 1000
-defaults
-    mode tcp
-    timeout connect 5s
-    timeout client 5m
-    timeout server 5m
-listen smtp
-    bind 127.0.0.1:{self.port}
-    server sink 127.0.0.1:{sink.port}
-""")
+        file.write_text(HAPROXY.format(port=self.port, sink=sink.port))
         self.spawn("haproxy", "-db", "-f", file)
 
 
