@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Measures how fast SMS go through octroi, beside what else they could go through.
 
-A load program → one of the ways (sms_ways.py) → a sink, everything on loopback, in three groups: SMPP
-to SMPP, HTTP to SMPP, HTTP to HTTP. The ways in turn, some rounds of it, medians. Absolute figures
+A load program → one of the ways (sms_ways.py) → a sink, everything on loopback, in three groups:
+SMPP to SMPP, HTTP to SMPP, HTTP to HTTP. The ways in turn, some rounds of it, medians. Absolute figures
 mean little beyond one machine and one run. It counts before it divides: a run in which the sink did
 not get every message, once, or in which anything was refused, is an error and not a figure.
 """
@@ -137,9 +137,9 @@ class Bench:
         try:
             self.people.warm()
             return kind(group, self.folder / f"{group}-{kind.name}-{turn}", self.people, sink), sink
-        except BaseException:
+        except (AssertionError, subprocess.SubprocessError, OSError) as problem:
             sink.stop()
-            raise
+            raise BenchError(f"{group}, {kind.name}: {problem}") from problem
 
     @staticmethod
     def guard(way, work):
@@ -324,8 +324,8 @@ def main(arguments=None):
                                   options.octroi)
     people.prepare(say, options.fresh, wants_map=False, wants_import="octroi" in options.ways)
     results, syncs = {}, []
-    with tempfile.TemporaryDirectory(prefix="octroi-bench-") as folder:
-        os.chmod(folder, 0o755)
+    # Beside the journal: Kannel's spool is to lie on the same disk.
+    with tempfile.TemporaryDirectory(prefix="run-", dir=people.folder) as folder:
         bench_of = Bench(options, people, folder)
         try:
             for turn in range(options.rounds):

@@ -17,7 +17,7 @@ TEXT = ("ACME: -20 % sur tous les voyages jusqu'au 31, code PRINTEMPS. "
 TEMPLATE = """request: {
     method = "POST"
     url = "{url}"
-    json: { to = "{to}"  from = "{from}"  text = "{text}" }
+    json: { to = "{to}"  from = "{sender}"  text = "{text}" }
 }
 answer: {
     format = "json"
@@ -72,7 +72,7 @@ class SmsPeople(people.People):
                 "smpp": {"adapter": "smpp", "host": "127.0.0.1", "port": smpp_sink, "tls": "none",
                          "system_id": "gate", "password": "secret", "connections": 4,
                          "window": 1000},
-                "http": {"adapter": "http", "template": "sink.template",
+                "http": {"adapter": "http", "template": "./sink.template",
                          "url": f"http://127.0.0.1:{http_sink}/send", "connections": 64},
             },
             "partners": {"acme": harness.partner({"texts": {
