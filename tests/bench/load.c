@@ -39,7 +39,7 @@ void load_open(struct load *load, const char *port, const char *recipients)
     int fd = open(recipients, O_RDONLY | O_CLOEXEC);
     if (fd < 0 || fstat(fd, &stat) != 0)
         tool_die("%s: %s", recipients, strerror(errno));
-    if (stat.st_size == 0 || stat.st_size % LINE != 0)
+    if (stat.st_size < LINE || stat.st_size % LINE != 0)
         tool_die("%s: not lines of %d digits", recipients, TOOL_NUMBER_BYTES);
     void *mapped = mmap(NULL, (size_t)stat.st_size, PROT_READ, MAP_PRIVATE | MAP_POPULATE, fd, 0);
     if (mapped == MAP_FAILED)

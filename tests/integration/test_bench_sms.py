@@ -120,13 +120,15 @@ class BenchSms(harness.IntegrationTest):
             self.assertEqual(sink.count(), 0)
 
     def test_a_window_is_kept(self):
-        """A sink that takes 20 ms for each answer: twenty messages, five at a time, take four turns."""
+        """A sink that takes 20 ms for each answer: twenty messages, four at a time, take five turns,
+        two hundred at fifty at a time far less than two hundred."""
         bench = self.bench()
-        for group, case in ((sms_ways.SMPP, (1, 5)), (sms_ways.HTTP, (5,))):
+        for group, four, fifty in ((sms_ways.SMPP, (1, 4), (1, 50)), (sms_ways.HTTP, (4,), (50,))):
             way, _ = self.direct(group, "-l", "20000")
-            report = bench.load(way, case, "-n", "20")
-            self.assertGreaterEqual(report["seconds"], 0.08)
+            report = bench.load(way, four, "-n", "20")
+            self.assertGreaterEqual(report["seconds"], 0.1)
             self.assertGreaterEqual(report["median_us"], 19900)  # steps of 1/256
+            self.assertLess(bench.load(way, fifty, "-n", "200")["seconds"], 2)
 
     def test_what_is_to_be_reached(self):
         def figure(rate, median=100):
