@@ -81,7 +81,7 @@ class People:
         if self.made["people"] != self.count:
             return False
         config = self.gateway / "octroi.conf"
-        self.write_config(1, 1)
+        self.write_config(1, 2)
         asked = subprocess.run([self.octroi, "-c", config, "consent", "show", self.someone,
                                 "--partner", "acme", "--channel", self.channel,
                                 "--format", "json"], capture_output=True, text=True)
@@ -118,7 +118,7 @@ class People:
 
     def _import(self):
         subprocess.run([self.octroi, "init", self.gateway], check=True, capture_output=True)
-        config = self.write_config(1, 1)
+        config = self.write_config(1, 2)
         form = json.dumps({**harness.FORM, "channels": [self.channel]})
         subprocess.run([self.octroi, "-c", config, "form", "add", "-"], check=True, input=form,
                        text=True, capture_output=True)
