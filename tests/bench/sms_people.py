@@ -57,10 +57,16 @@ class SmsPeople(people.People):
                                        capture_output=True, text=True).stdout.strip()
         return self.hash
 
-    def write_config(self, smpp_port=1, http_port=1, smpp_sink=1, http_sink=1, stream="smpp"):
+    def write_config(self, smpp_port, http_port, provider="smpp", provider_port=3):
         """As shipped, but for what a configuration has to say, and for the windows: those of the
-        other ways are wide open too. stream: which of the providers the account's messages go to."""
+        other ways are wide open too."""
         (self.gateway / "sink.template").write_text(TEMPLATE)
+        providers = {
+            "smpp": {"adapter": "smpp", "host": "127.0.0.1", "port": provider_port, "tls": "none",
+                     "system_id": "gate", "password": "secret", "connections": 4, "window": 1000},
+            "http": {"adapter": "http", "template": "./sink.template",
+                     "url": f"http://127.0.0.1:{provider_port}/send", "connections": 64},
+        }
         return self._write({
             "hostname": "gate.test", "state_dir": "state",
             "listeners": {
@@ -68,15 +74,9 @@ class SmsPeople(people.People):
                 "web": {"protocol": "http", "bind": f"127.0.0.1:{http_port}", "tls": "none",
                         "services": ["sms"]},
             },
-            "providers": {
-                "smpp": {"adapter": "smpp", "host": "127.0.0.1", "port": smpp_sink, "tls": "none",
-                         "system_id": "gate", "password": "secret", "connections": 4,
-                         "window": 1000},
-                "http": {"adapter": "http", "template": "./sink.template",
-                         "url": f"http://127.0.0.1:{http_sink}/send", "connections": 64},
-            },
+            "providers": {provider: providers[provider]},
             "partners": {"acme": harness.partner({"texts": {
-                "channel": "sms", "class": "prospecting", "providers": [stream],
+                "channel": "sms", "class": "prospecting", "providers": [provider],
                 "senders": [SENDER], "window": 1000,
                 "accounts": {LOGIN: {"password": self._password()}}}})},
             "policies": {"sms": {}},

@@ -234,21 +234,12 @@ class Octroi(Way):
 
     def __init__(self, *arguments):
         super().__init__(*arguments)
-        ports = {"smpp_port": harness.free_port(), "http_port": harness.free_port()}
-        self.port = ports["smpp_port" if self.group == SMPP else "http_port"]
+        smpp, http = harness.free_port(), harness.free_port()
+        self.port = smpp if self.group == SMPP else http
         self.people.forget_journal()
-        self.config = self.people.write_config(
-            **ports, smpp_sink=self.sink.port if self.group != HTTP else 1,
-            http_sink=self.sink.port if self.group == HTTP else 1,
-            stream="http" if self.group == HTTP else "smpp")
+        self.provider = "http" if self.group == HTTP else "smpp"
+        self.config = self.people.write_config(smpp, http, self.provider, self.sink.port)
         self.spawn(self.people.octroi, "-c", self.config, "serve")
-        harness.wait_for("the provider to be bound", self._bound)
-
-    def _bound(self):
-        """Until the provider's binds stand, messages are refused: another way's have none."""
-        done = subprocess.run([self.people.octroi, "-c", self.config, "provider", "test",
-                               "http" if self.group == HTTP else "smpp"], capture_output=True)
-        return done.returncode == 0
 
     def rows(self):
         """Decisions on record that led to an accepted message."""
