@@ -240,6 +240,17 @@ class Octroi(Way):
         self.provider = "http" if self.group == HTTP else "smpp"
         self.config = self.people.write_config(smpp, http, self.provider, self.sink.port)
         self.spawn(self.people.octroi, "-c", self.config, "serve")
+        if self.provider == "smpp":
+            harness.wait_for("the provider's binds", self._bound)
+
+    def _bound(self):
+        """What comes before is refused: nothing waits behind the gate."""
+        done = subprocess.run([self.people.octroi, "-c", self.config, "status", "--format", "json"],
+                              capture_output=True, text=True)
+        if done.returncode != 0:
+            return False
+        provider = json.loads(done.stdout)["providers"][0]
+        return provider["connections"] == provider["limit"]
 
     def rows(self):
         """Decisions on record that led to an accepted message."""
