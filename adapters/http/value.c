@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "adapters/http/value.h"
+
+#include "adapters/http/text.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define FIELDS_MAX 1000 /* of a form or a text */
+#define INDEX_MAX  9999
+
+/* ---- reading ---- */
+
+static bool add_text(json_t *list, const char *text, size_t length)
+{
+    while (length > 0 && strchr(" \t\r\n", text[length - 1]) != NULL)
+        length--;
+    while (length > 0 && strchr(" \t\r\n", *text) != NULL) {
+        text++;
+        length--;
+    }
+    return json_array_append_new(list, json_stringn(text, length)) == 0;
+}
+
+static json_t *read_text(const char *separator, const char *body, size_t length)
+{
+    json_t *list = json_array();
+    size_t width = strlen(separator);
+    bool ok = list != NULL;
+    for (const char *end = body + length; ok;) {
+        size_t left = (size_t)(end - body);
+        const char *next = width > 0 ? memmem(body, left, separator, width) : NULL;
+        ok = add_text(list, body, next != NULL ? (size_t)(next - body) : left) &&
+             json_array_size(list) <= FIELDS_MAX;
+        if (next == NULL)
+            break;
+        body = next + width;
+    }
+    if (!ok) {
+        json_decref(list);
+        return NULL;
+    }
+    return list;
+}
+
+/* One "name=value". */
+static bool add_field(json_t *object, const char *field, size_t length)
+{
+    struct strbuf name = {0}, value = {0};
+    const char *equals = memchr(field, '=', length);
+    size_t name_length = equals != NULL ? (size_t)(equals - field) : length;
+    bool ok = http_add_unescaped(&name, field, name_length);
+    if (ok && equals != NULL)
+        ok = http_add_unescaped(&value, equals + 1, length - name_length - 1);
+    ok = ok && !name.failed && !value.failed;
+    if (ok && name.length > 0 && json_object_get(object, name.data) == NULL)
+        ok = json_object_set_new(object, name.data, json_stringn(value.data, value.length)) == 0;
+    strbuf_free(&name);
+    strbuf_free(&value);
+    return ok;
+}
+
+bool http_value_add_form(json_t *object, const char *text, size_t length)
+{
+    const char *end = text + length;
+    while (text < end) {
+        const char *next = memchr(text, '&', (size_t)(end - text));
+        if (next == NULL)
+            next = end;
+        if (next > text && !add_field(object, text, (size_t)(next - text)))
+            return false;
+        if (json_object_size(object) > FIELDS_MAX)
+            return false;
+        text = next < end ? next + 1 : end;
+    }
+    return true;
+}
+
+json_t *http_value_read(enum http_format format, const char *separator, const char *body,
+                        size_t length)
+{
+    if (format == HTTP_FORMAT_JSON)
+        return json_loadb(body, length, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, NULL);
+    if (format == HTTP_FORMAT_TEXT)
+        return read_text(separator, body, length);
+    json_t *object = json_object();
+    if (object != NULL && !http_value_add_form(object, body, length)) {
+        json_decref(object);
+        return NULL;
+    }
+    return object;
+}
+
+/* ---- paths ---- */
+
+struct http_step {
+    struct http_step *next;
+    const char *name; /* NULL: index */
+    size_t index;
+};
+
+static struct http_step *add_step(struct arena *arena, struct http_step ***end)
+{
+    struct http_step *step = arena_alloc(arena, sizeof(*step));
+    if (step == NULL)
+        return NULL;
+    **end = step;
+    *end = &step->next;
+    return step;
+}
+
+enum result http_path_parse(struct arena *arena, const char *text, struct http_path *path_out,
+                            struct error *err)
+{
+    struct http_step **end = &path_out->first;
+    const char *at = text;
+    path_out->first = NULL;
+    while (*at != '\0') {
+        size_t length = strcspn(at, ".[");
+        struct http_step *step = add_step(arena, &end);
+        if (step == NULL)
+            return error_no_memory(err);
+        if (length > 0) {
+            step->name = arena_copy(arena, at, length);
+            if (step->name == NULL)
+                return error_no_memory(err);
+            at += length;
+        } else if (*at == '[') {
+            char *closed = NULL;
+            step->index = strtoul(at + 1, &closed, 10);
+            if (closed == at + 1 || at[1] == '-' || at[1] == '+' || *closed != ']' ||
+                step->index > INDEX_MAX)
+                return error_set(err, RESULT_BAD_INPUT, "\"%.80s\" is no path: an index is "
+                                                        "written [0]", text);
+            at = closed + 1;
+        } else {
+            return error_set(err, RESULT_BAD_INPUT, "\"%.80s\" is no path: write "
+                                                    "\"messages[0].status\"", text);
+        }
+        if (*at == '.' && *++at == '\0')
+            return error_set(err, RESULT_BAD_INPUT, "\"%.80s\" is no path: it ends in a dot", text);
+    }
+    return RESULT_OK;
+}
+
+json_t *http_path_find(const struct http_path *path, json_t *value)
+{
+    for (const struct http_step *step = path->first; step != NULL && value != NULL;
+         step = step->next)
+        value = step->name != NULL ? json_object_get(value, step->name)
+                                   : json_array_get(value, step->index);
+    return value;
+}
+
+bool http_path_text(const struct http_path *path, json_t *value, struct strbuf *out)
+{
+    json_t *found = http_path_find(path, value);
+    strbuf_clear(out);
+    if (found == NULL || json_is_null(found) || json_is_array(found) || json_is_object(found))
+        return false;
+    if (json_is_string(found)) {
+        strbuf_add(out, json_string_value(found), json_string_length(found));
+        return true;
+    }
+    char *text = json_dumps(found, JSON_ENCODE_ANY | JSON_REAL_PRECISION(15));
+    if (text == NULL)
+        out->failed = true;
+    else
+        strbuf_add_str(out, text);
+    free(text);
+    return true;
+}
+
+/* ---- conditions ---- */
+
+static bool status_fits(const struct http_condition *condition, long status)
+{
+    for (size_t i = 0; i < condition->n_statuses; i++)
+        if (condition->statuses[i] == status)
+            return true;
+    return condition->n_statuses == 0;
+}
+
+static bool text_fits(const struct http_condition *condition, const char *text)
+{
+    if (condition->n_is == 0 && condition->n_begins == 0)
+        return true;
+    for (size_t i = 0; i < condition->n_is; i++)
+        if (strcmp(condition->is[i], text) == 0)
+            return true;
+    for (size_t i = 0; i < condition->n_begins; i++)
+        if (strncmp(condition->begins[i], text, strlen(condition->begins[i])) == 0)
+            return true;
+    return false;
+}
+
+bool http_condition_holds(const struct http_condition *condition, long status, json_t *value)
+{
+    if (!status_fits(condition, status))
+        return false;
+    if (!condition->looks)
+        return true;
+    struct strbuf text = {0};
+    bool holds = value != NULL && http_path_text(&condition->path, value, &text) && !text.failed &&
+                 text_fits(condition, text.data != NULL ? text.data : "");
+    strbuf_free(&text);
+    return holds;
+}
