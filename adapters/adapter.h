@@ -107,6 +107,11 @@ struct provider_state {
 enum result provider_new(const struct provider_config *config, struct config *owner,
                          struct loop *const *loops, unsigned n_loops,
                          struct provider **provider_out, struct error *err);
+/* For `check-config`: whether provider_new would take this, without making anything. What only the
+ * adapter can find (in the template of an HTTP provider) is reported; on_problem may be NULL.
+ * RESULT_BAD_INPUT when there were findings, else as provider_new. */
+enum result provider_check(const struct provider_config *config, const char *public_url,
+                           config_problem_fn *on_problem, void *arg, struct error *err);
 /* Any thread. The last unref closes the connections, each on its own loop. */
 struct provider *provider_ref(struct provider *provider);
 void provider_unref(struct provider **provider);

@@ -35,6 +35,9 @@ struct adapter_ops {
     enum result (*start)(struct provider *provider, struct error *err);
     /* When the last port is gone, also after a start that failed: frees `own`. NULL: it has none */
     void (*stop)(struct provider *provider);
+    /* As provider_check says. NULL: the configuration knows all there is. */
+    enum result (*check)(const struct provider_config *config, const char *public_url,
+                         config_problem_fn *on_problem, void *arg, struct error *err);
     /* NULL when memory is short. provider and loop are set by the caller. */
     struct provider_port *(*port_new)(void);
     /* On the port's loop, when no transaction is left: closes and frees the port, at once or later,

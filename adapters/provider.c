@@ -119,6 +119,13 @@ static const struct adapter_ops *ops_of(const struct provider_config *config)
     return adapters[config->adapter];
 }
 
+enum result provider_check(const struct provider_config *config, const char *public_url,
+                           config_problem_fn *on_problem, void *arg, struct error *err)
+{
+    const struct adapter_ops *ops = ops_of(config);
+    return ops->check != NULL ? ops->check(config, public_url, on_problem, arg, err) : RESULT_OK;
+}
+
 /* keep: what it offers is kept over restarts; else it is made for a test only. */
 static enum result make(const struct provider_config *config, struct config *owner, bool keep,
                         struct loop *const *loops, unsigned n_loops, struct provider **provider_out,

@@ -129,6 +129,9 @@ void provider_set_sink(struct provider *provider, const struct sms_sink *sink);
 
 /* ---- webhooks: what an HTTP provider sends to us ---- */
 
+/* The path of a provider's webhooks is SMS_HOOK_PATH, the provider's name, "/", the hook's name. */
+#define SMS_HOOK_PATH "/hooks/"
+
 struct sms_hook {
     const char *name;   /* last segment of its path: "inbound" or "report" */
     const char *method; /* "POST" or "GET" */

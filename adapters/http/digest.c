@@ -10,9 +10,8 @@
 #include <string.h>
 
 static const struct http_algorithm algorithms[] = {
-    {"md5", "MD5", false},          {"sha1", "SHA1", false},
-    {"sha256", "SHA256", false},    {"sha512", "SHA512", false},
-    {"hmac-md5", "MD5", true},      {"hmac-sha1", "SHA1", true},
+    {"md5", "MD5", false},           {"sha1", "SHA1", false},         {"sha256", "SHA256", false},
+    {"sha512", "SHA512", false},     {"hmac-md5", "MD5", true},       {"hmac-sha1", "SHA1", true},
     {"hmac-sha256", "SHA256", true}, {"hmac-sha512", "SHA512", true},
 };
 const char http_algorithm_names[] =

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What an answer means. The template's rules come first; what none of them knows is taken the way
- * that risks least: a refusal where HTTP says that nothing was done, else that the provider may have
- * the message.
+ * that risks least: a refusal where HTTP says that nothing was done, else that the provider may
+ * have the message.
  */
 #include "adapters/http/request.h"
 
@@ -69,8 +69,8 @@ static void keep_id(const struct strbuf *id, struct http_verdict *out)
     str_copy(out->id, sizeof(out->id), id->data);
 }
 
-static void accept(const struct http_template *template, const struct http_facts *facts,
-                   json_t *value, struct http_verdict *out)
+static void note_accepted(const struct http_template *template, const struct http_facts *facts,
+                          json_t *value, struct http_verdict *out)
 {
     const struct http_answer_form *form = &template->answer;
     struct strbuf found = {0};
@@ -135,10 +135,9 @@ void http_judge(const struct http_template *template, const struct provider_conf
 {
     const struct http_answer_form *form = &template->answer;
     *out = (struct http_verdict){.answer = {.id = out->id, .text = out->text}};
-    json_t *value =
-        complete ? http_value_read(form->format, form->separator, body, length) : NULL;
+    json_t *value = complete ? http_value_read(form->format, form->separator, body, length) : NULL;
     if (http_condition_holds(&form->accepted, status, value)) {
-        accept(template, facts, value, out);
+        note_accepted(template, facts, value, out);
     } else {
         const struct http_rule *rule = form->rules;
         while (rule != NULL && !http_condition_holds(&rule->condition, status, value))

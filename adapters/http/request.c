@@ -75,6 +75,8 @@ bool http_facts_add(const struct provider_config *config, const struct sms_messa
     of[HTTP_REFERENCE] = message->reference;
     of[HTTP_PROSPECTING] = message->prospecting ? "1" : "";
     of[HTTP_REPORT] = message->report ? "1" : "";
+    if (!message->report)
+        of[HTTP_REPORT_URL] = "";
     if (message->validity > 0) {
         long long seconds = (message->validity + CLOCK_SECOND - 1) / CLOCK_SECOND;
         snprintf(facts->validity, sizeof(facts->validity), "%lld", seconds);
@@ -93,6 +95,9 @@ static enum result make_text(const struct http_field *field, const struct http_v
 {
     char number[24];
     strbuf_clear(made);
+    *empty_out = http_text_absent(&field->text, values);
+    if (*empty_out)
+        return RESULT_OK;
     switch (field->kind) {
     case HTTP_FIELD_NUMBER:
         snprintf(number, sizeof(number), "%lld", (long long)field->number);
@@ -226,6 +231,8 @@ static enum result add_headers(const struct http_header *header, const struct ht
     enum result result = RESULT_OK;
     for (; header != NULL && result == RESULT_OK; header = header->next) {
         struct strbuf line = {0};
+        if (http_text_absent(&header->value, values))
+            continue;
         strbuf_add_format(&line, "%s: ", header->name);
         size_t before = line.length;
         result = http_text_write(&header->value, values, HTTP_FOR_HEADER, &line, err);
@@ -299,8 +306,8 @@ enum result http_build(const struct http_template *template, const struct http_r
     struct http_values *values = &facts->values;
     struct strbuf signature = {0};
     bool typed = false;
-    *out = (struct http_built){.method = request->method,
-                               .has_body = request->body != HTTP_BODY_NONE};
+    *out =
+        (struct http_built){.method = request->method, .has_body = request->body != HTTP_BODY_NONE};
     enum result result = add_url(request, values, &out->url, err);
     if (result == RESULT_OK)
         result = add_body(request, values, &out->body, err);

@@ -8,14 +8,14 @@
 
 #include <curl/curl.h>
 
-#define HTTP_ANSWER_CAP   ((size_t)64 * 1024) /* bytes of an answer; what is longer is not read */
-#define HTTP_TEXT_CAP     ((size_t)8192)      /* a raw message's text as UTF-8, with its NUL */
-#define HTTP_SAID_MAX     256
+#define HTTP_ANSWER_CAP ((size_t)64 * 1024) /* bytes of an answer; what is longer is not read */
+#define HTTP_TEXT_CAP   ((size_t)8192)      /* a raw message's text as UTF-8, with its NUL */
+#define HTTP_SAID_MAX   256
 
 /* What the placeholders stand for. The values point into it, the message and the configuration. */
 struct http_facts {
     struct http_values values;
-    char parts[8];
+    char parts[16];
     char validity[24];
     char minutes[24];
     char timestamp[24];

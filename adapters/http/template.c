@@ -7,7 +7,7 @@
 
 #include "base/crypto.h"
 
-#include <limits.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -79,9 +79,9 @@ int http_child_word(struct http_reader *reader, struct node *group, const char *
         if (strcmp(words[i], child->text) == 0)
             return i;
         length += (size_t)snprintf(known + length, sizeof(known) - length, "%s\"%s\"",
-                                   i == 0              ? ""
+                                   i == 0                 ? ""
                                    : words[i + 1] != NULL ? ", "
-                                                       : " or ",
+                                                          : " or ",
                                    words[i]);
         if (length >= sizeof(known))
             length = sizeof(known) - 1;
@@ -221,10 +221,18 @@ static const char *find_setting(void *arg, const char *name, char *wrong, size_t
 }
 
 /* At the beginning of the template: the place in the configuration is not known here. */
-static void provider_problem(struct http_reader *reader, const char *format, const char *what)
+static void provider_problem(struct http_reader *reader, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+static void provider_problem(struct http_reader *reader, const char *format, ...)
 {
-    struct node *root = reader->template->tree.root;
-    problem_add(reader->problems, root->source, root->line, format, reader->config->name, what);
+    const struct node *root = reader->template->tree.root;
+    char text[256];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof(text), format, args);
+    va_end(args);
+    problem_add(reader->problems, root->source, root->line, "provider %s: %s", reader->config->name,
+                text);
 }
 
 static void check_provider(struct http_reader *reader)
@@ -235,17 +243,15 @@ static void check_provider(struct http_reader *reader)
         if (strcmp(config->settings[i].name, HOOK_TOKEN) == 0)
             continue;
         if (reader->used[i] == 0)
-            provider_problem(reader, "provider %s: no setting \"%.64s\" is known to this template",
+            provider_problem(reader, "no setting \"%.64s\" is known to this template",
                              config->settings[i].name);
     }
     bool username = (template->named & (1u << HTTP_USERNAME)) != 0;
     bool password = (template->named & (1u << HTTP_PASSWORD)) != 0;
     if ((username || template->auth == HTTP_AUTH_BASIC) && config->username == NULL)
-        provider_problem(reader, "provider %s: %s is missing, and the template uses it",
-                         "username");
+        provider_problem(reader, "username is missing, and the template uses it");
     if ((password || template->auth != HTTP_AUTH_NONE) && config->password == NULL)
-        provider_problem(reader, "provider %s: %s is missing, and the template uses it",
-                         "password");
+        provider_problem(reader, "password is missing, and the template uses it");
 }
 
 /* Whoever can guess the address could make people opt out, or back in with a forged reply. */
@@ -258,8 +264,7 @@ static void check_hooks(struct http_reader *reader)
             template->hook_token = config->settings[i].value;
     bool hooks = template->inbound.present || template->report.present;
     if (template->hook_token != NULL && strlen(template->hook_token) < HOOK_TOKEN_LEAST)
-        provider_problem(reader, "provider %s: the setting %s is too short: 16 characters at least",
-                         HOOK_TOKEN);
+        provider_problem(reader, "the setting %s is too short: 16 characters at least", HOOK_TOKEN);
     struct node *root = template->tree.root;
     if (hooks && node_child(root, "verification") == NULL)
         node_key_problem(reader->problems, root, "verification",
@@ -291,9 +296,9 @@ static void read_test(struct http_reader *reader, struct node *root)
 
 static void read_sections(struct http_reader *reader)
 {
-    static const char *const keys[] = {"about",  "url",    "defaults",     "auth",
-                                       "headers", "signature", "request",   "answer",
-                                       "test",   "verification", "inbound", "report", NULL};
+    static const char *const keys[] = {"about",     "url",     "defaults", "auth", "headers",
+                                       "signature", "request", "answer",   "test", "verification",
+                                       "inbound",   "report",  NULL};
     static const char *const auths[] = {"none", "basic", "bearer", NULL};
     struct http_template *template = reader->template;
     struct node *root = template->tree.root;
@@ -333,7 +338,7 @@ static void read_sections(struct http_reader *reader)
         http_read_hook(reader, report, true, &template->report);
     template->named = reader->texts.named;
     if ((template->named & (1u << HTTP_URL)) != 0 && template->url == NULL)
-        provider_problem(reader, "provider %s: %s is missing, and the template has none", "url");
+        provider_problem(reader, "url is missing, and the template has none");
     if ((template->named & (1u << HTTP_SIGNATURE)) != 0 && template->signature.algorithm == NULL &&
         signature == NULL)
         node_key_problem(reader->problems, root, "signature",

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A template: how one provider's HTTP interface is spoken, read from a file (octroi-template(5)) for
- * one configured provider and then immutable. It owns the file's tree, in which all of it lies.
+ * A template: how one provider's HTTP interface is spoken, read from a file (octroi-template(5))
+ * for one configured provider and then immutable. It owns the file's tree, in which all of it lies.
  */
 #ifndef OCTROI_ADAPTERS_HTTP_TEMPLATE_H
 #define OCTROI_ADAPTERS_HTTP_TEMPLATE_H

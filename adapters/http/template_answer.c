@@ -8,15 +8,17 @@ static void read_rule(struct http_reader *reader, struct node *node, bool format
                       struct http_rule *rule)
 {
     static const char *const keys[] = {"status", "field", "is", "begins", "means", NULL};
-    static const char *const meanings[] = {
-        [HTTP_MEANS_FOR_GOOD] = "for_good",   [HTTP_MEANS_FOR_NOW] = "later",
-        [HTTP_MEANS_OPTED_OUT] = "opted_out", [HTTP_MEANS_NUMBER] = "number",
-        [HTTP_MEANS_NOT_TAKEN] = "not_taken", [HTTP_MEANS_UNKNOWN] = "unknown",
-        NULL};
+    static const char *const meanings[] = {[HTTP_MEANS_FOR_GOOD] = "for_good",
+                                           [HTTP_MEANS_FOR_NOW] = "later",
+                                           [HTTP_MEANS_OPTED_OUT] = "opted_out",
+                                           [HTTP_MEANS_NUMBER] = "number",
+                                           [HTTP_MEANS_NOT_TAKEN] = "not_taken",
+                                           [HTTP_MEANS_UNKNOWN] = "unknown",
+                                           NULL};
     http_check_keys(reader, node, keys);
     http_read_condition(reader, node, format_text, &rule->condition);
-    rule->meaning = (enum http_meaning)http_child_word(reader, node, "means", meanings,
-                                                       HTTP_MEANS_UNKNOWN);
+    rule->meaning =
+        (enum http_meaning)http_child_word(reader, node, "means", meanings, HTTP_MEANS_UNKNOWN);
     if (node_child(node, "means") == NULL)
         node_key_problem(reader->problems, node, "means", "is missing");
 }
@@ -67,15 +69,17 @@ static void read_errors(struct http_reader *reader, struct node *group)
 
 void http_read_answer(struct http_reader *reader, struct node *group)
 {
-    static const char *const keys[] = {"format", "separator", "accepted", "otherwise", "id",
-                                       "id_text", "parts", "error", NULL};
+    static const char *const keys[] = {"format",  "separator", "accepted", "otherwise", "id",
+                                       "id_text", "parts",     "error",    NULL};
     static const char *const accepted_keys[] = {"status", "field", "is", "begins", NULL};
-    static const char *const formats[] = {
-        [HTTP_FORMAT_JSON] = "json", [HTTP_FORMAT_FORM] = "form", [HTTP_FORMAT_TEXT] = "text", NULL};
+    static const char *const formats[] = {[HTTP_FORMAT_JSON] = "json",
+                                          [HTTP_FORMAT_FORM] = "form",
+                                          [HTTP_FORMAT_TEXT] = "text",
+                                          NULL};
     struct http_answer_form *out = &reader->template->answer;
     http_check_keys(reader, group, keys);
-    out->format = (enum http_format)http_child_word(reader, group, "format", formats,
-                                                    HTTP_FORMAT_JSON);
+    out->format =
+        (enum http_format)http_child_word(reader, group, "format", formats, HTTP_FORMAT_JSON);
     bool text = out->format == HTTP_FORMAT_TEXT;
     out->separator = http_child_text(reader, group, "separator", "");
     if (node_child(group, "separator") != NULL && !text)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a template says of the provider's calls to us: how they are verified, and what is in them. */
+/* What a template says of the provider's calls to us: how they are verified, and what is in them.
+ */
 #include "adapters/http/template.h"
 
 #include <stdlib.h>
@@ -38,8 +39,8 @@ static void read_algorithm(struct http_reader *reader, struct node *group, struc
         node_key_problem(reader->problems, group, "algorithm", "must be %s", http_algorithm_names);
     /* A bare hash proves nothing, but for Vonage's, which has the key within. */
     else if (out->kind == HTTP_VERIFY_HMAC && out->algorithm != NULL && !out->algorithm->keyed)
-        node_key_problem(reader->problems, group, "algorithm", "must be one of hmac-…: %s has no key",
-                         out->algorithm->name);
+        node_key_problem(reader->problems, group, "algorithm",
+                         "must be one of hmac-…: %s has no key", out->algorithm->name);
     free(name);
 }
 
@@ -47,15 +48,18 @@ void http_read_verification(struct http_reader *reader, struct node *group)
 {
     static const char *const keys[] = {"type",   "key",      "algorithm", "header",
                                        "prefix", "encoding", NULL};
-    static const char *const kinds[] = {
-        [HTTP_VERIFY_NONE] = "none", [HTTP_VERIFY_TWILIO] = "twilio",
-        [HTTP_VERIFY_VONAGE] = "vonage", [HTTP_VERIFY_JWT] = "jwt",
-        [HTTP_VERIFY_HEADER] = "header", [HTTP_VERIFY_HMAC] = "hmac", NULL};
+    static const char *const kinds[] = {[HTTP_VERIFY_NONE] = "none",
+                                        [HTTP_VERIFY_TWILIO] = "twilio",
+                                        [HTTP_VERIFY_VONAGE] = "vonage",
+                                        [HTTP_VERIFY_JWT] = "jwt",
+                                        [HTTP_VERIFY_HEADER] = "header",
+                                        [HTTP_VERIFY_HMAC] = "hmac",
+                                        NULL};
     static const char *const encodings[] = {"hex", "base64", NULL};
     struct http_verify *out = &reader->template->verify;
     http_check_keys(reader, group, keys);
-    out->kind = (enum http_verification)http_child_word(reader, group, "type", kinds,
-                                                        HTTP_VERIFY_NONE);
+    out->kind =
+        (enum http_verification)http_child_word(reader, group, "type", kinds, HTTP_VERIFY_NONE);
     if (node_child(group, "type") == NULL)
         node_key_problem(reader->problems, group, "type", "is missing");
     out->key = static_text(reader, group, "key");
@@ -94,15 +98,19 @@ static void read_states(struct http_reader *reader, struct node *group, struct h
         const char *name;
         enum receipt_state state;
     } known[] = {
-        {"enroute", RECEIPT_ENROUTE},   {"delivered", RECEIPT_DELIVERED},
-        {"expired", RECEIPT_EXPIRED},   {"deleted", RECEIPT_DELETED},
-        {"undeliverable", RECEIPT_UNDELIVERABLE}, {"accepted", RECEIPT_ACCEPTED},
-        {"unknown", RECEIPT_UNKNOWN},   {"rejected", RECEIPT_REJECTED},
+        {"enroute", RECEIPT_ENROUTE},
+        {"delivered", RECEIPT_DELIVERED},
+        {"expired", RECEIPT_EXPIRED},
+        {"deleted", RECEIPT_DELETED},
+        {"undeliverable", RECEIPT_UNDELIVERABLE},
+        {"accepted", RECEIPT_ACCEPTED},
+        {"unknown", RECEIPT_UNKNOWN},
+        {"rejected", RECEIPT_REJECTED},
         {"ignored", 0},
     };
-    static const char *const keys[] = {"enroute", "delivered", "expired", "deleted",
-                                       "undeliverable", "accepted", "unknown", "rejected",
-                                       "ignored", NULL};
+    static const char *const keys[] = {"enroute",       "delivered", "expired", "deleted",
+                                       "undeliverable", "accepted",  "unknown", "rejected",
+                                       "ignored",       NULL};
     struct http_state_words **end = &out->states;
     http_check_keys(reader, group, keys);
     for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
@@ -146,9 +154,9 @@ static void need(struct http_reader *reader, struct node *group, const char *nam
 void http_read_hook(struct http_reader *reader, struct node *group, bool report,
                     struct http_hook_form *out)
 {
-    static const char *const inbound_keys[] = {"each", "only", "from", "to", "text", "id",
-                                               "opt_out", "reply", NULL};
-    static const char *const report_keys[] = {"each", "only", "from", "to", "id", "state",
+    static const char *const inbound_keys[] = {"each", "only",    "from",  "to", "text",
+                                               "id",   "opt_out", "reply", NULL};
+    static const char *const report_keys[] = {"each",   "only",  "from",    "to",    "id", "state",
                                               "states", "error", "opt_out", "reply", NULL};
     http_check_keys(reader, group, report ? report_keys : inbound_keys);
     out->present = true;

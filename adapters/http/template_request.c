@@ -20,8 +20,9 @@ static bool is_token(const char *text, size_t length)
 /* Those that the transfer decides: two opinions on where a request ends are a hole. */
 static bool is_ours(const char *name)
 {
-    static const char *const ours[] = {"Host", "Content-Length", "Transfer-Encoding", "Connection",
-                                       "Expect", "Upgrade", "TE", "Trailer"};
+    static const char *const ours[] = {"Host",       "Content-Length", "Transfer-Encoding",
+                                       "Connection", "Expect",         "Upgrade",
+                                       "TE",         "Trailer"};
     for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++)
         if (ascii_equal(ours[i], name))
             return true;
@@ -49,7 +50,8 @@ static struct http_header *read_header(struct http_reader *reader, struct node *
         return NULL;
     }
     struct http_header *header = http_alloc(reader, sizeof(*header));
-    char *name = header != NULL ? arena_copy(reader->template->tree.arena, node->text, length) : NULL;
+    char *name =
+        header != NULL ? arena_copy(reader->template->tree.arena, node->text, length) : NULL;
     if (name == NULL) {
         reader->no_memory = true;
         return NULL;
@@ -193,10 +195,10 @@ static void read_body(struct http_reader *reader, struct node *group, unsigned a
 void http_read_request(struct http_reader *reader, struct node *group, unsigned allowed,
                        struct http_request *out)
 {
-    static const char *const keys[] = {"method", "url",  "query", "headers",   "form",
+    static const char *const keys[] = {"method", "url",  "query",     "headers", "form",
                                        "json",   "body", "body_type", NULL};
-    static const char *const test_keys[] = {"method", "url", "query", "headers", "form", "json",
-                                            "body", "body_type", "status", NULL};
+    static const char *const test_keys[] = {"method", "url",  "query",     "headers", "form",
+                                            "json",   "body", "body_type", "status",  NULL};
     static const char *const methods[] = {"POST", "GET", "PUT", "PATCH", NULL};
     bool test = (allowed & HTTP_OF_MESSAGE) == 0;
     http_check_keys(reader, group, test ? test_keys : keys);

@@ -82,7 +82,9 @@ static enum result read_filter(const char *name, struct http_piece *piece, struc
         const char *name;
         enum http_escape escape;
     } filters[] = {
-        {"url", HTTP_FOR_URL}, {"json", HTTP_FOR_JSON}, {"xml", HTTP_FOR_XML},
+        {"url", HTTP_FOR_URL},
+        {"json", HTTP_FOR_JSON},
+        {"xml", HTTP_FOR_XML},
         {"literal", HTTP_LITERAL},
     };
     for (size_t i = 0; i < sizeof(filters) / sizeof(filters[0]); i++)
@@ -91,8 +93,10 @@ static enum result read_filter(const char *name, struct http_piece *piece, struc
             piece->filter = filters[i].escape;
             return RESULT_OK;
         }
-    return error_set(err, RESULT_BAD_INPUT, "\"|%.40s\" is not known: use |url, |json, |xml or "
-                                            "|literal", name);
+    return error_set(err, RESULT_BAD_INPUT,
+                     "\"|%.40s\" is not known: use |url, |json, |xml or "
+                     "|literal",
+                     name);
 }
 
 /* "a or b": the names, in place. */
@@ -136,6 +140,11 @@ static enum result read_placeholder(struct http_text_reader *reader, const char 
         piece->then = question + 1;
         piece->otherwise = colon + 1;
     }
+    size_t last = strlen(inside);
+    if (last > 0 && inside[last - 1] == '!') {
+        inside[last - 1] = '\0';
+        piece->needed = true;
+    }
     return read_names(reader, inside, allowed, piece, err);
 }
 
@@ -171,12 +180,12 @@ enum result http_text_parse(struct http_text_reader *reader, const char *text, u
         }
         size_t length = strcspn(text + 1, "{}");
         if (*text == '}' || text[1 + length] != '}')
-            return error_set(err, RESULT_BAD_INPUT, "a brace is not closed or not opened: write "
-                                                    "{{ or }} for one that is meant");
+            return error_set(err, RESULT_BAD_INPUT,
+                             "a brace is not closed or not opened: write "
+                             "{{ or }} for one that is meant");
         struct http_piece *piece = add_piece(reader, &end);
-        result = piece == NULL
-                     ? error_no_memory(err)
-                     : read_placeholder(reader, text + 1, length, allowed, piece, err);
+        result = piece == NULL ? error_no_memory(err)
+                               : read_placeholder(reader, text + 1, length, allowed, piece, err);
         text_out->constant = false;
         for (unsigned i = 0; result == RESULT_OK && i < piece->n_names; i++)
             text_out->uses |= names[piece->names[i]].of;
@@ -305,9 +314,11 @@ static enum result add_value(const struct http_piece *piece, const char *value,
         strbuf_add_str(out, value);
         return RESULT_OK;
     case HTTP_LITERAL:
-        if (!is_literal(value))
-            return error_set(err, RESULT_BAD_INPUT, "{%s} is neither a number nor true, false or "
-                                                    "null", names[piece->names[0]].text);
+        if (*value != '\0' && !is_literal(value))
+            return error_set(err, RESULT_BAD_INPUT,
+                             "{%s} is neither a number nor true, false or "
+                             "null",
+                             names[piece->names[0]].text);
         strbuf_add_str(out, value);
         return RESULT_OK;
     }
@@ -325,6 +336,14 @@ static const char *value_of(const struct http_piece *piece, const struct http_va
         return value;
     bool no = *value == '\0' || strcmp(value, "0") == 0 || strcmp(value, "false") == 0;
     return no ? piece->otherwise : piece->then;
+}
+
+bool http_text_absent(const struct http_text *text, const struct http_values *values)
+{
+    for (const struct http_piece *piece = text->first; piece != NULL; piece = piece->next)
+        if (piece->needed && *value_of(piece, values) == '\0')
+            return true;
+    return false;
 }
 
 enum result http_text_write(const struct http_text *text, const struct http_values *values,

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Texts with placeholders, as templates have them: "+{to_digits}", "{prospecting?marketing:other}",
- * "{setting.sender or sender}", "{text|json}". They are taken apart once, when the template is read,
- * and put together with each message, every value escaped for the place where it stands. Knows
- * neither files nor HTTP.
+ * "{setting.sender or sender}", "{text|json}". They are taken apart once, when the template is
+ * read, and put together with each message, every value escaped for the place where it stands.
+ * Knows neither files nor HTTP.
  */
 #ifndef OCTROI_ADAPTERS_HTTP_TEXT_H
 #define OCTROI_ADAPTERS_HTTP_TEXT_H
@@ -68,6 +68,7 @@ struct http_piece {
     const char *settings[HTTP_ALTERNATIVES]; /* HTTP_SETTING: its value, borrowed */
     const char *then;                        /* NULL: the value itself; else these two stand */
     const char *otherwise;
+    bool needed; /* "{name!}": where it is empty, the field or header is left out */
     bool filtered;
     enum http_escape filter;
 };
@@ -102,6 +103,9 @@ enum result http_text_parse(struct http_text_reader *reader, const char *text, u
  * lack of memory shows in out->failed. */
 enum result http_text_write(const struct http_text *text, const struct http_values *values,
                             enum http_escape escape, struct strbuf *out, struct error *err);
+
+/* Whether it has a "{name!}" that is empty. */
+bool http_text_absent(const struct http_text *text, const struct http_values *values);
 
 /* Everything but letters, digits and "-._~" percent-encoded. */
 void http_add_url(struct strbuf *out, const char *text, size_t length);

@@ -130,12 +130,16 @@ enum result http_path_parse(struct arena *arena, const char *text, struct http_p
             step->index = strtoul(at + 1, &closed, 10);
             if (closed == at + 1 || at[1] == '-' || at[1] == '+' || *closed != ']' ||
                 step->index > INDEX_MAX)
-                return error_set(err, RESULT_BAD_INPUT, "\"%.80s\" is no path: an index is "
-                                                        "written [0]", text);
+                return error_set(err, RESULT_BAD_INPUT,
+                                 "\"%.80s\" is no path: an index is "
+                                 "written [0]",
+                                 text);
             at = closed + 1;
         } else {
-            return error_set(err, RESULT_BAD_INPUT, "\"%.80s\" is no path: write "
-                                                    "\"messages[0].status\"", text);
+            return error_set(err, RESULT_BAD_INPUT,
+                             "\"%.80s\" is no path: write "
+                             "\"messages[0].status\"",
+                             text);
         }
         if (*at == '.' && *++at == '\0')
             return error_set(err, RESULT_BAD_INPUT, "\"%.80s\" is no path: it ends in a dot", text);

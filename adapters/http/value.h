@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What providers say, in JSON, as a form or as plain text, made into one kind of tree (jansson), and
- * the paths and conditions by which templates look into it. Pure.
+ * What providers say, in JSON, as a form or as plain text, made into one kind of tree (jansson),
+ * and the paths and conditions by which templates look into it. Pure.
  */
 #ifndef OCTROI_ADAPTERS_HTTP_VALUE_H
 #define OCTROI_ADAPTERS_HTTP_VALUE_H
