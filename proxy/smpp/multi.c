@@ -87,14 +87,20 @@ static void respond(struct smpp_session *session, const struct esme_multi *multi
 
 /* ---- its numbers ---- */
 
+/* Nobody would hear of what is left of it. */
+static bool nobody_listens(const struct smpp_session *session)
+{
+    return session->ended || session->state == ESME_CLOSING;
+}
+
 /* Hands over as many numbers as may be under way, and answers when all are. What is left when the
- * connection has broken was never judged: nobody would hear of it. */
+ * connection has broken is never judged. */
 static void go_on(struct smpp_session *session, struct esme_multi *multi)
 {
     if (multi->beginning)
         return;
     multi->beginning = true;
-    while (multi->begun < multi->n && multi->in_flight < AT_ONCE && !session->ended) {
+    while (multi->begun < multi->n && multi->in_flight < AT_ONCE && !nobody_listens(session)) {
         size_t i = multi->begun++;
         const struct smpp_destination *to = &multi->numbers[i].to;
         struct esme_flight flight = {.command = SMPP_SUBMIT_MULTI,
@@ -112,9 +118,9 @@ static void go_on(struct smpp_session *session, struct esme_multi *multi)
         }
     }
     multi->beginning = false;
-    if (multi->in_flight > 0 || (multi->begun < multi->n && !session->ended))
+    if (multi->in_flight > 0 || (multi->begun < multi->n && !nobody_listens(session)))
         return;
-    if (!session->ended)
+    if (multi->begun == multi->n && !session->ended)
         respond(session, multi);
     esme_opened_over(session);
     remove_multi(session, multi);

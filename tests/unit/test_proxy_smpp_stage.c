@@ -37,12 +37,28 @@ static void copy_span(uint8_t *out, size_t room, struct smpp_span span)
         memcpy(out, span.data, span.length < room ? span.length : room);
 }
 
+/* Only who is bound to send, or was when it began, hands in anything; within its window, and
+ * nothing once the gate drains but the rest of a submit_multi. */
+static void check_sender(const struct sms_submission *submission, struct ticket ticket)
+{
+    const struct smpp_session *session = esme_redeem(&stage.lane, ticket);
+    const char *name = submission->account->name;
+    must(session != NULL && !session->ended && session->account == submission->account);
+    must(esme_is(session, ESME_SENDS | ESME_BIT(ESME_UNBINDING)));
+    must(esme_is(session, ESME_SENDS) || session->multis != NULL);
+    must(!stage.lane.draining || session->multis != NULL);
+    must(session->open > 0);
+    must(peers_count(stage.gate.peers, PEER_WINDOW, name, strlen(name)) <=
+         submission->account->stream->window);
+}
+
 void sms_submit(struct lane *lane, const struct sms_submission *submission, sms_reply_fn *reply,
                 void *owner, struct ticket ticket)
 {
     const struct sms_raw *raw = submission->raw;
     must(lane == &stage.lane && raw != NULL && submission->text == NULL);
     must(submission->account != NULL && submission->session[0] != '\0');
+    check_sender(submission, ticket);
     must_say(stage.n_staged < STAGE_HELD, "more submissions than the stage holds");
     struct staged *staged = &stage.staged[stage.n_staged++];
     memset(staged, 0, sizeof(*staged));
@@ -92,6 +108,7 @@ void stage_reply(size_t i, enum sms_end end, uint32_t provider_status)
                               .smpp_status = provider_status,
                               .text = ""};
     staged->held = false;
+    staged->accepted = end == SMS_END_ACCEPTED;
     staged->reply(staged->owner, staged->ticket, &reply);
 }
 
@@ -380,6 +397,8 @@ void client_connect(struct client *client, const char *listener, const char *pee
     atomic_fetch_add(&stage.gate.sessions, 1);
     client->session =
         smpp_serve(&stage.lane, &stage.entrance, index, bev, (const struct sockaddr *)&address);
+    if (client->session != NULL)
+        client->ticket = client->session->ticket;
     client->fd = pair[1];
 }
 
@@ -395,8 +414,8 @@ static void read_all(struct client *client)
         else
             strbuf_add(&client->in, chunk, (size_t)got);
     }
-    if (client->ended)
-        client->session = NULL;
+    struct smpp_session *session = esme_redeem(&stage.lane, client->ticket);
+    client->session = session != NULL && !session->ended ? session : NULL;
 }
 
 void stage_turn(struct client *client)
@@ -427,8 +446,8 @@ void client_close(struct client *client)
     if (client->fd >= 0)
         close(client->fd);
     client->fd = -1;
-    stage_turn(NULL);
-    stage_turn(NULL);
+    stage_turn(client);
+    stage_turn(client);
 }
 
 void client_free(struct client *client)

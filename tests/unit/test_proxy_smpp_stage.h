@@ -32,6 +32,7 @@ struct staged {
     size_t body_length, tlvs_length;
     uint8_t body[512], tlvs[512]; /* the first bytes */
     char ref[RECORD_ID];
+    bool accepted; /* it was replied to with END_ACCEPTED */
 };
 
 struct stage {
@@ -63,7 +64,8 @@ struct client {
     size_t at; /* of in, not yet looked at */
     bool ended;
     bool deaf;
-    struct smpp_session *session; /* valid while it has not ended */
+    struct ticket ticket;
+    struct smpp_session *session; /* as of the last turn; NULL once it has ended */
 };
 
 void stage_make(void);
