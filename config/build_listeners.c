@@ -125,9 +125,8 @@ static void check_foreign(struct build *build, const struct node *group,
     static const char *const smpp[] = {
         "max_message_size", "max_recipients", "min_rate",      "trusted",
         "proxy_protocol",   "services",       "max_body_size", NULL};
-    static const char *const http[] = {
-        "max_message_size", "max_recipients", "min_rate", "proxy_protocol",
-        "enquire_every",    "reply_timeout",  NULL};
+    static const char *const http[] = {"max_message_size", "max_recipients", "proxy_protocol",
+                                       "enquire_every",    "reply_timeout",  NULL};
     static const struct {
         const char *const *keys;
         const char *why;

@@ -11,7 +11,9 @@ struct row {
 static const struct row listener_rows[] = {
     {"smpp", SMPP_LISTENER("enquire_every = \"1 ms\" reply_timeout = \"1 d\" max_connections = 1"),
      ""},
-    {"http", HTTP_LISTENER("max_body_size = \"1 kB\" trusted = [ \"10.0.0.0/8\" ]"), ""},
+    {"http",
+     HTTP_LISTENER("max_body_size = \"1 kB\" min_rate = \"10 B\" trusted = [ \"10.0.0.0/8\" ]"),
+     ""},
     {"smpp is in clear or not", LISTENER("protocol = \"smpp\"\ntls = \"required\""),
      "main.conf:4: listeners.a.tls: \"required\" begins in clear and goes on with STARTTLS, which "
      "SMPP does not have: use \"implicit\" or \"none\"\n"},
@@ -51,11 +53,10 @@ static const struct row listener_rows[] = {
      "main.conf:6: listeners.a.max_body_size: is not used when protocol is \"smpp\"\n"},
     {"what http does not know",
      HTTP_LISTENER("max_message_size = \"1 MB\" max_recipients = 100\n"
-                   "min_rate = \"1 kB\" proxy_protocol = \"off\"\n"
+                   "proxy_protocol = \"off\"\n"
                    "enquire_every = \"1 s\" reply_timeout = \"1 s\""),
      "main.conf:4: listeners.a.max_message_size: is not used when protocol is \"http\"\n"
      "main.conf:4: listeners.a.max_recipients: is not used when protocol is \"http\"\n"
-     "main.conf:5: listeners.a.min_rate: is not used when protocol is \"http\"\n"
      "main.conf:5: listeners.a.proxy_protocol: is not used when protocol is \"http\"\n"
      "main.conf:6: listeners.a.enquire_every: is not used when protocol is \"http\"\n"
      "main.conf:6: listeners.a.reply_timeout: is not used when protocol is \"http\"\n"},
