@@ -482,6 +482,10 @@ START_TEST(tlvs)
     ck_assert(!smpp_tlv_write(room, sizeof(room), &used, 0x0424, large, 65536));
     ck_assert(smpp_tlv_write(room, sizeof(room), &used, 0x0424, large, 65535));
     ck_assert_uint_eq(used, 65539);
+    ck_assert_mem_eq(room, "\x04\x24\xff\xff", 4);
+    used = 0;
+    ck_assert(smpp_tlv_write(room, sizeof(room), &used, 0x3fff, large, 256));
+    ck_assert_mem_eq(room, "\x3f\xff\x01\x00", 4);
 
     struct smpp_span all = {.data = copy_of(bytes, length), .length = length};
     ck_assert(smpp_tlv_find(all, 0x1400, &value));
@@ -596,6 +600,35 @@ START_TEST(every_room)
 }
 END_TEST
 
+/* Addresses of 20 characters, 40 in a bind; one more, and nothing is written. */
+START_TEST(addresses_are_not_cut)
+{
+    static uint8_t out[400];
+    static const char digits[] = "12345678901234567890123456789012345678901234567890";
+    for (size_t length = 19; length <= 42; length++) {
+        struct smpp_message message = {0};
+        struct smpp_destination to[2] = {{.list = true}, {.list = false}};
+        struct smpp_refused_destination refused = {.status = 1};
+        struct smpp_bind bind = {.version = 0x34};
+        char system_id[50];
+        memcpy(refused.address.text, digits, length);
+        memcpy(to[length % 2].address.text, digits, length);
+        memcpy(message.destination.text, digits, length);
+        memcpy(bind.range.text, digits, length);
+        memcpy(system_id, digits, length);
+        system_id[length] = '\0';
+        bool fits = length <= 20;
+        ck_assert(fits == (smpp_message_write(out, 400, SMPP_DELIVER_SM, 1, &message) > 0));
+        ck_assert(fits == (smpp_multi_response_write(out, 400, 1, "i", &refused, 1) > 0));
+        ck_assert(fits == (smpp_multi_write(out, 400, 1, &(struct smpp_message){0}, to, 2) > 0));
+        ck_assert((length <= 40) == (smpp_bind_write(out, 400, SMPP_BIND_RECEIVER, 1, &bind) > 0));
+        system_id[length - 4] = '\0';
+        ck_assert((length - 4 <= 15) ==
+                  (smpp_bind_response_write(out, 400, SMPP_BIND_RECEIVER, 0, 1, system_id, 0) > 0));
+    }
+}
+END_TEST
+
 START_TEST(nothing_is_cut)
 {
     static uint8_t out[70000];
@@ -611,10 +644,15 @@ START_TEST(nothing_is_cut)
     ck_assert_uint_eq(smpp_message_write(out, sizeof(out), SMPP_SUBMIT_SM, 1, &message), 0);
     message.text.length = 0;
     ck_assert_uint_ne(smpp_message_write(out, sizeof(out), SMPP_DATA_SM, 1, &message), 0);
-    memset(message.source.text, '1', sizeof(message.source.text)); /* without a NUL */
+    /* Without a NUL, and what is behind it in memory is one. */
+    message.destination.ton = 0;
+    memset(message.source.text, '1', sizeof(message.source.text));
     ck_assert_uint_eq(smpp_message_write(out, sizeof(out), SMPP_DATA_SM, 1, &message), 0);
     message = submit_message;
     memcpy(message.schedule, "000001", 7);
+    ck_assert_uint_eq(smpp_message_write(out, sizeof(out), SMPP_SUBMIT_SM, 1, &message), 0);
+    /* A time without its NUL, though one is behind it. */
+    memset(message.schedule, '0', sizeof(message.schedule));
     ck_assert_uint_eq(smpp_message_write(out, sizeof(out), SMPP_SUBMIT_SM, 1, &message), 0);
     /* The largest PDU, and one byte more. */
     message = submit_message;
@@ -750,7 +788,8 @@ int main(void)
     suite_add_tcase(in, kinds_case);
     const TTest *const fields[] = {known_bytes,       binds, responses, ids, destinations, tlvs,
                                    text_of_a_message, names, NULL};
-    const TTest *const out[] = {nothing_is_cut, there_and_back, garbage, NULL};
+    const TTest *const out[] = {addresses_are_not_cut, nothing_is_cut, there_and_back, garbage,
+                                NULL};
     Suite *const suites[] = {in, unit_suite("fields", fields), unit_suite("out", out), NULL};
     return unit_run(suites);
 }
