@@ -283,11 +283,29 @@ enum result gateway_plan(struct gateway *gateway, struct config *config, struct 
     return result;
 }
 
+static bool has(const struct snapshot *snapshot, const struct provider *provider)
+{
+    for (size_t i = 0; snapshot != NULL && i < snapshot->config->n_providers; i++)
+        if (snapshot->providers[i] == provider)
+            return true;
+    return false;
+}
+
+/* Where what comes back goes: said to the providers that previous (NULL at the start) did not have,
+ * before any loop runs them. */
+static void listen_to_providers(const struct snapshot *snapshot, const struct snapshot *previous,
+                                const struct sms_sink *sink)
+{
+    for (size_t i = 0; i < snapshot->config->n_providers; i++)
+        if (!has(previous, snapshot->providers[i]))
+            provider_set_sink(snapshot->providers[i], sink);
+}
+
 void gateway_follow(struct gateway *gateway, struct plan **plan_pointer)
 {
     struct plan *plan = *plan_pointer;
     drop_unlisted(gateway, plan->snapshot->config);
-    snapshot_listen(plan->snapshot, gateway->snapshot, inbox_sink(gateway->inbox));
+    listen_to_providers(plan->snapshot, gateway->snapshot, inbox_sink(gateway->inbox));
     for (size_t i = 0; i < gateway->inlets.n; i++) {
         const struct inlet *inlet = &gateway->inlets.list[i];
         struct entrance *entrance = find_entrance(gateway, inlet->bind);

@@ -117,22 +117,6 @@ void snapshot_unref(struct snapshot **snapshot_pointer)
     free(snapshot);
 }
 
-static bool has(const struct snapshot *snapshot, const struct provider *provider)
-{
-    for (size_t i = 0; snapshot != NULL && i < snapshot->config->n_providers; i++)
-        if (snapshot->providers[i] == provider)
-            return true;
-    return false;
-}
-
-void snapshot_listen(const struct snapshot *snapshot, const struct snapshot *previous,
-                     const struct sms_sink *sink)
-{
-    for (size_t i = 0; i < snapshot->config->n_providers; i++)
-        if (!has(previous, snapshot->providers[i]))
-            provider_set_sink(snapshot->providers[i], sink);
-}
-
 struct provider *snapshot_provider(const struct snapshot *snapshot,
                                    const struct provider_config *config)
 {

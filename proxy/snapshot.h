@@ -6,7 +6,7 @@
 #ifndef OCTROI_PROXY_SNAPSHOT_H
 #define OCTROI_PROXY_SNAPSHOT_H
 
-#include "adapters/sms.h"
+#include "adapters/adapter.h"
 #include "base/tls.h"
 #include "config/config.h"
 
@@ -25,11 +25,6 @@ enum result snapshot_new(struct config *config, const struct snapshot *previous,
 /* Any thread. */
 struct snapshot *snapshot_ref(struct snapshot *snapshot);
 void snapshot_unref(struct snapshot **snapshot);
-
-/* Says where what comes back from SMS providers goes, to those that previous (may be NULL) did not
- * have. Before any loop runs them. sink is borrowed. */
-void snapshot_listen(const struct snapshot *snapshot, const struct snapshot *previous,
-                     const struct sms_sink *sink);
 
 struct provider *snapshot_provider(const struct snapshot *snapshot,
                                    const struct provider_config *config);
