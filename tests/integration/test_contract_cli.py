@@ -267,6 +267,20 @@ class CommandLine(harness.IntegrationTest):
         self.assertRegex(done.stderr, r"octroi.conf:9: listeners.smtps.key_file: .*0644")
         gateway.write_config()
 
+    def test_mistakes_in_a_template_are_named_there(self):
+        gateway = self.idle()
+        good = gateway.file.read_text()
+        (gateway.folder / "api.conf").write_text('about = "mine"\nrequst: { }\n')
+        (gateway.folder / "http.conf").write_text(
+            'providers: { api: { adapter = "http"  template = "api.conf" } }\n')
+        gateway.write_config(good + 'include = [ "http.conf" ]\n')
+        done = gateway.cli_full("check-config")
+        self.assertEqual(done.returncode, 1)
+        self.assertRegex(done.stderr, r"api.conf:2: requst: ")
+        self.assertIn("octroi: provider api: ", done.stderr)
+        gateway.write_config(good)
+        gateway.cli("check-config")
+
     def test_configuration_errors_are_all_named(self):
         gateway = self.idle()
         good = gateway.file.read_text()
