@@ -64,6 +64,7 @@ START_TEST(addresses_are_not_cut)
 {
     static uint8_t out[400];
     static const char digits[] = "12345678901234567890123456789012345678901234567890";
+    static const struct smpp_destination plain = {.address.text = "1"};
     for (size_t length = 19; length <= 42; length++) {
         struct smpp_message message = {0};
         struct smpp_destination to[2] = {{.list = true}, {.list = false}};
@@ -78,6 +79,8 @@ START_TEST(addresses_are_not_cut)
         system_id[length] = '\0';
         bool fits = length <= 20;
         ck_assert(fits == (smpp_message_write(out, 400, SMPP_DELIVER_SM, 1, &message) > 0));
+        message.source = message.destination;
+        ck_assert(fits == (smpp_multi_write(out, 400, 1, &message, &plain, 1) > 0));
         ck_assert(fits == (smpp_multi_response_write(out, 400, 1, "i", &refused, 1) > 0));
         ck_assert(fits == (smpp_multi_write(out, 400, 1, &(struct smpp_message){0}, to, 2) > 0));
         ck_assert((length <= 40) == (smpp_bind_write(out, 400, SMPP_BIND_RECEIVER, 1, &bind) > 0));
