@@ -149,6 +149,7 @@ START_TEST(headers)
     } rows[] = {
         {BYTES(""), 0, 0, 0, 0},
         {BYTES("\0text"), 1, 0, 0, 0},
+        {BYTES("\0"), 1, 0, 0, 0},
         {BYTES("\5\0\3\x2a\2\1text"), 6, 0x2a, 2, 1},
         {BYTES("\5\0\3\x2a\2\2"), 6, 0x2a, 2, 2},
         {BYTES("\5\0\3\x2a\2"), 0, 0, 0, 0}, /* cut */
