@@ -18,9 +18,9 @@ bool stop_asked(const char *text);
 /*
  * The text tells the person how to stop. It has the word STOP, and what makes an instruction of it:
  *
- * - a number to write to, of five digits at least, at most four words behind: "STOP au 36111",
+ * - a number to write to, of 5 to 15 digits, with at most four words between: "STOP au 36111",
  *   "STOP SMS : 36180", "STOP36111", "STOP by SMS to +33700000000";
- * - or at most three words before it the act of answering: "Répondez STOP", "Reply with STOP to
+ * - or among the three words before it the act of answering: "Répondez STOP", "Reply with STOP to
  *   end", "Envoyez le mot STOP pour ne plus recevoir";
  * - or what it does: "STOP to end", "STOP to opt out";
  * - or nothing behind it: "Pour ne plus recevoir nos offres : STOP".

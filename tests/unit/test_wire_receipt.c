@@ -50,6 +50,13 @@ static const struct {
      RECEIPT_DELIVERED, "", "", ""},
     {"no dates", "id:9 submit date:yesterday done date:20260601120000 stat:DELIVRD", "9",
      RECEIPT_DELIVERED, "", "", ""},
+    {"dates of 12 and 13 digits", "id:9 submit date:260601120000 done date:2606011200001", "9",
+     RECEIPT_UNKNOWN, "", "260601120000", ""},
+    {"the last of ASCII", "id:a~b err:1", "a~b", RECEIPT_UNKNOWN, "1", "", ""},
+    {"DEL",
+     "id:a\x7f"
+     "b err:1",
+     NULL, RECEIPT_UNKNOWN, "1", "", ""},
     {"an error too long", "id:9 err:12345678 stat:DELIVRD", "9", RECEIPT_DELIVERED, "", "", ""},
     {"a sentence for an error", "id:9 err:a.b stat:DELIVRD", "9", RECEIPT_DELIVERED, "", "", ""},
     /* What a person or a partner wrote is not the provider's word. */
