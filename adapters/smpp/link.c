@@ -6,9 +6,7 @@
  */
 #include "adapters/smpp/smpp.h"
 
-#include "base/crypto.h"
 #include "base/log.h"
-#include "base/ticket.h"
 
 #include <event2/bufferevent_ssl.h>
 #include <openssl/err.h>
@@ -17,12 +15,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 /* For the last bytes and the answer to unbind. */
 #define FAREWELL_TIME (2 * CLOCK_SECOND)
-/* A bind that was lost sooner than this counts as one that failed. */
-#define STEADY (10 * CLOCK_SECOND)
 /* Pauses of a link that was told to slow down. */
 #define FIRST_PAUSE (CLOCK_SECOND / 10)
 #define LAST_PAUSE  (2 * CLOCK_SECOND)
@@ -353,28 +348,6 @@ static void on_write(struct bufferevent *bev, void *arg)
 
 /* ---- the connection ---- */
 
-static void say_bind(struct smpp_link *link)
-{
-    const struct provider_config *config = smpp_config(link->port);
-    struct smpp_port *port = link->port;
-    struct smpp_bind bind = {.version = SMPP_VERSION};
-    link->asked = smpp_link_next(link);
-    smpp_link_set_state(link, LINK_BINDING);
-    snprintf(bind.system_id, sizeof(bind.system_id), "%s",
-             config->username != NULL ? config->username : "");
-    snprintf(bind.password, sizeof(bind.password), "%s",
-             config->password != NULL ? config->password : "");
-    snprintf(bind.system_type, sizeof(bind.system_type), "%s",
-             config->system_type != NULL ? config->system_type : "");
-    size_t length =
-        smpp_bind_write(port->out, sizeof(port->out), link->command, link->asked, &bind);
-    bool said = smpp_link_write(link, port->out, length);
-    explicit_bzero(&bind, sizeof(bind));
-    explicit_bzero(port->out, length);
-    if (said)
-        smpp_link_set_deadline(link, config->reply_timeout);
-}
-
 static void on_read(struct bufferevent *bev, void *arg)
 {
     (void)bev;
@@ -387,7 +360,7 @@ static void on_event(struct bufferevent *bev, short events, void *arg)
     int failed = EVUTIL_SOCKET_ERROR();
     if ((events & BEV_EVENT_CONNECTED) != 0) {
         if (link->state == LINK_HANDSHAKE)
-            say_bind(link);
+            smpp_link_say_bind(link);
         return;
     }
     struct error why;
@@ -406,135 +379,14 @@ static void on_event(struct bufferevent *bev, short events, void *arg)
     smpp_link_lost(link, &why);
 }
 
-static void on_resolved(struct dial *dial)
+bool smpp_link_listen(struct smpp_link *link)
 {
-    smpp_link_set_state(CONTAINER_OF(dial, struct smpp_link, dial), LINK_CONNECTING);
-}
-
-static void on_trying(struct dial *dial)
-{
-    struct smpp_link *link = CONTAINER_OF(dial, struct smpp_link, dial);
-    smpp_link_set_deadline(link, smpp_config(link->port)->connect_timeout);
-}
-
-static void on_connected(struct dial *dial, int fd)
-{
-    struct smpp_link *link = CONTAINER_OF(dial, struct smpp_link, dial);
-    const struct provider_config *config = smpp_config(link->port);
-    bool tls = config->tls != TLS_NONE;
     link->given = link->gone = 0;
-    link->bev = dial_wrap(dial, fd, tls, link->trial != NULL ? smpp_trial_certificate(link) : NULL);
-    if (link->bev == NULL) {
-        close(fd);
-        smpp_link_fail(link, "out of memory");
-        return;
-    }
     bufferevent_setcb(link->bev, on_read, on_write, on_event, link);
     /* A whole PDU always fits. */
     bufferevent_setwatermark(link->bev, EV_READ, 0, (size_t)2 * SMPP_PDU_MAX);
-    if (evbuffer_add_cb(bufferevent_get_output(link->bev), on_output, link) == NULL ||
-        bufferevent_enable(link->bev, EV_READ | EV_WRITE) != 0) {
-        smpp_link_fail(link, "out of memory");
-        return;
-    }
-    if (!tls) {
-        say_bind(link);
-        return;
-    }
-    smpp_link_set_deadline(link, config->connect_timeout);
-    smpp_link_set_state(link, LINK_HANDSHAKE);
-}
-
-static void on_dial_failed(struct dial *dial, const struct error *why)
-{
-    smpp_link_lost(CONTAINER_OF(dial, struct smpp_link, dial), why);
-}
-
-static const struct dial_ops dial_ops = {.resolved = on_resolved,
-                                         .trying = on_trying,
-                                         .connected = on_connected,
-                                         .failed = on_dial_failed};
-
-/* ---- opened, and opened again ---- */
-
-static void retry_in(struct smpp_link *link, int64_t microseconds)
-{
-    link->retry_at = clock_monotonic() + microseconds;
-    smpp_link_arm(link);
-}
-
-void smpp_link_open(struct smpp_link *link)
-{
-    struct error why;
-    link->retry_at = 0;
-    if (link->trial == NULL && !provider_admit(provider_of(link), false, &link->probe, &why)) {
-        retry_in(link, provider_retry_in(provider_of(link)));
-        return;
-    }
-    link->refused = false;
-    link->stranger_told = false;
-    link->sequence = 0;
-    smpp_link_set_state(link, LINK_RESOLVING);
-    smpp_link_set_deadline(link, smpp_config(link->port)->connect_timeout);
-    dial_begin(&link->dial);
-}
-
-void smpp_link_hurry(struct smpp_link *link)
-{
-    /* One that fails by itself keeps its pauses. */
-    if (link->state == LINK_DOWN && link->trial == NULL && link->failures == 0)
-        smpp_link_open(link);
-}
-
-void smpp_link_bound(struct smpp_link *link)
-{
-    link->deadline = 0;
-    link->heard_at = link->ready_at = clock_monotonic();
-    link->paused_until = link->pause = 0;
-    if (link->trial != NULL) {
-        smpp_link_set_state(link, LINK_READY);
-        smpp_link_set_state(link, LINK_CHECKING);
-        (void)smpp_link_enquire(link);
-        return;
-    }
-    bool first = !smpp_places_any_bound(link->port);
-    link->probe = false;
-    provider_connected(provider_of(link));
-    smpp_link_set_state(link, LINK_READY);
-    log_event(LOG_LEVEL_INFO, "smpp bound", LOG_TEXT("provider", smpp_config(link->port)->name),
-              LOG_TEXT("as", smpp_command_name(link->command)));
-    smpp_link_arm(link);
-    /* Those of other loops need not wait for their time. */
-    smpp_places_wake(link->port, first);
-    smpp_queue_pump(link->port);
-}
-
-static int64_t own_pause(struct smpp_link *link)
-{
-    uint32_t chance = 0;
-    (void)random_bytes(&chance, sizeof(chance)); /* without chance all pauses are the shortest */
-    if (link->failures < 32)
-        link->failures++;
-    return breaker_pause(link->failures - 1, chance);
-}
-
-/* It was not bound yet. While other binds stand, the provider is well and only this one is not
- * wanted. */
-static int64_t attempt_failed(struct smpp_link *link, const struct error *why)
-{
-    struct provider *provider = provider_of(link);
-    bool others = smpp_places_any_bound(link->port);
-    bool probe = link->probe;
-    link->probe = false;
-    if (!others || (probe && !link->refused)) {
-        if (provider_unconnected(provider, probe, why))
-            smpp_places_wake(link->port, true);
-        return others ? own_pause(link) : provider_retry_in(provider);
-    }
-    if (probe) /* a refusal is an answer */
-        provider_connected(provider);
-    provider_attempt_failed(provider, why);
-    return own_pause(link);
+    return evbuffer_add_cb(bufferevent_get_output(link->bev), on_output, link) != NULL &&
+           bufferevent_enable(link->bev, EV_READ | EV_WRITE) == 0;
 }
 
 /* ---- its end ---- */
@@ -591,7 +443,6 @@ void smpp_link_lost(struct smpp_link *link, const struct error *why)
 {
     enum link_state state = link->state;
     bool secure = link->bev != NULL && bufferevent_openssl_get_ssl(link->bev) != NULL;
-    int64_t pause = 0;
     if (state == LINK_DOWN)
         return;
     if (link->trial != NULL) {
@@ -605,16 +456,8 @@ void smpp_link_lost(struct smpp_link *link, const struct error *why)
               LOG_TEXT("as", smpp_command_name(link->command)),
               LOG_TEXT("state", states[state].name), LOG_TEXT("error", why->text));
     shut(link);
-    if (state < LINK_READY) {
-        pause = attempt_failed(link, why);
-    } else {
-        bool steady = clock_monotonic() - link->ready_at >= STEADY;
-        if (steady)
-            link->failures = 0;
-        pause = steady ? provider_retry_in(provider_of(link)) : own_pause(link);
-    }
     if (!link->port->closing)
-        retry_in(link, pause);
+        smpp_link_reopen(link, state, why);
     settle_requests(link, secure, why);
     smpp_queue_pump(link->port);
 }
@@ -689,7 +532,7 @@ struct smpp_link *smpp_link_new(struct smpp_port *port, uint32_t command)
     link->flush = (struct flush){.source = flush_source, .written = flush_written};
     TAILQ_INIT(&link->requests);
     TAILQ_INIT(&link->inbound);
-    dial_init(&link->dial, &dial_ops, port->base.provider, port->base.loop);
+    dial_init(&link->dial, &smpp_dial_ops, port->base.provider, port->base.loop);
     if (link->buckets == NULL || link->timer == NULL)
         smpp_link_free(&link);
     return link;

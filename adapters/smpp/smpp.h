@@ -246,10 +246,6 @@ void smpp_link_set_state(struct smpp_link *link, enum link_state state);
 void smpp_link_set_deadline(struct smpp_link *link, int64_t microseconds);
 /* Something is due earlier than before, perhaps. */
 void smpp_link_arm(struct smpp_link *link);
-/* If the provider may be tried; else it tries again by itself. */
-void smpp_link_open(struct smpp_link *link);
-/* It is DOWN: try now. */
-void smpp_link_hurry(struct smpp_link *link);
 static inline bool smpp_link_sends(const struct smpp_link *link)
 {
     return link->command != SMPP_BIND_RECEIVER;
@@ -269,8 +265,6 @@ bool smpp_link_enquire(struct smpp_link *link);
 void smpp_link_count(struct smpp_link *link);
 /* The provider throttles: a pause, longer each time; over: it has taken one again. */
 void smpp_link_throttle(struct smpp_link *link, bool over);
-/* It is bound. */
-void smpp_link_bound(struct smpp_link *link);
 /* The connection is no more, or no good: it is closed, and opened again later. */
 void smpp_link_lost(struct smpp_link *link, const struct error *why);
 void smpp_link_fail(struct smpp_link *link, const char *format, ...)
@@ -283,6 +277,23 @@ void smpp_link_leave(struct smpp_link *link, uint32_t sequence);
 void smpp_link_left(struct smpp_link *link);
 /* unbind is said if that goes at once, and the socket closed. */
 void smpp_link_cut(struct smpp_link *link);
+
+/* Hears and writes on its new bufferevent; false: memory is short. */
+bool smpp_link_listen(struct smpp_link *link);
+
+/* ---- open.c: how it comes to be bound, and again ---- */
+
+extern const struct dial_ops smpp_dial_ops;
+/* If the provider may be tried; else it tries again by itself. */
+void smpp_link_open(struct smpp_link *link);
+/* It is DOWN: try now. */
+void smpp_link_hurry(struct smpp_link *link);
+/* It is connected, and secured if it shall be. */
+void smpp_link_say_bind(struct smpp_link *link);
+/* It is bound. */
+void smpp_link_bound(struct smpp_link *link);
+/* It was lost in this state, and is DOWN: when it is opened again. */
+void smpp_link_reopen(struct smpp_link *link, enum link_state lost_in, const struct error *why);
 
 /* ---- input.c ---- */
 
