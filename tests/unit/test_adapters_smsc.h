@@ -14,7 +14,7 @@
 #define MILLISECONDS INT64_C(1000)
 #define GUARD        (30 * CLOCK_SECOND)
 #define LOOPS_MAX    2
-#define LINKS_MAX    16
+#define LINKS_MAX    256
 #define PDUS_MAX     2048
 
 struct pdu {
