@@ -65,6 +65,13 @@ void say_multi(struct client *client, uint32_t sequence, const char *const *to, 
     client_send(client, pdu, length);
 }
 
+void cut(struct client *client)
+{
+    client->deaf = true;
+    say_header(client, SMPP_ENQUIRE_LINK, 0, 99);
+    client_close(client);
+}
+
 const uint8_t *expect(struct client *client, uint32_t command, uint32_t status, uint32_t sequence)
 {
     struct smpp_header header;
@@ -373,6 +380,7 @@ Suite *bind_suite(void)
 int main(void)
 {
     signal(SIGPIPE, SIG_IGN); /* as the gateway does */
-    Suite *const suites[] = {bind_suite(), matrix_suite(), submit_suite(), deliver_suite(), NULL};
+    Suite *const suites[] = {bind_suite(),    matrix_suite(), submit_suite(),
+                             deliver_suite(), end_suite(),    NULL};
     return unit_run(suites);
 }

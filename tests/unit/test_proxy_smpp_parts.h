@@ -8,6 +8,7 @@
 
 Suite *bind_suite(void);
 Suite *deliver_suite(void);
+Suite *end_suite(void);
 Suite *matrix_suite(void);
 Suite *submit_suite(void);
 
@@ -24,6 +25,9 @@ void say_multi(struct client *client, uint32_t sequence, const char *const *to, 
 void bound(struct client *client, uint32_t command);
 /* A message that is as it should be. */
 struct smpp_message plain_message(const char *to);
+
+/* The connection breaks: an answer it has not read is lost. */
+void cut(struct client *client);
 
 /* ---- what is expected ---- */
 
