@@ -53,9 +53,26 @@ static void describe(const struct http_transfer *transfer, CURLcode code, struct
     snprintf(end->why, sizeof(end->why), "provider %.64s: %s", name, said);
 }
 
+static bool is_of_tls(CURLcode code)
+{
+    switch (code) {
+    case CURLE_SSL_CONNECT_ERROR:
+    case CURLE_SSL_CERTPROBLEM:
+    case CURLE_SSL_CIPHER:
+    case CURLE_PEER_FAILED_VERIFICATION:
+    case CURLE_SSL_CACERT_BADFILE:
+    case CURLE_SSL_ISSUER_ERROR:
+    case CURLE_SSL_INVALIDCERTSTATUS:
+        return true;
+    default:
+        return false;
+    }
+}
+
 static void finish(struct http_transfer *transfer, CURLcode code)
 {
-    struct http_end end = {.ok = code == CURLE_OK, .connected = transfer->begun > 0};
+    struct http_end end = {
+        .ok = code == CURLE_OK, .connected = transfer->begun > 0, .insecure = is_of_tls(code)};
     (void)curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &end.status);
     if (end.status < 200)
         end.status = 0;

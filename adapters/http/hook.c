@@ -176,6 +176,10 @@ static json_t *read_call(const struct http_template *template, const struct sms_
                            : http_value_read(HTTP_FORMAT_FORM, "", hook->body, hook->length);
     bool body_only =
         template->verify.kind == HTTP_VERIFY_HMAC || template->verify.kind == HTTP_VERIFY_JWT;
+    if (value != NULL && !json_is_object(value) && !json_is_array(value)) {
+        json_decref(value);
+        return NULL;
+    }
     if (value == NULL || body_only || !json_is_object(value))
         return value;
     json_t *query = json_object();

@@ -77,6 +77,7 @@ enum http_state {
 struct http_end {
     bool ok;        /* libcurl is content: with connect_only, that the connection stands */
     bool connected; /* a request was about to be sent, if not more */
+    bool insecure;  /* the handshake of TLS failed */
     bool complete;  /* the whole answer came */
     long status;    /* 0: none came */
     char why[400];  /* when it is not complete */

@@ -208,7 +208,6 @@ static enum result add_body(const struct http_request *request, const struct htt
 static enum result add_url(const struct http_request *request, const struct http_values *values,
                            struct strbuf *out, struct error *err)
 {
-    /* {url} is the administrator's, and a URL already. */
     enum result result = http_text_write(&request->url, values, HTTP_FOR_URL, out, err);
     if (result != RESULT_OK || request->query == NULL)
         return result;

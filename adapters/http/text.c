@@ -293,6 +293,9 @@ static bool is_literal(const char *text)
 static enum result add_value(const struct http_piece *piece, const char *value,
                              enum http_escape escape, struct strbuf *out, struct error *err)
 {
+    /* {url} is the administrator's, and a URL already. */
+    if (piece->names[0] == HTTP_URL && escape == HTTP_FOR_URL)
+        escape = HTTP_AS_IS;
     switch (piece->filtered ? piece->filter : escape) {
     case HTTP_AS_IS:
         strbuf_add_str(out, value);

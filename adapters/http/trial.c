@@ -117,13 +117,13 @@ static bool tell_exchange(struct http_trial *trial, const struct http_end *how)
     (void)curl_easy_getinfo(easy, CURLINFO_TOTAL_TIME_T, &total);
     (void)curl_easy_getinfo(easy, CURLINFO_PRIMARY_IP, &address);
     (void)curl_easy_getinfo(easy, CURLINFO_PRIMARY_PORT, &port);
-    if (connected == 0) {
+    if (connected == 0 && !how->insecure) {
         find_took(trial, "connect", false, total, how->why);
         return false;
     }
     snprintf(where, sizeof(where), "%s port %ld", address != NULL ? address : "?", port);
     find_took(trial, "connect", true, connected, where);
-    if (own->https && secured == 0) {
+    if (how->insecure || (own->https && secured == 0)) {
         find_took(trial, "tls", false, total - connected, how->why);
         return false;
     }

@@ -54,7 +54,9 @@ static bool add_field(json_t *object, const char *field, size_t length)
         ok = http_add_unescaped(&value, equals + 1, length - name_length - 1);
     ok = ok && !name.failed && !value.failed;
     if (ok && name.length > 0 && json_object_get(object, name.data) == NULL)
-        ok = json_object_set_new(object, name.data, json_stringn(value.data, value.length)) == 0;
+        ok = json_object_set_new(
+                 object, name.data,
+                 json_stringn(value.data != NULL ? value.data : "", value.length)) == 0;
     strbuf_free(&name);
     strbuf_free(&value);
     return ok;
