@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* `octroi check-config`: everything that would keep `serve` or a reload from starting. */
+#include "adapters/adapter.h"
 #include "base/file.h"
 #include "cli/context.h"
 #include "cli/options.h"
@@ -29,6 +30,21 @@ static bool files_are_there(const struct config *config)
     return there;
 }
 
+/* What only a provider's adapter understands, such as the template of one by HTTP. */
+static bool providers_are_good(const struct config *config)
+{
+    bool good = true;
+    for (size_t i = 0; i < config->n_providers; i++) {
+        struct error err;
+        if (provider_check(&config->providers[i], config->public_url, context_print_problem, NULL,
+                           &err) != RESULT_OK) {
+            command_failed(&err);
+            good = false;
+        }
+    }
+    return good;
+}
+
 /* Root can read everything; the gateway cannot. So root looks with the eyes of the state
  * directory's owner, as far as the file lets one find out who that is. */
 static bool become_service_user(const char *file)
@@ -53,7 +69,8 @@ int cli_check_config(const struct invocation *invocation, int argc, char **argv)
     if (!become_service_user(invocation->config_file) ||
         !context_load_config(invocation->config_file, &config))
         return EXIT_FAILED;
-    if (!files_are_there(config)) {
+    bool there = files_are_there(config);
+    if (!providers_are_good(config) || !there) {
         config_unref(&config);
         return EXIT_FAILED;
     }

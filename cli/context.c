@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static void print_problem(void *arg, const char *file, int line, const char *message)
+void context_print_problem(void *arg, const char *file, int line, const char *message)
 {
     (void)arg;
     if (line > 0)
@@ -23,7 +23,7 @@ static void print_problem(void *arg, const char *file, int line, const char *mes
 bool context_load_config(const char *file, struct config **config_out)
 {
     struct error err = {0};
-    if (config_load(file, print_problem, NULL, config_out, &err) == RESULT_OK)
+    if (config_load(file, context_print_problem, NULL, config_out, &err) == RESULT_OK)
         return true;
     command_failed(&err);
     return false;
@@ -34,7 +34,7 @@ static bool load_essentials(const char *file, struct config **config_out)
 {
     struct error err = {0};
     size_t mistakes = 0;
-    if (config_load_essentials(file, print_problem, NULL, config_out, &mistakes, &err) !=
+    if (config_load_essentials(file, context_print_problem, NULL, config_out, &mistakes, &err) !=
         RESULT_OK) {
         command_failed(&err);
         return false;

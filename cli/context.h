@@ -42,6 +42,8 @@ enum context_needs {
 bool context_open(const struct invocation *invocation, unsigned needs, struct context *context_out);
 void context_close(struct context *context);
 
+/* "file:line: message" on standard error: a config_problem_fn. */
+void context_print_problem(void *arg, const char *file, int line, const char *message);
 /* Parts of it, for `init` and `check-config`. Both print why they fail. */
 bool context_load_config(const char *file, struct config **config_out);
 /* Root becomes the owner of folder, for good; nobody else becomes anybody. */

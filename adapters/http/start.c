@@ -98,12 +98,14 @@ static enum result check_place(const struct provider_config *config, const struc
     if (own->host == NULL || own->port == NULL)
         return error_no_memory(err);
     own->numeric = is_address(own->host);
+    /* The configuration saw its own `url`; what else stands here is the template's. */
     if (!own->https && config->tls != TLS_NONE && !is_loopback(own->host))
         return error_set(err, RESULT_BAD_INPUT,
-                         "messages and password would cross the network in clear: use an https:// "
-                         "URL, or say tls = \"none\"");
+                         "request.url is http://: messages and password would cross the network in "
+                         "clear");
     if (own->https && config->tls == TLS_NONE)
-        return error_set(err, RESULT_BAD_INPUT, "tls is \"none\", and the URL is https://");
+        return error_set(err, RESULT_BAD_INPUT,
+                         "request.url is https://, and the provider's url is http://");
     return RESULT_OK;
 }
 

@@ -184,7 +184,7 @@ START_TEST(what_the_provider_lacks_is_named)
     stage.provider_config.tls = TLS_NONE;
     ck_assert_int_eq(provider_check(&stage.provider_config, "", NULL, NULL, &err), RESULT_OK);
     stage.provider_config.url = "https://192.0.2.1";
-    check_refused(&stage, "tls is \"none\"");
+    check_refused(&stage, "provider's url is http://");
     stage.provider_config.template_file = "/nonexistent/t.conf";
     ck_assert_int_ne(provider_check(&stage.provider_config, "", NULL, NULL, &err), RESULT_OK);
     ck_assert_ptr_nonnull(strstr(err.text, "/nonexistent/t.conf"));
