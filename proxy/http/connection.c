@@ -19,6 +19,8 @@
 #include <string.h>
 #include <unistd.h>
 
+/* What a request has to come at, on the whole: partners are servers. */
+#define BYTES_A_SECOND 8192
 /* A connection made as the gate began to drain may have its first request on the way. */
 #define DRAIN_GRACE (5 * CLOCK_SECOND)
 
@@ -60,11 +62,9 @@ static int64_t bought(const struct http_connection *connection)
 {
     const struct listener_config *listener = connection->listener;
     uint64_t bytes = connection->bytes;
-    if (listener->min_rate == 0)
-        return 0;
     if (bytes > listener->max_body_size + HTTP_HEADERS_MAX)
         bytes = listener->max_body_size + HTTP_HEADERS_MAX;
-    return (int64_t)(bytes * (uint64_t)CLOCK_SECOND / listener->min_rate);
+    return (int64_t)(bytes * (uint64_t)CLOCK_SECOND / BYTES_A_SECOND);
 }
 
 static int64_t deadline_of(const struct http_connection *connection)
