@@ -55,13 +55,14 @@ static void arm_timer(struct http_connection *connection)
     connection->timer_at = connection->deadline;
 }
 
-/* What it has read buys a request time; more than a body may be buys no more. */
+/* What it has read buys a request time, at the listener's min_rate; without one each byte lets the
+ * time begin anew. More than a body may be buys no more. */
 static int64_t bought(const struct http_connection *connection)
 {
     const struct listener_config *listener = connection->listener;
     uint64_t bytes = connection->bytes;
     if (listener->min_rate == 0)
-        return 0;
+        return connection->read_at - connection->since;
     if (bytes > listener->max_body_size + HTTP_HEADERS_MAX)
         bytes = listener->max_body_size + HTTP_HEADERS_MAX;
     return (int64_t)(bytes * (uint64_t)CLOCK_SECOND / listener->min_rate);
@@ -107,7 +108,7 @@ void http_connection_enter(struct http_connection *connection, enum http_state s
     log_event(LOG_LEVEL_DEBUG, "http state", LOG_TEXT("session", connection->id),
               LOG_TEXT("from", states[connection->state].name), LOG_TEXT("to", states[state].name));
     connection->state = state;
-    connection->since = clock_monotonic();
+    connection->since = connection->read_at = clock_monotonic();
     connection->bytes = 0;
     http_connection_wake_at(connection, deadline_of(connection));
 }
@@ -250,6 +251,7 @@ static void on_input(struct evbuffer *buffer, const struct evbuffer_cb_info *inf
     if (connection->state != HTTP_READING)
         return;
     connection->bytes += info->n_added;
+    connection->read_at = clock_monotonic();
     connection->deadline = deadline_of(connection);
 }
 

@@ -47,8 +47,9 @@ struct http_connection {
     int64_t deadline;                       /* monotonic; INT64_MAX: none */
     int64_t timer_at;                       /* when the timer will fire; it re-arms itself lazily */
     int64_t born_at;
-    int64_t since;  /* when the state began */
-    uint64_t bytes; /* read since then */
+    int64_t since;   /* when the state began */
+    int64_t read_at; /* when something was read last */
+    uint64_t bytes;  /* read since then */
     enum http_state state;
     bool tls;
     bool asked;           /* a request came over it */

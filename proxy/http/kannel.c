@@ -168,12 +168,15 @@ static bool append(struct http_call *call, struct sms_raw *raw, const void *byte
     return true;
 }
 
-static bool append_text(struct http_call *call, struct sms_raw *raw, const char *text)
+static bool append_text(struct http_call *call, struct sms_raw *raw, const char *text,
+                        enum coding coding)
 {
     struct sms_shape shape;
     size_t length;
     if (!sms_measure(text, SMS_ALPHABET_GSM, &shape))
         return false;
+    if (coding == CODING_UCS2)
+        shape.data_coding = 8; /* as asked, for it may be one of several parts */
     size_t room = strlen(text) * 2 + 2;
     uint8_t *bytes = arena_alloc(call->arena, room);
     if (bytes == NULL || !sms_encode(text, SMS_ALPHABET_GSM, &shape, bytes, room, &length))
@@ -201,7 +204,7 @@ static const struct sms_raw *make_raw(struct http_call *call, const struct wishe
         raw->data_coding = 4;
         if (bytes != NULL && !append(call, raw, bytes->value, bytes->length))
             return NULL;
-    } else if (text != NULL && !append_text(call, raw, text)) {
+    } else if (text != NULL && !append_text(call, raw, text, wishes->coding)) {
         return NULL;
     }
     if (wishes->class >= 0)

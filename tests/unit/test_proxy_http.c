@@ -1,0 +1,808 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * HTTP towards partners: connections, their caps and their time; what is evhttp's, so that another
+ * version of it that behaves otherwise is noticed. Shapes are in test_proxy_http_shapes.c.
+ */
+#include "tests/unit/test_proxy_http_stage.h"
+
+#include <openssl/ssl.h>
+#include <poll.h>
+#include <string.h>
+#include <unistd.h>
+
+Suite *http_shapes_suite(void);
+
+#define JSON    "Content-Type: application/json\r\n"
+#define MESSAGE "{\"to\":\"+33612345670\",\"from\":\"ACME\",\"text\":\"Hello\"}"
+
+/* POST of the native shape, as acme-sms, with these further headers. */
+static const char *request(const char *headers, const char *body)
+{
+    static char text[8192];
+    snprintf(text, sizeof(text),
+             "POST /v1/messages HTTP/1.1\r\nHost: gate.example\r\n%s%s%sContent-Length: %zu\r\n"
+             "\r\n%s",
+             basic("acme-sms", "secret"), JSON, headers, strlen(body), body);
+    return text;
+}
+
+static unsigned sessions(const char *bind)
+{
+    for (size_t i = 0; i < stage.n_doors; i++)
+        if (strcmp(stage.entrances[i].bind, bind) == 0)
+            return stage.entrances[i].sessions;
+    must_fail("no entrance %s", bind);
+}
+
+/* ---- one request after another ---- */
+
+START_TEST(test_kept_alive)
+{
+    struct client client;
+    client_open(&client, "web");
+    for (int i = 0; i < 3; i++) {
+        client_say(&client, request("", MESSAGE));
+        struct answer answer = client_answer(&client);
+        ck_assert_int_eq(answer.status, 202);
+        ck_assert_str_eq(answer_header(&answer, "Cache-Control"), "no-store");
+        ck_assert_str_eq(answer_header(&answer, "X-Content-Type-Options"), "nosniff");
+        ck_assert_str_eq(answer_header(&answer, "Content-Type"), "application/json");
+        ck_assert_str_ne(answer_header(&answer, "Date"), "");
+        ck_assert_str_eq(answer_header(&answer, "Server"), "");
+    }
+    ck_assert_uint_eq(stage.n_messages, 3);
+    ck_assert(!client.closed);
+    client_close(&client);
+    turn_until(stage.gate.sessions == 0);
+}
+END_TEST
+
+/* Each is answered, in order, also while the first is still under way. */
+START_TEST(test_pipelined)
+{
+    struct client client;
+    struct strbuf text = {0};
+    client_open(&client, "web");
+    stage.hold = true;
+    strbuf_add_str(&text, request("", MESSAGE));
+    strbuf_add_str(&text, "GET /nowhere HTTP/1.1\r\nHost: x\r\n\r\n");
+    strbuf_add_str(&text, request("", MESSAGE));
+    client_say(&client, text.data);
+    turn_until(stage.n_messages == 1);
+    for (int i = 0; i < 20; i++)
+        client_turn(&client);
+    ck_assert_uint_eq(stage.n_messages, 1);
+    ck_assert_uint_eq(client.got.length, 0);
+    stage.hold = false;
+    stage_release();
+    ck_assert_int_eq(client_answer(&client).status, 202);
+    ck_assert_int_eq(client_answer(&client).status, 404);
+    ck_assert_int_eq(client_answer(&client).status, 202);
+    strbuf_free(&text);
+    client_close(&client);
+}
+END_TEST
+
+/* A GET without a body leaves evhttp reading; what comes then must wait. */
+START_TEST(test_pipelined_behind_get)
+{
+    static const char ask_kannel[] =
+        "GET /cgi-bin/sendsms?username=acme-sms&password=secret&to=%2B33612345670&text=Hi "
+        "HTTP/1.1\r\nHost: x\r\n\r\n";
+    struct client client;
+    client_open(&client, "web");
+    stage.hold = true;
+    client_say(&client, ask_kannel);
+    turn_until(stage.n_messages == 1);
+    client_say(&client, ask_kannel);
+    client_say(&client, ask_kannel);
+    for (int i = 0; i < 20; i++)
+        client_turn(&client);
+    stage.hold = false;
+    stage_release();
+    for (int i = 0; i < 3; i++)
+        ck_assert_int_eq(client_answer(&client).status, 202);
+    client_close(&client);
+}
+END_TEST
+
+START_TEST(test_byte_by_byte)
+{
+    struct client client;
+    const char *text = request("", MESSAGE);
+    client_open(&client, "web");
+    for (size_t i = 0; text[i] != '\0'; i++)
+        client_send(&client, text + i, 1);
+    ck_assert_int_eq(client_answer(&client).status, 202);
+    client_close(&client);
+}
+END_TEST
+
+START_TEST(test_chunked)
+{
+    struct client client;
+    char text[1024];
+    client_open(&client, "web");
+    snprintf(text, sizeof(text),
+             "POST /v1/messages HTTP/1.1\r\nHost: x\r\n%s%sTransfer-Encoding: chunked\r\n\r\n"
+             "5\r\n%.5s\r\n%zx\r\n%s\r\n0\r\n\r\n",
+             basic("acme-sms", "secret"), JSON, MESSAGE, strlen(MESSAGE) - 5, MESSAGE + 5);
+    client_say(&client, text);
+    ck_assert_int_eq(client_answer(&client).status, 202);
+    client_say(&client, request("", MESSAGE));
+    ck_assert_int_eq(client_answer(&client).status, 202);
+    client_close(&client);
+}
+END_TEST
+
+START_TEST(test_continue)
+{
+    struct client client;
+    char text[1024];
+    client_open(&client, "web");
+    snprintf(text, sizeof(text),
+             "POST /v1/messages HTTP/1.1\r\nHost: x\r\n%s%sExpect: 100-continue\r\n"
+             "Content-Length: %zu\r\n\r\n",
+             basic("acme-sms", "secret"), JSON, strlen(MESSAGE));
+    client_say(&client, text);
+    ck_assert_int_eq(client_answer(&client).status, 100);
+    client_say(&client, MESSAGE);
+    ck_assert_int_eq(client_answer(&client).status, 202);
+    client_close(&client);
+}
+END_TEST
+
+START_TEST(test_close_asked)
+{
+    struct client client;
+    client_open(&client, "web");
+    client_say(&client, request("Connection: close\r\n", MESSAGE));
+    struct answer answer = client_answer(&client);
+    ck_assert_int_eq(answer.status, 202);
+    ck_assert_str_eq(answer_header(&answer, "Connection"), "close");
+    client_await_close(&client);
+    client_close(&client);
+}
+END_TEST
+
+/* ---- what is not a request for anything here ---- */
+
+START_TEST(test_methods)
+{
+    static const struct {
+        const char *line;
+        int status;
+        const char *allow;
+    } rows[] = {
+        {"GET /nowhere", 404, ""},
+        {"GET /", 404, ""},
+        {"GET /v1/messages/", 404, ""},
+        {"GET /v1/messages", 405, "POST"},
+        {"HEAD /v1/messages", 405, "POST"},
+        {"OPTIONS /v1/messages", 405, "POST"},
+        {"PUT /v1/messages", 405, "POST"},
+        {"DELETE /sms/json", 405, "GET, POST"},
+        {"TRACE /1.0/auth/time", 405, "GET"},
+        {"PATCH /1.0/sms/x/jobs", 405, "POST"},
+        {"BREW /cgi-bin/sendsms", 405, "GET, POST"},
+        {"POST /2010-04-01/Accounts/a/b/Messages.json", 404, ""},
+        {"POST /2010-04-01/Accounts//Messages.json", 404, ""},
+        {"DELETE /2010-04-01/Accounts/a/Messages/SM1.json", 405, "GET"},
+        {"POST /hooks/agg/other", 404, ""},
+        {"POST /hooks/mail/inbound", 404, ""},
+        {"POST /hooks/none/inbound", 404, ""},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        char text[256];
+        snprintf(text, sizeof(text), "%s HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n",
+                 rows[i].line);
+        struct client client;
+        client_open(&client, "web");
+        client_say(&client, text);
+        if (strncmp(rows[i].line, "HEAD", 4) == 0) {
+            /* No body, so that the next answer is not taken for it. */
+            client_await_close(&client);
+            ck_assert_ptr_nonnull(strstr(client.got.data, "HTTP/1.1 405 "));
+            ck_assert_str_eq(strstr(client.got.data, "\r\n\r\n"), "\r\n\r\n");
+            client_close(&client);
+            continue;
+        }
+        struct answer answer = client_answer(&client);
+        ck_assert_msg(answer.status == rows[i].status, "%s: %d", rows[i].line, answer.status);
+        ck_assert_str_eq(answer_header(&answer, "Allow"), rows[i].allow);
+        ck_assert_str_eq(answer_header(&answer, "Content-Type"), "application/problem+json");
+        ck_assert_ptr_nonnull(strstr(answer.body, "\"title\":"));
+        client_close(&client);
+    }
+}
+END_TEST
+
+/* Where another reader could see another end of the request, it is refused, and nothing behind it
+ * is read. */
+START_TEST(test_unclear_ends)
+{
+    static const char *const heads[] = {
+        "POST /v1/messages HTTP/1.1\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\n{}",
+        "POST /v1/messages HTTP/1.1\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n"
+        "0\r\n\r\n",
+        "POST /v1/messages HTTP/1.1\r\nTransfer-Encoding: gzip, chunked\r\n\r\n",
+        "POST /v1/messages HTTP/1.1\r\nTransfer-Encoding: identity\r\n\r\n",
+        "POST /v1/messages HTTP/1.1\r\nContent-Length: +2\r\n\r\n{}",
+        "POST /v1/messages HTTP/1.1\r\nContent-Length : 2\r\n\r\n{}",
+        "GET /cgi-bin/sendsms HTTP/1.1\r\nContent-Length: 2\r\n\r\n{}",
+        "GET /cgi-bin/sendsms HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        "POST /v1/messages HTTP/1.1\r\nContent-Length: -1\r\n\r\n",
+        "POST /v1/messages HTTP/1.1\r\nContent-Length: x\r\n\r\n",
+        "POST /v1/messages HTTP/1.1\r\nno colon\r\n\r\n",
+        "POST /v1/messages\r\n\r\n",
+        "\x16\x03\x01\x02 hello, this is not HTTP at all\r\n\r\n",
+    };
+    for (size_t i = 0; i < sizeof(heads) / sizeof(heads[0]); i++) {
+        struct client client;
+        client_open(&client, "web");
+        client_say(&client, heads[i]);
+        client_say(&client, request("", MESSAGE));
+        client_await_close(&client);
+        /* A POST without a length evhttp calls too long. */
+        ck_assert_msg(client.got.length > 0 && (strstr(client.got.data, " 400 ") != NULL ||
+                                                strstr(client.got.data, " 413 ") != NULL),
+                      "%zu: %s", i, client.got.data);
+        ck_assert_uint_eq(stage.n_messages, 0);
+        client_close(&client);
+    }
+}
+END_TEST
+
+START_TEST(test_too_much)
+{
+    struct client client;
+    char *text = malloc(70000);
+    must(text != NULL);
+    /* A header block that does not end. */
+    client_open(&client, "web");
+    memset(text, 'a', 70000);
+    client_say(&client, "GET /v1/messages HTTP/1.1\r\nX-Long: ");
+    client_send(&client, text, 70000);
+    client_await_close(&client);
+    ck_assert_uint_eq(stage.n_messages, 0);
+    client_close(&client);
+    /* A body that says so. */
+    memset(text, ' ', 70000);
+    text[5000] = '\0';
+    client_open(&client, "web");
+    client_say(&client, request("", text));
+    ck_assert_int_eq(client_answer(&client).status, 413);
+    client_await_close(&client);
+    client_close(&client);
+    /* … and one that does not. */
+    client_open(&client, "web");
+    client_say(&client, "POST /v1/messages HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n");
+    for (int i = 0; i < 20 && !client.closed; i++) {
+        client_say(&client, "400\r\n");
+        client_send(&client, text, 0x400);
+        client_say(&client, "\r\n");
+    }
+    client_await_close(&client);
+    ck_assert_uint_eq(stage.n_messages, 0);
+    client_close(&client);
+    free(text);
+}
+END_TEST
+
+/* What fits exactly is taken. */
+START_TEST(test_full_body)
+{
+    struct client client;
+    char body[4097];
+    size_t limit = stage.lane.snapshot->config->listeners[0].max_body_size;
+    must(limit <= 4096);
+    memset(body, ' ', sizeof(body));
+    memcpy(body, MESSAGE, strlen(MESSAGE));
+    body[limit] = '\0';
+    client_open(&client, "web");
+    client_say(&client, request("", body));
+    ck_assert_int_eq(client_answer(&client).status, 202);
+    client_close(&client);
+}
+END_TEST
+
+/* ---- time ---- */
+
+START_TEST(test_silent_connection)
+{
+    struct client client;
+    client_open(&client, "quick");
+    int64_t began = clock_monotonic();
+    client_await_close(&client);
+    ck_assert_int_ge(clock_monotonic() - began, 250000);
+    ck_assert_uint_eq(client.got.length, 0);
+    ck_assert_uint_eq(stage.gate.refusals.kinds[REFUSAL_LOGIN_LATE].count, 1);
+    client_close(&client);
+}
+END_TEST
+
+START_TEST(test_idle_connection)
+{
+    struct client client;
+    client_open(&client, "quick");
+    client_say(&client, request("", MESSAGE));
+    int64_t began = clock_monotonic();
+    ck_assert_int_eq(client_answer(&client).status, 202);
+    client_await_close(&client);
+    /* idle_timeout, not the shorter login_timeout: it is an account's. */
+    ck_assert_int_ge(clock_monotonic() - began, 800000);
+    ck_assert_uint_eq(stage.gate.refusals.kinds[REFUSAL_LOGIN_LATE].count, 0);
+    client_close(&client);
+}
+END_TEST
+
+static void drip(const char *beginning, const char *piece)
+{
+    struct client client;
+    client_open(&client, "quick");
+    client_say(&client, request("", MESSAGE)); /* an account, from now on */
+    ck_assert_int_eq(client_answer(&client).status, 202);
+    client_say(&client, beginning);
+    int64_t until = clock_monotonic() + 15 * CLOCK_SECOND;
+    while (!client.closed) {
+        client_say(&client, piece);
+        client_turn(&client);
+        struct pollfd none = {.fd = client.fd, .events = 0};
+        poll(&none, 1, 20);
+        must_say(clock_monotonic() < until, "a byte now and then keeps it open");
+    }
+    ck_assert_uint_ge(stage.gate.refusals.kinds[REFUSAL_SLOW].count, 1);
+    client_close(&client);
+}
+
+START_TEST(test_slow_header)
+{
+    drip("POST /v1/messages HTTP/1.1\r\nX-Slow: ", "a");
+}
+END_TEST
+
+START_TEST(test_slow_body)
+{
+    drip("POST /v1/messages HTTP/1.1\r\nContent-Length: 100000\r\n\r\n", "a");
+}
+END_TEST
+
+/* A message under way is nobody's fault: no deadline of the connection ends it. */
+START_TEST(test_slow_provider)
+{
+    struct client client;
+    client_open(&client, "quick");
+    stage.hold = true;
+    client_say(&client, request("", MESSAGE));
+    turn_until(stage.n_messages == 1);
+    int64_t until = clock_monotonic() + 1500000;
+    turn_until(clock_monotonic() > until);
+    ck_assert(!client.closed);
+    stage_release();
+    ck_assert_int_eq(client_answer(&client).status, 202);
+    client_close(&client);
+}
+END_TEST
+
+/* ---- caps ---- */
+
+START_TEST(test_connections_of_listener)
+{
+    struct client clients[3];
+    for (int i = 0; i < 2; i++) {
+        client_open(&clients[i], "few");
+        turn_until(sessions("127.0.0.1:8082") == (unsigned)i + 1);
+    }
+    client_open(&clients[2], "few");
+    client_await_close(&clients[2]);
+    ck_assert_ptr_nonnull(strstr(clients[2].got.data, "HTTP/1.1 503 "));
+    ck_assert_ptr_nonnull(strstr(clients[2].got.data, "Connection: close"));
+    ck_assert_uint_eq(sessions("127.0.0.1:8082"), 2);
+    ck_assert_uint_eq(stage.gate.refusals.kinds[REFUSAL_LISTENER].count, 1);
+    client_close(&clients[0]);
+    turn_until(sessions("127.0.0.1:8082") == 1);
+    client_close(&clients[2]);
+    client_open(&clients[2], "few");
+    client_say(&clients[2], request("", MESSAGE));
+    ck_assert_int_eq(client_answer(&clients[2]).status, 202);
+    client_close(&clients[1]);
+    client_close(&clients[2]);
+    turn_until(stage.gate.sessions == 0);
+}
+END_TEST
+
+START_TEST(test_connections_of_address)
+{
+    struct client first, second;
+    client_open(&first, "fair");
+    turn_until(sessions("127.0.0.1:8083") == 1);
+    client_open(&second, "fair");
+    client_await_close(&second);
+    ck_assert_ptr_nonnull(strstr(second.got.data, "HTTP/1.1 503 "));
+    ck_assert_uint_eq(stage.gate.refusals.kinds[REFUSAL_ADDRESS].count, 1);
+    client_say(&first, request("", MESSAGE));
+    ck_assert_int_eq(client_answer(&first).status, 202);
+    client_close(&first);
+    client_close(&second);
+}
+END_TEST
+
+START_TEST(test_connections_of_gate)
+{
+    struct client first, second;
+    stage.gate.sessions_most = 1;
+    client_open(&first, "web");
+    turn_until(stage.gate.sessions == 1);
+    client_open(&second, "few");
+    client_await_close(&second);
+    ck_assert_ptr_nonnull(strstr(second.got.data, "HTTP/1.1 503 "));
+    ck_assert_uint_eq(stage.gate.refusals.kinds[REFUSAL_DESCRIPTORS].count, 1);
+    ck_assert_uint_eq(sessions("127.0.0.1:8082"), 0);
+    client_close(&first);
+    client_close(&second);
+}
+END_TEST
+
+/* max_connections of the partner is 3, over all listeners. */
+START_TEST(test_connections_of_partner)
+{
+    struct client clients[4];
+    struct answer answer;
+    for (int i = 0; i < 4; i++) {
+        client_open(&clients[i], i % 2 ? "web" : "balanced");
+        client_say(&clients[i], request("", MESSAGE));
+        answer = client_answer(&clients[i]);
+        ck_assert_int_eq(answer.status, i < 3 ? 202 : 503);
+    }
+    ck_assert_str_eq(answer_header(&answer, "Connection"), "close");
+    client_await_close(&clients[3]);
+    client_close(&clients[0]);
+    turn_until(stage.gate.sessions == 2);
+    client_close(&clients[3]);
+    client_open(&clients[3], "web");
+    client_say(&clients[3], request("", MESSAGE));
+    ck_assert_int_eq(client_answer(&clients[3]).status, 202);
+    for (int i = 1; i < 4; i++)
+        client_close(&clients[i]);
+}
+END_TEST
+
+/* ---- the client goes ---- */
+
+START_TEST(test_client_leaves_while_sending)
+{
+    struct client client;
+    client_open(&client, "web");
+    stage.hold = true;
+    client_say(&client, request("Idempotency-Key: \"k1\"\r\n", MESSAGE));
+    turn_until(stage.n_messages == 1);
+    client_close(&client);
+    for (int i = 0; i < 20; i++)
+        loop_turn(stage.loop);
+    stage_release();
+    turn_until(stage.gate.sessions == 0);
+    turn_until(ticket_count(stage.lane.requests) == 0);
+    /* Who comes again is told what became of it, and nothing is sent twice. */
+    struct answer answer = ask("web", request("Idempotency-Key: \"k1\"\r\n", MESSAGE));
+    ck_assert_int_eq(answer.status, 202);
+    ck_assert_uint_eq(stage.n_messages, 1);
+}
+END_TEST
+
+/* The gate ends the connection itself; the message is answered after that. */
+START_TEST(test_abort_while_sending)
+{
+    struct client client;
+    client_open(&client, "web");
+    stage.hold = true;
+    client_say(&client, request("", MESSAGE));
+    turn_until(stage.n_messages == 1);
+    http_abort_all(&stage.lane);
+    client_await_close(&client);
+    ck_assert_uint_eq(stage.gate.sessions, 0);
+    stage_release();
+    turn_until(ticket_count(stage.lane.requests) == 0);
+    client_close(&client);
+}
+END_TEST
+
+/* Keeps the one helper busy until it is let go. */
+struct plug {
+    struct worker_job job;
+    _Atomic bool let_go;
+    bool done;
+};
+
+static void wait_to_be_let_go(struct worker_job *job)
+{
+    while (!((struct plug *)job)->let_go)
+        clock_sleep(1000);
+}
+
+static void note_done(struct loop_task *task)
+{
+    CONTAINER_OF(task, struct plug, job.task)->done = true;
+}
+
+START_TEST(test_abort_while_hashing)
+{
+    struct plug plug = {
+        .job = {.task = {.run = note_done}, .work = wait_to_be_let_go, .home = stage.loop}};
+    struct client client;
+    must(workers_submit(stage.workers, &plug.job));
+    client_open(&client, "web");
+    client_say(&client, request("", MESSAGE));
+    turn_until(ticket_count(stage.lane.requests) == 1);
+    http_abort_all(&stage.lane);
+    client_await_close(&client);
+    turn_until(ticket_count(stage.lane.requests) == 0);
+    plug.let_go = true;
+    turn_until(plug.done);
+    for (int i = 0; i < 20; i++)
+        loop_turn(stage.loop);
+    ck_assert_uint_eq(stage.n_messages, 0);
+    client_close(&client);
+}
+END_TEST
+
+START_TEST(test_end_with_everything_open)
+{
+    struct client clients[3];
+    client_open(&clients[0], "web");
+    client_open(&clients[1], "web");
+    client_open(&clients[2], "secure");
+    stage.hold = true;
+    client_say(&clients[0], request("Idempotency-Key: \"k\"\r\n", MESSAGE));
+    turn_until(stage.n_messages == 1);
+    client_say(&clients[1], "POST /v1/messages HTTP/1.1\r\nX");
+    loop_turn(stage.loop);
+    for (int i = 0; i < 3; i++) {
+        close(clients[i].fd);
+        clients[i].fd = -1;
+        client_close(&clients[i]);
+    }
+    /* stage_free ends the rest, with a message that nobody answers any more. */
+}
+END_TEST
+
+/* ---- draining ---- */
+
+START_TEST(test_drain)
+{
+    struct client idle, busy, fresh;
+    client_open(&idle, "web");
+    client_say(&idle, request("", MESSAGE));
+    ck_assert_int_eq(client_answer(&idle).status, 202);
+    client_open(&busy, "web");
+    stage.hold = true;
+    client_say(&busy, request("", MESSAGE));
+    turn_until(stage.n_messages == 2);
+    client_open(&fresh, "web");
+    turn_until(stage.gate.sessions == 3);
+    http_drain(&stage.lane);
+    client_await_close(&idle);
+    ck_assert(!busy.closed);
+    stage_release();
+    struct answer answer = client_answer(&busy);
+    ck_assert_int_eq(answer.status, 202);
+    ck_assert_str_eq(answer_header(&answer, "Connection"), "close");
+    client_await_close(&busy);
+    /* It connected before the gate drained, and has not asked yet. */
+    stage.hold = false;
+    client_say(&fresh, request("", MESSAGE));
+    answer = client_answer(&fresh);
+    ck_assert_int_eq(answer.status, 202);
+    ck_assert_str_eq(answer_header(&answer, "Connection"), "close");
+    client_await_close(&fresh);
+    client_close(&idle);
+    client_close(&busy);
+    client_close(&fresh);
+    ck_assert_uint_eq(stage.gate.sessions, 0);
+}
+END_TEST
+
+START_TEST(test_door_closed)
+{
+    struct client client;
+    client_open(&client, "web");
+    turn_until(stage.gate.sessions == 1);
+    int fd = stage.fds[0];
+    http_door_close(&stage.doors[0]);
+    ck_assert_ptr_null(stage.doors[0]);
+    client_say(&client, request("", MESSAGE));
+    ck_assert_int_eq(client_answer(&client).status, 202);
+    client_close(&client);
+    turn_until(stage.gate.sessions == 0);
+    ck_assert_int_eq(fd, stage.fds[0]); /* the descriptor is still ours */
+}
+END_TEST
+
+/* ---- TLS ---- */
+
+START_TEST(test_tls)
+{
+    struct client client;
+    client_open(&client, "secure");
+    client_secure(&client, NULL);
+    for (int i = 0; i < 2; i++) {
+        client_say(&client, request("", MESSAGE));
+        ck_assert_int_eq(client_answer(&client).status, 202);
+    }
+    client_close(&client);
+    turn_until(stage.gate.sessions == 0);
+    ck_assert_uint_eq(stage.gate.refusals.kinds[REFUSAL_HANDSHAKE].count, 0);
+}
+END_TEST
+
+START_TEST(test_tls_certificate)
+{
+    static const char text[] =
+        "POST /v1/messages HTTP/1.1\r\nHost: x\r\n" JSON "Content-Length: 50\r\n\r\n" MESSAGE;
+    ck_assert_uint_eq(strlen(MESSAGE), 50);
+    struct client client;
+    client_open(&client, "secure");
+    client_secure(&client, "client");
+    client_say(&client, text);
+    ck_assert_int_eq(client_answer(&client).status, 202);
+    ck_assert_str_eq(stage.messages[0].account, "acme-cert");
+    client_close(&client);
+    client_open(&client, "secure");
+    client_secure(&client, "tls");
+    client_say(&client, text);
+    ck_assert_int_eq(client_answer(&client).status, 401);
+    client_close(&client);
+}
+END_TEST
+
+/* Nothing is ever answered in clear where TLS is spoken. */
+START_TEST(test_tls_spoken_to_in_clear)
+{
+    struct client client;
+    client_open(&client, "secure");
+    client_say(&client, request("", MESSAGE));
+    client_await_close(&client);
+    ck_assert(client.got.length == 0 || strstr(client.got.data, "HTTP") == NULL);
+    ck_assert_uint_eq(stage.n_messages, 0);
+    turn_until(stage.gate.sessions == 0);
+    ck_assert_uint_eq(stage.gate.refusals.kinds[REFUSAL_HANDSHAKE].count, 1);
+    client_close(&client);
+}
+END_TEST
+
+/* ---- who it is ---- */
+
+START_TEST(test_wrong_password)
+{
+    struct client client;
+    char text[512];
+    client_open(&client, "web");
+    snprintf(text, sizeof(text), "POST /v1/messages HTTP/1.1\r\n%s%sContent-Length: 2\r\n\r\n{}",
+             basic("acme-sms", "wrong"), JSON);
+    int64_t began = clock_monotonic();
+    client_say(&client, text);
+    struct answer answer = client_answer(&client);
+    ck_assert_int_eq(answer.status, 401);
+    ck_assert_str_eq(answer_header(&answer, "WWW-Authenticate"),
+                     "Basic realm=\"octroi\", charset=\"UTF-8\"");
+    ck_assert_int_ge(clock_monotonic() - began, 900000);
+    ck_assert_uint_eq(stage.gate.refusals.kinds[REFUSAL_AUTH_FAILED].count, 1);
+    client_close(&client);
+}
+END_TEST
+
+START_TEST(test_too_many_wrong_passwords)
+{
+    struct peer_key key = {{0}};
+    struct client client;
+    key.bytes[10] = key.bytes[11] = 0xff;
+    key.bytes[12] = 127;
+    key.bytes[15] = 1;
+    for (int i = 0; i < GUESSES_FREE + 1; i++)
+        guesses_note(stage.gate.guesses, &key, "nobody", false, clock_monotonic());
+    client_open(&client, "web");
+    client_say(&client, request("", MESSAGE));
+    struct answer answer = client_answer(&client);
+    ck_assert_int_eq(answer.status, 429);
+    ck_assert_str_eq(answer_header(&answer, "Retry-After"), "30");
+    client_await_close(&client);
+    ck_assert_uint_eq(stage.gate.refusals.kinds[REFUSAL_AUTH_HELD].count, 1);
+    client_close(&client);
+}
+END_TEST
+
+/* As a balancer on this machine would send it for a client. */
+static struct answer from_client(const char *headers, const char *name)
+{
+    char text[1024];
+    snprintf(text, sizeof(text),
+             "POST /v1/messages HTTP/1.1\r\nHost: x\r\n%s%s" JSON "Content-Length: %zu\r\n\r\n%s",
+             headers, name != NULL ? basic(name, "secret") : "", strlen(MESSAGE), MESSAGE);
+    return ask("balanced", text);
+}
+
+START_TEST(test_forwarded)
+{
+    static const struct {
+        const char *headers;
+        const char *name;
+        int status;
+    } rows[] = {
+        {"X-Forwarded-For: 192.0.2.10\r\n", NULL, 202},
+        {"X-Forwarded-For: 192.0.2.10:4711\r\n", NULL, 202},
+        {"X-Forwarded-For: [::ffff:192.0.2.10]:4711\r\n", NULL, 202},
+        {"X-Forwarded-For: 192.0.2.10, 192.0.2.200\r\n", NULL, 202},
+        {"X-Forwarded-For: 192.0.2.10\r\nX-Forwarded-For: 192.0.2.200\r\n", NULL, 202},
+        {"X-Forwarded-For: 192.0.2.10, 192.0.2.11\r\n", NULL, 401},
+        {"X-Forwarded-For: 192.0.2.11\r\n", NULL, 401},
+        {"X-Forwarded-For: 192.0.2.10, unknown\r\n", NULL, 401},
+        {"X-Forwarded-For: 192.0.2.10,\r\n", NULL, 401},
+        {"X-Forwarded-For: \r\n", NULL, 401},
+        {"", NULL, 401},
+        {"", "acme-sms", 202},
+        {"X-Forwarded-For: 192.0.2.11\r\n", "acme-sms", 403},
+        {"X-Forwarded-For: 192.0.2.11\r\nX-Forwarded-Proto: http\r\n", "acme-sms", 403},
+        {"X-Forwarded-For: 192.0.2.11\r\nX-Forwarded-Proto: https\r\n", "acme-sms", 202},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct answer answer = from_client(rows[i].headers, rows[i].name);
+        ck_assert_msg(answer.status == rows[i].status, "%zu: %d %s", i, answer.status, answer.body);
+    }
+}
+END_TEST
+
+/* Elsewhere the header is anybody's to write. */
+START_TEST(test_forwarded_by_anybody)
+{
+    struct answer answer = post("/v1/messages", "X-Forwarded-For: 192.0.2.10\r\n" JSON, MESSAGE);
+    ck_assert_int_eq(answer.status, 401);
+    ck_assert_uint_eq(stage.n_messages, 0);
+}
+END_TEST
+
+int main(void)
+{
+    const TTest *const tests[] = {
+        test_kept_alive,
+        test_pipelined,
+        test_pipelined_behind_get,
+        test_byte_by_byte,
+        test_chunked,
+        test_continue,
+        test_close_asked,
+        test_methods,
+        test_unclear_ends,
+        test_too_much,
+        test_full_body,
+        test_silent_connection,
+        test_idle_connection,
+        test_slow_header,
+        test_slow_body,
+        test_slow_provider,
+        test_connections_of_listener,
+        test_connections_of_address,
+        test_connections_of_gate,
+        test_connections_of_partner,
+        test_client_leaves_while_sending,
+        test_abort_while_sending,
+        test_abort_while_hashing,
+        test_end_with_everything_open,
+        test_drain,
+        test_door_closed,
+        test_tls,
+        test_tls_certificate,
+        test_tls_spoken_to_in_clear,
+        test_wrong_password,
+        test_too_many_wrong_passwords,
+        test_forwarded,
+        test_forwarded_by_anybody,
+        NULL,
+    };
+    Suite *suite = suite_create("http");
+    TCase *cases = tcase_create("http");
+    tcase_set_timeout(cases, UNIT_SECONDS);
+    tcase_add_checked_fixture(cases, stage_make, stage_free);
+    for (const TTest *const *test = tests; *test != NULL; test++)
+        tcase_add_test(cases, *test);
+    suite_add_tcase(suite, cases);
+    return unit_run((Suite *[]){suite, http_shapes_suite(), NULL});
+}
