@@ -93,6 +93,7 @@ class Bench:
         late = self.arrive(sink, before, report) - answered if way.queues else 0
         total = settle(way) - cpu
         self.exactly(sink, before, report)
+        way.sent += report["sent"]
         return {"rate": report["sent"] / (report["seconds"] + late), "accepted_rate": report["rate"],
                 "median_us": report["median_us"], "p99_us": report["p99_us"],
                 "cpu_us": total / report["sent"] * 1e6, "sent": report["sent"]}
@@ -126,7 +127,7 @@ class Bench:
                 for way, sink in up:
                     if isinstance(way, sms_ways.Octroi):
                         results.setdefault((group, "rows", way.name), []).append(
-                            {"rows": way.rows(), "sink": sink.count()})
+                            {"rows": way.rows(), "sent": way.sent, "sink": sink.count()})
         finally:
             for way, sink in up:
                 way.stop()

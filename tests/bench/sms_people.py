@@ -16,7 +16,7 @@ TEXT = ("ACME: -20 % sur tous les voyages jusqu'au 31, code PRINTEMPS. "
 # How the provider of the HTTP to HTTP runs is spoken to: POST of a small JSON body.
 TEMPLATE = """request: {
     method = "POST"
-    url = "{url}"
+    url = "{url}/send"
     json: { to = "{to}"  from = "{sender}"  text = "{text}" }
 }
 answer: {
@@ -65,7 +65,7 @@ class SmsPeople(people.People):
             "smpp": {"adapter": "smpp", "host": "127.0.0.1", "port": provider_port, "tls": "none",
                      "system_id": "gate", "password": "secret", "connections": 4, "window": 1000},
             "http": {"adapter": "http", "template": "./sink.template",
-                     "url": f"http://127.0.0.1:{provider_port}/send", "connections": 64},
+                     "url": f"http://127.0.0.1:{provider_port}", "connections": 64},
         }
         return self._write({
             "hostname": "gate.test", "state_dir": "state",

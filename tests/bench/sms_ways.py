@@ -84,6 +84,7 @@ class Way(ways.Way):
 
     def __init__(self, group, folder, people, sink):
         self.group = group
+        self.sent = 0  # messages through it so far
         super().__init__(folder, people, sink)
 
     def request(self):
