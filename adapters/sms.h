@@ -152,4 +152,20 @@ typedef void sms_hooked_fn(void *owner, struct ticket ticket, int status, const 
 void sms_hooked(struct provider *provider, struct loop *loop, const struct sms_hook *hook,
                 sms_hooked_fn *answer, void *owner, struct ticket ticket);
 
+/* ---- to partners by HTTP (callbacks.c): who submits by HTTP has no bind to be told on ---- */
+
+struct callbacks;
+
+/* Starts a thread of its own for them. */
+enum result callbacks_new(struct callbacks **callbacks_out, struct error *err);
+/* Ends the thread; what is open is SMS_TAKE_LATER: its task is in its loop's mailbox by then. */
+void callbacks_free(struct callbacks **callbacks);
+/* Any loop's thread. Posts the JSON text body to url; both are copied. account is for the log, and
+ * for its share: one whose address does not answer is not asked for a while, and takes no room from
+ * others. taken is called once on loop's thread, perhaps before this returns: SMS_TAKEN when the
+ * address answered 2xx within 20 s. Redirects are not followed. */
+void callbacks_post(struct callbacks *callbacks, const char *account, const char *url,
+                    const char *body, struct loop *loop, sms_taken_fn *taken, void *owner,
+                    struct ticket ticket);
+
 #endif

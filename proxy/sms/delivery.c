@@ -2,8 +2,6 @@
 /* Bytes of a message that came by SMPP go on as they came; a text that came by HTTP is encoded. */
 #include "proxy/sms/delivery.h"
 
-#include "base/str.h"
-
 #include <stdlib.h>
 #include <string.h>
 
@@ -84,6 +82,73 @@ enum result sms_delivery_of(const struct sms_inbound *inbound, struct sms_delive
         result = inbound->as_was != NULL ? of_smpp(inbound->as_was, what_out)
                                          : of_text(inbound->text, what_out);
     return result;
+}
+
+/* ---- by HTTP ---- */
+
+static const char *state_word(enum receipt_state state)
+{
+    static const char *const words[] = {
+        [RECEIPT_ENROUTE] = "enroute",
+        [RECEIPT_DELIVERED] = "delivered",
+        [RECEIPT_EXPIRED] = "expired",
+        [RECEIPT_DELETED] = "deleted",
+        [RECEIPT_UNDELIVERABLE] = "undeliverable",
+        [RECEIPT_ACCEPTED] = "accepted",
+        [RECEIPT_REJECTED] = "rejected",
+    };
+    size_t index = (size_t)state;
+    bool known = index < sizeof(words) / sizeof(words[0]) && words[index] != NULL;
+    return known ? words[index] : "unknown";
+}
+
+static const char *or_null(const char *text)
+{
+    return text[0] != '\0' ? text : NULL;
+}
+
+static void add_number(struct strbuf *out, const char *key, const char *digits)
+{
+    char number[sizeof(((struct sms_delivery *)0)->from) + 1] = "+";
+    str_copy(number + 1, sizeof(number) - 1, digits);
+    strbuf_add_json_field(out, key, digits[0] != '\0' ? number : NULL);
+}
+
+static void add_bytes(struct strbuf *out, const struct sms_delivery *what)
+{
+    static const char digits[] = "0123456789abcdef";
+    strbuf_add_json_number(out, "data_coding", what->data_coding);
+    strbuf_add_json_number(out, "esm_class", what->esm_class);
+    strbuf_add_str(out, ",\"data\":\"");
+    for (size_t i = 0; i < what->length; i++) {
+        strbuf_add_char(out, digits[what->body[i] >> 4]);
+        strbuf_add_char(out, digits[what->body[i] & 0x0f]);
+    }
+    strbuf_add_char(out, '"');
+}
+
+void sms_delivery_json(const struct sms_delivery *what, const char *text, bool stop,
+                       struct strbuf *out)
+{
+    bool report = what->kind == SMS_INBOUND_REPORT;
+    strbuf_add_char(out, '{');
+    strbuf_add_json_field(out, "type", report ? "report" : "message");
+    if (report) {
+        strbuf_add_json_field(out, "id", what->receipt.id);
+        strbuf_add_json_field(out, "state", state_word(what->receipt.state));
+        strbuf_add_json_field(out, "error", or_null(what->receipt.error));
+        strbuf_add_json_field(out, "done_date", or_null(what->receipt.done_date));
+        add_number(out, "to", what->from);
+        strbuf_add_json_field(out, "from", or_null(what->to));
+    } else {
+        add_number(out, "from", what->from);
+        strbuf_add_json_field(out, "to", or_null(what->to));
+        strbuf_add_json_field(out, "text", text);
+        strbuf_add_str(out, stop ? ",\"stop\":true" : ",\"stop\":false");
+        if (text[0] == '\0' && what->length > 0)
+            add_bytes(out, what);
+    }
+    strbuf_add_char(out, '}');
 }
 
 bool sms_delivery_copy(const struct sms_delivery *what, struct sms_delivery *copy_out)

@@ -4,45 +4,16 @@
  * lives on the loop it came by; the recorder's thread and partners' loops are reached through
  * mailboxes. A number is clear only here and in what goes to the partner.
  */
-#include "proxy/sms/inbound.h"
+#include "proxy/sms/inbox.h"
 
 #include "base/log.h"
 #include "policy/stop.h"
 #include "proxy/sms/candidates.h"
 #include "proxy/sms/delivery.h"
-#include "proxy/sms/recorder.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-enum count {
-    STOPS_RECORDED,
-    STOPS_FAILED,
-    STOPS_UNREADABLE,
-    REPORTS_DELIVERED,
-    REPORTS_LATER,
-    REPORTS_UNKNOWN,
-    MESSAGES_DELIVERED,
-    MESSAGES_LATER,
-    MESSAGES_NOBODYS,
-    COUNTS
-};
-
-struct inbox {
-    struct sms_sink sink;
-    struct lane **lanes; /* owned; what it points at is borrowed */
-    unsigned n_lanes;
-    struct binds *binds;       /* borrowed */
-    struct sent *sent;         /* borrowed */
-    struct recorder *recorder; /* owned; NULL before the lanes' threads begin and once they ended */
-    _Atomic uint64_t counts[COUNTS];
-    /* What comes in without being anybody's is logged once a minute, with how many there were. */
-    struct {
-        _Atomic int64_t minute;
-        _Atomic unsigned hidden;
-    } spared[COUNTS];
-};
 
 struct arrival {
     struct recorder_job job;
@@ -53,18 +24,15 @@ struct arrival {
     void *owner; /* borrowed */
     struct ticket ticket;
     enum sms_inbound_kind kind;
+    bool stop;                /* a withdrawal */
     struct sms_delivery what; /* owned */
+    char *text;               /* owned: of a message, UTF-8 */
     struct candidates candidates;
     char provider[SENT_NAME_MAX];
     char id[SMPP_ID_MAX]; /* of a report, the provider's */
     char origin[128];
     char evidence[256];
 };
-
-static void count(struct inbox *inbox, enum count which)
-{
-    atomic_fetch_add(&inbox->counts[which], 1);
-}
 
 /* Printable ASCII, so that whatever a provider calls it fits on a line. */
 static void plain(const char *text, char *out, size_t size)
@@ -94,20 +62,23 @@ static void end(struct arrival *arrival)
     recorder_job_end(&arrival->job);
     candidates_end(&arrival->candidates);
     sms_delivery_end(&arrival->what);
+    if (arrival->text != NULL)
+        wipe(arrival->text, strlen(arrival->text));
+    free(arrival->text);
     snapshot_unref(&arrival->snapshot);
     wipe(arrival, sizeof(*arrival));
     free(arrival);
 }
 
-static void finish(struct arrival *arrival, enum count which, enum sms_taken taken)
+static void finish(struct arrival *arrival, enum inbox_count which, enum sms_taken taken)
 {
-    count(arrival->inbox, which);
+    inbox_count(arrival->inbox, which);
     arrival->taken(arrival->owner, arrival->ticket, taken);
     end(arrival);
 }
 
 /* Taken all the same: to bring it again would change nothing. */
-static void drop(struct arrival *arrival, enum count which, const char *words)
+static void drop(struct arrival *arrival, enum inbox_count which, const char *words)
 {
     struct inbox *inbox = arrival->inbox;
     char to[24];
@@ -124,22 +95,55 @@ static void drop(struct arrival *arrival, enum count which, const char *words)
 
 /* ---- to partners ---- */
 
-/* An account of one of these streams that has a bind; partner NULL: whoever's. */
-static const struct account_config *
-find_bound(const struct arrival *arrival, const struct candidates *candidates, const char *partner)
+static bool is_bound(const struct arrival *arrival, const struct account_config *account)
+{
+    return binds_count(arrival->inbox->binds, account->name) > 0;
+}
+
+/* An account of one of these streams that can be told: by its bind, else by its report_url. partner
+ * NULL: whoever's. */
+static const struct account_config *find_account(const struct arrival *arrival,
+                                                 const struct candidates *candidates,
+                                                 const char *partner)
 {
     const struct config *config = arrival->snapshot->config;
+    const struct account_config *by_http = NULL;
     for (size_t i = 0; i < config->n_accounts; i++) {
         const struct account_config *account = &config->accounts[i];
         bool meant = false;
         for (size_t j = 0; j < candidates->n_streams && !meant; j++)
             meant = account->stream == candidates->streams[j];
-        if (meant &&
-            (partner == NULL || strcmp(account->stream->terms.partner->id, partner) == 0) &&
-            binds_count(arrival->inbox->binds, account->name) > 0)
+        if (!meant || (partner != NULL && strcmp(account->stream->terms.partner->id, partner) != 0))
+            continue;
+        if (is_bound(arrival, account))
             return account;
+        if (by_http == NULL && account->report_url != NULL)
+            by_http = account;
     }
-    return NULL;
+    return by_http;
+}
+
+/* Takes over what *what owns; what arrival has may be gone when this returns. */
+static void hand_over(struct arrival *arrival, const struct account_config *account,
+                      struct sms_delivery *what, sms_taken_fn *taken, void *owner)
+{
+    const struct ticket none = {0};
+    struct strbuf body = {0};
+    if (account->report_url == NULL || is_bound(arrival, account)) {
+        binds_deliver(arrival->inbox->binds, account->name, what, arrival->loop, taken, owner,
+                      none);
+        return;
+    }
+    sms_delivery_json(what, arrival->text != NULL ? arrival->text : "", arrival->stop, &body);
+    sms_delivery_end(what);
+    if (body.failed || arrival->inbox->callbacks == NULL)
+        taken(owner, none, SMS_TAKE_LATER);
+    else
+        callbacks_post(arrival->inbox->callbacks, account->name, account->report_url, body.data,
+                       arrival->loop, taken, owner, none);
+    if (body.data != NULL)
+        wipe(body.data, body.length);
+    strbuf_free(&body);
 }
 
 static void on_delivered(void *owner, struct ticket ticket, enum sms_taken taken)
@@ -152,17 +156,16 @@ static void on_delivered(void *owner, struct ticket ticket, enum sms_taken taken
         finish(arrival, taken == SMS_TAKEN ? MESSAGES_DELIVERED : MESSAGES_LATER, taken);
 }
 
-static void deliver(struct arrival *arrival, const char *account)
+static void deliver(struct arrival *arrival, const struct account_config *account)
 {
-    binds_deliver(arrival->inbox->binds, account, &arrival->what, arrival->loop, on_delivered,
-                  arrival, (struct ticket){0});
+    hand_over(arrival, account, &arrival->what, on_delivered, arrival);
 }
 
 static void deliver_to_partner(struct arrival *arrival, const char *partner)
 {
-    const struct account_config *account = find_bound(arrival, &arrival->candidates, partner);
+    const struct account_config *account = find_account(arrival, &arrival->candidates, partner);
     if (account != NULL)
-        deliver(arrival, account->name);
+        deliver(arrival, account);
     else
         finish(arrival, MESSAGES_LATER, SMS_TAKE_LATER);
 }
@@ -186,10 +189,9 @@ static void tell_partner(struct arrival *arrival, const char *partner)
             return;
         candidates = &own;
     }
-    const struct account_config *account = find_bound(arrival, candidates, partner);
+    const struct account_config *account = find_account(arrival, candidates, partner);
     if (account != NULL && sms_delivery_copy(&arrival->what, &copy))
-        binds_deliver(arrival->inbox->binds, account->name, &copy, arrival->loop, nobody_waits,
-                      NULL, (struct ticket){0});
+        hand_over(arrival, account, &copy, nobody_waits, NULL);
     candidates_end(&own);
 }
 
@@ -197,7 +199,7 @@ static void tell_partner(struct arrival *arrival, const char *partner)
  * number: to the others it would be a number they did not have. */
 static void tell_partners(struct arrival *arrival)
 {
-    if (!arrival->job.certain || arrival->what.body == NULL)
+    if (!arrival->job.certain || arrival->what.body == NULL || arrival->text == NULL)
         return;
     for (size_t i = 0; i < arrival->job.n_named; i++)
         tell_partner(arrival, arrival->job.named[i]);
@@ -217,7 +219,7 @@ static void on_withdrawn(struct loop_task *task)
               LOG_TEXT("partner", arrival->job.n_named == 0   ? "all"
                                   : arrival->job.n_named == 1 ? arrival->job.named[0]
                                                               : "several"));
-    count(arrival->inbox, STOPS_RECORDED);
+    inbox_count(arrival->inbox, STOPS_RECORDED);
     arrival->taken(arrival->owner, arrival->ticket, SMS_TAKEN);
     tell_partners(arrival);
     end(arrival);
@@ -250,6 +252,7 @@ static void write_evidence(struct arrival *arrival, const struct sms_inbound *in
 static void withdraw(struct arrival *arrival)
 {
     struct recorder_job *job = &arrival->job;
+    arrival->stop = true;
     job->kind = RECORDER_WITHDRAW;
     job->task.run = on_withdrawn;
     job->origin = arrival->origin;
@@ -327,6 +330,9 @@ static void arrive_message(struct arrival *arrival, const struct sms_inbound *in
     bool stop = inbound->kind == SMS_INBOUND_OPT_OUT || stop_asked(inbound->text);
     unsigned ton = inbound->as_was != NULL ? inbound->as_was->source.ton : SMPP_TON_UNKNOWN;
     enum result carried = sms_delivery_of(inbound, &arrival->what);
+    arrival->text = strdup(inbound->text);
+    if (arrival->text == NULL)
+        carried = RESULT_NO_MEMORY;
     if (!sms_read_origin(inbound->from, ton, arrival->snapshot->config->region, &from)) {
         unreadable(arrival, stop);
         return;
@@ -347,9 +353,10 @@ static void arrive_message(struct arrival *arrival, const struct sms_inbound *in
 
 static void report_to(struct arrival *arrival, const struct sent_ref *ref)
 {
+    const struct account_config *account = config_account(arrival->snapshot->config, ref->account);
     memcpy(arrival->what.receipt.id, ref->ref, sizeof(ref->ref));
-    if (config_account(arrival->snapshot->config, ref->account) != NULL)
-        deliver(arrival, ref->account);
+    if (account != NULL)
+        deliver(arrival, account);
     else
         drop(arrival, REPORTS_UNKNOWN, "a delivery report for an account that is gone");
 }
@@ -422,9 +429,9 @@ static struct arrival *arrival_new(struct inbox *inbox, struct provider *provide
     return arrival;
 }
 
-static void on_inbound(void *gate, struct provider *provider, struct loop *loop,
-                       const struct sms_inbound *inbound, sms_taken_fn *taken, void *owner,
-                       struct ticket ticket)
+void inbox_on_inbound(void *gate, struct provider *provider, struct loop *loop,
+                      const struct sms_inbound *inbound, sms_taken_fn *taken, void *owner,
+                      struct ticket ticket)
 {
     struct inbox *inbox = gate;
     struct arrival *arrival = arrival_new(inbox, provider, loop, inbound->kind);
@@ -439,126 +446,4 @@ static void on_inbound(void *gate, struct provider *provider, struct loop *loop,
         arrive_report(arrival, inbound);
     else
         arrive_message(arrival, inbound);
-}
-
-/* ---- a provider that knows of an opt-out ---- */
-
-struct opt_out {
-    struct recorder_job job;
-    struct inbox *inbox;       /* borrowed: outlives the recorder */
-    const char *candidates[1]; /* partner */
-    char provider[SENT_NAME_MAX];
-    char partner[SENT_NAME_MAX];
-    char origin[128];
-};
-
-static void on_opt_out(struct loop_task *task)
-{
-    struct opt_out *opt_out = CONTAINER_OF(task, struct opt_out, job.task);
-    count(opt_out->inbox, opt_out->job.result == RESULT_OK ? STOPS_RECORDED : STOPS_FAILED);
-    recorder_job_end(&opt_out->job);
-    free(opt_out);
-}
-
-void inbox_opted_out(struct inbox *inbox, const char *provider, const char *partner,
-                     const uint8_t key[RECIPIENT_KEY_BYTES])
-{
-    struct opt_out *opt_out = inbox->recorder != NULL ? calloc(1, sizeof(*opt_out)) : NULL;
-    if (opt_out != NULL) {
-        opt_out->inbox = inbox;
-        str_copy(opt_out->provider, sizeof(opt_out->provider), provider);
-        str_copy(opt_out->partner, sizeof(opt_out->partner), partner);
-        opt_out->candidates[0] = opt_out->partner;
-        snprintf(opt_out->origin, sizeof(opt_out->origin), "refused as opted out by %s",
-                 opt_out->provider);
-        opt_out->job = (struct recorder_job){
-            .task.run = on_opt_out,
-            .kind = RECORDER_WITHDRAW,
-            .provider = opt_out->provider,
-            .at = clock_now(),
-            .candidates = opt_out->candidates,
-            .n_candidates = 1,
-            .origin = opt_out->origin,
-            .evidence = "the provider's refusal of a message",
-        };
-        memcpy(opt_out->job.key, key, sizeof(opt_out->job.key));
-    }
-    if (opt_out != NULL && recorder_submit(inbox->recorder, &opt_out->job))
-        return;
-    free(opt_out);
-    count(inbox, STOPS_FAILED);
-    log_event(LOG_LEVEL_ERROR, "a withdrawal could not be recorded", LOG_TEXT("provider", provider),
-              LOG_TEXT("reason", "too many wait, or memory is short"));
-}
-
-/* ---- life ---- */
-
-struct inbox *inbox_new(struct lane *const *lanes, unsigned n_lanes, struct binds *binds,
-                        struct sent *sent)
-{
-    struct inbox *inbox = calloc(1, sizeof(*inbox));
-    if (inbox == NULL)
-        return NULL;
-    inbox->lanes = calloc(n_lanes, sizeof(struct lane *));
-    if (inbox->lanes == NULL) {
-        free(inbox);
-        return NULL;
-    }
-    memcpy(inbox->lanes, lanes, n_lanes * sizeof(struct lane *));
-    inbox->n_lanes = n_lanes;
-    inbox->binds = binds;
-    inbox->sent = sent;
-    inbox->sink = (struct sms_sink){.on_inbound = on_inbound, .gate = inbox};
-    return inbox;
-}
-
-const struct sms_sink *inbox_sink(const struct inbox *inbox)
-{
-    return &inbox->sink;
-}
-
-enum result inbox_start(struct inbox *inbox, const char *registry_path, const char *index_path,
-                        const char *journal_directory, struct error *err)
-{
-    const struct recorder_options options = {
-        .registry = registry_path,
-        .index = index_path,
-        .directory = journal_directory,
-        .sent = inbox->sent,
-    };
-    return recorder_start(&options, &inbox->recorder, err);
-}
-
-void inbox_stop(struct inbox *inbox)
-{
-    if (inbox != NULL)
-        recorder_stop(&inbox->recorder);
-}
-
-void inbox_free(struct inbox **inbox_pointer)
-{
-    struct inbox *inbox = *inbox_pointer;
-    if (inbox == NULL)
-        return;
-    recorder_stop(&inbox->recorder);
-    free(inbox->lanes);
-    free(inbox);
-    *inbox_pointer = NULL;
-}
-
-void inbox_counts(const struct inbox *inbox, struct inbox_counts *counts_out)
-{
-    uint64_t *const out[COUNTS] = {
-        [STOPS_RECORDED] = &counts_out->stops_recorded,
-        [STOPS_FAILED] = &counts_out->stops_failed,
-        [STOPS_UNREADABLE] = &counts_out->stops_unreadable,
-        [REPORTS_DELIVERED] = &counts_out->reports_delivered,
-        [REPORTS_LATER] = &counts_out->reports_later,
-        [REPORTS_UNKNOWN] = &counts_out->reports_unknown,
-        [MESSAGES_DELIVERED] = &counts_out->messages_delivered,
-        [MESSAGES_LATER] = &counts_out->messages_later,
-        [MESSAGES_NOBODYS] = &counts_out->messages_nobodys,
-    };
-    for (int i = 0; i < COUNTS; i++)
-        *out[i] = atomic_load(&inbox->counts[i]);
 }

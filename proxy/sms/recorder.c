@@ -316,10 +316,7 @@ static void find(struct recorder *recorder, struct recorder_job *job, enum resul
         result = RESULT_OK;
     else if (caught_up == RESULT_OK)
         result = find_in_index(recorder, job, err);
-    pthread_mutex_lock(&recorder->lock);
-    bool stopping = recorder->stopping;
-    pthread_mutex_unlock(&recorder->lock);
-    if (result == RESULT_NOT_FOUND && ++job->looks < LOOKS && !stopping) {
+    if (result == RESULT_NOT_FOUND && ++job->looks < LOOKS) {
         job->due = clock_monotonic() + LOOK_AGAIN_IN;
         list_push(&recorder->later, job);
         return;

@@ -4,7 +4,7 @@
 
 int main(void)
 {
-    Suite *suites[] = {sms_binds_suite(), sms_sent_suite(), sms_recorder_suite(),
-                       sms_inbound_suite(), NULL};
+    Suite *suites[] = {sms_binds_suite(),   sms_sent_suite(),      sms_recorder_suite(),
+                       sms_inbound_suite(), sms_callbacks_suite(), NULL};
     return unit_run(suites);
 }

@@ -6,6 +6,7 @@
 #include "tests/unit/unit.h"
 
 Suite *sms_binds_suite(void);
+Suite *sms_callbacks_suite(void);
 Suite *sms_sent_suite(void);
 Suite *sms_recorder_suite(void);
 Suite *sms_inbound_suite(void);

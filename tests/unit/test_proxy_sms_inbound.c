@@ -405,6 +405,62 @@ START_TEST(reports_find_their_way_after_a_restart)
 }
 END_TEST
 
+/* ---- partners without a bind ---- */
+
+START_TEST(partners_are_told_by_http)
+{
+    struct sms_web *web = &sms_world.web;
+    struct partner_bind bound;
+    sms_world_begin();
+    sent_note(sms_world.sent, "agg", "1A2B", "ref-1", "web-sms");
+    ck_assert_int_eq(report("agg", "33612345678", "WEB", "1A2B"), SMS_TAKEN);
+    ck_assert_str_eq(web->type, "application/json");
+    ck_assert_str_eq(web->body,
+                     "{\"type\":\"report\",\"id\":\"ref-1\",\"state\":\"delivered\","
+                     "\"error\":\"000\",\"done_date\":\"2611281200\",\"to\":\"+33612345678\","
+                     "\"from\":\"WEB\"}");
+    ck_assert_int_eq(write_text("agg", SHE, "WEB", "Ça \"va\" ?"), SMS_TAKEN);
+    ck_assert_str_eq(web->body, "{\"type\":\"message\",\"from\":\"" SHE "\",\"to\":\"WEB\","
+                                "\"text\":\"Ça \\\"va\\\" ?\",\"stop\":false}");
+    ck_assert_int_eq(write_text("agg", SHE, "WEB", "STOP"), SMS_TAKEN);
+    sms_world_turn_until(&web->got, 3); /* for which the provider did not wait */
+    ck_assert_str_eq(web->body, "{\"type\":\"message\",\"from\":\"" SHE "\",\"to\":\"WEB\","
+                                "\"text\":\"STOP\",\"stop\":true}");
+    web->status = 503; /* the partner's answer is the provider's */
+    ck_assert_int_eq(report("agg", "33612345678", "WEB", "1A2B"), SMS_TAKE_LATER);
+    enter(&bound, "web-sms"); /* a bind is preferred */
+    ck_assert_int_eq(report("agg", "33612345678", "WEB", "1A2B"), SMS_TAKEN);
+    ck_assert_uint_eq(bound.got, 1);
+    ck_assert_uint_eq(web->got, 4);
+    expect_counts(&(struct inbox_counts){
+        .stops_recorded = 1, .reports_delivered = 2, .reports_later = 1, .messages_delivered = 1});
+    binds_leave(&bound.place);
+    sms_world_end();
+}
+END_TEST
+
+START_TEST(bytes_that_are_no_text_go_in_hexadecimal)
+{
+    struct smpp_message message = {
+        .source = {.ton = SMPP_TON_INTERNATIONAL, .text = "33612345678"},
+        .destination = {.ton = SMPP_TON_ALPHANUMERIC, .text = "WEB"},
+        .data_coding = 4,
+        .text = {.data = (const uint8_t *)"\x01\xfe", .length = 2},
+    };
+    const struct sms_inbound inbound = {.kind = SMS_INBOUND_MESSAGE,
+                                        .from = "33612345678",
+                                        .to = "WEB",
+                                        .text = "",
+                                        .as_was = &message,
+                                        .id = ""};
+    sms_world_begin();
+    ck_assert_int_eq(arrive("agg", &inbound), SMS_TAKEN);
+    ck_assert_ptr_nonnull(
+        strstr(sms_world.web.body, "\"data_coding\":4,\"esm_class\":0,\"data\":\"01fe\"}"));
+    sms_world_end();
+}
+END_TEST
+
 START_TEST(before_and_after_everything_is_later)
 {
     struct lane *const lanes[] = {&sms_world.lanes[0], &sms_world.lanes[1]};
@@ -435,6 +491,8 @@ Suite *sms_inbound_suite(void)
                                   bytes_of_smpp_go_on_as_they_came,
                                   reports_go_to_the_account_that_sent,
                                   reports_find_their_way_after_a_restart,
+                                  partners_are_told_by_http,
+                                  bytes_that_are_no_text_go_in_hexadecimal,
                                   before_and_after_everything_is_later,
                                   NULL};
     return unit_suite("sms_inbound", tests);

@@ -154,6 +154,8 @@ START_TEST(numbers_as_providers_write_them)
         {"4520123456", SMPP_TON_UNKNOWN, "FR", "+4520123456"}, /* short, and none of here */
         {"4520123456", SMPP_TON_INTERNATIONAL, "FR", "+4520123456"},
         {"2025550123", SMPP_TON_UNKNOWN, "US", "+12025550123"}, /* not Egypt's +20 */
+        {"4792221234", SMPP_TON_UNKNOWN, "US", "+14792221234"}, /* Arkansas, not Norway */
+        {"4792221234", SMPP_TON_INTERNATIONAL, "US", "+4792221234"},
         {"12025550123", SMPP_TON_UNKNOWN, "US", "+12025550123"},
         {"612345678", SMPP_TON_INTERNATIONAL, "FR", "+33612345678"}, /* it says so, it is not */
         {"36111", SMPP_TON_UNKNOWN, "FR", NULL},

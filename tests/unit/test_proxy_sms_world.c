@@ -4,6 +4,9 @@
 #include "base/clock.h"
 #include "store/journal.h"
 
+#include <arpa/inet.h>
+#include <event2/buffer.h>
+#include <event2/http.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <string.h>
@@ -28,8 +31,10 @@ static const char config_text[] =
         STREAM("beta", "\"other\", \"agg\"", "\"BETA\", \"38600\"",
                "beta-sms: { password = \"" HASH "\" }")
             STREAM("gamma", "\"agg\"", "\"38600\"", "gamma-sms: { password = \"" HASH "\" }")
-                STREAM("delta", "\"other\"", "\"38600\"",
-                       "delta-sms: { password = \"" HASH "\" }") "}\n";
+                STREAM("delta", "\"other\"", "\"38600\"", "delta-sms: { password = \"" HASH "\" }")
+                    STREAM("web", "\"agg\"", "\"WEB\"",
+                           "web-sms: { password = \"" HASH "\" report_url = "
+                           "\"http://127.0.0.1:%u/reports?key=s3cret\" }") "}\n";
 
 static void open_journal(void)
 {
@@ -44,13 +49,53 @@ static void open_journal(void)
     ck_assert_msg(journal_open(&options, &world->journal, &err) == RESULT_OK, "%s", err.text);
 }
 
+/* ---- a partner's web server ---- */
+
+static void on_request(struct evhttp_request *request, void *arg)
+{
+    struct sms_web *web = arg;
+    struct evbuffer *body = evhttp_request_get_input_buffer(request);
+    const char *type =
+        evhttp_find_header(evhttp_request_get_input_headers(request), "Content-Type");
+    ev_ssize_t length = evbuffer_copyout(body, web->body, sizeof(web->body) - 1);
+    ck_assert_int_ge(length, 0);
+    web->body[length] = '\0';
+    web->got++;
+    ck_assert(str_copy(web->type, sizeof(web->type), type != NULL ? type : ""));
+    if (web->status / 100 == 3)
+        evhttp_add_header(evhttp_request_get_output_headers(request), "Location", "/elsewhere");
+    if (web->status != 0)
+        evhttp_send_reply(request, web->status, "As told", NULL);
+}
+
+void sms_web_begin(struct sms_web *web, struct loop *loop)
+{
+    struct sockaddr_in address;
+    socklen_t size = sizeof(address);
+    *web = (struct sms_web){.http = evhttp_new(loop_base(loop)), .status = 200};
+    ck_assert_ptr_nonnull(web->http);
+    evhttp_set_gencb(web->http, on_request, web);
+    struct evhttp_bound_socket *bound = evhttp_bind_socket_with_handle(web->http, "127.0.0.1", 0);
+    ck_assert_ptr_nonnull(bound);
+    ck_assert_int_eq(
+        getsockname(evhttp_bound_socket_get_fd(bound), (struct sockaddr *)&address, &size), 0);
+    web->port = ntohs(address.sin_port);
+}
+
+void sms_web_end(struct sms_web *web)
+{
+    evhttp_free(web->http);
+    web->http = NULL;
+}
+
+/* ---- the world ---- */
+
 static void open_lanes(void)
 {
     struct sms_world *world = &sms_world;
     static const uint8_t key[32] = {7};
     struct error err;
     for (unsigned i = 0; i < 2; i++) {
-        ck_assert_int_eq(loop_new(i, &world->loops[i], &err), RESULT_OK);
         ck_assert_int_eq(
             lane_init(&world->lanes[i], &world->gate, world->loops[i], key, sizeof(key), &err),
             RESULT_OK);
@@ -89,7 +134,12 @@ void sms_world_begin(void)
     ck_assert(str_copy(world->directory, sizeof(world->directory),
                        sandbox_path(&world->sandbox, "journal")));
     ck_assert_int_eq(mkdir(sandbox_path(&world->sandbox, "state"), 0700), 0);
-    world->config = sandbox_config(&world->sandbox, config_text);
+    for (unsigned i = 0; i < 2; i++)
+        ck_assert_int_eq(loop_new(i, &world->loops[i], &err), RESULT_OK);
+    sms_web_begin(&world->web, world->loops[1]);
+    char text[sizeof(config_text) + 10];
+    snprintf(text, sizeof(text), config_text, world->web.port);
+    world->config = sandbox_config(&world->sandbox, text);
     ck_assert_msg(registry_open(world->registry, true, &registry, &err) == RESULT_OK, "%s",
                   err.text);
     registry_close(&registry);
@@ -127,6 +177,7 @@ void sms_world_end(void)
     sms_world_turn();
     close_inbox();
     journal_close(&world->journal);
+    sms_web_end(&world->web);
     for (unsigned i = 0; i < 2; i++)
         loop_free(&world->loops[i]);
     for (unsigned i = 0; i < 2; i++)

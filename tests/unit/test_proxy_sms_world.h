@@ -12,8 +12,20 @@
 #include "tests/unit/test_config_help.h"
 #include "tests/unit/test_proxy_sms.h"
 
+/* A partner's web server, on the second loop. */
+struct sms_web {
+    struct evhttp *http;
+    uint16_t port;
+    int status; /* what it answers; 0: nothing, while the test lasts */
+    unsigned got;
+    char body[1000], type[100]; /* of the last request */
+};
+void sms_web_begin(struct sms_web *web, struct loop *loop);
+void sms_web_end(struct sms_web *web);
+
 /* acme alone sends as ACME and +33755001234, through agg; beta and gamma share 38600 there; delta
- * has it at `other`, where beta is as well. mail sends none. */
+ * has it at `other`, where beta is as well. web, alone with WEB through agg, has no
+ * bind but a report_url. */
 struct sms_world {
     struct sandbox sandbox;
     struct config *config; /* the snapshot's */
@@ -26,6 +38,7 @@ struct sms_world {
     struct binds *binds;
     struct sent *sent;
     struct inbox *inbox;
+    struct sms_web web;
     char registry[300], index[300], directory[300];
 };
 extern struct sms_world sms_world;
