@@ -34,6 +34,12 @@ static void take(void *session, struct delivery *delivery, const struct sms_deli
     }
 }
 
+static void answer(struct delivery *held, enum sms_taken taken)
+{
+    ck_assert_ptr_nonnull(held);
+    binds_answer(held, taken);
+}
+
 struct asker {
     unsigned told;
     enum sms_taken taken;
@@ -123,7 +129,7 @@ START_TEST(an_answer_comes_back_as_given)
             ck_assert_uint_eq(receiver.got, 1);
             ck_assert_str_eq(receiver.from, "33612345678");
             if (!at_once)
-                binds_answer(receiver.held, answers[i]);
+                answer(receiver.held, answers[i]);
             ck_assert_uint_eq(asker.told, 0); /* only on the asker's */
             turn();
             ck_assert_uint_eq(asker.told, 1);
@@ -219,7 +225,7 @@ START_TEST(silence_has_an_end)
     ck_assert_int_eq(first.taken, SMS_TAKE_LATER);
     ck_assert_int_ge(clock_monotonic() - began, 100 * 1000);
     /* Too late: that changes nothing, and frees what it held. */
-    binds_answer(held, SMS_TAKEN);
+    answer(held, SMS_TAKEN);
     turn_for(&second, 20 * CLOCK_SECOND);
     ck_assert_int_eq(second.taken, SMS_TAKE_LATER);
     turn();
@@ -243,7 +249,7 @@ START_TEST(each_has_its_own_deadline)
     deliver("acme-sms", "1", &first);
     loop_turn(far_loop);
     clock_sleep(200 * 1000);
-    binds_answer(receiver.held, SMS_TAKEN);
+    answer(receiver.held, SMS_TAKEN);
     int64_t began = clock_monotonic();
     deliver("acme-sms", "2", &second);
     turn_for(&second, 20 * CLOCK_SECOND);
@@ -268,7 +274,7 @@ START_TEST(a_bind_that_lets_lie_is_full)
     deliver("acme-sms", "1", &askers[1000]);
     ck_assert_uint_eq(askers[1000].told, 1);
     ck_assert_int_eq(askers[1000].taken, SMS_TAKE_LATER);
-    binds_answer(receiver.held, SMS_TAKEN);
+    answer(receiver.held, SMS_TAKEN);
     deliver("acme-sms", "1", &askers[1000]);
     turn();
     ck_assert_uint_eq(receiver.got, 1001);
@@ -290,7 +296,7 @@ START_TEST(shutting_answers_all)
         enter(&receiver, far_loop, "acme-sms");
         deliver("acme-sms", "1", &answered);
         loop_turn(far_loop);
-        binds_answer(receiver.held, SMS_TAKEN); /* on its way home */
+        answer(receiver.held, SMS_TAKEN); /* on its way home */
         deliver("acme-sms", "2", &with_session);
         loop_turn(far_loop);
         deliver("acme-sms", "3", &in_mailbox);

@@ -25,6 +25,7 @@ static void expect(struct sent *sent, const char *provider, const char *id, cons
 START_TEST(an_id_is_found_however_it_is_spelled)
 {
     struct sent *sent = sent_new(10);
+    ck_assert_ptr_nonnull(sent);
     sent_note(sent, "agg", "1A2B", "ref-1", "acme-sms");
     sent_note(sent, "agg", "4660", "ref-2", "beta-sms"); /* 0x1234 */
     sent_note(sent, "agg", "01KB-XY", "ref-3", "acme-two");
@@ -45,6 +46,7 @@ END_TEST
 START_TEST(an_id_that_comes_round_is_the_newer)
 {
     struct sent *sent = sent_new(10);
+    ck_assert_ptr_nonnull(sent);
     sent_note(sent, "agg", "7", "ref-1", "acme-sms");
     sent_note(sent, "agg", "7", "ref-2", "beta-sms");
     expect(sent, "agg", "7", "ref-2", "beta-sms");
@@ -62,6 +64,7 @@ END_TEST
 START_TEST(the_oldest_make_room)
 {
     struct sent *sent = sent_new(100);
+    ck_assert_ptr_nonnull(sent);
     char id[16];
     for (int i = 0; i < 250; i++) {
         snprintf(id, sizeof(id), "m-%d", i);
@@ -92,6 +95,7 @@ static void *note_many(void *arg)
 START_TEST(threads_share_it)
 {
     struct sent *sent = sent_new(200);
+    ck_assert_ptr_nonnull(sent);
     pthread_t threads[3];
     for (int i = 0; i < 3; i++)
         ck_assert_int_eq(pthread_create(&threads[i], NULL, note_many, sent), 0);
