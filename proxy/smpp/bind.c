@@ -199,10 +199,10 @@ static void check(struct smpp_session *session, const struct account_config *acc
     }
 }
 
-/* An account without a password is its network's or its certificate's: one of them at least. */
+/* An account that does not log in is its network's or its certificate's: one of them at least. */
 static bool is_open_to(const struct smpp_session *session, const struct account_config *account)
 {
-    return is_sms(account) && account->password == NULL &&
+    return is_sms(account) && !account_logs_in(account) &&
            (account->n_networks > 0 || account->certificate_sha256 != NULL) &&
            admits(session, account);
 }
