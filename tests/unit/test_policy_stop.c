@@ -74,6 +74,7 @@ START_TEST(people_ask)
         "stopstopstopstopstopstopstopstop",
         "\xff",
         "OK stop",
+        "\u0473top", /* a letter whose number ends as that of s does */
     };
     for (size_t i = 0; i < COUNT(asked); i++)
         ck_assert_msg(stop_asked(asked[i]), "not asked: %s", asked[i]);
@@ -144,6 +145,7 @@ START_TEST(partners_mention)
         "Envoyez un deux trois STOP quatre",
         "STOP au 1234567890123456 svp",
         "STOP to wait",
+        "STOP vite end of sale",
         "bus-stop",
         "l'stop",
         "ARRET au 36111",
