@@ -238,6 +238,9 @@ START_TEST(openings)
         {"2026-10-24T22:00:00+02:00", "2026-10-26T08:00:00+01:00", 0x3f}, /* and back */
         {"2026-06-02T00:00:00+02:00", "2026-06-08T08:00:00+02:00", 0x01},
         {"2026-06-02T00:00:00+02:00", NULL, 0},
+        /* Christmas and New Year fall on the only day of the week: fifteen days, and a second. */
+        {"2026-12-24T08:00:00+01:00", "2027-01-08T08:00:00+01:00", 0x10},
+        {"2026-12-24T07:59:59+01:00", NULL, 0x10},
     };
     for (size_t i = 0; i < COUNT(rows); i++) {
         struct channel_policy policy = {.hours = &day,
