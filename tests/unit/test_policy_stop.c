@@ -74,6 +74,7 @@ START_TEST(people_ask)
         "stopstopstopstopstopstopstopstop",
         "\xff",
         "OK stop",
+        "\u0473top", /* a letter whose number ends as that of s does */
     };
     for (size_t i = 0; i < COUNT(asked); i++)
         ck_assert_msg(stop_asked(asked[i]), "not asked: %s", asked[i]);
@@ -144,6 +145,7 @@ START_TEST(partners_mention)
         "Envoyez un deux trois STOP quatre",
         "STOP au 1234567890123456 svp",
         "STOP to wait",
+        "STOP vite end of sale",
         "bus-stop",
         "l'stop",
         "ARRET au 36111",
@@ -236,6 +238,9 @@ START_TEST(openings)
         {"2026-10-24T22:00:00+02:00", "2026-10-26T08:00:00+01:00", 0x3f}, /* and back */
         {"2026-06-02T00:00:00+02:00", "2026-06-08T08:00:00+02:00", 0x01},
         {"2026-06-02T00:00:00+02:00", NULL, 0},
+        /* Christmas and New Year fall on the only day of the week: fifteen days, and a second. */
+        {"2026-12-24T08:00:00+01:00", "2027-01-08T08:00:00+01:00", 0x10},
+        {"2026-12-24T07:59:59+01:00", NULL, 0x10},
     };
     for (size_t i = 0; i < COUNT(rows); i++) {
         struct channel_policy policy = {.hours = &day,
