@@ -131,7 +131,7 @@ void smpp_link_bound(struct smpp_link *link)
         (void)smpp_link_enquire(link);
         return;
     }
-    bool first = !smpp_places_any_bound(link->port);
+    bool first = !smpp_places_stand(link->port, smpp_link_sends(link));
     link->probe = false;
     provider_connected(provider_of(link));
     smpp_link_set_state(link, LINK_READY);
@@ -152,12 +152,12 @@ static int64_t own_pause(struct smpp_link *link)
     return breaker_pause(link->failures - 1, chance);
 }
 
-/* It was not bound yet. While other binds stand, the provider is well and only this one is not
- * wanted. */
+/* It was not bound yet. While other binds that do as much stand, the provider is well and only this
+ * one is not wanted. */
 static int64_t attempt_failed(struct smpp_link *link, const struct error *why)
 {
     struct provider *provider = provider_of(link);
-    bool others = smpp_places_any_bound(link->port);
+    bool others = smpp_places_stand(link->port, smpp_link_sends(link));
     bool probe = link->probe;
     link->probe = false;
     if (!others || (probe && !link->refused)) {

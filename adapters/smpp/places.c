@@ -251,10 +251,10 @@ void smpp_places_busy(struct smpp_port *port, int more)
     unlock(port);
 }
 
-bool smpp_places_any_bound(struct smpp_port *port)
+bool smpp_places_stand(struct smpp_port *port, bool sends)
 {
-    (void)lock(port);
-    bool any = port->base.provider->state.connections > 0;
+    struct smpp_places *places = lock(port);
+    bool any = sends ? places->ready > 0 : port->base.provider->state.connections > 0;
     unlock(port);
     return any;
 }

@@ -191,8 +191,8 @@ void smpp_places_room(struct smpp_port *port, int more);
 /* A link is bound, or was; a bound one has requests out, or has none any more. */
 void smpp_places_bound(struct smpp_port *port, int more);
 void smpp_places_busy(struct smpp_port *port, int more);
-/* Whether any link is bound. */
-bool smpp_places_any_bound(struct smpp_port *port);
+/* Whether any link stands that carries messages, or, for a receiver, any at all. */
+bool smpp_places_stand(struct smpp_port *port, bool sends);
 /* Wakes a loop whose messages wait, when this one has room; all: every loop. */
 void smpp_places_wake(struct smpp_port *port, bool all);
 /* On port's loop, in its wake. */

@@ -494,6 +494,27 @@ START_TEST(fewer_binds)
 }
 END_TEST
 
+/* A receiver carries no message: with no transmitter, the provider is out of service. */
+START_TEST(receiver_alone)
+{
+    struct sent sent;
+    struct provider_state state;
+    smpp_stage_begin(&stage);
+    stage.provider_config.binds = SMPP_BINDS_SEPARATE;
+    stage.smsc.refuse_as = SMPP_BIND_TRANSMITTER;
+    smpp_stage_serve(&stage);
+    do {
+        smpp_stage_turn(&stage);
+        state_now(&state);
+    } while (strcmp(state.breaker, "open") != 0);
+    ck_assert_uint_eq(state.connections, 1);
+    send_text(&stage, &sent, "hello");
+    wait_for(&sent, OUTCOME_NONE);
+    ck_assert_ptr_nonnull(strstr(sent.text, "ESME_RBINDFAIL"));
+    smpp_stage_end(&stage);
+}
+END_TEST
+
 START_TEST(nobody_listens)
 {
     struct sent sent;
@@ -536,6 +557,7 @@ int main(void)
                                   bind_refused,
                                   fewer_binds,
                                   nobody_listens,
+                                  receiver_alone,
                                   NULL};
     Suite *suite = unit_suite("smpp trouble", tests);
     TCase *tables = tcase_create("tables");

@@ -105,6 +105,8 @@ static void answer_bind(struct smsc *smsc, struct smsc_link *link, const struct 
     unsigned number = (unsigned)(link - smsc->links);
     bool refuse = smsc->refuse_from != 0 && number >= smsc->refuse_from;
     uint32_t status = refuse ? SMPP_RALYBND : smsc->bind_status;
+    if (smsc->refuse_as == pdu->header.command)
+        status = SMPP_RBINDFAIL;
     size_t length = smpp_bind_response_write(bytes, sizeof(bytes), SMPP_RESP(pdu->header.command),
                                              status, pdu->header.sequence, "smsc", 0x34);
     link->bound = status == SMPP_ROK ? pdu->header.command : 0;

@@ -43,6 +43,7 @@ struct smsc {
     bool binds_by_hand;    /* binds are PDUs like others */
     bool answers_links;    /* enquire_link and unbind, by itself */
     uint32_t bind_status;  /* what binds are answered */
+    uint32_t refuse_as;    /* a command that is not to bind; 0: none */
     unsigned refuse_from;  /* from this connection on: ALYBND; 0: none */
     unsigned n_binds;      /* that were asked for */
     struct smpp_bind last; /* the last one */
