@@ -32,8 +32,7 @@ static struct {
     size_t seen;       /* of the gate's PDUs, bytes */
     unsigned delivered;
     uint32_t last_delivery; /* its sequence number; 0: none */
-    bool unbound;           /* unbind_resp with ROK came */
-    bool ended;             /* and nothing may come behind it */
+    bool ended;             /* unbind_resp with ROK came: nothing may come behind it */
 } run;
 
 static struct {
@@ -182,10 +181,9 @@ static void say(const uint8_t *bytes, size_t length)
 static void begin(const char *text)
 {
     static const char *const peers[] = {"192.0.2.10", "192.0.2.20", "192.0.2.30", "192.0.2.1"};
-    size_t peer = 3;
-    for (size_t i = 0; i < sizeof(peers) / sizeof(peers[0]); i++)
-        if (strstr(text, peers[i]) != NULL)
-            peer = i;
+    size_t peer = 0;
+    while (peer < 3 && strstr(text, peers[peer]) == NULL)
+        peer++;
     if (run.began)
         return;
     client_connect(&run.client, strstr(text, "wrapped") != NULL ? "wrapped" : "plain", peers[peer]);
