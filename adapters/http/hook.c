@@ -17,7 +17,8 @@
 
 /* A call under way: until every message in it is answered for. */
 struct call {
-    struct provider *provider; /* owned: one reference */
+    struct provider *provider;   /* owned: one reference */
+    const struct sms_hook *hook; /* borrowed while it is read */
     struct provider_port *port;
     const struct http_hook_form *form;
     bool report;
@@ -92,6 +93,24 @@ static bool read_item(const struct http_hook_form *form, bool report, json_t *va
            !item->state.failed && !item->error.failed;
 }
 
+/* Kannel gives what came in UCS-2 as it came. */
+static void read_utf16(const struct call *call, struct strbuf *text)
+{
+    const struct sms_hook *hook = call->hook;
+    const char *name = call->form->text_name;
+    struct strbuf bytes = {0};
+    char decoded[HTTP_TEXT_CAP];
+    bool found = http_form_bytes(hook->query, strlen(hook->query), name, &bytes) ||
+                 http_form_bytes(hook->body, hook->length, name, &bytes);
+    /* What is no UTF-16 after all stays as it was read. */
+    if (found && sms_decode(8, SMS_ALPHABET_GSM, (const uint8_t *)bytes.data, bytes.length, decoded,
+                            sizeof(decoded))) {
+        strbuf_clear(text);
+        strbuf_add_str(text, decoded);
+    }
+    strbuf_free(&bytes);
+}
+
 static void give(struct call *call, const struct sms_inbound *inbound)
 {
     const struct sms_sink *sink = call->provider->sink;
@@ -155,6 +174,10 @@ static bool give_item(struct call *call, json_t *value)
                                       .to = item.to.data,
                                       .text = opted_out ? "" : item.text.data,
                                       .id = item.id.data};
+        if (!opted_out && form->has_utf16 && http_condition_holds(&form->utf16, 0, value)) {
+            read_utf16(call, &item.text);
+            inbound.text = item.text.data;
+        }
         if (!call->report || opted_out)
             give(call, &inbound);
         if (call->report)
@@ -241,6 +264,7 @@ void http_hook(struct provider_port *port, const struct sms_hook *hook, sms_hook
         answer(owner, ticket, 503, "text/plain", "Try again later.\n");
     } else {
         *call = (struct call){.provider = provider_ref(port->provider),
+                              .hook = hook,
                               .port = port,
                               .form = form,
                               .report = report,

@@ -135,6 +135,10 @@ struct http_hook_form {
     bool has_from, has_to, has_text, has_id, has_error, has_opt_out;
     struct http_path from, to, text, id, error;
     struct http_condition opt_out;
+    bool has_utf16;
+    struct http_condition
+        utf16;              /* text comes as UTF-16BE, in bytes, in a field of a form or query */
+    const char *text_name;  /* this one */
     struct http_path state; /* report */
     struct http_state_words *states;
     int status; /* what the provider is answered when all was taken */

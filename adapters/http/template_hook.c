@@ -154,8 +154,8 @@ static void need(struct http_reader *reader, struct node *group, const char *nam
 void http_read_hook(struct http_reader *reader, struct node *group, bool report,
                     struct http_hook_form *out)
 {
-    static const char *const inbound_keys[] = {"each", "only",    "from",  "to", "text",
-                                               "id",   "opt_out", "reply", NULL};
+    static const char *const inbound_keys[] = {"each", "only",    "from",  "to",    "text",
+                                               "id",   "opt_out", "utf16", "reply", NULL};
     static const char *const report_keys[] = {"each",   "only",  "from",    "to",    "id", "state",
                                               "states", "error", "opt_out", "reply", NULL};
     http_check_keys(reader, group, report ? report_keys : inbound_keys);
@@ -168,6 +168,8 @@ void http_read_hook(struct http_reader *reader, struct node *group, bool report,
     out->has_id = http_child_path(reader, group, "id", &out->id);
     out->has_error = http_child_path(reader, group, "error", &out->error);
     out->has_opt_out = read_look(reader, group, "opt_out", &out->opt_out);
+    out->has_utf16 = read_look(reader, group, "utf16", &out->utf16);
+    out->text_name = http_child_text(reader, group, "text", "");
     read_reply(reader, group, out);
     if (!report || out->has_opt_out)
         need(reader, group, "from");

@@ -212,7 +212,7 @@ void http_add_url(struct strbuf *out, const char *text, size_t length)
     }
 }
 
-bool http_add_unescaped(struct strbuf *out, const char *text, size_t length)
+bool http_add_unescaped(struct strbuf *out, const char *text, size_t length, bool nuls)
 {
     for (size_t i = 0; i < length; i++) {
         uint8_t byte = (uint8_t)text[i];
@@ -223,9 +223,8 @@ bool http_add_unescaped(struct strbuf *out, const char *text, size_t length)
                 return false;
             i += 2;
         }
-        if (byte == 0)
-            return false;
-        strbuf_add_char(out, (char)byte);
+        if (byte != 0 || nuls)
+            strbuf_add_char(out, (char)byte);
     }
     return true;
 }

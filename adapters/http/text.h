@@ -109,7 +109,8 @@ bool http_text_absent(const struct http_text *text, const struct http_values *va
 
 /* Everything but letters, digits and "-._~" percent-encoded. */
 void http_add_url(struct strbuf *out, const char *text, size_t length);
-/* Percent-encoding and "+" undone, appended. False for a malformed escape or a NUL. */
-bool http_add_unescaped(struct strbuf *out, const char *text, size_t length);
+/* Percent-encoding and "+" undone, appended; NULs are left out unless nuls. False for a malformed
+ * escape. */
+bool http_add_unescaped(struct strbuf *out, const char *text, size_t length, bool nuls);
 
 #endif

@@ -43,39 +43,78 @@ static json_t *read_text(const char *separator, const char *body, size_t length)
     return list;
 }
 
+static json_t *clean_text(const struct strbuf *text)
+{
+    struct strbuf out = {0};
+    const char *at = text->data;
+    for (size_t left = text->length; left > 0;) {
+        size_t length = utf8_sequence((const unsigned char *)at, left);
+        strbuf_add(&out, length > 0 ? at : "\xef\xbf\xbd", length > 0 ? length : 3);
+        at += length > 0 ? length : 1;
+        left -= length > 0 ? length : 1;
+    }
+    json_t *value = out.failed ? NULL : json_stringn(out.data != NULL ? out.data : "", out.length);
+    strbuf_free(&out);
+    return value;
+}
+
 /* One "name=value". */
 static bool add_field(json_t *object, const char *field, size_t length)
 {
     struct strbuf name = {0}, value = {0};
     const char *equals = memchr(field, '=', length);
     size_t name_length = equals != NULL ? (size_t)(equals - field) : length;
-    bool ok = http_add_unescaped(&name, field, name_length);
+    bool ok = http_add_unescaped(&name, field, name_length, false);
     if (ok && equals != NULL)
-        ok = http_add_unescaped(&value, equals + 1, length - name_length - 1);
+        ok = http_add_unescaped(&value, equals + 1, length - name_length - 1, false);
     ok = ok && !name.failed && !value.failed;
     if (ok && name.length > 0 && json_object_get(object, name.data) == NULL)
-        ok = json_object_set_new(
-                 object, name.data,
-                 json_stringn(value.data != NULL ? value.data : "", value.length)) == 0;
+        ok = json_object_set_new(object, name.data, clean_text(&value)) == 0;
     strbuf_free(&name);
     strbuf_free(&value);
     return ok;
+}
+
+/* The field at *text, moving it behind; *length_out may be 0. */
+static const char *next_field(const char **text, const char *end, size_t *length_out)
+{
+    const char *field = *text;
+    const char *next = memchr(field, '&', (size_t)(end - field));
+    *length_out = (size_t)((next != NULL ? next : end) - field);
+    *text = next != NULL ? next + 1 : end;
+    return field;
 }
 
 bool http_value_add_form(json_t *object, const char *text, size_t length)
 {
     const char *end = text + length;
     while (text < end) {
-        const char *next = memchr(text, '&', (size_t)(end - text));
-        if (next == NULL)
-            next = end;
-        if (next > text && !add_field(object, text, (size_t)(next - text)))
+        size_t field_length;
+        const char *field = next_field(&text, end, &field_length);
+        if (field_length > 0 && !add_field(object, field, field_length))
             return false;
         if (json_object_size(object) > FIELDS_MAX)
             return false;
-        text = next < end ? next + 1 : end;
     }
     return true;
+}
+
+bool http_form_bytes(const char *form, size_t length, const char *name, struct strbuf *out)
+{
+    const char *end = form + length;
+    bool found = false;
+    while (form < end && !found) {
+        struct strbuf own = {0};
+        size_t field_length;
+        const char *field = next_field(&form, end, &field_length);
+        const char *equals = memchr(field, '=', field_length);
+        if (equals != NULL && http_add_unescaped(&own, field, (size_t)(equals - field), false) &&
+            own.data != NULL && strcmp(own.data, name) == 0)
+            found = http_add_unescaped(out, equals + 1, field_length - (size_t)(equals - field) - 1,
+                                       true);
+        strbuf_free(&own);
+    }
+    return found && !out->failed;
 }
 
 json_t *http_value_read(enum http_format format, const char *separator, const char *body,

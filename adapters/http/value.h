@@ -21,9 +21,14 @@ enum http_format {
 /* NULL: it is none. separator: of the fields of a text; "" for none. The result is the caller's. */
 json_t *http_value_read(enum http_format format, const char *separator, const char *body,
                         size_t length);
-/* Adds the fields of a form or query to object; of a name that comes twice the first counts. False
- * when it is no such thing, or memory is short. */
+/* Adds the fields of a form or query to object; of a name that comes twice the first counts. What
+ * is not UTF-8 becomes U+FFFD, and NULs are left out: a STOP is to be seen in whatever bytes it
+ * comes. False for a malformed escape, and when memory is short. */
 bool http_value_add_form(json_t *object, const char *text, size_t length);
+
+/* The value of the first field of this name in a form or query, byte for byte, appended. False:
+ * there is none, or it is malformed. */
+bool http_form_bytes(const char *form, size_t length, const char *name, struct strbuf *out);
 
 /* "messages[0].status". */
 struct http_path {

@@ -235,6 +235,16 @@ START_TEST(tokens)
                "token=" TOKEN "&from=%2B33612345678&to=36180&text=h%C3%A9&id=1", "");
     ck_assert_int_eq(stage.hooked, 200);
     check_told(&stage, 0, "message +33612345678>36180 1 \"hé\"");
+    /* UCS-2 as it came; what is none after all. */
+    stage_call(&stage, "inbound", "",
+               "token=" TOKEN "&from=1&to=36180&id=1&coding=2&text=%00T%00%e9%d8%3d%de%00", "");
+    ck_assert_int_eq(stage.hooked, 200);
+    check_told(&stage, 0, "message 1>36180 1 \"Té😀\"");
+    stage_call(&stage, "inbound", "", "token=" TOKEN "&from=1&to=36180&id=1&coding=2&text=STO", "");
+    check_told(&stage, 0, "message 1>36180 1 \"STO\"");
+    stage_call(&stage, "inbound", "", "token=" TOKEN "&from=1&to=36180&id=1&coding=0&text=%00S",
+               "");
+    check_told(&stage, 0, "message 1>36180 1 \"S\"");
     stage_call(&stage, "report", "", "token=" TOKEN "&id=ref-1&state=1", "");
     ck_assert_int_eq(stage.hooked, 200);
     check_told(&stage, 0, "report ref-1 DELIVRD > ");
