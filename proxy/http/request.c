@@ -460,20 +460,6 @@ static enum http_method method_of(const struct evhttp_request *evreq)
     }
 }
 
-/* "Application/JSON; charset=utf-8" to "application/json". */
-static const char *media_of(struct http_call *call)
-{
-    const char *type = http_header(call, "Content-Type");
-    if (type == NULL)
-        return "";
-    size_t length = strcspn(type, "; \t");
-    char *media = arena_copy(call->arena, type, length);
-    if (media == NULL)
-        return "";
-    ascii_lower(media);
-    return media;
-}
-
 /* False: no memory. */
 static bool take_body(struct http_call *call, struct evbuffer *input)
 {
@@ -499,7 +485,7 @@ static bool take_call(struct http_request *request)
     call->now = clock_monotonic();
     call->config = request->snapshot->config;
     call->memory = request->lane->gate->idempotency;
-    call->media = media_of(call);
+    call->media = http_media(call);
     return call->path != NULL && call->query != NULL &&
            take_body(call, evhttp_request_get_input_buffer(request->evreq));
 }
