@@ -136,7 +136,8 @@ static void log_request(const struct http_request *request)
 {
     const struct account_config *account = request->call.account;
     /* Of strangers there may be thousands a second. */
-    bool known = account != NULL || request->stage == STAGE_HOOKED;
+    bool known = account != NULL ||
+                 (request->stage == STAGE_HOOKED && request->call.answer.status / 100 == 2);
     log_event(known ? LOG_LEVEL_INFO : LOG_LEVEL_DEBUG, "http request",
               LOG_TEXT("session", request->session), LOG_TEXT("peer", request->client.text),
               LOG_TEXT("account", account != NULL ? account->name : "-"),
@@ -340,6 +341,9 @@ static void on_hooked(void *lane, struct ticket ticket, int status, const char *
     if (request == NULL || request->stage != STAGE_HOOKED)
         return;
     struct http_answer *answer = &request->call.answer;
+    /* Who comes with what the adapter takes is the provider. */
+    if (status / 100 == 2 && request->connection != NULL)
+        request->connection->identified = true;
     const char *type = content_type != NULL && content_type[0] ? content_type : "text/plain";
     http_answer(&request->call, status, keep(request->call.arena, type));
     if (body != NULL)
@@ -390,7 +394,6 @@ static void hook(struct http_request *request)
         answer_problem(request, provider == NULL ? 404 : 503, NULL, false);
         return;
     }
-    request->connection->identified = true;
     *what = (struct sms_hook){
         .name = strrchr(call->path, '/') + 1,
         .method = call->method == HTTP_METHOD_POST ? "POST" : "GET",
