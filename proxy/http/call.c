@@ -34,6 +34,19 @@ const char *http_header(const struct http_call *call, const char *name)
     return value;
 }
 
+const char *http_media(const struct http_call *call)
+{
+    const char *type = http_header(call, "Content-Type");
+    if (type == NULL)
+        return "";
+    size_t length = strcspn(type, "; \t");
+    char *media = arena_copy(call->arena, type, length);
+    if (media == NULL)
+        return "";
+    ascii_lower(media);
+    return media;
+}
+
 /* ---- fields ---- */
 
 static int hex_digit(char c)

@@ -141,6 +141,9 @@ void http_call_end(struct http_call *call);
 /* NULL when there is none, or more than one with different values: nobody can say which is meant.
  */
 const char *http_header(const struct http_call *call, const char *name);
+/* Of the body, from its Content-Type: "Application/JSON; charset=utf-8" is "application/json". In
+ * the arena; "". */
+const char *http_media(const struct http_call *call);
 /* The fields of the query and of a form in the body, decoded. False: not decodable, or no memory;
  * the shape answers. A second call costs nothing. */
 bool http_fields(struct http_call *call);

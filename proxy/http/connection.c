@@ -22,6 +22,10 @@
 /* A connection made as the gate began to drain may have its first request on the way. */
 #define DRAIN_GRACE (5 * CLOCK_SECOND)
 
+/* A body is read before it is known whose it is: what strangers may fill of memory in that way, on
+ * one lane. */
+#define STRANGERS_BYTES (32 * 1024 * 1024)
+
 #define BIT(state) (1u << (state))
 
 static const struct {
@@ -107,6 +111,8 @@ void http_connection_enter(struct http_connection *connection, enum http_state s
     }
     log_event(LOG_LEVEL_DEBUG, "http state", LOG_TEXT("session", connection->id),
               LOG_TEXT("from", states[connection->state].name), LOG_TEXT("to", states[state].name));
+    connection->door->front->strangers -= connection->charged;
+    connection->charged = 0;
     connection->state = state;
     connection->since = connection->read_at = clock_monotonic();
     connection->bytes = 0;
@@ -240,6 +246,18 @@ void http_connection_end(struct http_connection *connection, const char *why)
 
 /* ---- the beginning ---- */
 
+static void charge(struct http_connection *connection, size_t bytes)
+{
+    struct http_front *front = connection->door->front;
+    if (connection->identified)
+        return;
+    front->strangers += bytes;
+    connection->charged += bytes;
+    /* The one that brings too much ends, at once, but not within evhttp's reading. */
+    if (front->strangers > STRANGERS_BYTES)
+        http_connection_wake_at(connection, clock_monotonic());
+}
+
 static void on_input(struct evbuffer *buffer, const struct evbuffer_cb_info *info, void *arg)
 {
     (void)buffer;
@@ -253,6 +271,7 @@ static void on_input(struct evbuffer *buffer, const struct evbuffer_cb_info *inf
     connection->bytes += info->n_added;
     connection->read_at = clock_monotonic();
     connection->deadline = deadline_of(connection);
+    charge(connection, info->n_added);
 }
 
 void http_connection_answered(struct http_connection *connection)

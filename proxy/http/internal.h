@@ -50,6 +50,7 @@ struct http_connection {
     int64_t since;   /* when the state began */
     int64_t read_at; /* when something was read last */
     uint64_t bytes;  /* read since then */
+    size_t charged;  /* of the front's strangers */
     enum http_state state;
     bool tls;
     bool asked;           /* a request came over it */
@@ -88,6 +89,7 @@ struct http_front {
     struct http_door *doors;                       /* owned */
     struct http_connections connections;           /* each owned by itself */
     struct http_connection *buckets[HTTP_BUCKETS]; /* by evcon */
+    size_t strangers;                              /* bytes read from who is nobody's account yet */
     bool draining;
 };
 

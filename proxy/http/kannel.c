@@ -290,6 +290,20 @@ static bool read(struct http_call *call)
 
 /* ---- answering ---- */
 
+/* One line of UTF-8, whatever a provider said. */
+static void add_line(struct strbuf *body, const char *text)
+{
+    size_t left = strlen(text);
+    while (left > 0) {
+        size_t n = utf8_sequence((const unsigned char *)text, left);
+        bool shown = n > 1 || (n == 1 && (unsigned char)*text >= 0x20 && *text != 0x7f);
+        strbuf_add(body, shown ? text : "?", shown ? n : 1);
+        n = n > 0 ? n : 1;
+        text += n;
+        left -= n;
+    }
+}
+
 static void add_failed(struct http_call *call)
 {
     struct strbuf *body = &call->answer.body;
@@ -324,9 +338,12 @@ static void render(struct http_call *call)
         fail(call, 503, "Temporal failure, try again later.");
         return;
     }
-    fail(call, 403, worst->end == SMS_END_BLOCKED ? reason_name(worst->reason) : "Rejected");
-    strbuf_add_format(&call->answer.body, ": %s%s%s", worst->text, worst->ref[0] ? " ref " : "",
-                      worst->ref);
+    fail(call, worst->end == SMS_END_BAD_NUMBER ? 400 : 403,
+         worst->end == SMS_END_BLOCKED ? reason_name(worst->reason) : "Rejected");
+    strbuf_add_str(&call->answer.body, ": ");
+    add_line(&call->answer.body, worst->text);
+    if (worst->ref[0] != '\0')
+        strbuf_add_format(&call->answer.body, " ref %s", worst->ref);
 }
 
 const struct http_shape kannel_shape = {"kannel", login, read, render, refuse};

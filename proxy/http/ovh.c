@@ -53,15 +53,6 @@ static void refuse(struct http_call *call, enum http_trouble trouble)
 
 /* ---- signatures ---- */
 
-static const struct account_config *account_of(const struct config *config, const char *key)
-{
-    for (size_t i = 0; i < config->n_accounts; i++)
-        if (config->accounts[i].application_key != NULL &&
-            strcmp(config->accounts[i].application_key, key) == 0)
-            return &config->accounts[i];
-    return NULL;
-}
-
 struct signing {
     const struct http_call *call;
     const struct account_config *account;
@@ -143,7 +134,7 @@ static void login(struct http_call *call, struct http_login *login_out)
         !http_number(time, INT64_C(1) << 40, &seconds))
         return;
     login_out->kind = LOGIN_SIGNED;
-    const struct account_config *account = account_of(call->config, key);
+    const struct account_config *account = config_account_by_application_key(call->config, key);
     struct signing signing = {call, account, time, signature};
     login_out->account = account;
     if (account == NULL || account->consumer_key == NULL || account->application_secret == NULL)

@@ -136,7 +136,8 @@ static void log_request(const struct http_request *request)
 {
     const struct account_config *account = request->call.account;
     /* Of strangers there may be thousands a second. */
-    bool known = account != NULL || request->stage == STAGE_HOOKED;
+    bool known = account != NULL ||
+                 (request->stage == STAGE_HOOKED && request->call.answer.status / 100 == 2);
     log_event(known ? LOG_LEVEL_INFO : LOG_LEVEL_DEBUG, "http request",
               LOG_TEXT("session", request->session), LOG_TEXT("peer", request->client.text),
               LOG_TEXT("account", account != NULL ? account->name : "-"),
@@ -340,6 +341,9 @@ static void on_hooked(void *lane, struct ticket ticket, int status, const char *
     if (request == NULL || request->stage != STAGE_HOOKED)
         return;
     struct http_answer *answer = &request->call.answer;
+    /* Who comes with what the adapter takes is the provider. */
+    if (status / 100 == 2 && request->connection != NULL)
+        request->connection->identified = true;
     const char *type = content_type != NULL && content_type[0] ? content_type : "text/plain";
     http_answer(&request->call, status, keep(request->call.arena, type));
     if (body != NULL)
@@ -390,7 +394,6 @@ static void hook(struct http_request *request)
         answer_problem(request, provider == NULL ? 404 : 503, NULL, false);
         return;
     }
-    request->connection->identified = true;
     *what = (struct sms_hook){
         .name = strrchr(call->path, '/') + 1,
         .method = call->method == HTTP_METHOD_POST ? "POST" : "GET",
@@ -460,20 +463,6 @@ static enum http_method method_of(const struct evhttp_request *evreq)
     }
 }
 
-/* "Application/JSON; charset=utf-8" to "application/json". */
-static const char *media_of(struct http_call *call)
-{
-    const char *type = http_header(call, "Content-Type");
-    if (type == NULL)
-        return "";
-    size_t length = strcspn(type, "; \t");
-    char *media = arena_copy(call->arena, type, length);
-    if (media == NULL)
-        return "";
-    ascii_lower(media);
-    return media;
-}
-
 /* False: no memory. */
 static bool take_body(struct http_call *call, struct evbuffer *input)
 {
@@ -499,7 +488,7 @@ static bool take_call(struct http_request *request)
     call->now = clock_monotonic();
     call->config = request->snapshot->config;
     call->memory = request->lane->gate->idempotency;
-    call->media = media_of(call);
+    call->media = http_media(call);
     return call->path != NULL && call->query != NULL &&
            take_body(call, evhttp_request_get_input_buffer(request->evreq));
 }

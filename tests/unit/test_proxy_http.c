@@ -289,6 +289,34 @@ START_TEST(test_too_much)
 }
 END_TEST
 
+/* Strangers together may not fill the memory with what is not whole yet. */
+START_TEST(test_heavy_strangers)
+{
+    struct client clients[4];
+    size_t length = 10 * 1000 * 1000;
+    char *text = malloc(length);
+    must(text != NULL);
+    memset(text, ' ', length);
+    for (int i = 0; i < 4; i++) {
+        client_open(&clients[i], "heavy");
+        client_say(&clients[i], "POST /v1/messages HTTP/1.1\r\nContent-Length: 15000000\r\n\r\n");
+        client_send(&clients[i], text, length);
+    }
+    client_await_close(&clients[3]);
+    ck_assert_uint_eq(stage.gate.refusals.kinds[REFUSAL_SLOW].count, 1);
+    ck_assert(!clients[0].closed);
+    client_close(&clients[0]);
+    client_close(&clients[3]);
+    turn_until(sessions("127.0.0.1:8086") == 2);
+    client_open(&clients[0], "heavy");
+    client_say(&clients[0], request("", MESSAGE));
+    ck_assert_int_eq(client_answer(&clients[0]).status, 202);
+    for (int i = 0; i < 3; i++)
+        client_close(&clients[i]);
+    free(text);
+}
+END_TEST
+
 /* What fits exactly is taken. */
 START_TEST(test_full_body)
 {
@@ -773,6 +801,7 @@ int main(void)
         test_unclear_ends,
         test_too_much,
         test_full_body,
+        test_heavy_strangers,
         test_silent_connection,
         test_idle_connection,
         test_slow_header,

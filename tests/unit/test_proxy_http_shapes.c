@@ -855,7 +855,7 @@ START_TEST(test_kannel_ends)
         {"2", 503, "Temporal failure, try again later."},
         {"3", 503, "Temporal failure, try again later."},
         {"4", 503, "Temporal failure, try again later."},
-        {"5", 403, "Rejected: Because \"so\"."},
+        {"5", 400, "Rejected: Because \"so\"."},
         {"7", 403, "Rejected: Because \"so\". ref 01TEST-5"},
         {"8", 503, "Temporal failure, try again later."},
         {"9", 503, "Temporal failure, try again later."},

@@ -198,6 +198,8 @@ static const char config_text[] =
     "          max_connections_per_address = 1 }\n"
     "  balanced: { protocol = \"http\" bind = \"127.0.0.1:8084\" tls = \"none\"\n"
     "              services = [ \"sms\" ] trusted = [ \"127.0.0.1\", \"192.0.2.200\" ] }\n"
+    "  heavy: { protocol = \"http\" bind = \"127.0.0.1:8086\" tls = \"none\"\n"
+    "           services = [ \"sms\" ] max_body_size = \"16 MB\" }\n"
     "  secure: { protocol = \"http\" bind = \"127.0.0.1:8085\" tls = \"implicit\"\n"
     "            services = [ \"sms\" ] certificate_file = \"tls.pem\" key_file = \"tls.key\" }\n"
     "}\n"
