@@ -339,10 +339,18 @@ static void leave_account(struct bind_place *place)
     pthread_mutex_unlock(&binds->lock);
 }
 
+static void answer_all(struct deliveries *list)
+{
+    struct delivery *next;
+    for (struct delivery *delivery = TAILQ_FIRST(list); delivery != NULL; delivery = next) {
+        next = TAILQ_NEXT(delivery, of_place);
+        binds_answer(delivery, SMS_TAKE_LATER);
+    }
+}
+
 void binds_leave(struct bind_place **place_pointer)
 {
     struct bind_place *place = *place_pointer;
-    struct delivery *delivery;
     if (place == NULL)
         return;
     *place_pointer = NULL;
@@ -350,9 +358,8 @@ void binds_leave(struct bind_place **place_pointer)
     place->left = true;
     event_free(place->timer);
     place->timer = NULL;
-    while ((delivery = TAILQ_FIRST(&place->open)) != NULL ||
-           (delivery = TAILQ_FIRST(&place->late)) != NULL)
-        binds_answer(delivery, SMS_TAKE_LATER);
+    answer_all(&place->open);
+    answer_all(&place->late);
     place_unref(place);
 }
 
@@ -364,10 +371,9 @@ static struct bind_place *choose(struct binds *binds, const char *name)
     struct bind_account *account = binds->shut ? NULL : find_account(binds, name);
     if (account == NULL)
         return NULL;
-    struct bind_place *place;
-    TAILQ_FOREACH(place, &account->places, of_account)
-    if (place->refs <= HELD_MOST)
-        break;
+    struct bind_place *place = TAILQ_FIRST(&account->places);
+    while (place != NULL && place->refs > HELD_MOST)
+        place = TAILQ_NEXT(place, of_account);
     if (place == NULL)
         return NULL;
     TAILQ_REMOVE(&account->places, place, of_account);

@@ -24,13 +24,15 @@ struct entry {
     char text[];
 };
 
+TAILQ_HEAD(entries, entry);
+
 struct sent {
     pthread_mutex_t lock;
     size_t most;
     size_t count;     /* under lock, as those below */
     size_t n_buckets; /* a power of two */
     struct entry **buckets;
-    TAILQ_HEAD(, entry) by_age; /* oldest first */
+    struct entries by_age; /* oldest first */
 };
 
 struct sent *sent_new(size_t most)
@@ -88,11 +90,11 @@ static struct entry *unlink_entry(struct sent *sent, struct entry **link)
 void sent_free(struct sent **sent_pointer)
 {
     struct sent *sent = *sent_pointer;
-    struct entry *entry;
+    struct entry *next;
     if (sent == NULL)
         return;
-    while ((entry = TAILQ_FIRST(&sent->by_age)) != NULL) {
-        TAILQ_REMOVE(&sent->by_age, entry, of_age);
+    for (struct entry *entry = TAILQ_FIRST(&sent->by_age); entry != NULL; entry = next) {
+        next = TAILQ_NEXT(entry, of_age);
         free(entry);
     }
     pthread_mutex_destroy(&sent->lock);

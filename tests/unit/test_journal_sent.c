@@ -12,9 +12,7 @@ struct sent {
     const char *partner, *account, *provider, *queue_id; /* NULL: no outcome */
     enum channel channel;
     enum effect effect;
-    uint8_t key;
-    int day;
-    bool listed;
+    int key, day, listed;
 };
 
 /* Returns the id, valid until the next but one. */
@@ -165,10 +163,10 @@ START_TEST(questions_use_their_index)
     static const char *const questions[][2] = {
         {"EXPLAIN QUERY PLAN SELECT id FROM decision WHERE queue_id = ?1 AND provider = ?2"
          " AND channel = 'sms' ORDER BY at DESC, seq DESC LIMIT 1",
-         "decision_sent"},
+         "decision_sent (queue_id=? AND provider=?)"},
         {"EXPLAIN QUERY PLAN SELECT partner FROM decision WHERE recipient_key = ?1 AND at >= ?2"
          " AND channel = 'sms' GROUP BY partner",
-         "decision_recipient"},
+         "decision_recipient (recipient_key=? AND at>?)"},
     };
     struct box box;
     sqlite3 *db = NULL;

@@ -70,7 +70,7 @@ static void on_request(struct evhttp_request *request, void *arg)
 
 void sms_web_begin(struct sms_web *web, struct loop *loop)
 {
-    struct sockaddr_in address;
+    struct sockaddr_in address = {0};
     socklen_t size = sizeof(address);
     *web = (struct sms_web){.http = evhttp_new(loop_base(loop)), .status = 200};
     ck_assert_ptr_nonnull(web->http);
