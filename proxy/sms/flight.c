@@ -146,6 +146,9 @@ static void on_mapped(void *owner, struct ticket ticket, enum result result)
         sms_record_outcome(flight, OUTCOME_ACCEPTED, EFFECT_PASSED, NULL, flight->provider_id,
                            NULL);
     }
+    /* Not before: a report would overtake the answer that names the message it is about. */
+    sent_note(flight->lane->gate->sent, sms_flight_provider(flight)->name, flight->provider_id,
+              flight->id, flight->account->name);
     end_accepted(flight, flight->provider_id, flight->parts);
 }
 
@@ -158,8 +161,6 @@ static void on_accepted(struct sms_flight *flight, const struct sms_answer *answ
         end_accepted(flight, answer->id, answer->parts);
         return;
     }
-    sent_note(flight->lane->gate->sent, sms_flight_provider(flight)->name, answer->id, flight->id,
-              flight->account->name);
     enter(flight, FLIGHT_MAPPING);
     sms_record_outcome(flight, OUTCOME_ACCEPTED, EFFECT_PASSED, NULL, answer->id, on_mapped);
 }
