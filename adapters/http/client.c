@@ -110,15 +110,20 @@ static void on_socket(evutil_socket_t fd, short what, void *arg)
     take_ends(port);
 }
 
+static void free_watch(struct http_watch *watch)
+{
+    if (watch->event != NULL)
+        event_free(watch->event);
+    free(watch);
+}
+
 static void forget_watch(struct http_watch *watch)
 {
     struct http_watch **at = &watch->port->watches;
     while (*at != watch)
         at = &(*at)->next;
     *at = watch->next;
-    if (watch->event != NULL)
-        event_free(watch->event);
-    free(watch);
+    free_watch(watch);
 }
 
 /* libcurl takes a failure here as the end of all transfers for ever. When memory is too short to
@@ -227,8 +232,11 @@ void http_client_close(struct http_port *port)
     if (port->multi != NULL)
         (void)curl_multi_cleanup(port->multi);
     port->multi = NULL;
-    while (port->watches != NULL)
-        forget_watch(port->watches);
+    for (struct http_watch *watch = port->watches, *next; watch != NULL; watch = next) {
+        next = watch->next;
+        free_watch(watch);
+    }
+    port->watches = NULL;
     if (port->timer != NULL)
         event_free(port->timer);
     port->timer = NULL;

@@ -305,8 +305,7 @@ enum result http_build(const struct http_template *template, const struct http_r
     struct http_values *values = &facts->values;
     struct strbuf signature = {0};
     bool typed = false;
-    *out =
-        (struct http_built){.method = request->method, .has_body = request->body != HTTP_BODY_NONE};
+    *out = (struct http_built){.method = request->method};
     enum result result = add_url(request, values, &out->url, err);
     if (result == RESULT_OK)
         result = add_body(request, values, &out->body, err);

@@ -32,7 +32,6 @@ struct http_built {
     const char *method; /* borrowed */
     struct strbuf url;
     struct strbuf body;
-    bool has_body;
     struct curl_slist *headers;
 };
 /* To be freed in every case. RESULT_BAD_INPUT: a value of the message cannot stand where the

@@ -393,6 +393,10 @@ enum result http_template_read(const struct provider_config *config, const char 
     };
     reader.texts.arg = &reader;
     reader.used = http_alloc(&reader, config->n_settings + 1);
+    /* Whether the provider must be made anew is seen by this one file. */
+    if (template->tree.n_sources > 1)
+        problem_add(problems, template->tree.root->source, 1,
+                    "include is not known here: a template is one file");
     if (reader.used != NULL) {
         read_sections(&reader);
         check_provider(&reader);

@@ -10,16 +10,6 @@
 #include <string.h>
 #include <unistd.h>
 
-static const char plain[] =
-    "request: { url = \"{url}/send\"  json: { to = \"{to}\"  text = \"{text}\" } }\n"
-    "answer: { accepted: { status = [ 200 ]  field = \"code\"  is = [ 0 ] }\n"
-    "  id = \"id\"  parts = \"parts\"  error = [ \"code\", \"error\" ]\n"
-    "  otherwise = ( { field = \"code\"  is = [ 7 ]  means = \"opted_out\" },\n"
-    "    { field = \"code\"  is = [ 8 ]  means = \"number\" },\n"
-    "    { field = \"code\"  is = [ 9 ]  means = \"later\" },\n"
-    "    { field = \"code\"  is = [ 10 ]  means = \"for_good\" },\n"
-    "    { status = [ 503 ]  means = \"not_taken\" } ) }\n";
-
 /* ---- what the provider may answer ---- */
 
 static const struct row {
@@ -96,7 +86,7 @@ START_TEST(answers_are_the_templates)
     struct heard heard;
     struct sms_message message = stage_message();
     stage_begin(&stage);
-    stage_template(&stage, plain);
+    stage_template(&stage, HTTP_PLAIN);
     stage_script(&stage, row->scripted);
     stage_serve(&stage);
     stage_send(&stage, &message, &heard);
@@ -120,7 +110,7 @@ START_TEST(connections_are_kept_and_nothing_is_sent_twice)
     struct heard heard;
     struct sms_message message = stage_message();
     stage_begin(&stage);
-    stage_template(&stage, plain);
+    stage_template(&stage, HTTP_PLAIN);
     stage_answer(&stage, 200, "{\"code\":0,\"id\":\"a\"}");
     stage_answer(&stage, 200, "{\"code\":0,\"id\":\"b\"}");
     stage_script(&stage, (struct scripted){.deed = DEED_CLOSE});
@@ -171,7 +161,7 @@ START_TEST(a_silence_is_unknown)
     struct heard heard;
     struct sms_message message = stage_message();
     stage_begin(&stage);
-    stage_template(&stage, plain);
+    stage_template(&stage, HTTP_PLAIN);
     stage.provider_config.connect_timeout = 100 * MILLISECONDS;
     stage.provider_config.reply_timeout = 200 * MILLISECONDS;
     stage_script(&stage, (struct scripted){.deed = DEED_HOLD});
@@ -192,7 +182,7 @@ START_TEST(silences_open_the_breaker)
     struct provider_state state;
     struct sms_message message = stage_message();
     stage_begin(&stage);
-    stage_template(&stage, plain);
+    stage_template(&stage, HTTP_PLAIN);
     stage.provider_config.connect_timeout = 50 * MILLISECONDS;
     stage.provider_config.reply_timeout = 50 * MILLISECONDS;
     stage_script(&stage, (struct scripted){.deed = DEED_HOLD});
@@ -228,7 +218,7 @@ START_TEST(nobody_there_is_none)
     struct provider_state state;
     struct sms_message message = stage_message();
     stage_begin(&stage);
-    stage_template(&stage, plain);
+    stage_template(&stage, HTTP_PLAIN);
     stage_answer(&stage, 200, "{}");
     stage_serve(&stage);
     evhttp_free(stage.server);
@@ -258,7 +248,7 @@ START_TEST(connections_are_capped_over_all_loops)
     struct sms_message message = stage_message();
     stage_begin(&stage);
     stage.n_loops = 2;
-    stage_template(&stage, plain);
+    stage_template(&stage, HTTP_PLAIN);
     stage.provider_config.connections = 3;
     stage_script(&stage, (struct scripted){.deed = DEED_HOLD});
     stage_serve(&stage);
@@ -288,7 +278,7 @@ START_TEST(who_waits_too_long_is_told_so)
     struct heard first, second;
     struct sms_message message = stage_message();
     stage_begin(&stage);
-    stage_template(&stage, plain);
+    stage_template(&stage, HTTP_PLAIN);
     stage.provider_config.connections = 1;
     stage.provider_config.connect_timeout = 200 * MILLISECONDS;
     stage_script(&stage, (struct scripted){.deed = DEED_HOLD});
@@ -319,7 +309,7 @@ START_TEST(a_provider_let_go_answers_what_runs)
     struct heard running, waiting;
     struct sms_message message = stage_message();
     stage_begin(&stage);
-    stage_template(&stage, plain);
+    stage_template(&stage, HTTP_PLAIN);
     stage.provider_config.connections = 1;
     stage_script(&stage, (struct scripted){.deed = DEED_HOLD});
     stage_serve(&stage);
@@ -383,7 +373,7 @@ START_TEST(a_name_that_is_none_is_none)
     struct heard heard, other;
     struct sms_message message = stage_message();
     stage_begin(&stage);
-    stage_template(&stage, plain);
+    stage_template(&stage, HTTP_PLAIN);
     stage.provider_config.url = "https://nobody.invalid";
     stage_answer(&stage, 200, "{}");
     stage_serve(&stage);
@@ -399,25 +389,13 @@ END_TEST
 
 /* ---- TLS ---- */
 
-static void serve_tls(struct http_stage *stage, char certificate[160], char key[160])
-{
-    stage_begin(stage);
-    stage_template(stage, plain);
-    stage_answer(stage, 200, "{\"code\":0,\"id\":\"t\"}");
-    snprintf(certificate, 160, "%s/cert.pem", stage->folder);
-    snprintf(key, 160, "%s/key.pem", stage->folder);
-    fake_certificate("127.0.0.1", certificate, key);
-    stage->certificate = certificate;
-    stage->key = key;
-}
-
 START_TEST(tls_is_verified)
 {
     struct http_stage stage;
     struct heard heard;
     struct sms_message message = stage_message();
     char certificate[160], key[160];
-    serve_tls(&stage, certificate, key);
+    stage_begin_tls(&stage, certificate, key);
     stage_serve(&stage);
     stage_send(&stage, &message, &heard);
     ck_assert_str_eq(heard_line(&heard), "none");
@@ -434,7 +412,7 @@ START_TEST(an_authority_can_be_named)
     struct provider_state state;
     struct sms_message message = stage_message();
     char certificate[160], key[160], port[16] = "1";
-    serve_tls(&stage, certificate, key);
+    stage_begin_tls(&stage, certificate, key);
     unlink(certificate);
     unlink(key);
     fake_certificate("localhost", certificate, key);
@@ -459,7 +437,7 @@ START_TEST(tls_need_not_be_verified)
     struct heard heard;
     struct sms_message message = stage_message();
     char certificate[160], key[160];
-    serve_tls(&stage, certificate, key);
+    stage_begin_tls(&stage, certificate, key);
     stage.provider_config.tls_verify = false;
     stage_serve(&stage);
     stage_send(&stage, &message, &heard);
@@ -479,7 +457,7 @@ static void check_raw(const struct sms_raw *raw, const char *line, uint32_t stat
     message.text = NULL;
     message.raw = raw;
     stage_begin(&stage);
-    stage_template(&stage, plain);
+    stage_template(&stage, HTTP_PLAIN);
     stage_answer(&stage, 200, "{\"code\":0,\"id\":\"r\"}");
     stage_serve(&stage);
     stage_send(&stage, &message, &heard);
@@ -550,110 +528,6 @@ START_TEST(headers_cannot_be_forged)
 }
 END_TEST
 
-/* ---- the test of a provider ---- */
-
-struct trial {
-    char log[1024];
-    bool over, works, inside;
-};
-
-static void on_finding(void *arg, const struct provider_finding *finding)
-{
-    struct trial *trial = arg;
-    size_t length = strlen(trial->log);
-    ck_assert(!trial->inside);
-    ck_assert_ptr_null(strstr(finding->detail, "secret-1"));
-    if (finding->step == NULL) {
-        ck_assert(!trial->over);
-        trial->over = true;
-        trial->works = finding->ok;
-        return;
-    }
-    ck_assert(!trial->over && finding->took >= 0);
-    snprintf(trial->log + length, sizeof(trial->log) - length, "%s%s%s", length > 0 ? " " : "",
-             finding->ok ? "" : "!", finding->step);
-}
-
-static void try_it(struct http_stage *stage, struct trial *trial)
-{
-    *trial = (struct trial){.inside = true};
-    provider_test(stage->provider, stage->loops[0], on_finding, trial);
-    trial->inside = false;
-    WAIT_UNTIL(stage, trial->over);
-}
-
-static const char with_test[] = "auth = \"basic\"\n"
-                                "request: { url = \"{url}/send\" }\n"
-                                "answer: { accepted: { status = [ 200 ] } error = [ \"e\" ] }\n"
-                                "test: { url = \"{url}/account\" }\n";
-
-START_TEST(a_provider_is_tested_without_a_message)
-{
-    struct http_stage stage;
-    struct trial trial;
-    stage_begin(&stage);
-    stage_template(&stage, with_test);
-    stage_answer(&stage, 200, "{}");
-    stage_answer(&stage, 401, "{\"e\":\"who is secret-1?\"}");
-    stage_script(&stage, (struct scripted){.deed = DEED_CLOSE});
-    stage_serve(&stage);
-    try_it(&stage, &trial);
-    ck_assert_str_eq(trial.log, "template resolve connect request");
-    ck_assert(trial.works);
-    ck_assert_str_eq(stage.asked[0].line, "GET /account");
-    ck_assert_ptr_nonnull(
-        strstr(stage.asked[0].headers, "Authorization: Basic dXNlcjpzZWNyZXQtMQ==\n"));
-    try_it(&stage, &trial);
-    ck_assert_str_eq(trial.log, "template resolve connect !request");
-    ck_assert(!trial.works);
-    try_it(&stage, &trial);
-    ck_assert_str_eq(trial.log, "template resolve connect !request");
-    evhttp_free(stage.server);
-    stage.server = NULL;
-    try_it(&stage, &trial);
-    ck_assert_str_eq(trial.log, "template resolve !connect");
-    stage_end(&stage);
-}
-END_TEST
-
-START_TEST(a_provider_without_a_test_request_is_connected_to)
-{
-    struct http_stage stage;
-    struct trial trial;
-    char certificate[160], key[160];
-    serve_tls(&stage, certificate, key);
-    stage.provider_config.tls_verify = false;
-    stage_serve(&stage);
-    try_it(&stage, &trial);
-    ck_assert_str_eq(trial.log, "template resolve connect tls");
-    ck_assert(trial.works);
-    ck_assert_uint_eq(stage.n_asked, 0);
-    stage_end(&stage);
-    serve_tls(&stage, certificate, key);
-    stage_serve(&stage);
-    try_it(&stage, &trial);
-    ck_assert_str_eq(trial.log, "template resolve connect !tls");
-    ck_assert(!trial.works);
-    stage_end(&stage);
-}
-END_TEST
-
-START_TEST(a_name_that_is_none_fails_the_test)
-{
-    struct http_stage stage;
-    struct trial trial;
-    stage_begin(&stage);
-    stage_template(&stage, plain);
-    stage.provider_config.url = "https://nobody.invalid";
-    stage_answer(&stage, 200, "{}");
-    stage_serve(&stage);
-    try_it(&stage, &trial);
-    ck_assert_str_eq(trial.log, "template !resolve");
-    ck_assert(!trial.works);
-    stage_end(&stage);
-}
-END_TEST
-
 int main(void)
 {
     Suite *suite = suite_create("http");
@@ -675,10 +549,9 @@ int main(void)
     tcase_add_test(cases, tls_need_not_be_verified);
     tcase_add_test(cases, raw_messages);
     tcase_add_test(cases, headers_cannot_be_forged);
-    tcase_add_test(cases, a_provider_is_tested_without_a_message);
-    tcase_add_test(cases, a_provider_without_a_test_request_is_connected_to);
-    tcase_add_test(cases, a_name_that_is_none_fails_the_test);
     suite_add_tcase(suite, cases);
-    Suite *suites[] = {suite, http_text_suite(), http_template_suite(), http_hook_suite(), NULL};
+    Suite *suites[] = {
+        suite, http_trial_suite(), http_text_suite(), http_template_suite(), http_hook_suite(),
+        NULL};
     return unit_run(suites);
 }

@@ -7,5 +7,6 @@
 Suite *http_text_suite(void);
 Suite *http_template_suite(void);
 Suite *http_hook_suite(void);
+Suite *http_trial_suite(void);
 
 #endif

@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/tls.h"
+#include "tests/unit/test_adapters_fake.h"
 
 #include <event2/buffer.h>
 #include <event2/bufferevent_ssl.h>
@@ -198,6 +199,18 @@ void stage_script(struct http_stage *stage, struct scripted scripted)
 void stage_answer(struct http_stage *stage, int status, const char *body)
 {
     stage_script(stage, (struct scripted){.status = status, .body = body});
+}
+
+void stage_begin_tls(struct http_stage *stage, char certificate[160], char key[160])
+{
+    stage_begin(stage);
+    stage_template(stage, HTTP_PLAIN);
+    stage_answer(stage, 200, "{\"code\":0,\"id\":\"t\"}");
+    snprintf(certificate, 160, "%s/cert.pem", stage->folder);
+    snprintf(key, 160, "%s/key.pem", stage->folder);
+    fake_certificate("127.0.0.1", certificate, key);
+    stage->certificate = certificate;
+    stage->key = key;
 }
 
 struct late {

@@ -86,6 +86,17 @@ struct http_stage {
     char hooked_type[64];
 };
 
+/* A template with each kind of answer. */
+#define HTTP_PLAIN                                                                    \
+    "request: { url = \"{url}/send\"  json: { to = \"{to}\"  text = \"{text}\" } }\n" \
+    "answer: { accepted: { status = [ 200 ]  field = \"code\"  is = [ 0 ] }\n"        \
+    "  id = \"id\"  parts = \"parts\"  error = [ \"code\", \"error\" ]\n"             \
+    "  otherwise = ( { field = \"code\"  is = [ 7 ]  means = \"opted_out\" },\n"      \
+    "    { field = \"code\"  is = [ 8 ]  means = \"number\" },\n"                     \
+    "    { field = \"code\"  is = [ 9 ]  means = \"later\" },\n"                      \
+    "    { field = \"code\"  is = [ 10 ]  means = \"for_good\" },\n"                  \
+    "    { status = [ 503 ]  means = \"not_taken\" } ) }\n"
+
 /* A provider of TLS none, on a folder of its own. */
 void stage_begin(struct http_stage *stage);
 void stage_template(struct http_stage *stage, const char *text);
@@ -97,6 +108,8 @@ void stage_script(struct http_stage *stage, struct scripted scripted);
 void stage_answer(struct http_stage *stage, int status, const char *body);
 /* The server, the loops and the provider. */
 void stage_serve(struct http_stage *stage);
+/* The same up to stage_serve, for a server with a certificate for 127.0.0.1. */
+void stage_begin_tls(struct http_stage *stage, char certificate[160], char key[160]);
 void stage_turn(struct http_stage *stage);
 void stage_release(struct http_stage *stage, int status, const char *body);
 void stage_end(struct http_stage *stage);

@@ -22,6 +22,7 @@ static const struct mistake {
     {"", 1, "request: is missing"},
     {ANSWER, 1, "request: is missing"},
     {REQUEST, 1, "answer: is missing"},
+    {REQUEST ANSWER "include = [ \"/dev/../etc/hostname.none\" ]\n", 3, "does not exist"},
     {REQUEST ANSWER "color = 1\n", 3, "color: is not known"},
     {REQUEST ANSWER "auth = \"digest\"\n", 3, "auth: must be \"none\", \"basic\" or \"bearer\""},
     {REQUEST ANSWER "auth = 1\n", 3, "auth: must be a text"},
