@@ -285,6 +285,11 @@ static bool next_character(const char **text, uint32_t *character_out, bool *val
     *valid = true;
     if (*at == '\0')
         return false;
+    if (*at < 0x80) { /* nearly all of them */
+        *character_out = *at;
+        ++*text;
+        return true;
+    }
     size_t n = utf8_sequence(at, strnlen(*text, 4));
     if (n == 0) {
         *valid = false;
@@ -367,6 +372,8 @@ static size_t character_units(uint32_t character, enum sms_alphabet alphabet, ui
     size_t units;
     if (data_coding == 8)
         return character >= 0x10000 ? 2 : 1;
+    if (alphabet == SMS_ALPHABET_GSM)
+        return gsm_septets(character, bytes);
     size_t length = usual_bytes(character, alphabet, bytes);
     if (length == 0)
         return 0;
