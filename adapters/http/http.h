@@ -47,6 +47,7 @@ struct http_port {
     struct event *timer;
     int64_t due; /* clock_monotonic: when libcurl wants to be called; -1: not */
     struct http_watch *watches;
+    CURL *spare; /* handles that wait for a transfer, each private to the next */
     /* adapter.c */
     struct http_transfer *first; /* waiting, in the order they came */
     struct http_transfer *last;
