@@ -346,8 +346,7 @@ void sms_submit(struct lane *lane, const struct sms_submission *submission, sms_
     struct address to;
     if (!rates_admit(lane->gate->rates, terms->partner->id, terms->id, stream->rate,
                      clock_monotonic())) {
-        refuse(SMS_END_OVER_RATE, "Over the agreed rate, slow down", reply, owner,
-               ticket);
+        refuse(SMS_END_OVER_RATE, "Over the agreed rate, slow down", reply, owner, ticket);
         return;
     }
     if (submission->scheduled && terms->class == CLASS_PROSPECTING) {
