@@ -230,9 +230,11 @@ static bool step(struct smpp_session *session)
     return true;
 }
 
+/* Once over the mark, until all is out: libevent calls for that, and for nothing before. */
 bool esme_stalled(const struct smpp_session *session)
 {
-    return evbuffer_get_length(bufferevent_get_output(session->bev)) > ESME_OUTPUT_HIGH;
+    size_t unread = evbuffer_get_length(bufferevent_get_output(session->bev));
+    return unread > ESME_OUTPUT_HIGH || (unread > 0 && session->stalled_deadline != ESME_NEVER);
 }
 
 /* In these states the end of writing means more than that there is room again. Over the mark, too,

@@ -459,9 +459,9 @@ void client_free(struct client *client)
 const uint8_t *client_next(struct client *client, struct smpp_header *header_out)
 {
     size_t left = client->in.length - client->at;
-    const uint8_t *pdu = (const uint8_t *)client->in.data + client->at;
     if (left < SMPP_HEADER_BYTES)
         return NULL;
+    const uint8_t *pdu = (const uint8_t *)client->in.data + client->at;
     smpp_header_read(pdu, header_out);
     must_say(header_out->length >= SMPP_HEADER_BYTES && header_out->length <= SMPP_PDU_MAX,
              "the gate said a PDU of %u bytes", header_out->length);
