@@ -346,14 +346,13 @@ void sms_submit(struct lane *lane, const struct sms_submission *submission, sms_
     struct address to;
     if (!rates_admit(lane->gate->rates, terms->partner->id, terms->id, stream->rate,
                      clock_monotonic())) {
-        refuse(SMS_END_OVER_RATE, "Over the agreed rate, slow down", reply, owner,
-               ticket);
+        refuse(SMS_END_OVER_RATE, "Over the agreed rate, slow down", reply, owner, ticket);
         return;
     }
-    if (submission->scheduled && terms->class == CLASS_PROSPECTING) {
+    if (submission->scheduled) {
         refuse(SMS_END_BAD_SCHEDULE,
-               "Offers are sent at once or not at all: a consent may be withdrawn meanwhile", reply,
-               owner, ticket);
+               "Nothing is kept here to be sent later: send it when it is time", reply, owner,
+               ticket);
         return;
     }
     if (!sms_read_number(submission, &to)) {

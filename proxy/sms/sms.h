@@ -23,7 +23,7 @@ struct sms_submission {
     const char *text;                     /* UTF-8; NULL: raw is set */
     const struct sms_raw *raw;            /* NULL: text is set */
     bool report;                          /* a delivery report is wanted */
-    bool scheduled;                       /* it asks to be sent later: refused on prospecting */
+    bool scheduled;                       /* it asks to be sent later: refused */
     int64_t validity;                     /* microseconds; 0: none given */
 };
 
