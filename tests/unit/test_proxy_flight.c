@@ -13,6 +13,7 @@
 #include "store/journal.h"
 #include "tests/unit/unit.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -693,7 +694,7 @@ END_TEST
 
 /* ---- the STOP mention, and parts ---- */
 
-static void submit_bytes(uint8_t esm_class, const char *bytes, size_t length)
+static void submit_raw(uint8_t esm_class, const char *bytes, size_t length, struct smpp_span tlvs)
 {
     const struct sms_raw raw = {
         .esm_class = esm_class,
@@ -701,11 +702,35 @@ static void submit_bytes(uint8_t esm_class, const char *bytes, size_t length)
         .schedule = "",
         .validity = "",
         .body = {(const uint8_t *)bytes, length},
+        .tlvs = tlvs,
     };
     struct sms_submission submission = usual();
     submission.text = NULL;
     submission.raw = &raw;
     submit(&submission);
+}
+
+static void submit_bytes(uint8_t esm_class, const char *bytes, size_t length)
+{
+    submit_raw(esm_class, bytes, length, (struct smpp_span){0});
+}
+
+/* A part that only SAR TLVs call one. */
+static void submit_sar(uint8_t total, uint8_t number, const char *text)
+{
+    const uint8_t tlvs[] = {0x02, 0x0c, 0,     2,    0,    0x42, 0x02, 0x0e,
+                            0,    1,    total, 0x02, 0x0f, 0,    1,    number};
+    submit_raw(0, text, strlen(text), (struct smpp_span){tlvs, sizeof(tlvs)});
+}
+
+/* A part by its header. */
+static void submit_part(uint8_t reference, uint8_t total, uint8_t number, const char *text)
+{
+    char bytes[64];
+    const uint8_t header[] = {5, 0, 3, reference, total, number};
+    memcpy(bytes, header, sizeof(header));
+    memcpy(bytes + sizeof(header), text, strlen(text));
+    submit_bytes(SMPP_ESM_UDHI, bytes, sizeof(header) + strlen(text));
 }
 
 static void expect_row(const char *row)
@@ -768,6 +793,85 @@ START_TEST(parts_share_a_verdict)
 }
 END_TEST
 
+/* SAR TLVs are advice: whoever ignores them delivers each part as a message. */
+START_TEST(stop_mention_with_sar)
+{
+    begin((struct setup){.policy = "stop_mention = \"require\""});
+    submit_sar(2, 1, "Corse");
+    expect_row("block STOP_MISSING refused sms -");
+    submit_sar(2, 1, "Corse STOP 36111");
+    expect_row("pass CONSENT passed sms first");
+    submit_sar(2, 2, "encore"); /* the mention before does not count for it */
+    expect_row("block STOP_MISSING refused sms -");
+    submit_sar(2, 1, "Corse STO");
+    expect_row("block STOP_MISSING refused sms -");
+    submit_sar(2, 2, "P 36111");
+    expect_row("block STOP_MISSING refused sms -");
+    finish();
+}
+END_TEST
+
+/* The hour strikes between the parts: a message that was begun may end, within reason. */
+START_TEST(hour_between_parts)
+{
+    static const struct {
+        uint8_t total;
+        bool sar, carried;
+    } rows[] = {{2, false, true}, {10, false, true}, {11, false, false}, {2, true, false}};
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        begin((struct setup){.policy = "hours = [ \"00:00-00:01\" ] days = \"mon\""});
+        struct channel_policy *policy = &stage.config->policies[CHANNEL_SMS];
+        struct opening *closed = policy->hours;
+        size_t n_closed = policy->n_hours;
+        policy->hours = NULL;
+        policy->n_hours = 0;
+        for (uint8_t part = 1; part <= 2; part++) {
+            if (rows[i].sar)
+                submit_sar(rows[i].total, part, "a");
+            else
+                submit_part(0x42, rows[i].total, part, "a");
+            policy->hours = closed;
+            policy->n_hours = n_closed;
+            expect_row(part == 1 || rows[i].carried ? "pass CONSENT passed sms first"
+                                                    : "defer OUTSIDE_HOURS deferred sms -");
+        }
+        finish();
+    }
+}
+END_TEST
+
+/* Of a message whose last part never comes nothing was looked at: the log says so, not each time.
+ */
+START_TEST(last_part_never_comes)
+{
+    for (int required = 0; required < 2; required++) {
+        begin((struct setup){.policy = required ? "stop_mention = \"require\"" : ""});
+        char path[128], log[4096];
+        snprintf(path, sizeof(path), "%s/log", stage.folder);
+        int before = dup(STDERR_FILENO);
+        int file = open(path, O_RDWR | O_CREAT, 0600);
+        ck_assert_int_eq(dup2(file, STDERR_FILENO), STDERR_FILENO);
+        for (int i = 0; i < 5; i++) /* the same reference again and again: four that never ended */
+            submit_part(0x42, 2, 1, "Corse");
+        submit_part(0x42, 2, 2, " STOP 36111");
+        submit_part(0x42, 2, 1, "Corse"); /* after one that did */
+        ck_assert_int_eq(dup2(before, STDERR_FILENO), STDERR_FILENO);
+        close(before);
+        ssize_t n = pread(file, log, sizeof(log) - 1, 0);
+        ck_assert_int_ge(n, 0);
+        log[n] = '\0';
+        close(file);
+        const char *line = strstr(log, "expired without their last part\" partner=acme count=1");
+        ck_assert_int_eq(line != NULL, required);
+        if (line != NULL)
+            ck_assert_ptr_null(strstr(line + 1, "expired"));
+        sync_rows(RESULT_OK);
+        sms_abort_all(&stage.lane);
+        finish();
+    }
+}
+END_TEST
+
 /* ---- the end ---- */
 
 START_TEST(given_up)
@@ -812,6 +916,9 @@ int main(void)
                                   stop_mention,
                                   stop_mention_in_parts,
                                   parts_share_a_verdict,
+                                  stop_mention_with_sar,
+                                  hour_between_parts,
+                                  last_part_never_comes,
                                   given_up,
                                   NULL};
     Suite *const suites[] = {unit_suite("flight", tests), NULL};

@@ -272,6 +272,7 @@ static const char config_text[] =
     "  } }\n"
     "  beta: { name = \"BETA\" smpp_refusal = 11 streams: {\n"
     "    texts: { channel = \"sms\" providers = [ \"box\" ] senders = [ \"BETA\" ] window = 1000\n"
+    "      class = \"service\"\n"
     "      accounts: { beta-lan: { networks = [ \"192.0.2.30\" ] } } } } }\n"
     "}\n";
 
