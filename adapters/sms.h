@@ -69,6 +69,9 @@ struct sms_answer {
      * nothing was said to the provider, so that another one may be tried. */
     enum outcome outcome;
     enum sms_refusal refusal; /* when refused */
+    /* Refused by the adapter and for good, since this provider takes no message of that form:
+     * nothing was said to it, and another one may carry it. */
+    bool cannot_carry;
     const char *id;       /* accepted: the provider's id of the message (of its first part); "" */
     unsigned parts;       /* accepted: how many it took; 0: not known */
     uint32_t smpp_status; /* refused, by SMPP: its command_status; else 0 */

@@ -165,8 +165,31 @@ static void on_accepted(struct sms_flight *flight, const struct sms_answer *answ
     sms_record_outcome(flight, OUTCOME_ACCEPTED, EFFECT_PASSED, NULL, answer->id, on_mapped);
 }
 
+/* Nothing was said to this provider: the next of the stream's list may have it. */
+static bool try_next(struct sms_flight *flight)
+{
+    if (flight->lane->ending || flight->provider + 1 >= flight->account->stream->n_providers)
+        return false;
+    flight->provider++;
+    ask_provider(flight);
+    return true;
+}
+
+static void end_not_asked(struct sms_flight *flight, const struct sms_answer *answer)
+{
+    sms_record_outcome(flight, OUTCOME_NONE, EFFECT_DEFERRED, answer->text, NULL, NULL);
+    end_with(flight, SMS_END_BUSY, "No provider can be reached now, try again later");
+}
+
 static void on_provider_refused(struct sms_flight *flight, const struct sms_answer *answer)
 {
+    if (answer->cannot_carry && try_next(flight))
+        return;
+    if (answer->cannot_carry && flight->unreached) {
+        /* Who could carry it is away for now: that is no answer for good. */
+        end_not_asked(flight, answer);
+        return;
+    }
     bool for_now = answer->refusal == SMS_REFUSED_FOR_NOW;
     struct sms_reply reply = {
         .end = for_now                                    ? SMS_END_BUSY
@@ -184,16 +207,11 @@ static void on_provider_refused(struct sms_flight *flight, const struct sms_answ
     end(flight, &reply);
 }
 
-/* Nothing was said to this provider: the next of the stream's list may have it. */
 static void on_not_asked(struct sms_flight *flight, const struct sms_answer *answer)
 {
-    if (!flight->lane->ending && flight->provider + 1 < flight->account->stream->n_providers) {
-        flight->provider++;
-        ask_provider(flight);
-        return;
-    }
-    sms_record_outcome(flight, OUTCOME_NONE, EFFECT_DEFERRED, answer->text, NULL, NULL);
-    end_with(flight, SMS_END_BUSY, "No provider can be reached now, try again later");
+    flight->unreached = true;
+    if (!try_next(flight))
+        end_not_asked(flight, answer);
 }
 
 static void on_answer(void *owner, struct ticket ticket, const struct sms_answer *answer)

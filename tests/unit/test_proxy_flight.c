@@ -475,27 +475,47 @@ static const struct {
     const char *row;
     uint32_t smpp;
 } answers[] = {
-    {{OUTCOME_REFUSED, SMS_REFUSED_FOR_GOOD, "", 0, SMPP_RINVSRCADR, "no"},
+    {{.outcome = OUTCOME_REFUSED,
+      .refusal = SMS_REFUSED_FOR_GOOD,
+      .id = "",
+      .smpp_status = SMPP_RINVSRCADR,
+      .text = "no"},
      SMS_END_REFUSED,
      "refused passed first - no",
      SMPP_RINVSRCADR},
-    {{OUTCOME_REFUSED, SMS_REFUSED_FOR_GOOD, "", 0, 0, "no +33612345678"},
+    {{.outcome = OUTCOME_REFUSED,
+      .refusal = SMS_REFUSED_FOR_GOOD,
+      .id = "",
+      .smpp_status = 0,
+      .text = "no +33612345678"},
      SMS_END_REFUSED,
      "refused passed first - no +[…]",
      SMPP_RSUBMITFAIL},
-    {{OUTCOME_REFUSED, SMS_REFUSED_NUMBER, "", 0, SMPP_RINVDSTADR, "number"},
+    {{.outcome = OUTCOME_REFUSED,
+      .refusal = SMS_REFUSED_NUMBER,
+      .id = "",
+      .smpp_status = SMPP_RINVDSTADR,
+      .text = "number"},
      SMS_END_REFUSED,
      "refused passed first - number",
      SMPP_RINVDSTADR},
-    {{OUTCOME_REFUSED, SMS_REFUSED_FOR_NOW, "", 0, SMPP_RTHROTTLED, "slow"},
+    {{.outcome = OUTCOME_REFUSED,
+      .refusal = SMS_REFUSED_FOR_NOW,
+      .id = "",
+      .smpp_status = SMPP_RTHROTTLED,
+      .text = "slow"},
      SMS_END_BUSY,
      "refused passed first - slow",
      SMPP_RTHROTTLED},
-    {{OUTCOME_REFUSED, SMS_REFUSED_FOR_NOW, "", 0, SMPP_RSYSERR, "ill"},
+    {{.outcome = OUTCOME_REFUSED,
+      .refusal = SMS_REFUSED_FOR_NOW,
+      .id = "",
+      .smpp_status = SMPP_RSYSERR,
+      .text = "ill"},
      SMS_END_BUSY,
      "refused passed first - ill",
      SMPP_RSYSERR},
-    {{OUTCOME_UNKNOWN, 0, "", 0, 0, "lost"},
+    {{.outcome = OUTCOME_UNKNOWN, .id = "", .smpp_status = 0, .text = "lost"},
      SMS_END_LOST,
      "unknown passed first - lost",
      SMPP_RSYSERR},
@@ -524,7 +544,8 @@ START_TEST(opted_out)
     begin((struct setup){0});
     submit_usual();
     sync_rows(RESULT_OK);
-    answer(&(struct sms_answer){OUTCOME_REFUSED, SMS_REFUSED_OPTED_OUT, "", 0, 0, "21610"});
+    answer(&(struct sms_answer){
+        .outcome = OUTCOME_REFUSED, .refusal = SMS_REFUSED_OPTED_OUT, .id = "", .text = "21610"});
     ck_assert_int_eq(stage.end, SMS_END_BLOCKED);
     ck_assert_int_eq(stage.reason, REASON_WITHDRAWN);
     ck_assert_uint_eq(stage.opted_out, 1);
@@ -545,6 +566,41 @@ START_TEST(next_provider)
     ck_assert_int_eq(stage.end, SMS_END_BUSY);
     ck_assert_str_eq(stage.rows[1], "null deferred second - away");
     finish();
+}
+END_TEST
+
+/* Whose form of message it is not is no reason to refuse it as long as another may carry it, now
+ * or later. */
+START_TEST(cannot_carry)
+{
+    static const struct sms_answer away = {.outcome = OUTCOME_NONE, .id = "", .text = "away"};
+    static const struct sms_answer form = {.outcome = OUTCOME_REFUSED,
+                                           .id = "",
+                                           .cannot_carry = true,
+                                           .smpp_status = SMPP_RINVESMCLASS,
+                                           .text = "whole texts only"};
+    static const struct {
+        const struct sms_answer *first, *second;
+        enum sms_end end;
+        const char *row;
+    } rows[] = {
+        {&away, &form, SMS_END_BUSY, "null deferred second - whole texts only"},
+        {&form, &away, SMS_END_BUSY, "null deferred second - away"},
+        {&form, &form, SMS_END_REFUSED, "refused passed second - whole texts only"},
+        {&form, &taken, SMS_END_ACCEPTED, "accepted passed second p1 -"},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        begin((struct setup){0});
+        submit_usual();
+        sync_rows(RESULT_OK);
+        answer(rows[i].first);
+        ck_assert_uint_eq(stage.replies, 0);
+        ck_assert_int_eq(strncmp(stage.asked[1], "second ", 7), 0);
+        answer(rows[i].second);
+        ck_assert_int_eq(stage.end, rows[i].end);
+        ck_assert_str_eq(stage.rows[1], rows[i].row);
+        finish();
+    }
 }
 END_TEST
 
@@ -907,6 +963,7 @@ int main(void)
                                   provider_answers,
                                   opted_out,
                                   next_provider,
+                                  cannot_carry,
                                   modes,
                                   outside_hours,
                                   destinations,
