@@ -32,6 +32,33 @@ START_TEST(canned_texts)
 }
 END_TEST
 
+/* A password that others may have read is not looked at, unless the listener says so. */
+START_TEST(passwords_in_clear)
+{
+    struct client client;
+    static const char *const names[] = {"acme-sms", "nobody"};
+    for (int i = 0; i < 2; i++) {
+        client_connect(&client, "open", "192.0.2.1");
+        say_bind(&client, SMPP_BIND_TRANSCEIVER, 1, names[i], "secret");
+        expect(&client, SMPP_RESP(SMPP_BIND_TRANSCEIVER), SMPP_RBINDFAIL, 1);
+        expect_end(&client);
+        client_free(&client);
+    }
+    ck_assert_uint_eq(atomic_load(&stage.gate.refusals.kinds[REFUSAL_AUTH_HELD].count), 2);
+    /* From the machine itself, and of whom no password is asked. */
+    client_connect(&client, "open", "127.0.0.2");
+    say_bind(&client, SMPP_BIND_TRANSCEIVER, 1, "acme-sms", "secret");
+    stage_settle_passwords(&client);
+    expect(&client, SMPP_RESP(SMPP_BIND_TRANSCEIVER), SMPP_ROK, 1);
+    client_free(&client);
+    client_connect(&client, "open", "192.0.2.10");
+    say_bind(&client, SMPP_BIND_TRANSCEIVER, 1, "acme-lan", "whatever");
+    expect(&client, SMPP_RESP(SMPP_BIND_TRANSCEIVER), SMPP_ROK, 1);
+    client_free(&client);
+    expect_nobody();
+}
+END_TEST
+
 Suite *terms_suite(void)
 {
     Suite *suite = suite_create("terms");
@@ -39,6 +66,7 @@ Suite *terms_suite(void)
     tcase_set_timeout(cases, UNIT_SECONDS);
     tcase_add_checked_fixture(cases, stage_make, stage_free);
     tcase_add_test(cases, canned_texts);
+    tcase_add_test(cases, passwords_in_clear);
     suite_add_tcase(suite, cases);
     return suite;
 }
