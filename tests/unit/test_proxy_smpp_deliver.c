@@ -256,7 +256,7 @@ START_TEST(idle_transmitter)
     stage_advance(&client, 10 * CLOCK_SECOND);
     expect(&client, SMPP_UNBIND, 0, 1);
     say_submit(&client, 4, "33612345678");
-    expect(&client, SMPP_RESP(SMPP_SUBMIT_SM), SMPP_RINVBNDSTS, 4);
+    expect(&client, SMPP_RESP(SMPP_SUBMIT_SM), SMPP_RSYSERR, 4);
     say_header(&client, SMPP_RESP(SMPP_UNBIND), 0, 1);
     expect_end(&client);
     client_free(&client);

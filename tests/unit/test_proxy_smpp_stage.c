@@ -256,7 +256,8 @@ static const char config_text[] =
     "state_dir = \"state\"\n"
     "listeners: {\n"
     "  plain: { protocol = \"smpp\" bind = \"127.0.0.1:2775\" tls = \"none\""
-    "           max_connections_per_address = 6 }\n"
+    "           max_connections_per_address = 6 plain_passwords = true }\n"
+    "  open: { protocol = \"smpp\" bind = \"127.0.0.1:2777\" tls = \"none\" }\n"
     "  wrapped: { protocol = \"smpp\" bind = \"127.0.0.1:2776\" tls = \"implicit\""
     "             certificate_file = \"tls.pem\" key_file = \"tls.key\" }\n"
     "}\n"
@@ -272,6 +273,7 @@ static const char config_text[] =
     "  } }\n"
     "  beta: { name = \"BETA\" smpp_refusal = 11 streams: {\n"
     "    texts: { channel = \"sms\" providers = [ \"box\" ] senders = [ \"BETA\" ] window = 1000\n"
+    "      class = \"service\"\n"
     "      accounts: { beta-lan: { networks = [ \"192.0.2.30\" ] } } } } }\n"
     "}\n";
 
