@@ -383,8 +383,7 @@ bool smpp_link_listen(struct smpp_link *link)
 {
     link->given = link->gone = 0;
     bufferevent_setcb(link->bev, on_read, on_write, on_event, link);
-    /* A whole PDU always fits. */
-    bufferevent_setwatermark(link->bev, EV_READ, 0, (size_t)2 * SMPP_PDU_MAX);
+    /* No mark on what is read: each turn takes out all whole PDUs, so less than one is left. */
     return evbuffer_add_cb(bufferevent_get_output(link->bev), on_output, link) != NULL &&
            bufferevent_enable(link->bev, EV_READ | EV_WRITE) == 0;
 }

@@ -32,9 +32,11 @@ static void inbound_free(struct smpp_inbound *inbound)
 
 void smpp_receive_forget(struct smpp_link *link)
 {
-    struct smpp_inbound *inbound;
-    while ((inbound = TAILQ_FIRST(&link->inbound)) != NULL)
+    struct smpp_inbound *inbound, *next;
+    for (inbound = TAILQ_FIRST(&link->inbound); inbound != NULL; inbound = next) {
+        next = TAILQ_NEXT(inbound, entry);
         inbound_free(inbound);
+    }
 }
 
 /* Each call of the sink holds a reference to the provider, and with it the port. */

@@ -121,7 +121,7 @@ struct smpp_link {
     bool has_room;         /* its window is counted in the table … */
     bool is_ready;         /* … and so is that it may carry messages */
 
-    TAILQ_HEAD(, smpp_inbound) inbound;
+    TAILQ_HEAD(smpp_inbounds, smpp_inbound) inbound;
     unsigned n_inbound;
 
     bool probe;        /* the one attempt of a half-open breaker, not decided yet */
