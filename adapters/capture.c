@@ -33,8 +33,9 @@
 struct submission {
     struct worker_job job;
     struct letter *letter; /* owned */
-    const char *provider;  /* these two are the configuration's: the provider waits for its */
-    const char *directory; /* helpers before it lets go of it */
+    struct config *owner;  /* owned reference: of these two. The provider may be gone before */
+    const char *provider;  /* the loop hears of the end */
+    const char *directory;
     submission_done_fn *done;
     void *arg;
     atomic_bool cancelled;
@@ -211,6 +212,8 @@ static void deliver_done(struct loop_task *task)
         free(path);
     }
     letter_free(&submission->letter);
+    if (submission->owner != NULL)
+        config_unref(&submission->owner);
     free(submission);
 }
 
@@ -246,6 +249,8 @@ static struct submission *capture_submit(struct provider_port *port, struct lett
         free(submission);
         return NULL;
     }
+    if (port->provider->owner != NULL)
+        submission->owner = config_ref(port->provider->owner);
     return submission;
 }
 
@@ -282,6 +287,8 @@ static enum result capture_start(struct provider *provider, struct error *err)
     }
     provider->state.capabilities = (struct capabilities){
         .bits = CAPABILITY_KNOWN | CAPABILITY_8BITMIME | CAPABILITY_PIPELINING | CAPABILITY_SIZE};
+    if (result == RESULT_OK)
+        result = capture_sms_start(provider, err);
     if (result == RESULT_OK)
         result = workers_new(HELPERS, HELPER_QUEUE, &provider->helpers, err);
     return result;
@@ -343,6 +350,7 @@ static void capture_test(struct provider_port *port, provider_finding_fn *report
 const struct adapter_ops capture_ops = {
     .max_recipients = CAPTURE_RECIPIENTS,
     .start = capture_start,
+    .stop = capture_sms_stop,
     .helpers_touch_it = true,
     .port_new = buffer_port_new,
     .port_close = buffer_port_close,
@@ -355,4 +363,5 @@ const struct adapter_ops capture_ops = {
     .finish = buffer_finish,
     .abort = buffer_abort,
     .send = capture_sms_send,
+    .abandon = capture_sms_abandon,
 };

@@ -16,15 +16,50 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/queue.h>
 #include <unistd.h>
 
 struct capture_sms {
     struct worker_job task; /* first */
-    struct sms_job *job;    /* owned; with it the provider stays */
-    char id[33];            /* and the file's name, without its ending */
+    TAILQ_ENTRY(capture_sms) entry;
+    struct sms_job *job; /* owned; with it the provider stays. NULL: it was abandoned */
+    char id[33];         /* and the file's name, without its ending */
     unsigned parts;
     struct error why; /* RESULT_OK: it was written */
 };
+
+TAILQ_HEAD(capture_list, capture_sms);
+
+/* The provider's `own`. */
+struct captures {
+    atomic_bool abandoned;       /* nothing is written any more */
+    struct capture_list lists[]; /* each its loop's: those a helper has, or had */
+};
+
+enum result capture_sms_start(struct provider *provider, struct error *err)
+{
+    struct captures *captures =
+        calloc(1, sizeof(*captures) + provider->n_ports * sizeof(captures->lists[0]));
+    if (captures == NULL)
+        return error_no_memory(err);
+    atomic_init(&captures->abandoned, false);
+    for (unsigned i = 0; i < provider->n_ports; i++)
+        TAILQ_INIT(&captures->lists[i]);
+    provider->own = captures;
+    return RESULT_OK;
+}
+
+void capture_sms_stop(struct provider *provider)
+{
+    free(provider->own);
+    provider->own = NULL;
+}
+
+static struct capture_list *list_of(const struct sms_job *job)
+{
+    struct captures *captures = job->provider->own;
+    return &captures->lists[loop_index(job->home)];
+}
 
 /* ---- the object, on a helper thread ---- */
 
@@ -110,6 +145,11 @@ static void work(struct worker_job *task)
     struct capture_sms *capture = (struct capture_sms *)task;
     uint8_t noise[8];
     char hex[2 * sizeof(noise) + 1];
+    const struct captures *captures = capture->job->provider->own;
+    if (atomic_load(&captures->abandoned)) {
+        error_set(&capture->why, RESULT_UNAVAILABLE, "the gateway ended");
+        return;
+    }
     if (!random_bytes(noise, sizeof(noise))) {
         error_set(&capture->why, RESULT_SYSTEM, "no random bytes for a name");
         return;
@@ -122,11 +162,11 @@ static void work(struct worker_job *task)
 
 /* ---- on the loop ---- */
 
-static void done(struct loop_task *task)
+static void tell(struct capture_sms *capture)
 {
-    struct capture_sms *capture = CONTAINER_OF(task, struct capture_sms, task.task);
     bool taken = capture->why.code == RESULT_OK;
-    if (!taken)
+    TAILQ_REMOVE(list_of(capture->job), capture, entry);
+    if (!taken && capture->why.code != RESULT_UNAVAILABLE)
         log_event(LOG_LEVEL_ERROR, "capture failed", LOG_TEXT("error", capture->why.text));
     const struct sms_answer answer = {
         .outcome = taken ? OUTCOME_ACCEPTED : OUTCOME_NONE,
@@ -135,6 +175,13 @@ static void done(struct loop_task *task)
         .text = taken ? "written to a file" : capture->why.text,
     };
     sms_job_answer(&capture->job, &answer);
+}
+
+static void done(struct loop_task *task)
+{
+    struct capture_sms *capture = CONTAINER_OF(task, struct capture_sms, task.task);
+    if (capture->job != NULL)
+        tell(capture);
     free(capture);
 }
 
@@ -154,10 +201,26 @@ void capture_sms_send(struct provider_port *port, struct sms_job *job)
         capture->task.work = work;
         capture->task.task.run = done;
         capture->task.home = job->home;
+        TAILQ_INSERT_TAIL(list_of(job), capture, entry);
         if (provider_submit(port->provider, &capture->task))
             return;
+        TAILQ_REMOVE(list_of(job), capture, entry);
         free(capture);
     }
     job->task.run = not_taken;
     loop_defer(job->home, &job->task);
+}
+
+void capture_sms_abandon(struct provider_port *port)
+{
+    struct captures *captures = port->provider->own;
+    struct capture_list *list = &captures->lists[loop_index(port->loop)];
+    struct capture_sms *capture;
+    atomic_store(&captures->abandoned, true);
+    if (TAILQ_EMPTY(list))
+        return;
+    workers_settle(port->provider->helpers);
+    /* Their tasks are in this loop's mailbox, which frees them. */
+    while ((capture = TAILQ_FIRST(list)) != NULL)
+        tell(capture);
 }

@@ -21,6 +21,7 @@ struct provider_port {
     struct provider *provider; /* borrowed: outlives its ports */
     struct loop *loop;         /* borrowed */
     struct loop_task close;
+    struct loop_task abandon; /* posted once; its own reference keeps the provider */
 };
 
 struct sms_job;
@@ -60,7 +61,10 @@ struct adapter_ops {
     /* As sms_send says. The caller has taken a reference to the provider for it, which
      * sms_job_answer gives back. */
     void (*send)(struct provider_port *port, struct sms_job *job);
-    /* As sms_abandon says: every job this port has, whatever its home. */
+    /* As sms_abandon says, for one port, on its loop, perhaps more than once: every job that lives
+     * here, whatever its home, is answered, and the port begins nothing any more. Set where send
+     * is.
+     */
     void (*abandon)(struct provider_port *port);
     /* NULL: the adapter has no webhooks. */
     void (*hook)(struct provider_port *port, const struct sms_hook *hook, sms_hooked_fn *answer,
@@ -100,6 +104,7 @@ struct provider {
     struct capability_file *file;         /* owned: one reference; NULL: not kept */
     atomic_uint refs;
     atomic_uint open_ports; /* those whose loop has still to close them */
+    atomic_bool abandoned;  /* every port is told to abandon what it has, or will be */
 
     pthread_mutex_t lock;
     struct provider_state state; /* under lock */

@@ -131,10 +131,35 @@ void sms_send(struct provider *provider, struct loop *loop, const struct sms_mes
     loop_defer(loop, &unsent->task);
 }
 
+/* ---- the end ---- */
+
+/* On another loop than the one that began it. */
+static void run_abandon(struct loop_task *task)
+{
+    struct provider_port *port = CONTAINER_OF(task, struct provider_port, abandon);
+    struct provider *provider = port->provider;
+    provider->ops->abandon(port);
+    provider_unref(&provider);
+}
+
 void sms_abandon(struct provider *provider, struct loop *loop)
 {
-    if (provider->ops->abandon != NULL)
-        provider->ops->abandon(provider->ports[loop_index(loop)]);
+    struct provider_port *here = provider->ports[loop_index(loop)];
+    if (provider->ops->abandon == NULL)
+        return;
+    /* What is answered here may give back the last reference. */
+    (void)provider_ref(provider);
+    bool first = !atomic_exchange(&provider->abandoned, true);
+    provider->ops->abandon(here);
+    for (unsigned i = 0; first && i < provider->n_ports; i++) {
+        struct provider_port *port = provider->ports[i];
+        if (port == here)
+            continue;
+        (void)provider_ref(provider);
+        port->abandon.run = run_abandon;
+        loop_post(port->loop, &port->abandon);
+    }
+    provider_unref(&provider);
 }
 
 void provider_set_sink(struct provider *provider, const struct sms_sink *sink)

@@ -88,8 +88,13 @@ typedef void sms_answer_fn(void *owner, struct ticket ticket, const struct sms_a
 void sms_send(struct provider *provider, struct loop *loop, const struct sms_message *message,
               sms_answer_fn *answer, void *owner, struct ticket ticket);
 
-/* On loop's thread, when the gateway ends: whatever this loop has of messages to the provider is
- * answered now, those that were said as unknown. */
+/* On loop's thread, when the gateway ends at once. Messages that live on this loop are answered
+ * before it returns: those of which the provider may have seen a byte as unknown, the others as
+ * OUTCOME_NONE. Messages may live on another loop than the one that sent them, so the other loops
+ * are told, by their mailboxes, to do the same; answers for other loops are posted to them. From
+ * then on the provider says nothing to anybody, and a message still sent to it is OUTCOME_NONE.
+ * What remains for the caller is to turn all loops until they are quiet, before any is freed. May
+ * be called again, from every loop. */
 void sms_abandon(struct provider *provider, struct loop *loop);
 
 /* ---- in ---- */

@@ -185,6 +185,14 @@ void loop_turn(struct loop *loop)
     event_base_loop(loop->base, EVLOOP_NONBLOCK);
 }
 
+bool loop_is_quiet(struct loop *loop)
+{
+    pthread_mutex_lock(&loop->lock);
+    bool quiet = loop->posted.first == NULL && loop->deferred.first == NULL;
+    pthread_mutex_unlock(&loop->lock);
+    return quiet;
+}
+
 void loop_stop(struct loop *loop)
 {
     /* Through the mailbox, so that a stop asked for before loop_run is not forgotten. */

@@ -35,8 +35,11 @@ struct flusher *loop_flusher(struct loop *loop);
 
 /* Runs until loop_stop. Call on the thread that shall own the loop. */
 void loop_run(struct loop *loop);
-/* Runs what is ready once, without waiting: for tests and for short-lived commands. */
+/* Runs what is ready once, without waiting: for tests, for short-lived commands, and for the end,
+ * when its thread is gone. */
 void loop_turn(struct loop *loop);
+/* Nothing is posted or deferred. On the loop's thread, or when that has ended. */
+bool loop_is_quiet(struct loop *loop);
 void loop_stop(struct loop *loop); /* any thread */
 
 /* Any thread: task->run happens on the loop's thread, in the order of posting. A task must not be

@@ -9,9 +9,11 @@
 struct workers {
     pthread_mutex_t lock;
     pthread_cond_t more;
+    pthread_cond_t idle;
     struct loop_task *first; /* queued jobs, linked through their task */
     struct loop_task **last;
     unsigned queued;
+    unsigned busy; /* jobs taken from the queue and not completed */
     unsigned cap;
     bool closing;
     bool left;        /* nobody joins: the thread that ends last frees */
@@ -23,6 +25,7 @@ struct workers {
 static void destroy(struct workers *workers)
 {
     pthread_cond_destroy(&workers->more);
+    pthread_cond_destroy(&workers->idle);
     pthread_mutex_destroy(&workers->lock);
     free(workers);
 }
@@ -54,12 +57,16 @@ static void *work(void *arg)
         if (workers->first == NULL)
             workers->last = &workers->first;
         workers->queued--;
+        workers->busy++;
         if (!job->given_up && !workers->left) {
             pthread_mutex_unlock(&workers->lock);
             job->work(job);
             pthread_mutex_lock(&workers->lock);
         }
         complete_locked(workers, job);
+        workers->busy--;
+        if (workers->queued + workers->busy == 0)
+            pthread_cond_broadcast(&workers->idle);
     }
     workers->running--;
     bool last = workers->left && workers->running == 0;
@@ -77,6 +84,7 @@ enum result workers_new(unsigned threads, unsigned queue_cap, struct workers **w
         return error_no_memory(err);
     pthread_mutex_init(&workers->lock, NULL);
     pthread_cond_init(&workers->more, NULL);
+    pthread_cond_init(&workers->idle, NULL);
     workers->last = &workers->first;
     workers->cap = queue_cap;
     sigset_t all, before;
@@ -141,6 +149,14 @@ bool workers_give_up(struct workers *workers, struct worker_job *job)
         job->given_up = true;
     pthread_mutex_unlock(&workers->lock);
     return in_time;
+}
+
+void workers_settle(struct workers *workers)
+{
+    pthread_mutex_lock(&workers->lock);
+    while (workers->queued + workers->busy > 0)
+        pthread_cond_wait(&workers->idle, &workers->lock);
+    pthread_mutex_unlock(&workers->lock);
 }
 
 bool workers_submit(struct workers *workers, struct worker_job *job)

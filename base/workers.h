@@ -33,6 +33,9 @@ void workers_leave(struct workers **workers);
 /* The job's home may go: task.run never comes, discard comes instead, once. Only while neither of
  * them ran. False: the task is in its home's mailbox already, and comes. */
 bool workers_give_up(struct workers *workers, struct worker_job *job);
+/* Waits until nothing is queued or under way: what there was is in its home's mailbox then. For the
+ * end only, where a loop may wait; jobs take as long as they do. */
+void workers_settle(struct workers *workers);
 /* False when the queue is full: the job was not taken. */
 bool workers_submit(struct workers *workers, struct worker_job *job);
 

@@ -40,15 +40,9 @@ static void raise_descriptor_limit(void)
 
 /* ---- draining ---- */
 
-struct lane_task {
-    struct loop_task task;
-    struct lane_slot *slot;
-    bool at_once;
-};
-
 static void run_drain(struct loop_task *task)
 {
-    struct lane_task *drain = (struct lane_task *)task;
+    struct lane_drain *drain = (struct lane_drain *)task;
     struct lane_slot *slot = drain->slot;
     /* Draining first: who still comes in through a door that retires is told 421. */
     slot->lane.draining = true;
@@ -65,15 +59,15 @@ static void run_drain(struct loop_task *task)
         http_abort_all(&slot->lane);
         sms_abort_all(&slot->lane);
     }
-    free(drain);
 }
 
 static void drain_lanes(struct gateway *gateway, bool at_once)
 {
     for (unsigned i = 0; i < gateway->n_lanes; i++) {
-        struct lane_task *drain = calloc(1, sizeof(*drain));
-        if (drain == NULL)
-            continue; /* the loop is stopped all the same when the time is up */
+        struct lane_drain *drain = at_once ? &gateway->lanes[i].end : &gateway->lanes[i].drain;
+        if (drain->posted)
+            continue;
+        drain->posted = true;
         drain->task.run = run_drain;
         drain->slot = &gateway->lanes[i];
         drain->at_once = at_once;
@@ -308,6 +302,31 @@ static void stop_lanes(struct gateway *gateway)
     indexer_stop(&gateway->indexer);
 }
 
+/* Rounds of all loops until none has anything for itself or for another: what is answered on one
+ * and due on the next, and a provider's ports, which each close on their own loop. Far more than
+ * any of that takes; a chain without an end shall not hold up the end. */
+#define ROUNDS_MOST 1000
+
+static bool are_quiet(const struct gateway *gateway)
+{
+    for (unsigned i = 0; i < gateway->n_lanes; i++)
+        if (gateway->loops[i] != NULL && !loop_is_quiet(gateway->loops[i]))
+            return false;
+    return true;
+}
+
+static void turn_lanes(const struct gateway *gateway)
+{
+    unsigned round = 0;
+    do
+        for (unsigned i = 0; i < gateway->n_lanes; i++)
+            if (gateway->loops[i] != NULL)
+                loop_turn(gateway->loops[i]);
+    while (!are_quiet(gateway) && ++round < ROUNDS_MOST);
+    if (round == ROUNDS_MOST)
+        log_event(LOG_LEVEL_WARN, "loops do not come to rest");
+}
+
 static void close_all(struct gateway *gateway)
 {
     control_free(&gateway->control);
@@ -319,19 +338,21 @@ static void close_all(struct gateway *gateway)
     if (gateway->main_loop != NULL)
         drain_lanes(gateway, true);
     stop_lanes(gateway);
-    for (unsigned i = 0; i < gateway->n_lanes; i++) {
+    for (unsigned i = 0; i < gateway->n_lanes; i++)
         doors_close(&gateway->lanes[i].lane);
-        /* What sessions left to be freed goes while every loop still stands. */
-        if (gateway->loops[i] != NULL)
-            loop_turn(gateway->loops[i]);
+    /* What sessions left to be freed, and answers of providers, go while every loop still stands.
+     */
+    turn_lanes(gateway);
+    for (unsigned i = 0; i < gateway->n_lanes; i++)
         http_free(&gateway->lanes[i].lane);
-    }
     /* What providers still wait to hear is said before they go. */
     if (gateway->binds != NULL)
         binds_shut(gateway->binds);
     snapshot_unref(&gateway->snapshot);
     for (unsigned i = 0; i < gateway->n_lanes; i++)
         snapshot_unref(&gateway->lanes[i].lane.snapshot);
+    /* Nobody holds the providers any more: their ports close. */
+    turn_lanes(gateway);
     for (unsigned i = 0; i < gateway->n_lanes; i++)
         loop_free(&gateway->loops[i]);
     for (unsigned i = 0; i < gateway->n_lanes; i++)

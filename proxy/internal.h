@@ -23,12 +23,24 @@ struct pulse {
     _Atomic bool awaited;
 };
 
+struct lane_slot;
+
+/* Asks a lane to come to its end: in good order, or at once. */
+struct lane_drain {
+    struct loop_task task;
+    struct lane_slot *slot;
+    bool at_once;
+    bool posted; /* the main thread's; each is asked once */
+};
+
 /* A lane and what the gateway keeps beside it. */
 struct lane_slot {
     struct lane lane;
     pthread_t thread;
     bool started;
     struct pulse pulse;
+    struct lane_drain drain;
+    struct lane_drain end;
 };
 
 struct gateway {

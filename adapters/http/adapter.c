@@ -15,6 +15,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define GATEWAY_ENDED "the gateway ended"
+
 /* ---- states ---- */
 
 void http_set_state(struct http_transfer *transfer, enum http_state to)
@@ -60,6 +62,10 @@ static void judge_health(struct http_transfer *transfer, const struct http_end *
 {
     struct provider *provider = transfer->port->base.provider;
     struct error why;
+    if (how->stopped) {
+        provider_abandoned(provider, transfer->probe);
+        return;
+    }
     error_set(&why, RESULT_UNAVAILABLE, "%s", how->why);
     if (!how->connected && how->status == 0) {
         http_lookup_doubt(transfer->port);
@@ -192,6 +198,8 @@ static void begin(struct http_transfer *transfer)
 
 void http_pump(struct http_port *port)
 {
+    if (port->abandoned)
+        fail_waiting(port, GATEWAY_ENDED);
     while (port->first != NULL) {
         struct error why;
         enum http_known known = http_look_up(port, &why);
@@ -288,6 +296,7 @@ static struct provider_port *http_port_new(void)
     if (port == NULL)
         return NULL;
     port->wake.run = http_place_woken;
+    TAILQ_INIT(&port->running);
     return &port->base;
 }
 
@@ -312,6 +321,17 @@ static void http_warm(struct provider_port *port)
     (void)port; /* HTTP has nothing to say before there is a request */
 }
 
+static void http_abandon(struct provider_port *base)
+{
+    struct http_port *port = (struct http_port *)base;
+    const struct error why = {.code = RESULT_UNAVAILABLE, .text = GATEWAY_ENDED};
+    port->abandoned = true;
+    http_lookup_give_up(port);
+    http_pump(port);
+    http_trial_looked_up(port, &why);
+    http_client_stop_all(port, GATEWAY_ENDED " before an answer came");
+}
+
 /* ---- the provider ---- */
 
 const struct adapter_ops http_ops = {
@@ -323,5 +343,6 @@ const struct adapter_ops http_ops = {
     .warm = http_warm,
     .test = http_trial_begin,
     .send = http_send,
+    .abandon = http_abandon,
     .hook = http_hook,
 };

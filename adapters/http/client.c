@@ -101,6 +101,10 @@ static void keep_spare(struct http_transfer *transfer)
 }
 
 /* ---- the end of a transfer ---- */
+/* With what libcurl has to say of it. */
+static void take_back(struct http_transfer *transfer)
+    (void)curl_multi_remove_handle(transfer->port->multi, transfer->easy);
+    TAILQ_REMOVE(&transfer->port->running, transfer, running);
 
 static void finish(struct http_transfer *transfer, CURLcode code)
 {
@@ -116,7 +120,20 @@ static void finish(struct http_transfer *transfer, CURLcode code)
     /* A trial is asked about its handle, and set up like no other; after trouble all is new. */
     if (end.complete && !transfer->trial)
         keep_spare(transfer);
+    take_back(transfer);
     transfer->done(transfer, &end);
+}
+
+void http_client_stop_all(struct http_port *port, const char *why)
+{
+    struct http_transfer *transfer;
+    while ((transfer = TAILQ_FIRST(&port->running)) != NULL) {
+        /* An answer that was coming is no answer. */
+        struct http_end end = {.connected = transfer->begun > 0, .stopped = true};
+        snprintf(end.why, sizeof(end.why), "provider %.64s: %s", http_config(port)->name, why);
+        take_back(transfer);
+        transfer->done(transfer, &end);
+    }
 }
 
 /* On the loop, outside of libcurl: what is done here may begin further transfers. */
@@ -413,6 +430,7 @@ enum result http_client_begin(struct http_transfer *transfer, struct error *err)
     CURLMcode code = curl_multi_add_handle(port->multi, transfer->easy);
     if (code != CURLM_OK)
         return error_set(err, RESULT_SYSTEM, "libcurl: %s", curl_multi_strerror(code));
+    TAILQ_INSERT_TAIL(&port->running, transfer, running);
     return RESULT_OK;
 }
 

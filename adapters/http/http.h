@@ -20,6 +20,7 @@
 #include "adapters/internal.h"
 
 #include <event2/event.h>
+#include <sys/queue.h>
 
 /* Messages of one port that wait for a connection: a second of the fastest provider. */
 #define HTTP_QUEUE_MAX 10000
@@ -48,6 +49,8 @@ struct http_port {
     int64_t due; /* clock_monotonic: when libcurl wants to be called; -1: not */
     struct http_watch *watches;
     CURL *spare; /* handles that wait for a transfer, each private to the next */
+    TAILQ_HEAD(, http_transfer) running;
+    bool abandoned; /* as sms_abandon says: nothing is begun any more */
     /* adapter.c */
     struct http_transfer *first; /* waiting, in the order they came */
     struct http_transfer *last;
@@ -80,14 +83,16 @@ struct http_end {
     bool connected; /* a request was about to be sent, if not more */
     bool insecure;  /* the handshake of TLS failed */
     bool complete;  /* the whole answer came */
+    bool stopped;   /* by http_client_stop_all: it says nothing of the provider */
     long status;    /* 0: none came */
     char why[400];  /* when it is not complete */
 };
 
 /* One exchange with the provider. */
 struct http_transfer {
-    struct http_transfer *next; /* waiting */
-    struct http_port *port;     /* borrowed */
+    struct http_transfer *next;         /* waiting */
+    TAILQ_ENTRY(http_transfer) running; /* running */
+    struct http_port *port;             /* borrowed */
     enum http_state state;
     /* Once, when it has run: may free the transfer. */
     void (*done)(struct http_transfer *transfer, const struct http_end *end);
@@ -123,6 +128,8 @@ static inline const struct provider_config *http_config(const struct http_port *
 enum result http_client_begin(struct http_transfer *transfer, struct error *err);
 /* Once, before a process uses libcurl. */
 enum result http_client_prepare(struct error *err);
+/* Every transfer that runs is taken from libcurl, and done with why. Not from within done. */
+void http_client_stop_all(struct http_port *port, const char *why);
 /* No transfer runs any more. */
 void http_client_close(struct http_port *port);
 /* All that client.c gave it. */
@@ -144,6 +151,8 @@ enum http_known { HTTP_KNOWN, HTTP_LOOKING, HTTP_LOST };
 enum http_known http_look_up(struct http_port *port, struct error *err);
 /* The address did not do: the next transfer looks anew. */
 void http_lookup_doubt(struct http_port *port);
+/* The one under way is not waited for any more. */
+void http_lookup_give_up(struct http_port *port);
 void http_lookup_close(struct http_port *port);
 /* "192.0.2.1, 192.0.2.2", for people. */
 void http_lookup_tell(const struct http_port *port, struct strbuf *out);

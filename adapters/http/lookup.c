@@ -130,13 +130,18 @@ void http_lookup_doubt(struct http_port *port)
     port->looked_up_at = clock_monotonic() - ADDRESSES_HOLD;
 }
 
-void http_lookup_close(struct http_port *port)
+void http_lookup_give_up(struct http_port *port)
 {
     struct http_lookup *lookup = port->lookup;
     port->lookup = NULL;
     /* Either the answer is in this loop's mailbox, or the helper keeps it and frees it. */
     if (lookup != NULL && !workers_give_up(port->base.provider->helpers, &lookup->job))
         lookup->port = NULL;
+}
+
+void http_lookup_close(struct http_port *port)
+{
+    http_lookup_give_up(port);
     curl_slist_free_all(port->addresses);
     port->addresses = NULL;
 }

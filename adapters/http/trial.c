@@ -247,6 +247,10 @@ static void run_begin(struct loop_task *task)
     struct error why;
     trial->since = clock_monotonic();
     find(trial, "template", true, http_config(trial->port)->template_file);
+    if (trial->port->abandoned) {
+        unresolved(trial, "the gateway ended");
+        return;
+    }
     switch (http_look_up(trial->port, &why)) {
     case HTTP_KNOWN:
         resolved(trial);

@@ -49,24 +49,50 @@ static uint32_t command_of(const struct smpp_port *port, unsigned seat)
     return SMPP_BIND_TRANSMITTER;
 }
 
+static void make_links(struct smpp_port *port);
+
+static void on_again(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    make_links(arg);
+}
+
+/* Memory was too short: what could not be made now is made later, whether or not messages come. */
+static void make_again(struct smpp_port *port)
+{
+    static const struct timeval pause = {.tv_sec = 1};
+    struct error why;
+    error_no_memory(&why);
+    provider_attempt_failed(port->base.provider, &why);
+    if (!port->again_set)
+        (void)evtimer_assign(&port->again, loop_base(port->base.loop), on_again, port);
+    port->again_set = true;
+    /* Without memory for a timer, too: at the loop's next turn. */
+    if (event_add(&port->again, &pause) != 0)
+        event_active(&port->again, EV_TIMEOUT, 0);
+}
+
 static void make_links(struct smpp_port *port)
 {
     const struct provider *provider = port->base.provider;
     unsigned seats = smpp_seats(provider);
-    if (port->begun || port->closing)
+    if (port->begun || port->closing || port->abandoned)
         return;
-    port->begun = true;
-    for (unsigned seat = loop_index(port->base.loop); seat < seats; seat += provider->n_ports) {
+    for (;;) {
+        unsigned seat = loop_index(port->base.loop) + port->n_made * provider->n_ports;
+        if (seat >= seats)
+            break;
         struct smpp_link *link = smpp_link_new(port, command_of(port, seat));
         if (link == NULL) {
-            struct error why;
-            error_no_memory(&why);
-            provider_attempt_failed(port->base.provider, &why);
+            make_again(port);
             return;
         }
+        port->n_made++;
         TAILQ_INSERT_TAIL(&port->links, link, entry);
         smpp_link_open(link);
     }
+    port->begun = true;
 }
 
 static void run_begin(struct loop_task *task)
@@ -77,16 +103,18 @@ static void run_begin(struct loop_task *task)
 void smpp_port_begin(struct smpp_port *port)
 {
     struct provider *provider = port->base.provider;
-    if (port->begun || !smpp_places_begin(port))
+    if (port->begun)
         return;
-    pthread_mutex_lock(&provider->lock);
-    provider->state.limit = smpp_seats(provider);
-    pthread_mutex_unlock(&provider->lock);
-    /* All of them are there: who warms, or sends, holds the provider. */
-    for (unsigned i = 0; i < provider->n_ports; i++) {
-        struct smpp_port *other = (struct smpp_port *)provider->ports[i];
-        if (other != port)
-            loop_post(other->base.loop, &other->begin);
+    if (smpp_places_begin(port)) {
+        pthread_mutex_lock(&provider->lock);
+        provider->state.limit = smpp_seats(provider);
+        pthread_mutex_unlock(&provider->lock);
+        /* All of them are there: who warms, or sends, holds the provider. */
+        for (unsigned i = 0; i < provider->n_ports; i++) {
+            struct smpp_port *other = (struct smpp_port *)provider->ports[i];
+            if (other != port)
+                loop_post(other->base.loop, &other->begin);
+        }
     }
     make_links(port);
 }
@@ -152,6 +180,8 @@ static void smpp_port_close(struct provider_port *base)
     struct smpp_port *port = (struct smpp_port *)base;
     struct smpp_link *link, *next;
     bool free_now = smpp_places_close(port);
+    if (port->again_set)
+        (void)event_del(&port->again);
     for (link = TAILQ_FIRST(&port->links); link != NULL; link = next) {
         next = TAILQ_NEXT(link, entry);
         struct smpp_trial *trial = link->trial;
@@ -216,6 +246,20 @@ static void smpp_send(struct provider_port *base, struct sms_job *job)
     }
 }
 
+static void smpp_abandon(struct provider_port *base)
+{
+    struct smpp_port *port = (struct smpp_port *)base;
+    struct smpp_link *link, *next;
+    struct error why;
+    error_set(&why, RESULT_UNAVAILABLE, "the gateway ended before an answer came");
+    port->abandoned = true;
+    for (link = TAILQ_FIRST(&port->links); link != NULL; link = next) {
+        next = TAILQ_NEXT(link, entry); /* a trial's leaves the list */
+        smpp_link_abandon(link, &why);
+    }
+    smpp_queue_pump(port);
+}
+
 const struct adapter_ops smpp_ops = {
     .max_recipients = 1,
     .start = smpp_start,
@@ -225,4 +269,5 @@ const struct adapter_ops smpp_ops = {
     .warm = smpp_warm,
     .test = smpp_trial_begin,
     .send = smpp_send,
+    .abandon = smpp_abandon,
 };

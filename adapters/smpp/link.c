@@ -74,10 +74,16 @@ void smpp_link_set_state(struct smpp_link *link, enum link_state state)
     smpp_link_count(link);
 }
 
+static bool is_full(const struct smpp_link *link)
+{
+    return evbuffer_get_length(bufferevent_get_output(link->bev)) >= SMPP_OUTPUT_FULL;
+}
+
 void smpp_link_count(struct smpp_link *link)
 {
     bool ready = link->state == LINK_READY && smpp_link_sends(link) && link->trial == NULL;
-    bool room = ready && link->paused_until == 0;
+    /* What the table calls room is room: two loops would pass messages to each other for ever. */
+    bool room = ready && link->paused_until == 0 && !is_full(link);
     if (ready != link->is_ready)
         smpp_places_ready(link->port, ready ? 1 : -1);
     if (room != link->has_room)
@@ -248,8 +254,7 @@ struct smpp_work *smpp_link_take(struct smpp_link *link, uint32_t sequence)
 
 bool smpp_link_has_room(const struct smpp_link *link)
 {
-    return link->has_room && link->n_requests < smpp_config(link->port)->window &&
-           evbuffer_get_length(bufferevent_get_output(link->bev)) < SMPP_OUTPUT_FULL;
+    return link->has_room && link->n_requests < smpp_config(link->port)->window;
 }
 
 void smpp_link_send(struct smpp_link *link, struct smpp_work *work)
@@ -311,9 +316,12 @@ bool smpp_link_enquire(struct smpp_link *link)
 
 static void on_output(struct evbuffer *output, const struct evbuffer_cb_info *info, void *arg)
 {
-    (void)output;
     struct smpp_link *link = arg;
     link->gone += info->n_deleted;
+    if ((evbuffer_get_length(output) >= SMPP_OUTPUT_FULL) == link->has_room) {
+        smpp_link_count(link);
+        link->refill = link->has_room;
+    }
     if (info->n_added > 0 && bufferevent_openssl_get_ssl(link->bev) == NULL)
         flush_later(loop_of(link), &link->flush);
 }
@@ -327,6 +335,7 @@ static struct bufferevent *flush_source(struct flush *flush)
 
 static void all_written(struct smpp_link *link)
 {
+    link->refill = false;
     if (link->state == LINK_FAREWELL)
         smpp_link_fail(link, "it unbound");
     else if (link->state == LINK_READY)
@@ -336,7 +345,7 @@ static void all_written(struct smpp_link *link)
 static void flush_written(struct flush *flush)
 {
     struct smpp_link *link = CONTAINER_OF(flush, struct smpp_link, flush);
-    if (link->state == LINK_FAREWELL)
+    if (link->state == LINK_FAREWELL || link->refill)
         all_written(link);
 }
 
@@ -569,4 +578,16 @@ void smpp_link_cut(struct smpp_link *link)
     link->probe = false;
     if (link->state != LINK_DOWN)
         shut(link);
+}
+
+void smpp_link_abandon(struct smpp_link *link, const struct error *why)
+{
+    bool secure = link->bev != NULL && bufferevent_openssl_get_ssl(link->bev) != NULL;
+    if (link->trial != NULL) {
+        smpp_link_lost(link, why);
+        return;
+    }
+    smpp_link_cut(link);
+    link->retry_at = 0;
+    settle_requests(link, secure, why);
 }

@@ -101,6 +101,8 @@ void smpp_link_open(struct smpp_link *link)
 {
     struct error why;
     link->retry_at = 0;
+    if (link->port->abandoned)
+        return;
     if (link->trial == NULL && !provider_admit(provider_of(link), false, &link->probe, &why)) {
         retry_in(link, provider_retry_in(provider_of(link)));
         return;

@@ -122,8 +122,12 @@ void smpp_queue_pump(struct smpp_port *port)
 {
     struct smpp_work *first;
     struct error why;
-    if (!is_empty(port) && smpp_places_out(port, &why))
+    if (port->abandoned) {
+        error_set(&why, RESULT_UNAVAILABLE, "the gateway ended");
         give_up_all(port, &why);
+    } else if (!is_empty(port) && smpp_places_out(port, &why)) {
+        give_up_all(port, &why);
+    }
     while ((first = first_of(port)) != NULL && port->paced_until == 0) {
         struct smpp_link *link = roomiest(port);
         if (link == NULL && move_away(port, first))

@@ -19,6 +19,7 @@
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
 #include <event2/event.h>
+#include <event2/event_struct.h>
 #include <sys/queue.h>
 
 /* Messages that wait at a provider: this many times what all its windows hold. They wait for
@@ -120,6 +121,7 @@ struct smpp_link {
     int64_t pause;         /* the last one; 0: the next is the shortest */
     bool has_room;         /* its window is counted in the table … */
     bool is_ready;         /* … and so is that it may carry messages */
+    bool refill;           /* it was full, and what it wrote made room */
 
     TAILQ_HEAD(smpp_inbounds, smpp_inbound) inbound;
     unsigned n_inbound;
@@ -142,7 +144,11 @@ struct smpp_port {
     struct smpp_works queue;  /* by deadline */
     struct event *timer;      /* owned; made with the first message: deadlines, and the pace */
     int64_t paced_until;      /* no message before, for the rate; 0: any time */
-    bool begun;               /* its links were made */
+    unsigned n_made;          /* of its own links; trials' aside */
+    bool begun;               /* all of them were made */
+    struct event again;       /* when memory was too short for one … */
+    bool again_set;           /* … and from then on */
+    bool abandoned;           /* as sms_abandon says: nothing is begun any more */
     bool closing;
     struct ticket_table *tickets; /* owned; made with the first inbound message */
     struct loop_task begin;       /* another loop was warmed */
@@ -162,7 +168,7 @@ static inline const struct provider_config *smpp_config(const struct smpp_port *
 
 /* ---- adapter.c ---- */
 
-/* Makes this port's links, and tells the other loops to make theirs. */
+/* Makes this port's links, if they are not there yet, and tells the other loops to make theirs. */
 void smpp_port_begin(struct smpp_port *port);
 
 /* ---- places.c: what all loops know of each other, under the provider's lock ---- */
@@ -208,7 +214,7 @@ bool smpp_places_close(struct smpp_port *port);
 
 /* A work whose place is at port; it is sent now or waits. */
 void smpp_queue_add(struct smpp_port *port, struct smpp_work *work);
-/* Sends what may be sent. */
+/* Sends what may be sent; of a port that is abandoned all are answered instead. */
 void smpp_queue_pump(struct smpp_port *port);
 
 /* ---- work.c: a message as SMPP requests ---- */
@@ -277,6 +283,8 @@ void smpp_link_leave(struct smpp_link *link, uint32_t sequence);
 void smpp_link_left(struct smpp_link *link);
 /* unbind is said if that goes at once, and the socket closed. */
 void smpp_link_cut(struct smpp_link *link);
+/* Its port is abandoned: cut for good, and what is out is answered. */
+void smpp_link_abandon(struct smpp_link *link, const struct error *why);
 
 /* Hears and writes on its new bufferevent; false: memory is short. */
 bool smpp_link_listen(struct smpp_link *link);

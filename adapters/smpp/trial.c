@@ -126,8 +126,11 @@ static void begin(struct smpp_trial *trial, uint32_t command)
     trial->link = smpp_link_new(trial->port, command);
     trial->since = clock_monotonic();
     trial->over = trial->works = false;
+    if (trial->link != NULL && trial->port->abandoned)
+        smpp_link_free(&trial->link);
     if (trial->link == NULL) {
-        find(trial, "connect", false, "out of memory");
+        find(trial, "connect", false,
+             trial->port->abandoned ? "the gateway ended" : "out of memory");
         finish(trial);
         return;
     }
@@ -152,7 +155,7 @@ void smpp_trial_end(struct smpp_link *link)
 {
     struct smpp_trial *trial = link->trial;
     TAILQ_REMOVE(&link->port->links, link, entry);
-    if (link->port->closing)
+    if (link->port->closing || link->port->abandoned)
         trial->next = 0;
     trial->task.run = run_end;
     loop_defer(link->port->base.loop, &trial->task);

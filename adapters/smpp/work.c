@@ -120,8 +120,8 @@ static uint8_t registered(const struct sms_message *message)
 static bool address_source(const struct sms_message *message, struct smpp_address *source_out)
 {
     const char *sender = message->sender;
-    /* SMPP writes international numbers without it. */
-    if (message->raw == NULL && message->sender_ton == SMPP_TON_INTERNATIONAL && *sender == '+')
+    /* SMPP writes international numbers without it, whether the partner said so or we chose it. */
+    if (message->sender_ton == SMPP_TON_INTERNATIONAL && *sender == '+')
         sender++;
     source_out->ton = message->sender_ton;
     source_out->npi = message->sender_npi;
@@ -169,6 +169,10 @@ static void fill_segment(const struct smpp_work *work, enum sms_alphabet alphabe
     memcpy(room, header, sizeof(header));
     memcpy(room + sizeof(header), work->text + from, length);
     out->esm_class |= SMPP_ESM_UDHI;
+    /* One report for one message: a report names its part, and only the first one's id is given to
+     * the partner and is on record. Those of the others would be reports about nothing. */
+    if (number > 1)
+        out->registered &= (uint8_t)~SMPP_REGISTERED_ANY;
     out->text = (struct smpp_span){.data = room, .length = sizeof(header) + length};
 }
 

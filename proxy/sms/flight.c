@@ -405,6 +405,8 @@ size_t sms_in_flight(const struct lane *lane)
 
 /* ---- the gateway ends ---- */
 
+/* Those that live on this loop are answered at once, and end as they would have; every loop that
+ * has one of the provider's is told as well, whichever lane it came from (sms_abandon). */
 static void give_up(void *object, void *arg)
 {
     (void)arg;
@@ -419,7 +421,8 @@ static void give_up_rest(void *object, void *arg)
     (void)arg;
     struct sms_flight *flight = object;
     if (flight->state == FLIGHT_SENDING)
-        /* It is with another loop, which answers it too late for us. */
+        /* It is with another loop, or on its way there: that one abandons it too, but its answer
+         * would come when the journal takes nothing any more. */
         sms_record_outcome(flight, OUTCOME_UNKNOWN, EFFECT_PASSED, "the gateway ended", NULL, NULL);
     else if (flight->state == FLIGHT_RECORDING)
         sms_record_outcome(flight, OUTCOME_NONE, EFFECT_ABANDONED, "the gateway ended", NULL, NULL);
