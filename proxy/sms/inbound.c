@@ -184,12 +184,12 @@ static void tell_partner(struct arrival *arrival, const char *partner)
     struct candidates own = {0};
     const struct candidates *candidates = &arrival->candidates;
     struct sms_delivery copy;
-    if (candidates->n_streams == 0) {
+    const struct account_config *account = find_account(arrival, candidates, partner);
+    if (account == NULL) { /* it wrote under another name than the one she answered to */
         if (!candidates_of_partner(arrival->snapshot->config, arrival->provider, partner, &own))
             return;
-        candidates = &own;
+        account = find_account(arrival, &own, partner);
     }
-    const struct account_config *account = find_account(arrival, candidates, partner);
     if (account != NULL && sms_delivery_copy(&arrival->what, &copy))
         hand_over(arrival, account, &copy, nobody_waits, NULL);
     candidates_end(&own);
@@ -199,9 +199,9 @@ static void tell_partner(struct arrival *arrival, const char *partner)
  * number: to the others it would be a number they did not have. */
 static void tell_partners(struct arrival *arrival)
 {
-    if (!arrival->job.certain || arrival->what.body == NULL || arrival->text == NULL)
+    if (arrival->what.body == NULL || arrival->text == NULL)
         return;
-    for (size_t i = 0; i < arrival->job.n_named; i++)
+    for (size_t i = 0; i < arrival->job.n_wrote; i++)
         tell_partner(arrival, arrival->job.named[i]);
 }
 
@@ -271,7 +271,7 @@ static void on_known(struct loop_task *task)
     struct arrival *arrival = CONTAINER_OF(task, struct arrival, job.task);
     if (arrival->job.result != RESULT_OK)
         finish(arrival, MESSAGES_LATER, SMS_TAKE_LATER);
-    else if (arrival->job.certain && arrival->job.n_named == 1)
+    else if (arrival->job.n_wrote == 1)
         deliver_to_partner(arrival, arrival->job.named[0]);
     else
         drop(arrival, MESSAGES_NOBODYS, NOBODYS);
@@ -319,6 +319,7 @@ static bool identify(struct arrival *arrival, const struct sms_inbound *inbound,
         return false;
     write_evidence(arrival, inbound, from);
     job->at = clock_now();
+    job->shared = !sms_is_number(inbound->to, arrival->snapshot->config->region);
     job->candidates = arrival->candidates.partners;
     job->n_candidates = arrival->candidates.n_partners;
     return str_copy(arrival->what.from, sizeof(arrival->what.from), from->text + 1);

@@ -129,17 +129,32 @@ struct names {
     size_t count;
 };
 
-static bool add_name(void *arg, const char *partner)
+static void add_name(struct names *names, const char *partner)
+{
+    const char *at = names->text.data;
+    for (size_t i = 0; i < names->count && at != NULL; i++, at += strlen(at) + 1)
+        if (strcmp(at, partner) == 0)
+            return;
+    strbuf_add(&names->text, partner, strlen(partner) + 1);
+    if (!names->text.failed)
+        names->count++;
+}
+
+/* A number that others may use, too, says nothing about who is not meant. */
+static bool is_open(const struct recorder_job *job)
+{
+    return job->n_candidates == 0 || (job->kind == RECORDER_WITHDRAW && job->shared);
+}
+
+static bool add_reached(void *arg, const char *partner)
 {
     struct names *names = arg;
     const struct recorder_job *job = names->job;
-    bool counts = job->n_candidates == 0;
+    bool counts = is_open(job);
     for (size_t i = 0; i < job->n_candidates && !counts; i++)
         counts = strcmp(job->candidates[i], partner) == 0;
-    if (counts) {
-        strbuf_add(&names->text, partner, strlen(partner) + 1);
-        names->count++;
-    }
+    if (counts)
+        add_name(names, partner);
     return !names->text.failed;
 }
 
@@ -165,33 +180,36 @@ static enum result keep_names(struct recorder_job *job, const struct names *name
     return RESULT_OK;
 }
 
-static enum result ask_index(struct recorder *recorder, struct recorder_job *job,
-                             struct names *names)
+static bool ask_index(struct recorder *recorder, struct recorder_job *job, struct names *names)
 {
     struct error err = {0};
     enum result result = catch_up(recorder, &err);
     if (result == RESULT_OK)
-        result = journal_index_reached(recorder->db, job->key,
-                                       job->n_candidates == 0 ? job->provider : NULL,
-                                       job->at - LATELY, add_name, names, &err);
+        result = journal_index_reached(recorder->db, job->key, is_open(job) ? job->provider : NULL,
+                                       job->at - LATELY, add_reached, names, &err);
     note_index(recorder, result != RESULT_OK, &err);
-    return result;
+    return result == RESULT_OK;
 }
 
 static enum result resolve(struct recorder *recorder, struct recorder_job *job, struct error *err)
 {
     struct names names = {.job = job};
-    job->certain = true;
+    bool open = is_open(job);
+    bool asked = false;
     if (job->n_candidates == 1)
         add_name(&names, job->candidates[0]);
-    else if (ask_index(recorder, job, &names) != RESULT_OK)
-        names.count = 0;
-    if (names.count == 0) {
-        job->certain = false;
-        strbuf_clear(&names.text);
+    if (job->n_candidates != 1 || open) {
+        asked = ask_index(recorder, job, &names);
+        if (!asked) {
+            names.count = 0;
+            strbuf_clear(&names.text);
+        }
+    }
+    job->n_wrote = names.count;
+    /* Without the journal nobody can be told apart who may have written behind what is shared. */
+    if (open ? asked : names.count == 0)
         for (size_t i = 0; i < job->n_candidates; i++)
             add_name(&names, job->candidates[i]);
-    }
     enum result result = keep_names(job, &names, err);
     strbuf_free(&names.text);
     return result;

@@ -146,13 +146,15 @@ START_TEST(whom_a_stop_is_for)
         const char *provider, *from, *to;
         const char *partners;
     } rows[] = {
-        {"agg", SHE, "acme", "acme"},
+        {"agg", SHE, "33755001234", "acme"},
+        {"agg", SHE, "acme", "acme|beta"},              /* a name: the code behind it is shared */
         {"agg", SHE, "36111", "acme|beta"},             /* a shared code behind names */
         {"agg", SHE, "", "acme|beta"},                  /* not said */
-        {"agg", SHE, "38600", "beta"},                  /* shared; gamma did not write to her */
+        {"agg", SHE, "38600", "acme|beta|gamma"},       /* theirs, and acme wrote */
+        {"agg", "+33611111111", "38600", "beta|gamma"}, /* and nobody else did */
         {"agg", "+33622222222", "38600", "beta|gamma"}, /* nobody did */
         {"agg", "+33622222222", "36111", ""},           /* everybody */
-        {"other", SHE, "38600", "beta"},                /* beta and delta, there */
+        {"other", SHE, "38600", "beta|delta"},          /* theirs, there */
         {"other", SHE, "33755001234", ""},              /* acme's is not reached through there */
     };
     sms_world_begin();

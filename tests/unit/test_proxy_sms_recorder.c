@@ -21,7 +21,7 @@ struct asked {
     const char *candidates[3];
     enum result result;
     char named[100];
-    bool certain;
+    size_t wrote;
     struct sent_ref found;
 };
 
@@ -29,7 +29,7 @@ static void on_told(struct loop_task *task)
 {
     struct asked *asked = CONTAINER_OF(task, struct asked, job.task);
     asked->result = asked->job.result;
-    asked->certain = asked->job.certain;
+    asked->wrote = asked->job.n_wrote;
     asked->found = asked->job.found;
     asked->named[0] = '\0';
     for (size_t i = 0; i < asked->job.n_named; i++) {
@@ -99,7 +99,7 @@ START_TEST(told_when_durable)
     asked.number = "+33612345678";
     ask(&asked);
     ck_assert_int_eq(asked.result, RESULT_OK);
-    ck_assert(asked.certain);
+    ck_assert_uint_eq(asked.wrote, 1);
     /* Another connection saw it before anything was answered. */
     ck_assert_str_eq(asked.seen, "withdrawn sms [acme] STOP by SMS through agg: STOP\n");
     free((char *)asked.seen);
@@ -264,23 +264,23 @@ START_TEST(who_is_meant)
         const char *number;
         const char *candidates[3];
         const char *named; /* "": everybody */
-        bool certain;
+        size_t wrote;
     } rows[] = {
         /* One candidate is it, whatever is on record. */
-        {SHE, {"acme"}, "acme ", true},
-        {OTHER, {"acme"}, "acme ", true},
-        {SHE, {"gamma"}, "gamma ", true},
+        {SHE, {"acme"}, "acme ", 1},
+        {OTHER, {"acme"}, "acme ", 1},
+        {SHE, {"gamma"}, "gamma ", 1},
         /* Several: those that wrote to her, through whatever provider. */
-        {SHE, {"acme", "beta"}, "acme beta ", true},
-        {SHE, {"beta", "gamma"}, "beta ", true}, /* 91 days are no longer lately */
-        {SHE, {"acme", "delta"}, "acme delta ", true},
+        {SHE, {"acme", "beta"}, "acme beta ", 2},
+        {SHE, {"beta", "gamma"}, "beta ", 1}, /* 91 days are no longer lately */
+        {SHE, {"acme", "delta"}, "acme delta ", 2},
         /* None of them did: all of them. */
-        {OTHER, {"acme", "beta"}, "acme beta ", false},
+        {OTHER, {"acme", "beta"}, "acme beta ", 0},
         /* Nobody's number: whoever wrote to her through this provider. */
-        {SHE, {NULL}, "acme beta ", true},
-        {"+33611111111", {NULL}, "gamma ", true},
+        {SHE, {NULL}, "acme beta ", 2},
+        {"+33611111111", {NULL}, "gamma ", 1},
         /* Nobody did: everybody. */
-        {OTHER, {NULL}, "", false},
+        {OTHER, {NULL}, "", 0},
     };
     begin();
     for (size_t i = 0; i < sizeof(history) / sizeof(history[0]); i++)
@@ -293,7 +293,7 @@ START_TEST(who_is_meant)
         ask(&asked);
         ck_assert_int_eq(asked.result, RESULT_OK);
         ck_assert_msg(strcmp(asked.named, rows[i].named) == 0, "row %zu: %s", i, asked.named);
-        ck_assert_msg(asked.certain == rows[i].certain, "row %zu", i);
+        ck_assert_msg(asked.wrote == rows[i].wrote, "row %zu", i);
     }
     ck_assert_str_eq(sms_world_events(SHE), ""); /* asking writes nothing */
     end();
@@ -307,6 +307,47 @@ static void lose_journal(bool lose)
     ck_assert_int_eq(lose ? rename(sms_world.directory, away) : rename(away, sms_world.directory),
                      0);
 }
+
+/* A short code stands behind the names of several, whoever lists it as its own. */
+START_TEST(a_withdrawal_behind_what_is_shared)
+{
+    static const struct {
+        const char *number;
+        const char *candidates[3];
+        const char *named; /* "": everybody */
+        size_t wrote;
+    } rows[] = {
+        {SHE, {"gamma"}, "gamma acme beta ", 3},
+        {SHE, {"beta"}, "beta acme ", 2},
+        {SHE, {"beta", "delta"}, "acme beta delta ", 2},
+        {OTHER, {"gamma"}, "gamma ", 1},
+        {OTHER, {NULL}, "", 0},
+    };
+    struct asked asked;
+    begin();
+    for (size_t i = 0; i < sizeof(history) / sizeof(history[0]); i++)
+        sms_world_send(&history[i]);
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        prepare(&asked, RECORDER_WITHDRAW, rows[i].number);
+        asked.job.shared = true;
+        for (int j = 0; j < 3 && rows[i].candidates[j] != NULL; j++)
+            name(&asked, rows[i].candidates[j]);
+        ask(&asked);
+        ck_assert_int_eq(asked.result, RESULT_OK);
+        ck_assert_msg(strcmp(asked.named, rows[i].named) == 0, "row %zu: %s", i, asked.named);
+        ck_assert_msg(asked.wrote == rows[i].wrote, "row %zu", i);
+    }
+    lose_journal(true);
+    prepare(&asked, RECORDER_WITHDRAW, OTHER);
+    asked.job.shared = true;
+    name(&asked, "gamma");
+    ask(&asked);
+    ck_assert_int_eq(asked.result, RESULT_OK);
+    ck_assert_str_eq(asked.named, "");
+    lose_journal(false);
+    end();
+}
+END_TEST
 
 /* Rather too many than too few. */
 START_TEST(without_the_journal_all_are_meant)
@@ -322,7 +363,7 @@ START_TEST(without_the_journal_all_are_meant)
     prepare(&asked, RECORDER_WITHDRAW, SHE);
     ask(&asked);
     ck_assert_int_eq(asked.result, RESULT_OK);
-    ck_assert(!asked.certain);
+    ck_assert_uint_eq(asked.wrote, 0);
     ck_assert_str_eq(sms_world_events(SHE), "withdrawn sms [] STOP by SMS through agg: STOP\n");
     lose_journal(false);
     prepare(&asked, RECORDER_WHO, SHE);
@@ -424,6 +465,7 @@ Suite *sms_recorder_suite(void)
                                   a_locked_registry_is_later,
                                   a_broken_registry_is_told,
                                   who_is_meant,
+                                  a_withdrawal_behind_what_is_shared,
                                   without_the_journal_all_are_meant,
                                   reports_find_their_message,
                                   a_report_that_comes_early_is_looked_for_again,

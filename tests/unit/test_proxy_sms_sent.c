@@ -139,6 +139,17 @@ START_TEST(sender_ids_compared)
 }
 END_TEST
 
+START_TEST(numbers_that_are_one_subscribers)
+{
+    static const char *const numbers[] = {"+33755001234", "33755001234", "0755001234"};
+    static const char *const others[] = {"36111", "+36111", "386001", "ACME", "ACME1234567", ""};
+    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
+        ck_assert_msg(sms_is_number(numbers[i], "FR"), "%s", numbers[i]);
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+        ck_assert_msg(!sms_is_number(others[i], "FR"), "%s", others[i]);
+}
+END_TEST
+
 START_TEST(numbers_as_providers_write_them)
 {
     static const struct {
@@ -184,6 +195,7 @@ Suite *sms_sent_suite(void)
                                   the_oldest_make_room,
                                   threads_share_it,
                                   sender_ids_compared,
+                                  numbers_that_are_one_subscribers,
                                   numbers_as_providers_write_them,
                                   NULL};
     return unit_suite("sms_sent", tests);
