@@ -374,21 +374,30 @@ static void on_found(struct loop_task *task)
         finish(arrival, REPORTS_LATER, SMS_TAKE_LATER);
 }
 
-/* The partner is told its own words back; a number that cannot be read goes as its digits. */
-static void fill_from(struct arrival *arrival, const struct sms_inbound *inbound)
+/* The partner is told its own words back; a number that cannot be read goes as its digits. False:
+ * the key cannot be made. */
+static bool fill_from(struct arrival *arrival, const struct sms_inbound *inbound)
 {
     struct address from;
+    struct error err;
     size_t used = 0;
     char *out = arrival->what.from;
     unsigned ton = inbound->as_was != NULL ? inbound->as_was->source.ton : SMPP_TON_UNKNOWN;
-    if (sms_read_origin(inbound->from, ton, arrival->snapshot->config->region, &from))
+    struct lane *lane = arrival->inbox->lanes[loop_index(arrival->loop)];
+    bool ok = true;
+    arrival->job.nobody =
+        !sms_read_origin(inbound->from, ton, arrival->snapshot->config->region, &from);
+    if (!arrival->job.nobody) {
         str_copy(out, sizeof(arrival->what.from), from.text + 1);
-    else
+        ok = recipient_make_key(lane->hmac, &from, arrival->job.key, &err) == RESULT_OK;
+    } else {
         for (const char *c = inbound->from; *c != '\0' && used + 1 < sizeof(arrival->what.from);
              c++)
             if (*c >= '0' && *c <= '9')
                 out[used++] = *c;
+    }
     wipe(&from, sizeof(from));
+    return ok;
 }
 
 static void arrive_report(struct arrival *arrival, const struct sms_inbound *inbound)
@@ -396,9 +405,13 @@ static void arrive_report(struct arrival *arrival, const struct sms_inbound *inb
     struct recorder_job *job = &arrival->job;
     struct sent_ref ref;
     (void)sms_delivery_of(inbound, &arrival->what); /* of a report it needs no memory */
-    fill_from(arrival, inbound);
     str_copy(arrival->id, sizeof(arrival->id), inbound->receipt->id);
-    if (sent_find(arrival->inbox->sent, arrival->provider, arrival->id, &ref)) {
+    if (!fill_from(arrival, inbound)) {
+        finish(arrival, REPORTS_LATER, SMS_TAKE_LATER);
+        return;
+    }
+    if (sent_find(arrival->inbox->sent, arrival->provider, arrival->id,
+                  job->nobody ? NULL : job->key, &ref)) {
         report_to(arrival, &ref);
         return;
     }

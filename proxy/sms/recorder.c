@@ -308,19 +308,30 @@ static void withdraw(struct recorder *recorder, struct job_list *jobs)
 /* ---- reports ---- */
 
 static enum result find_in_index(struct recorder *recorder, struct recorder_job *job,
-                                 struct error *err)
+                                 const char *id, struct error *err)
+{
+    struct sent_message sent;
+    enum result result = journal_index_sent(recorder->db, job->provider, id,
+                                            job->nobody ? NULL : job->key, &sent, err);
+    if (result == RESULT_OK) {
+        memcpy(job->found.ref, sent.id, sizeof(job->found.ref));
+        memcpy(job->found.account, sent.account, sizeof(job->found.account));
+    }
+    return result;
+}
+
+/* The other spellings, for want of the very id, of messages to the same person. */
+static enum result find_other(struct recorder *recorder, struct recorder_job *job,
+                              struct error *err)
 {
     char spellings[RECEIPT_SPELLINGS][SMPP_ID_MAX];
-    size_t n = receipt_spellings(job->id, spellings);
+    size_t n = job->nobody ? 0 : receipt_spellings(job->id, spellings);
     enum result result = RESULT_NOT_FOUND;
-    for (size_t i = 0; i < n && result == RESULT_NOT_FOUND; i++) {
-        struct sent_message sent;
-        result = journal_index_sent(recorder->db, job->provider, spellings[i], &sent, err);
-        if (result == RESULT_OK) {
-            memcpy(job->found.ref, sent.id, sizeof(job->found.ref));
-            memcpy(job->found.account, sent.account, sizeof(job->found.account));
-        }
-    }
+    for (size_t i = 1; i < n && result == RESULT_NOT_FOUND; i++)
+        if (sent_find(recorder->sent, job->provider, spellings[i], job->key, &job->found))
+            result = RESULT_OK;
+    for (size_t i = 1; i < n && result == RESULT_NOT_FOUND; i++)
+        result = find_in_index(recorder, job, spellings[i], err);
     return result;
 }
 
@@ -330,10 +341,13 @@ static void find(struct recorder *recorder, struct recorder_job *job, enum resul
                  struct error *err)
 {
     enum result result = caught_up;
-    if (sent_find(recorder->sent, job->provider, job->id, &job->found))
+    if (sent_find(recorder->sent, job->provider, job->id, job->nobody ? NULL : job->key,
+                  &job->found))
         result = RESULT_OK;
     else if (caught_up == RESULT_OK)
-        result = find_in_index(recorder, job, err);
+        result = find_in_index(recorder, job, job->id, err);
+    if (result == RESULT_NOT_FOUND)
+        result = find_other(recorder, job, err);
     if (result == RESULT_NOT_FOUND && ++job->looks < LOOKS) {
         job->due = clock_monotonic() + LOOK_AGAIN_IN;
         list_push(&recorder->later, job);

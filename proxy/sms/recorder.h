@@ -40,7 +40,8 @@ struct recorder_job {
     enum recorder_kind kind;
     const char *provider; /* borrowed until task.run, as everything below that is not an answer */
 
-    uint8_t key[RECIPIENT_KEY_BYTES]; /* WITHDRAW, WHO: the person */
+    uint8_t key[RECIPIENT_KEY_BYTES]; /* the person */
+    bool nobody;                      /* REPORT: there is no key, the id alone has to do */
     int64_t at;                       /* when she wrote */
     const char **candidates;          /* partner ids */
     size_t n_candidates;

@@ -390,7 +390,7 @@ START_TEST(reports_find_their_message)
     const struct sms_sent sent = {"acme", "acme-two", "agg", SHE, "1A2B", 0};
     str_copy(ref, sizeof(ref), sms_world_send(&sent));
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        prepare(&asked, RECORDER_REPORT, NULL);
+        prepare(&asked, RECORDER_REPORT, SHE);
         asked.job.provider = rows[i].provider;
         asked.job.id = rows[i].id;
         ask(&asked);
@@ -418,9 +418,9 @@ START_TEST(a_report_that_comes_early_is_looked_for_again)
 {
     struct asked early, noted;
     begin();
-    prepare(&early, RECORDER_REPORT, NULL);
+    prepare(&early, RECORDER_REPORT, SHE);
     early.job.id = "E1";
-    prepare(&noted, RECORDER_REPORT, NULL);
+    prepare(&noted, RECORDER_REPORT, SHE);
     noted.job.id = "E2";
     ck_assert(recorder_submit(recorder, &early.job));
     ck_assert(recorder_submit(recorder, &noted.job));
@@ -430,7 +430,7 @@ START_TEST(a_report_that_comes_early_is_looked_for_again)
     const struct sms_sent sent = {"acme", "acme-sms", "agg", SHE, "E1", 0};
     char ref[RECORD_ID];
     str_copy(ref, sizeof(ref), sms_world_send(&sent));
-    sent_note(sms_world.sent, "agg", "E2", "ref-2", "acme-two");
+    sent_note(sms_world.sent, "agg", "E2", noted.job.key, "ref-2", "acme-two");
     sms_world_turn_until(&told, 2);
     ck_assert_int_eq(early.result, RESULT_OK);
     ck_assert_str_eq(early.found.ref, ref);
