@@ -41,6 +41,7 @@ struct recorder {
     size_t held[RECORDER_KINDS]; /* under lock: jobs taken and not done */
     bool stopping;               /* under lock */
     struct sent *sent;           /* borrowed */
+    char *registry_path;         /* owned */
     struct registry *writer;     /* owned; the thread's, as those below */
     char *index_path;            /* owned */
     char *directory;             /* owned */
@@ -236,17 +237,47 @@ static enum result add(struct recorder *recorder, struct recorder_job *job, stru
     return registry_add_event(recorder->writer, &event, clock_now(), &added, err);
 }
 
+/* What is written to a file that another one has replaced, as a restored backup does, is written
+ * nowhere. */
+static enum result follow(struct recorder *recorder, struct error *err)
+{
+    bool moved = false;
+    struct registry *fresh = NULL;
+    enum result result = registry_has_moved(recorder->writer, &moved, err);
+    if (result == RESULT_OK && moved)
+        result = registry_open(recorder->registry_path, false, &fresh, err);
+    if (fresh == NULL)
+        return result;
+    log_event(LOG_LEVEL_WARN, "registry was replaced, opened anew to record withdrawals");
+    registry_close(&recorder->writer);
+    recorder->writer = fresh;
+    return RESULT_OK;
+}
+
+static enum result commit(struct recorder *recorder, struct error *err)
+{
+    bool moved = false;
+    enum result result = registry_commit(recorder->writer, err);
+    if (result == RESULT_OK)
+        result = registry_has_moved(recorder->writer, &moved, err);
+    if (result == RESULT_OK && moved)
+        result = error_set(err, RESULT_UNAVAILABLE, "the registry was replaced meanwhile");
+    return result;
+}
+
 /* One transaction, all or none. */
 static enum result record_together(struct recorder *recorder, struct recorder_job *first,
                                    struct error *err)
 {
-    enum result result = registry_begin(recorder->writer, err);
+    enum result result = follow(recorder, err);
+    if (result == RESULT_OK)
+        result = registry_begin(recorder->writer, err);
     if (result != RESULT_OK)
         return result;
     for (struct recorder_job *job = first; job != NULL && result == RESULT_OK; job = job->next)
         result = add(recorder, job, err);
     if (result == RESULT_OK)
-        return registry_commit(recorder->writer, err);
+        return commit(recorder, err);
     registry_rollback(recorder->writer);
     return result;
 }
@@ -261,7 +292,10 @@ static void not_recorded(const struct recorder_job *job, const struct error *err
 static void record_alone(struct recorder *recorder, struct recorder_job *job)
 {
     struct error err = {0};
-    enum result result = add(recorder, job, &err);
+    struct recorder_job *next = job->next;
+    job->next = NULL; /* a transaction of its own */
+    enum result result = record_together(recorder, job, &err);
+    job->next = next;
     if (result != RESULT_OK)
         not_recorded(job, &err);
     tell(recorder, job, result);
@@ -448,6 +482,7 @@ static void free_recorder(struct recorder *recorder)
     journal_index_close(&recorder->db);
     pthread_cond_destroy(&recorder->wake);
     pthread_mutex_destroy(&recorder->lock);
+    free(recorder->registry_path);
     free(recorder->index_path);
     free(recorder->directory);
     free(recorder);
@@ -486,10 +521,12 @@ enum result recorder_start(const struct recorder_options *options, struct record
     list_init(&recorder->waiting);
     list_init(&recorder->later);
     recorder->sent = options->sent;
+    recorder->registry_path = strdup(options->registry);
     recorder->index_path = strdup(options->index);
     recorder->directory = strdup(options->directory);
     enum result result = RESULT_OK;
-    if (recorder->index_path == NULL || recorder->directory == NULL)
+    if (recorder->registry_path == NULL || recorder->index_path == NULL ||
+        recorder->directory == NULL)
         result = error_no_memory(err);
     if (result == RESULT_OK)
         result = registry_open(options->registry, false, &recorder->writer, err);

@@ -245,6 +245,95 @@ START_TEST(a_broken_registry_is_told)
 }
 END_TEST
 
+static void copy_registry(const char *path)
+{
+    char sql[400];
+    snprintf(sql, sizeof(sql), "VACUUM INTO '%s'", path);
+    sms_world_sql(sql);
+}
+
+/* With what SQLite keeps beside it. */
+static void move_registry(const char *from, const char *to)
+{
+    static const char *const suffixes[] = {"", "-wal", "-shm"};
+    for (int i = 0; i < 3; i++) {
+        char old_name[340], new_name[340];
+        snprintf(old_name, sizeof(old_name), "%s%s", from, suffixes[i]);
+        snprintf(new_name, sizeof(new_name), "%s%s", to, suffixes[i]);
+        ck_assert(rename(old_name, new_name) == 0 || i > 0);
+    }
+}
+
+static void withdraw_now(struct asked *asked, const char *partner)
+{
+    prepare(asked, RECORDER_WITHDRAW, "+33612345678");
+    name(asked, partner);
+    ask(asked);
+}
+
+/* A backup put back while the gate runs: the old file, still open, is nobody's any more. */
+START_TEST(a_registry_that_is_replaced_is_followed)
+{
+    char fresh[320], old[320], away[320];
+    struct asked asked;
+    begin();
+    snprintf(fresh, sizeof(fresh), "%s.new", sms_world.registry);
+    snprintf(old, sizeof(old), "%s.old", sms_world.registry);
+    snprintf(away, sizeof(away), "%s.away", sms_world.registry);
+    copy_registry(fresh);
+    withdraw_now(&asked, "acme");
+    ck_assert_int_eq(asked.result, RESULT_OK);
+    move_registry(sms_world.registry, old);
+    move_registry(fresh, sms_world.registry);
+    withdraw_now(&asked, "beta");
+    ck_assert_int_eq(asked.result, RESULT_OK);
+    ck_assert_str_eq(sms_world_events("+33612345678"),
+                     "withdrawn sms [beta] STOP by SMS through agg: STOP\n");
+    /* Away: nothing can be recorded, and it is told so, until it is back. */
+    move_registry(sms_world.registry, away);
+    withdraw_now(&asked, "gamma");
+    ck_assert_int_ne(asked.result, RESULT_OK);
+    move_registry(away, sms_world.registry);
+    withdraw_now(&asked, "gamma");
+    ck_assert_int_eq(asked.result, RESULT_OK);
+    ck_assert_str_eq(sms_world_events("+33612345678"),
+                     "withdrawn sms [beta] STOP by SMS through agg: STOP\n"
+                     "withdrawn sms [gamma] STOP by SMS through agg: STOP\n");
+    end();
+}
+END_TEST
+
+/* Replaced between the look and the commit: what was written is told as a failure. */
+START_TEST(a_registry_that_is_replaced_meanwhile_is_later)
+{
+    char fresh[320], old[320];
+    struct asked asked;
+    sqlite3 *db = NULL;
+    begin();
+    snprintf(fresh, sizeof(fresh), "%s.new", sms_world.registry);
+    snprintf(old, sizeof(old), "%s.old", sms_world.registry);
+    copy_registry(fresh);
+    ck_assert_int_eq(sqlite3_open(sms_world.registry, &db), SQLITE_OK);
+    ck_assert_int_eq(sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
+    prepare(&asked, RECORDER_WITHDRAW, "+33612345678");
+    name(&asked, "acme");
+    ck_assert(recorder_submit(recorder, &asked.job)); /* waits for the lock */
+    clock_sleep(300 * 1000);
+    ck_assert_uint_eq(told, 0);
+    move_registry(sms_world.registry, old);
+    move_registry(fresh, sms_world.registry);
+    ck_assert_int_eq(sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(db);
+    sms_world_turn_until(&told, 1);
+    ck_assert_int_eq(asked.result, RESULT_UNAVAILABLE);
+    withdraw_now(&asked, "acme");
+    ck_assert_int_eq(asked.result, RESULT_OK);
+    ck_assert_str_eq(sms_world_events("+33612345678"),
+                     "withdrawn sms [acme] STOP by SMS through agg: STOP\n");
+    end();
+}
+END_TEST
+
 /* ---- who is meant ---- */
 
 #define SHE   "+33612345678"
@@ -464,6 +553,8 @@ Suite *sms_recorder_suite(void)
                                   one_that_does_not_hold_keeps_no_other_out,
                                   a_locked_registry_is_later,
                                   a_broken_registry_is_told,
+                                  a_registry_that_is_replaced_is_followed,
+                                  a_registry_that_is_replaced_meanwhile_is_later,
                                   who_is_meant,
                                   a_withdrawal_behind_what_is_shared,
                                   without_the_journal_all_are_meant,
