@@ -148,7 +148,7 @@ static void on_mapped(void *owner, struct ticket ticket, enum result result)
     }
     /* Not before: a report would overtake the answer that names the message it is about. */
     sent_note(flight->lane->gate->sent, sms_flight_provider(flight)->name, flight->provider_id,
-              flight->id, flight->account->name);
+              flight->who.key, flight->id, flight->account->name);
     end_accepted(flight, flight->provider_id, flight->parts);
 }
 

@@ -133,10 +133,12 @@ void sms_abandon(struct provider *provider, struct loop *loop)
     stage.abandoned++;
 }
 
-void sent_note(struct sent *sent, const char *provider, const char *provider_id, const char *ref,
-               const char *account)
+void sent_note(struct sent *sent, const char *provider, const char *provider_id,
+               const uint8_t key[RECIPIENT_KEY_BYTES], const char *ref, const char *account)
 {
+    static const uint8_t none[RECIPIENT_KEY_BYTES];
     (void)sent;
+    ck_assert_mem_ne(key, none, sizeof(none));
     ck_assert_str_eq(provider, "first");
     ck_assert_str_eq(provider_id, "p1");
     ck_assert_str_eq(account, "acme-sms");
