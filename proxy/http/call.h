@@ -141,6 +141,8 @@ void http_call_end(struct http_call *call);
 /* NULL when there is none, or more than one with different values: nobody can say which is meant.
  */
 const char *http_header(const struct http_call *call, const char *name);
+/* Not more than one with different values. */
+bool http_header_clear(const struct evkeyvalq *headers, const char *name);
 /* Of the body, from its Content-Type: "Application/JSON; charset=utf-8" is "application/json". In
  * the arena; "". */
 const char *http_media(const struct http_call *call);

@@ -100,6 +100,7 @@ struct http_client {
     struct peer_key key;
     const char *fingerprint; /* NULL: none, or it would be the balancer's */
     bool secured; /* over TLS, from this machine, or over https to a balancer that is believed */
+    bool unclear; /* a client could have written what looks like a balancer's: not to be served */
 };
 
 enum http_stage {

@@ -787,6 +787,55 @@ START_TEST(test_forwarded_by_anybody)
 }
 END_TEST
 
+static struct answer chunked(const char *headers, const char *trailers)
+{
+    char text[1024];
+    snprintf(text, sizeof(text),
+             "POST /v1/messages HTTP/1.1\r\nHost: x\r\n%s" JSON
+             "Transfer-Encoding: chunked\r\n\r\n%zx\r\n%s\r\n0\r\n%s\r\n",
+             headers, strlen(MESSAGE), MESSAGE, trailers);
+    return ask("balanced", text);
+}
+
+/* Some versions of evhttp put a client's trailer behind what the balancer wrote, others drop it. */
+START_TEST(test_forwarded_in_trailer)
+{
+    ck_assert_int_eq(chunked("X-Forwarded-For: 192.0.2.10\r\n", "").status, 202);
+    ck_assert_int_eq(chunked("X-Forwarded-For: 192.0.2.11\r\n", "").status, 401);
+    ck_assert_int_eq(chunked("X-Forwarded-For: 192.0.2.10\r\n", "X-Other: 1\r\n").status, 202);
+    ck_assert_uint_eq(stage.n_messages, 2);
+    int status =
+        chunked("X-Forwarded-For: 192.0.2.11\r\n", "X-Forwarded-For: 192.0.2.10\r\n").status;
+    ck_assert_msg(status == 400 || status == 401, "%d", status);
+    /* Those that put it there show the gate this. */
+    static const char *const headers[] = {
+        "X-Forwarded-For: 192.0.2.11\r\nx-forwarded-for: 192.0.2.10\r\n",
+        "X-Forwarded-For: 192.0.2.10\r\nX-Forwarded-For: 192.0.2.10\r\n",
+        "X-Forwarded-For: 192.0.2.10\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Proto: https\r\n",
+    };
+    for (size_t i = 0; i < sizeof(headers) / sizeof(headers[0]); i++)
+        ck_assert_int_eq(chunked(headers[i], "").status, 400);
+    ck_assert_uint_eq(stage.n_messages, 2);
+}
+END_TEST
+
+/* Two that differ are not none: whoever asks with a key must not be served without. */
+START_TEST(test_contradictory_headers)
+{
+    char twice[512];
+    snprintf(twice, sizeof(twice), "%s", basic("acme-sms", "secret"));
+    ck_assert_int_eq(
+        ask("web", request("Idempotency-Key: a\r\nIdempotency-Key: b\r\n", MESSAGE)).status, 400);
+    ck_assert_int_eq(ask("web", request("Authorization: Basic eDp5\r\n", MESSAGE)).status, 400);
+    ck_assert_int_eq(ask("web", request("Content-Type: text/plain\r\n", MESSAGE)).status, 400);
+    ck_assert_int_eq(ask("web", request("Host: other.example\r\n", MESSAGE)).status, 400);
+    ck_assert_uint_eq(stage.n_messages, 0);
+    ck_assert_int_eq(
+        ask("web", request("Idempotency-Key: a\r\nIdempotency-Key: a\r\n", MESSAGE)).status, 202);
+    ck_assert_int_eq(ask("web", request(twice, MESSAGE)).status, 202);
+}
+END_TEST
+
 int main(void)
 {
     const TTest *const tests[] = {
@@ -824,6 +873,8 @@ int main(void)
         test_too_many_wrong_passwords,
         test_forwarded,
         test_forwarded_by_anybody,
+        test_forwarded_in_trailer,
+        test_contradictory_headers,
         NULL,
     };
     Suite *suite = suite_create("http");
