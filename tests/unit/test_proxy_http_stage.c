@@ -405,11 +405,18 @@ static size_t listener_named(const char *name)
 
 void client_open(struct client *client, const char *listener)
 {
+    client_open_from(client, listener, "127.0.0.1");
+}
+
+void client_open_from(struct client *client, const char *listener, const char *source)
+{
+    struct sockaddr_in from = {.sin_family = AF_INET};
     struct sockaddr_in address = {.sin_family = AF_INET,
                                   .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
                                   .sin_port = htons(stage.ports[listener_named(listener)])};
     *client = (struct client){.fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
-    must(client->fd >= 0);
+    must(client->fd >= 0 && inet_pton(AF_INET, source, &from.sin_addr) == 1);
+    must(bind(client->fd, (struct sockaddr *)&from, sizeof(from)) == 0);
     must(connect(client->fd, (struct sockaddr *)&address, sizeof(address)) == 0);
     must(fcntl(client->fd, F_SETFL, O_NONBLOCK) == 0);
 }
