@@ -290,7 +290,7 @@ START_TEST(test_memory)
         idempotency_begin(memory, "a", "k", "x", 1, IDEMPOTENCY_TIME, &kept, &status, body),
         IDEMPOTENCY_NEW);
     struct kept *pending = kept;
-    for (int i = 0; i < IDEMPOTENCY_KEYS; i++) {
+    for (int i = 0; i < IDEMPOTENCY_SHARE; i++) {
         char key[16];
         snprintf(key, sizeof(key), "n%d", i);
         ck_assert_int_eq(
@@ -312,6 +312,37 @@ START_TEST(test_memory)
     idempotency_end(memory, &pending, 0, "", 0);
     idempotency_let_go(&memory);
     ck_assert_ptr_null(memory);
+}
+END_TEST
+
+static enum idempotency_found begin_and_end(struct idempotency *memory, const char *account,
+                                            int key)
+{
+    char text[16], body[IDEMPOTENCY_ANSWER + 1];
+    struct kept *kept = NULL;
+    int status;
+    snprintf(text, sizeof(text), "%d", key);
+    enum idempotency_found found =
+        idempotency_begin(memory, account, text, "x", 1, 0, &kept, &status, body);
+    if (found == IDEMPOTENCY_NEW)
+        idempotency_end(memory, &kept, 202, "", 0);
+    return found;
+}
+
+/* However many keys others use, an account's few are not forgotten for them. */
+START_TEST(test_memory_of_others)
+{
+    static const char *const greedy[] = {"a", "b", "c", "d", "e"};
+    struct idempotency *memory = NULL;
+    ck_assert(idempotency_hold(&memory));
+    ck_assert_int_eq(begin_and_end(memory, "modest", 1), IDEMPOTENCY_NEW);
+    for (size_t i = 0; i < sizeof(greedy) / sizeof(greedy[0]); i++)
+        for (int key = 0; key <= IDEMPOTENCY_SHARE; key++)
+            ck_assert_int_eq(begin_and_end(memory, greedy[i], key), IDEMPOTENCY_NEW);
+    ck_assert_int_eq(begin_and_end(memory, "modest", 1), IDEMPOTENCY_AGAIN);
+    ck_assert_int_eq(begin_and_end(memory, "e", IDEMPOTENCY_SHARE), IDEMPOTENCY_AGAIN);
+    ck_assert_int_eq(begin_and_end(memory, "e", 0), IDEMPOTENCY_NEW);
+    idempotency_let_go(&memory);
 }
 END_TEST
 
@@ -962,6 +993,7 @@ Suite *http_shapes_suite(void)
         test_again_while_running,
         test_bad_keys,
         test_memory,
+        test_memory_of_others,
         test_window,
         test_twilio_good,
         test_twilio_ends,
