@@ -34,7 +34,6 @@ int64_t http_retry_after(const struct sms_reply *reply)
     case SMS_END_DEFERRED:
     case SMS_END_UNABLE:
     case SMS_END_BUSY:
-    case SMS_END_LOST:
         return reply->retry_after > 0 ? reply->retry_after : HTTP_STRAIGHT_AWAY;
     default:
         return 0;

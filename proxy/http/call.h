@@ -179,7 +179,8 @@ int64_t http_stable_number(const char *ref);
 void http_answer(struct http_call *call, int status, const char *type);
 /* The status a message's end has where a shape has no opinion of its own. */
 int http_status_of(enum sms_end end);
-/* Retry-After of an end that may pass; 0 for one that will not. */
+/* Retry-After of an end that may pass; 0 for one that will not, and for a lost answer: who comes
+ * again by itself would send the message twice. */
 int64_t http_retry_after(const struct sms_reply *reply);
 /* RFC 9457. type is the last part of the type's URI; reason and ref may be "". */
 void http_problem(struct http_call *call, int status, const char *type, const char *title,
