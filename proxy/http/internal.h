@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What the files of this folder share on the side of evhttp. Read them in the order of a request's
- * life: server.c (doors), connection.c (connections and their time), client.c (whose request it
+ * life: server.c (doors), connection.c (connections and their time), strangers.c (what is read of
+ * them before they are known), client.c (whose request it
  * is), routes.c, request.c (from its arrival to its answer), auth.c (its account). call.h is the
  * side of the shapes.
  */
@@ -51,6 +52,8 @@ struct http_connection {
     int64_t read_at; /* when something was read last */
     uint64_t bytes;  /* read since then */
     size_t charged;  /* of the front's strangers */
+    unsigned holder; /* under which of the front's holders */
+    bool too_heavy;  /* it ends as soon as the loop comes round */
     enum http_state state;
     bool tls;
     bool asked;           /* a request came over it */
@@ -82,6 +85,7 @@ struct http_door {
 };
 
 #define HTTP_BUCKETS 1024
+#define HTTP_HOLDERS 1024
 
 /* All that is HTTP on one lane. */
 struct http_front {
@@ -90,6 +94,8 @@ struct http_front {
     struct http_connections connections;           /* each owned by itself */
     struct http_connection *buckets[HTTP_BUCKETS]; /* by evcon */
     size_t strangers;                              /* bytes read from who is nobody's account yet */
+    size_t held[HTTP_HOLDERS]; /* … by address; few addresses share one of these */
+    uint64_t seed;             /* which ones nobody can know */
     bool draining;
 };
 
@@ -100,6 +106,7 @@ struct http_client {
     struct peer_key key;
     const char *fingerprint; /* NULL: none, or it would be the balancer's */
     bool secured; /* over TLS, from this machine, or over https to a balancer that is believed */
+    bool unclear; /* a client could have written what looks like a balancer's: not to be served */
 };
 
 enum http_stage {
@@ -184,6 +191,15 @@ void http_connection_end(struct http_connection *connection, const char *why);
 /* Counts it under the partner; false: that has as many as it may. */
 bool http_connection_admit(struct http_connection *connection, struct snapshot *snapshot,
                            const struct account_config *account);
+
+/* ---- strangers.c ---- */
+
+/* Its address is known. */
+void http_stranger_meet(struct http_connection *connection);
+/* So much more was read from it. Ends, when the loop comes round, who holds too much. */
+void http_stranger_charge(struct http_connection *connection, size_t bytes);
+/* Nothing of it is waiting to be whole. */
+void http_stranger_release(struct http_connection *connection);
 
 /* ---- client.c ---- */
 
