@@ -222,6 +222,7 @@ static void on_closed(struct evhttp_connection *evcon, void *arg)
         evbuffer_remove_cb_entry(bufferevent_get_input(connection->bev), connection->watch);
     connection->watch = NULL;
     connection->bev = NULL;
+    flush_forget(lane_of(connection)->loop, &connection->flush);
     event_del(connection->timer);
     forget(connection);
     if (connection->request != NULL)
@@ -268,6 +269,29 @@ void http_connection_answered(struct http_connection *connection)
     http_connection_enter(connection, more > 0 ? HTTP_READING : HTTP_WAITING);
     connection->bytes = more;
 }
+
+/* ---- output ---- */
+
+static struct bufferevent *flush_source(struct flush *flush)
+{
+    return CONTAINER_OF(flush, struct http_connection, flush)->bev; /* NULL once GONE */
+}
+
+/* evhttp awaits its bufferevent's word for the next request. */
+static void flush_written(struct flush *flush)
+{
+    const struct http_connection *connection = CONTAINER_OF(flush, struct http_connection, flush);
+    if (connection->bev != NULL)
+        bufferevent_trigger(connection->bev, EV_WRITE, 0);
+}
+
+void http_connection_flush(struct http_connection *connection)
+{
+    if (!connection->tls)
+        flush_later(lane_of(connection)->loop, &connection->flush);
+}
+
+/* ---- at the door ---- */
 
 /* Says so, if that can be said before TLS. What the peer said already is taken from the socket, for
  * closing one with something unread would take our word back. */
@@ -473,6 +497,7 @@ struct bufferevent *http_connection_new(struct event_base *base, void *arg)
     connection->state = HTTP_BORN;
     connection->timer_at = connection->deadline = INT64_MAX;
     connection->born_at = clock_monotonic();
+    connection->flush = (struct flush){.source = flush_source, .written = flush_written};
     record_new_id(connection->id);
     /* Ours, until it is seen what evhttp did with it. */
     bufferevent_incref(connection->bev);

@@ -9,6 +9,7 @@
 #ifndef OCTROI_PROXY_HTTP_INTERNAL_H
 #define OCTROI_PROXY_HTTP_INTERNAL_H
 
+#include "base/flush.h"
 #include "proxy/http/call.h"
 #include "proxy/http/server.h"
 #include "store/record.h"
@@ -45,6 +46,7 @@ struct http_connection {
     struct evhttp_connection *evcon;        /* borrowed; NULL while BORN and when GONE */
     struct evbuffer_cb_entry *watch;        /* on the input buffer; NULL: not there */
     struct event *timer;                    /* owned */
+    struct flush flush;                     /* of its output */
     int64_t deadline;                       /* monotonic; INT64_MAX: none */
     int64_t timer_at;                       /* when the timer will fire; it re-arms itself lazily */
     int64_t born_at;
@@ -184,6 +186,8 @@ void http_connection_enter(struct http_connection *connection, enum http_state s
 void http_connection_wake_at(struct http_connection *connection, int64_t deadline);
 /* An answer was written: the next request, if there is one. */
 void http_connection_answered(struct http_connection *connection);
+/* What evhttp was given to send leaves at the end of this turn. */
+void http_connection_flush(struct http_connection *connection);
 /* The gate drains: ends it if it waits for nothing. */
 void http_connection_drain(struct http_connection *connection);
 /* Ends it now; not from within a callback of evhttp. */

@@ -128,6 +128,7 @@ static void send_answer(struct http_connection *connection, struct evhttp_reques
     http_connection_enter(connection, HTTP_ANSWERING);
     evhttp_request_set_on_complete_cb(evreq, on_complete, connection);
     evhttp_send_reply(evreq, status, http_phrase(status), body);
+    http_connection_flush(connection);
     if (body != NULL)
         evbuffer_free(body);
 }
