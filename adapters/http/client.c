@@ -101,11 +101,15 @@ static void keep_spare(struct http_transfer *transfer)
 }
 
 /* ---- the end of a transfer ---- */
-/* With what libcurl has to say of it. */
+
+/* From libcurl, and from what runs. */
 static void take_back(struct http_transfer *transfer)
+{
     (void)curl_multi_remove_handle(transfer->port->multi, transfer->easy);
     TAILQ_REMOVE(&transfer->port->running, transfer, running);
+}
 
+/* With what libcurl has to say of it. */
 static void finish(struct http_transfer *transfer, CURLcode code)
 {
     struct http_end end = {
@@ -116,11 +120,10 @@ static void finish(struct http_transfer *transfer, CURLcode code)
     end.complete = end.ok && end.status != 0;
     if (!end.complete)
         describe(transfer, code, &end);
-    (void)curl_multi_remove_handle(transfer->port->multi, transfer->easy);
+    take_back(transfer);
     /* A trial is asked about its handle, and set up like no other; after trouble all is new. */
     if (end.complete && !transfer->trial)
         keep_spare(transfer);
-    take_back(transfer);
     transfer->done(transfer, &end);
 }
 
