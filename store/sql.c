@@ -45,8 +45,10 @@ enum result sql_open(const char *path, enum sql_access access, int busy_ms, sqli
     int flags = SQLITE_OPEN_NOMUTEX;
     pthread_once(&configured, configure);
     if (access == SQL_CREATE) {
-        /* Made here, so that the mode does not depend on the umask of who runs the command. */
-        int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+        /* Made here, so that the mode does not depend on the umask of who runs the command. Only if
+         * it is not there: to close a file ends every lock this process holds on it, those of its
+         * other connections too, and who comes from outside then takes their log away. */
+        int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
         if (fd >= 0)
             close(fd);
         flags |= SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;

@@ -2,9 +2,12 @@
 /* What the index knows of messages that were sent: by the provider's id, by whom they reached. */
 #include "tests/unit/test_journal.h"
 
+#include <fcntl.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #define DAY_ONE (INT64_C(1795467277) * CLOCK_SECOND)
 
@@ -202,9 +205,44 @@ START_TEST(questions_use_their_index)
 }
 END_TEST
 
+/* Whether somebody else than we holds a lock on what SQLite locks of a file that is read: asked by
+ * a child, since no process sees its own. */
+static bool is_locked(const char *path)
+{
+    int status;
+    pid_t child = fork();
+    if (child == 0) {
+        struct flock lock = {.l_type = F_WRLCK, .l_start = 0x40000002, .l_len = 510};
+        int fd = open(path, O_RDWR);
+        _exit(fd >= 0 && fcntl(fd, F_GETLK, &lock) == 0 && lock.l_type != F_UNLCK ? 0 : 1);
+    }
+    waitpid(child, &status, 0);
+    return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+/* The gateway has two connections to the index. What opens the second must not end the locks of the
+ * first: a command that reads the log would take their write-ahead log away under them. */
+START_TEST(two_connections_of_one_process)
+{
+    struct box box;
+    struct journal_index *first = NULL, *second = NULL;
+    struct error err;
+    box_new(&box, 1 << 20);
+    ck_assert_int_eq(journal_index_open(box.index, box.directory, &first, &err), RESULT_OK);
+    ck_assert(is_locked(box.index));
+    ck_assert_int_eq(journal_index_open(box.index, box.directory, &second, &err), RESULT_OK);
+    ck_assert(is_locked(box.index));
+    journal_index_close(&second);
+    ck_assert(is_locked(box.index));
+    journal_index_close(&first);
+    ck_assert(!is_locked(box.index));
+    box_free(&box);
+}
+END_TEST
+
 Suite *sent_suite(void)
 {
     const TTest *const tests[] = {a_provider_id_names_its_message, who_wrote_to_a_number,
-                                  questions_use_their_index, NULL};
+                                  questions_use_their_index, two_connections_of_one_process, NULL};
     return unit_suite("sent", tests);
 }
