@@ -137,7 +137,8 @@ class SmppServer(SmsTest):
         raw = self.bound(gate)
 
         def told(number, status):
-            harness.wait_for("the new configuration", lambda: raw.ask(submit(2, number))[1] == status)
+            harness.wait_for("the new configuration",
+                             lambda: raw.ask(submit(2, number))[1] == status)
         self.assertEqual(raw.ask(submit(2, no))[:2], (SUBMIT | RESPONSE, BLOCKED))
         acme = gate.config["partners"]["acme"]
         acme["mode"] = "observe"
