@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The configuration: loaded from libconfig files, checked as a whole, then immutable and counted.
- * A running session keeps the snapshot it started with; a reload makes a new one.
+ * A running session keeps the snapshot it started with, of SMPP until it adopts the next; a reload
+ * makes a new one.
  */
 #ifndef OCTROI_CONFIG_CONFIG_H
 #define OCTROI_CONFIG_CONFIG_H

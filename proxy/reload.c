@@ -2,9 +2,11 @@
 /*
  * A configuration becomes what the gateway serves: at the start, and again with each SIGHUP. All
  * that can fail happens first, on the main thread; then each lane swaps its snapshot and its doors
- * by mailbox. Sessions that run keep what they started with.
+ * by mailbox. Sessions of SMTP that run keep what they started with; those of SMPP, which last for
+ * weeks, go on under the new one (smpp/bind.c).
  */
 #include "proxy/internal.h"
+#include "proxy/smpp/server.h"
 #include "proxy/sms/inbound.h"
 
 #include "base/clock.h"
@@ -55,6 +57,7 @@ static void run_install(struct loop_task *task)
         doors_retire(lane, lane->snapshot, is_gone, install->snapshot->config);
     snapshot_unref(&lane->snapshot);
     lane->snapshot = install->snapshot;
+    smpp_adopt_all(lane);
     while (install->openings != NULL) {
         struct new_door *opening = install->openings;
         install->openings = opening->next;

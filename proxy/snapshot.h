@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A configuration made ready to serve: its providers, its TLS contexts. Immutable and counted; a
- * session keeps the snapshot it started with, a reload swaps in a new one.
+ * session of SMTP keeps the snapshot it started with, one of SMPP goes over to the next between two
+ * messages; a reload swaps in a new one.
  */
 #ifndef OCTROI_PROXY_SNAPSHOT_H
 #define OCTROI_PROXY_SNAPSHOT_H

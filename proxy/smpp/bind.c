@@ -62,6 +62,91 @@ void esme_leave(struct smpp_session *session)
     session->partner_counted = NULL;
 }
 
+/* ---- conditions ---- */
+
+static bool is_sms(const struct account_config *account)
+{
+    return account != NULL && account->stream->terms.channel == CHANNEL_SMS;
+}
+
+/* All of an account's conditions must hold, whatever the password says. */
+static bool admits(const struct smpp_session *session, const struct account_config *account)
+{
+    return account_admits(account, (const struct sockaddr *)&session->peer,
+                          session->fingerprint[0] ? session->fingerprint : NULL);
+}
+
+/* An account that does not log in is its network's or its certificate's: one of them at least. */
+static bool is_open_to(const struct smpp_session *session, const struct account_config *account)
+{
+    return is_sms(account) && !account_logs_in(account) &&
+           (account->n_networks > 0 || account->certificate_sha256 != NULL) &&
+           admits(session, account);
+}
+
+/* As by mail: what others may have read on the way is a password no more, and not looked at. */
+static bool may_say_password(const struct smpp_session *session,
+                             const struct listener_config *listener)
+{
+    return session->tls_active || listener->plain_passwords ||
+           peer_is_loopback((const struct sockaddr *)&session->peer);
+}
+
+/* ---- a new configuration ---- */
+
+/* Its index; n_listeners: nobody listens there any more, or not to such a connection. */
+static size_t find_listener(const struct smpp_session *session, const struct config *config)
+{
+    size_t i = 0;
+    while (i < config->n_listeners &&
+           strcmp(config->listeners[i].bind, session->listener->bind) != 0)
+        i++;
+    if (i < config->n_listeners && config->listeners[i].tls == TLS_IMPLICIT && !session->tls_active)
+        return config->n_listeners;
+    return i;
+}
+
+/* Whether who is bound would be bound as account as well. */
+static bool is_same(const struct smpp_session *session, const struct listener_config *listener,
+                    const struct account_config *account)
+{
+    const struct account_config *before = session->account;
+    if (!is_sms(account) ||
+        strcmp(account->stream->terms.partner->id, before->stream->terms.partner->id) != 0)
+        return false;
+    if (before->password == NULL || account->password == NULL)
+        return before->password == account->password && is_open_to(session, account);
+    return strcmp(before->password, account->password) == 0 && admits(session, account) &&
+           may_say_password(session, listener);
+}
+
+bool esme_adopt(struct smpp_session *session)
+{
+    struct snapshot *next = session->lane->snapshot;
+    const struct account_config *account = NULL;
+    if (next == session->snapshot || session->leaving != NULL)
+        return session->leaving == NULL;
+    size_t listener = find_listener(session, next->config);
+    bool stays = listener < next->config->n_listeners;
+    if (stays && session->account != NULL) {
+        account = config_account(next->config, session->account->name);
+        stays = is_same(session, &next->config->listeners[listener], account);
+    }
+    if (!stays) {
+        session->leaving = "the configuration has changed";
+        return false;
+    }
+    if (session->partner_counted != NULL) /* the same word, in what is kept from now on */
+        session->partner_counted = account->stream->terms.partner->id;
+    session->account = account;
+    session->listener = &next->config->listeners[listener];
+    session->tls_context = next->tls[listener];
+    snapshot_unref(&session->snapshot);
+    session->snapshot = snapshot_ref(next);
+    esme_arm(session);
+    return true;
+}
+
 /* ---- the answer ---- */
 
 /* Not bound after all: it may try again. */
@@ -114,7 +199,8 @@ static void welcome(struct smpp_session *session)
     size_t length =
         smpp_bind_response_write(pdu, sizeof(pdu), SMPP_RESP(session->bind_command), SMPP_ROK,
                                  session->bind_sequence, name, session->tlvs ? VERSION_34 : 0);
-    esme_write(session, pdu, length);
+    if (esme_write(session, pdu, length))
+        esme_adopt(session); /* there may be a new one since the password came */
 }
 
 void esme_penalty_over(struct smpp_session *session)
@@ -130,18 +216,6 @@ void esme_penalty_over(struct smpp_session *session)
 }
 
 /* ---- the password ---- */
-
-static bool is_sms(const struct account_config *account)
-{
-    return account != NULL && account->stream->terms.channel == CHANNEL_SMS;
-}
-
-/* All of an account's conditions must hold, whatever the password says. */
-static bool admits(const struct smpp_session *session, const struct account_config *account)
-{
-    return account_admits(account, (const struct sockaddr *)&session->peer,
-                          session->fingerprint[0] ? session->fingerprint : NULL);
-}
 
 static void on_checked(void *lane, struct ticket ticket, bool matches)
 {
@@ -179,18 +253,11 @@ void esme_bind_abandoned(struct smpp_session *session)
                      clock_monotonic());
 }
 
-/* As by mail: what others may have read on the way is a password no more, and not looked at. */
-static bool may_say_password(const struct smpp_session *session)
-{
-    return session->tls_active || session->listener->plain_passwords ||
-           peer_is_loopback((const struct sockaddr *)&session->peer);
-}
-
 static void check(struct smpp_session *session, const struct account_config *account,
                   const char *password)
 {
     struct gate *gate = session->lane->gate;
-    if (!may_say_password(session)) {
+    if (!may_say_password(session, session->listener)) {
         turned_away(session, REFUSAL_AUTH_HELD, "a password in clear, see plain_passwords");
         turn_away(session, "a password in clear");
         return;
@@ -211,14 +278,6 @@ static void check(struct smpp_session *session, const struct account_config *acc
     }
 }
 
-/* An account that does not log in is its network's or its certificate's: one of them at least. */
-static bool is_open_to(const struct smpp_session *session, const struct account_config *account)
-{
-    return is_sms(account) && !account_logs_in(account) &&
-           (account->n_networks > 0 || account->certificate_sha256 != NULL) &&
-           admits(session, account);
-}
-
 void esme_bind(struct smpp_session *session, const struct smpp_header *header, uint8_t *body,
                size_t length)
 {
@@ -233,6 +292,11 @@ void esme_bind(struct smpp_session *session, const struct smpp_header *header, u
     }
     session->bind_version = bind.version;
     str_copy(session->bind_name, sizeof(session->bind_name), bind.system_id);
+    if (!esme_adopt(session)) {
+        wipe(&bind, sizeof(bind));
+        turn_away(session, session->leaving);
+        return;
+    }
     const struct account_config *account =
         config_account(session->snapshot->config, session->bind_name);
     if (is_open_to(session, account))

@@ -93,8 +93,9 @@ static void on_delivery(void *object, struct delivery *delivery, const struct sm
 {
     struct smpp_session *session = object;
     uint32_t sequence = esme_next_sequence(session);
-    if (session->lane->draining || session->n_delivered == ESME_DELIVERED_MAX ||
-        esme_stalled(session) || !send_delivery(session, what, sequence)) {
+    if (session->lane->draining || session->leaving != NULL ||
+        session->n_delivered == ESME_DELIVERED_MAX || esme_stalled(session) ||
+        !send_delivery(session, what, sequence)) {
         binds_answer(delivery, SMS_TAKE_LATER);
         return;
     }

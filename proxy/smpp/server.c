@@ -188,6 +188,12 @@ struct smpp_session *esme_redeem(void *lane, struct ticket ticket)
 
 /* ---- what was waited for ---- */
 
+static void leave_idle(struct smpp_session *session, const char *why)
+{
+    if (esme_is(session, ESME_BOUND) && session->open == 0 && session->n_delivered == 0)
+        esme_unbind(session, why);
+}
+
 /* A session with nothing under way leaves; others may finish, and are asked again. */
 static void drain(struct smpp_session *session)
 {
@@ -201,14 +207,8 @@ static void drain(struct smpp_session *session)
         esme_answer(session, session->bind_command, SMPP_RBINDFAIL, session->bind_sequence);
         esme_close(session, "the gate drains");
         break;
-    case ESME_BOUND_TX:
-    case ESME_BOUND_RX:
-    case ESME_BOUND_TRX:
-        if (session->open == 0 && session->n_delivered == 0)
-            esme_unbind(session, "the gate drains");
-        break;
     default:
-        break;
+        leave_idle(session, "the gate drains");
     }
 }
 
@@ -233,6 +233,8 @@ void esme_settle(struct smpp_session *session)
         esme_close(session, "closed by the peer");
     else if (session->lane->draining)
         drain(session);
+    else if (session->leaving != NULL)
+        leave_idle(session, session->leaving);
 }
 
 /* ---- libevent's callbacks ---- */
@@ -400,6 +402,20 @@ struct smpp_session *smpp_serve(struct lane *lane, struct entrance *entrance, si
 }
 
 /* ---- for all sessions of a lane ---- */
+
+static void adopt_one(void *object, void *arg)
+{
+    (void)arg;
+    struct smpp_session *session = object;
+    /* Who is not bound yet does so when it binds. */
+    if (!session->ended && esme_is(session, ESME_BOUND) && !esme_adopt(session))
+        esme_settle(session);
+}
+
+void smpp_adopt_all(struct lane *lane)
+{
+    ticket_each(lane->binds, adopt_one, NULL);
+}
 
 static void drain_one(void *object, void *arg)
 {

@@ -12,6 +12,10 @@ struct smpp_session;
  * gate's counters when it ends. NULL when memory is short: the connection is then closed. */
 struct smpp_session *smpp_serve(struct lane *lane, struct entrance *entrance, size_t listener,
                                 struct bufferevent *bev, const struct sockaddr *peer);
+/* The lane has a new snapshot. Bound sessions go on under it from their next message on; those it
+ * has no place for (another password, other conditions, no such account) take nothing any more, and
+ * are told unbind once what they submitted is answered. */
+void smpp_adopt_all(struct lane *lane);
 /* Says unbind to every peer once what it submitted is answered; what it submits meanwhile is
  * answered 0x08. */
 void smpp_drain(struct lane *lane);

@@ -61,7 +61,7 @@ struct esme_delivered {
 struct smpp_session {
     struct loop_task end_task;              /* first: frees the session */
     struct lane *lane;                      /* borrowed */
-    struct snapshot *snapshot;              /* owned reference */
+    struct snapshot *snapshot;              /* owned reference; esme_adopt may change it */
     const struct listener_config *listener; /* of the snapshot */
     SSL_CTX *tls_context;                   /* of the snapshot; NULL when the listener has none */
     struct entrance *entrance;              /* borrowed */
@@ -92,6 +92,9 @@ struct smpp_session {
     bool tlvs;          /* it speaks 3.4 or later: optional parameters mean something to it */
     unsigned errors;    /* malformed PDUs since the last good submission */
     const char *close_why;
+    /* It has no place in the configuration any more, and goes once nothing is under way: why;
+     * constant. NULL: it stays. */
+    const char *leaving;
     /* A bind that is being answered. */
     uint32_t bind_command;
     uint32_t bind_sequence;
@@ -186,6 +189,9 @@ void esme_leave(struct smpp_session *session);
 void esme_bind(struct smpp_session *session, const struct smpp_header *header, uint8_t *body,
                size_t length);
 void esme_penalty_over(struct smpp_session *session);
+/* Between two messages: takes over the lane's configuration, if it is another one and has a place
+ * for the session; else a session that is bound is `leaving`. False: it has none. */
+bool esme_adopt(struct smpp_session *session);
 /* The session ends: a password that is being looked at counts as wrong, for nobody waits to hear.
  */
 void esme_bind_abandoned(struct smpp_session *session);

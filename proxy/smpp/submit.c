@@ -145,7 +145,7 @@ void esme_content_free(struct esme_content *content)
 uint32_t esme_open(struct smpp_session *session)
 {
     const struct account_config *account = session->account;
-    if (session->lane->draining)
+    if (session->lane->draining || session->leaving != NULL)
         return SMPP_RSYSERR;
     if (!peers_enter(session->lane->gate->peers, PEER_WINDOW, account->name, strlen(account->name),
                      account->stream->window))

@@ -130,16 +130,34 @@ class SmppServer(SmsTest):
         gate.process.wait(harness.PATIENCE)
 
     def test_reload(self):
-        """A bind lives on under the configuration it began with."""
+        """A bind lasts for weeks: a reload reaches it, and ends it where its account is gone."""
         provider = self.smsc()
         gate = self.sms_gateway(provider)
-        yes = self.number(gate)
+        yes, no = self.number(gate), self.number(gate, consent=False)
         raw = self.bound(gate)
-        accounts = gate.config["partners"]["acme"]["streams"]["texts"]["accounts"]
+
+        def told(number, status):
+            harness.wait_for("the new configuration",
+                             lambda: raw.ask(submit(2, number))[1] == status)
+        self.assertEqual(raw.ask(submit(2, no))[:2], (SUBMIT | RESPONSE, BLOCKED))
+        acme = gate.config["partners"]["acme"]
+        acme["mode"] = "observe"
+        gate.write_config()
+        gate.reload()
+        told(no, OK)
+        acme["mode"] = "enforce"
+        acme["streams"]["texts"]["senders"] = ["OTHER"]
+        gate.write_config()
+        gate.reload()
+        told(yes, BLOCKED)
+        accounts = acme["streams"]["texts"]["accounts"]
         accounts["acme-new"] = accounts.pop("acme-sms")
         gate.write_config()
         gate.reload()
-        self.assertEqual(raw.ask(submit(2, yes))[:2], (SUBMIT | RESPONSE, OK))
+        command, _, sequence, _ = raw.hear()
+        self.assertEqual(command, UNBIND)
+        raw.say(pdu(UNBIND | RESPONSE, sequence))
+        self.assertIsNone(raw.hear())
         other = self.raw(gate)
         self.assertEqual(other.bind()[:2], (BIND_TRX | RESPONSE, WRONG_LOGIN))
         self.assertEqual(other.bind(account="acme-new", sequence=2)[:2], (BIND_TRX | RESPONSE, OK))

@@ -283,7 +283,20 @@ static void print_problem(void *arg, const char *file, int line, const char *mes
     fprintf(stderr, "%s:%d: %s\n", file, line, message);
 }
 
-static struct config *load_config(void)
+/* from NULL: as it is. */
+static void replace_first(char *text, size_t size, const char *from, const char *to)
+{
+    char rest[8192];
+    char *at = from != NULL ? strstr(text, from) : NULL;
+    must_say(from == NULL || at != NULL, "the configuration has no %s", from);
+    if (at == NULL)
+        return;
+    must(str_copy(rest, sizeof(rest), at + strlen(from)));
+    int length = snprintf(at, size - (size_t)(at - text), "%s%s", to, rest);
+    must(length >= 0 && (size_t)length < size - (size_t)(at - text));
+}
+
+static struct config *load_config(const char *from, const char *to)
 {
     char setting[CRYPT_GENSALT_OUTPUT_SIZE];
     struct crypt_data *scratch = calloc(1, sizeof(*scratch));
@@ -295,9 +308,10 @@ static struct config *load_config(void)
          crypt_gensalt_rn("$y$", 1, "0123456789abcdef", 16, setting, sizeof(setting)) != NULL);
     const char *hash = crypt_r("secret", setting, scratch);
     must(hash != NULL);
-    int length = snprintf(text, sizeof(text), config_text, hash, hash, hash);
+    must(snprintf(text, sizeof(text), config_text, hash, hash, hash) < (int)sizeof(text));
     free(scratch);
-    write_file("octroi.conf", text, (size_t)length);
+    replace_first(text, sizeof(text), from, to);
+    write_file("octroi.conf", text, strlen(text));
     snprintf(path, sizeof(path), "%s/octroi.conf", stage.folder);
     enum result result = config_load(path, print_problem, NULL, &config, &err);
     must_say(result == RESULT_OK, "%s", err.text);
@@ -317,7 +331,7 @@ void stage_make(void)
     make_folder("box");
     make_certificate();
     write_file("recipient.key", "", 0);
-    struct config *config = load_config();
+    struct config *config = load_config(NULL, NULL);
     must(loop_new(0, &stage.loop, &err) == RESULT_OK);
     must(workers_new(1, 16, &stage.workers, &err) == RESULT_OK);
     stage.gate.peers = peers_new();
@@ -330,6 +344,18 @@ void stage_make(void)
     must(lane_init(&stage.lane, &stage.gate, stage.loop, key, sizeof(key), &err) == RESULT_OK);
     enum result result = snapshot_new(config, NULL, &stage.loop, 1, &stage.lane.snapshot, &err);
     must_say(result == RESULT_OK, "%s", err.text);
+}
+
+void stage_reload(const char *from, const char *to)
+{
+    struct snapshot *next = NULL;
+    struct error err = {0};
+    enum result result =
+        snapshot_new(load_config(from, to), stage.lane.snapshot, &stage.loop, 1, &next, &err);
+    must_say(result == RESULT_OK, "%s", err.text);
+    snapshot_unref(&stage.lane.snapshot);
+    stage.lane.snapshot = next;
+    smpp_adopt_all(&stage.lane);
 }
 
 static int remove_one(const char *path, const struct stat *st, int type, struct FTW *at)

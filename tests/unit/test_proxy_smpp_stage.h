@@ -73,6 +73,10 @@ void stage_free(void);
 /* Between two runs in one stage. All sessions must be gone. */
 void stage_reset(void);
 
+/* The configuration is loaded again with the first from in it replaced by to, and the lane has it.
+ */
+void stage_reload(const char *from, const char *to);
+
 void client_connect(struct client *client, const char *listener, const char *peer);
 void client_send(struct client *client, const void *bytes, size_t length);
 /* Everything that is ready happens; what came is read. */
