@@ -69,6 +69,9 @@ struct sms_answer {
      * nothing was said to the provider, so that another one may be tried. */
     enum outcome outcome;
     enum sms_refusal refusal; /* when refused */
+    /* Refused by the adapter and for good, since this provider takes no message of that form:
+     * nothing was said to it, and another one may carry it. */
+    bool cannot_carry;
     const char *id;       /* accepted: the provider's id of the message (of its first part); "" */
     unsigned parts;       /* accepted: how many it took; 0: not known */
     uint32_t smpp_status; /* refused, by SMPP: its command_status; else 0 */
@@ -78,8 +81,9 @@ struct sms_answer {
 typedef void sms_answer_fn(void *owner, struct ticket ticket, const struct sms_answer *answer);
 
 /* On loop's thread. message and what it points at are copied. Answered exactly once on the same
- * thread, never before this call has returned, within the provider's deadlines; also when memory
- * is short or the provider cannot carry it. There is no taking it back. The provider is referenced
+ * thread, within the provider's deadlines, also when memory is short or the provider cannot carry
+ * it; after this call has returned, but for one case: with no memory left even to do that, before
+ * it does (OUTCOME_NONE). There is no taking it back. The provider is referenced
  * until the answer. */
 void sms_send(struct provider *provider, struct loop *loop, const struct sms_message *message,
               sms_answer_fn *answer, void *owner, struct ticket ticket);

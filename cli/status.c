@@ -65,6 +65,32 @@ static void print_refusals(json_t *refusals)
         printf("%-14s -\n", title);
 }
 
+/* What came back from the network; nothing while nothing did. */
+static void print_sms(const json_t *sms)
+{
+    static const struct {
+        const char *key, *words;
+    } counts[] = {
+        {"stops_recorded", "STOP on record"},
+        {"stops_failed", "STOP that the provider is to bring again"},
+        {"stops_unreadable", "STOP of no readable number"},
+        {"reports_delivered", "delivery reports handed on"},
+        {"reports_later", "delivery reports nobody took yet"},
+        {"reports_unknown", "delivery reports of no message"},
+        {"replies_delivered", "replies handed on"},
+        {"replies_later", "replies nobody took yet"},
+        {"replies_nobodys", "replies to nobody"},
+    };
+    const char *title = "from phones";
+    for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++) {
+        int64_t count = number_of(sms, counts[i].key);
+        if (count == 0)
+            continue;
+        printf("%-14s %" PRId64 " %s\n", title, count, counts[i].words);
+        title = "";
+    }
+}
+
 static void print_summary(const json_t *answer)
 {
     const json_t *config = json_object_get(answer, "config");
@@ -80,6 +106,7 @@ static void print_summary(const json_t *answer)
     printf("%-14s %" PRId64 "\n", "sessions", number_of(answer, "sessions"));
     printf("%-14s %" PRId64 " pass, %" PRId64 " block, %" PRId64 " defer\n", "verdicts",
            number_of(verdicts, "pass"), number_of(verdicts, "block"), number_of(verdicts, "defer"));
+    print_sms(json_object_get(answer, "sms"));
     print_refusals(json_object_get(answer, "refusals"));
     print_journal(json_object_get(answer, "journal"));
 }

@@ -120,13 +120,18 @@ static void take_services(struct build *build, const struct node *group,
 static void check_foreign(struct build *build, const struct node *group,
                           const struct listener_config *out)
 {
-    static const char *const smtp[] = {"services", "max_body_size", "enquire_every",
-                                       "reply_timeout", NULL};
+    static const char *const smtp[] = {"services",      "max_body_size",   "enquire_every",
+                                       "reply_timeout", "plain_passwords", NULL};
     static const char *const smpp[] = {
         "max_message_size", "max_recipients", "min_rate",      "trusted",
         "proxy_protocol",   "services",       "max_body_size", NULL};
-    static const char *const http[] = {"max_message_size", "max_recipients", "proxy_protocol",
-                                       "enquire_every",    "reply_timeout",  NULL};
+    static const char *const http[] = {"max_message_size",
+                                       "max_recipients",
+                                       "proxy_protocol",
+                                       "enquire_every",
+                                       "reply_timeout",
+                                       "plain_passwords",
+                                       NULL};
     static const struct {
         const char *const *keys;
         const char *why;
@@ -152,6 +157,7 @@ static void take_limits(struct build *build, const struct node *group, struct li
     out->max_body_size = (uint64_t)build_number(group, "max_body_size");
     out->enquire_every = build_number(group, "enquire_every");
     out->reply_timeout = build_number(group, "reply_timeout");
+    out->plain_passwords = build_number(group, "plain_passwords") != 0;
 }
 
 static void build_listener(struct build *build, const struct node *group,

@@ -64,6 +64,7 @@ struct listener_config {
     uint64_t max_body_size; /* http: bytes of a request's body */
     int64_t enquire_every;  /* smpp: idle so long, the peer is asked whether it is there */
     int64_t reply_timeout;  /* smpp: for the partner's answers to what we ask or deliver */
+    bool plain_passwords;   /* smpp: without TLS, too, also from elsewhere than this machine */
 };
 
 struct provider_config {

@@ -100,6 +100,7 @@ const struct schema_key schema_table[] = {
     {"listeners.*.services", KIND_CHOICES, false, NULL, 1, 8, services},
     {"listeners.*.max_body_size", KIND_SIZE, false, "256 kB", KB, 16 * MB, NULL},
     {"listeners.*.enquire_every", KIND_TIME, false, "30 s", TIMEOUT, NULL},
+    {"listeners.*.plain_passwords", KIND_BOOLEAN, false, "false", 0, 1, NULL},
     {"listeners.*.reply_timeout", KIND_TIME, false, "60 s", TIMEOUT, NULL},
 
     {"providers.*.adapter", KIND_CHOICE, true, NULL, 0, 0, adapters},

@@ -9,6 +9,7 @@
  */
 #include "policy/phone.h"
 
+#include <atomic>
 #include <cstdint>
 #include <cstring>
 #include <phonenumbers/phonenumber.pb.h>
@@ -110,9 +111,30 @@ bool read_plainly(const char *text, const char *region, PhoneNumber *number)
     return true;
 }
 
+/* What the library said of a French number so far, by its first five digits: those decide in its
+ * patterns of the plan, which is given out in blocks, and asking costs more than the judgement on
+ * the number. A test asks for each block. */
+enum class Block : unsigned char { unasked, valid, invalid };
+std::atomic<Block> blocks[100000];
+
+bool is_valid_french(const PhoneNumber &number)
+{
+    std::atomic<Block> &block = blocks[number.national_number() / 10000];
+    Block known = block.load(std::memory_order_relaxed);
+    if (known == Block::unasked) {
+        known = is_one_line(number) ? Block::valid : Block::invalid;
+        block.store(known, std::memory_order_relaxed);
+    }
+    return known == Block::valid;
+}
+
 bool parse_in_plan(const char *text, const char *region, PhoneNumber *number)
 {
-    if (read_plainly(text, region, number) || parse(text, region, number)) {
+    if (read_plainly(text, region, number)) {
+        leave_france(number);
+        return number->country_code() == FRANCE ? is_valid_french(*number) : is_one_line(*number);
+    }
+    if (parse(text, region, number)) {
         leave_france(number);
         if (is_one_line(*number))
             return true;
@@ -166,6 +188,20 @@ void recall(PhoneNumber *number)
     }
 }
 
+/* "+33612345678" as the library writes it, in a fraction of the time. Not the numbers that begin
+ * with 8, which it groups in several ways. False: it is for the library. */
+bool format_french(const char *e164, char *out, size_t size)
+{
+    static const char shape[] = "+33 d dd dd dd dd";
+    if (size < sizeof(shape) || std::strncmp(e164, "+33", 3) != 0 || e164[3] == '8' ||
+        whole_number(e164 + 3, 9) == 0)
+        return false;
+    const char *digit = e164 + 3;
+    for (std::size_t i = 0; i < sizeof(shape); i++)
+        out[i] = shape[i] == 'd' ? *digit++ : shape[i];
+    return true;
+}
+
 } // namespace
 
 /* No exception may reach C: whatever goes wrong, the number is not read. */
@@ -186,6 +222,8 @@ bool phone_to_e164(const char *text, const char *region, char *out, size_t size)
 
 bool phone_to_international(const char *e164, char *out, size_t size)
 {
+    if (format_french(e164, out, size))
+        return true;
     try {
         PhoneNumber number;
         bool known = *e164 != '\0' && std::strcmp(last.e164, e164) == 0;

@@ -79,13 +79,13 @@ void credentials_free(struct credentials **credentials)
 }
 
 /* Over name, hash and password, so that a changed hash in the configuration is a new question. */
-static bool digest_of(struct credentials *credentials, const char *name, const struct check *check,
-                      uint8_t out[SHA256_BYTES])
+static bool digest_of(struct credentials *credentials, const char *name, const char *hash,
+                      const char *password, uint8_t out[SHA256_BYTES])
 {
     struct strbuf text = {0};
     strbuf_add(&text, name, strlen(name) + 1);
-    strbuf_add(&text, check->hash, strlen(check->hash) + 1);
-    strbuf_add(&text, check->password, strlen(check->password) + 1);
+    strbuf_add(&text, hash, strlen(hash) + 1);
+    strbuf_add(&text, password, strlen(password) + 1);
     bool ok = !text.failed;
     if (ok) {
         pthread_mutex_lock(&credentials->lock);
@@ -207,6 +207,18 @@ bool credentials_check(struct credentials *credentials, const struct peer_key *f
                        const char *name, const char *hash, const char *password, struct loop *home,
                        credentials_fn *answer, void *owner, struct ticket ticket)
 {
+    uint8_t digest[SHA256_BYTES];
+    /* A password longer than crypt takes is compared as cut, and so never matches. */
+    bool known_account = hash != NULL && strlen(password) < CRYPT_MAX_PASSPHRASE_SIZE;
+    if (hash == NULL)
+        hash = credentials->decoy;
+    if (!digest_of(credentials, name, hash, password, digest))
+        return false;
+    /* Before the large memory that a check takes: over HTTP each request asks. */
+    if (known_account && is_known(credentials, digest)) {
+        answer(owner, ticket, true);
+        return true;
+    }
     struct check *check = calloc(1, sizeof(*check));
     if (check == NULL)
         return false;
@@ -218,19 +230,10 @@ bool credentials_check(struct credentials *credentials, const struct peer_key *f
     check->answer = answer;
     check->owner = owner;
     check->ticket = ticket;
-    check->known_account = hash != NULL;
-    /* A password longer than crypt takes is compared as cut, and so never matches. */
-    check->known_account &= str_copy(check->password, sizeof(check->password), password);
-    str_copy(check->hash, sizeof(check->hash), hash != NULL ? hash : credentials->decoy);
-    if (!digest_of(credentials, name, check, check->digest)) {
-        check_free(check);
-        return false;
-    }
-    if (check->known_account && is_known(credentials, check->digest)) {
-        check_free(check);
-        answer(owner, ticket, true);
-        return true;
-    }
+    check->known_account = known_account;
+    str_copy(check->password, sizeof(check->password), password);
+    str_copy(check->hash, sizeof(check->hash), hash);
+    memcpy(check->digest, digest, sizeof(digest));
     if (join(credentials, check))
         return true;
     if (!submit(credentials, check)) {

@@ -162,10 +162,9 @@ static struct entry *find_named(struct guesses *guesses, enum kind kind,
     return name_of(guesses, kind, from, account, &name) ? find(guesses, &name, now) : NULL;
 }
 
-static bool is_known(struct guesses *guesses, const struct peer_key *from, const char *account,
-                     int64_t now)
+/* The entry is OF_BOTH. */
+static bool is_at_home(const struct entry *both)
 {
-    const struct entry *both = find_named(guesses, OF_BOTH, from, account, now);
     return both != NULL && both->good && both->weight < GUESSES_KNOWN;
 }
 
@@ -178,7 +177,7 @@ bool guesses_admit(struct guesses *guesses, const struct peer_key *from, const c
     struct entry *address = find_named(guesses, OF_ADDRESS, from, account, now);
     bool admitted = true;
     if (address != NULL && address->weight >= GUESSES_FREE &&
-        !is_known(guesses, from, account, now)) {
+        !is_at_home(find_named(guesses, OF_BOTH, from, account, now))) {
         admitted = now >= address->next_look;
         /* Reserved at once: of many that ask together, one is looked at. */
         if (admitted)
@@ -198,37 +197,46 @@ static int64_t delay_of(unsigned failures)
 
 /* A right password: here this account is at home from now on. Its address' failures stay: with an
  * account of his own nobody buys guesses at others'. */
-static void note_right(struct guesses *guesses, const struct peer_key *from, const char *account,
-                       int64_t now)
+static void note_right(struct guesses *guesses, const struct name *both_name, int64_t now)
 {
-    struct name name;
-    struct entry *both =
-        name_of(guesses, OF_BOTH, from, account, &name) ? find_or_make(guesses, &name, now) : NULL;
+    struct entry *both = find_or_make(guesses, both_name, now);
     if (both == NULL)
         return;
     both->good = true;
     both->weight = 0;
 }
 
+/* Returns the failures at this account. */
+static unsigned note_wrong(struct guesses *guesses, const struct peer_key *from,
+                           const char *account, int64_t now, int64_t *delay_out)
+{
+    unsigned failures = add_failure(guesses, OF_ADDRESS, from, account, now);
+    struct entry *address = find_named(guesses, OF_ADDRESS, from, account, now);
+    *delay_out = delay_of(failures);
+    if (address != NULL && failures >= GUESSES_FREE)
+        address->next_look = now + GUESS_DELAY_MOST;
+    return add_failure(guesses, OF_ACCOUNT, from, account, now);
+}
+
 int64_t guesses_note(struct guesses *guesses, const struct peer_key *from, const char *account,
                      bool right, int64_t now)
 {
-    pthread_mutex_lock(&guesses->lock);
-    bool known = is_known(guesses, from, account, now);
+    struct name name;
     int64_t delay = 0;
     unsigned at_account = 0;
+    pthread_mutex_lock(&guesses->lock);
+    bool named = name_of(guesses, OF_BOTH, from, account, &name);
+    bool known = named && is_at_home(find(guesses, &name, now));
     if (right) {
-        const struct entry *entry = find_named(guesses, OF_ACCOUNT, from, account, now);
+        /* Of one at home, as over HTTP each request is, nothing more is asked. */
+        const struct entry *entry =
+            known ? NULL : find_named(guesses, OF_ACCOUNT, from, account, now);
         at_account = entry != NULL ? entry->weight : 0;
-        note_right(guesses, from, account, now);
+        if (named)
+            note_right(guesses, &name, now);
     } else {
-        unsigned failures = add_failure(guesses, OF_ADDRESS, from, account, now);
-        struct entry *address = find_named(guesses, OF_ADDRESS, from, account, now);
-        delay = delay_of(failures);
-        if (address != NULL && failures >= GUESSES_FREE)
-            address->next_look = now + GUESS_DELAY_MOST;
-        at_account = add_failure(guesses, OF_ACCOUNT, from, account, now);
-        struct entry *both = find_named(guesses, OF_BOTH, from, account, now);
+        at_account = note_wrong(guesses, from, account, now, &delay);
+        struct entry *both = named ? find(guesses, &name, now) : NULL;
         if (both != NULL && both->weight < WEIGHT_MOST)
             both->weight++;
     }

@@ -22,6 +22,7 @@ static const struct {
     [REFUSAL_LOGIN_LATE] = {"login_late", "ended, not logged in in time"},
     [REFUSAL_SLOW] = {"too_slow", "ended, too slow"},
     [REFUSAL_CHATTER] = {"no_progress", "ended, too many commands without a message"},
+    [REFUSAL_NONSENSE] = {"nonsense", "ended, what came is not of the protocol"},
     [REFUSAL_AUTH_FAILED] = {"auth_failed", "authentication failed"},
     [REFUSAL_AUTH_HELD] = {"auth_held", "authentication refused unseen"},
 };

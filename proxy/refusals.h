@@ -19,6 +19,7 @@ enum refusal {
     REFUSAL_LOGIN_LATE,  /* no account within login_timeout */
     REFUSAL_SLOW,        /* content below min_rate, or an envelope that did not end */
     REFUSAL_CHATTER,     /* too many commands without a message */
+    REFUSAL_NONSENSE,    /* what came is not of the protocol */
     REFUSAL_AUTH_FAILED, /* a login that was wrong */
     REFUSAL_AUTH_HELD,   /* a login not looked at: too many wrong ones from that address */
     REFUSAL_COUNT

@@ -10,7 +10,8 @@
 /* Ids come round again after a while at some providers: the newest is meant. */
 static const char sent_sql[] =
     "SELECT id, at, partner, stream, account FROM decision"
-    " WHERE queue_id = ?1 AND provider = ?2 AND channel = 'sms' ORDER BY at DESC, seq DESC LIMIT 1";
+    " WHERE queue_id = ?1 AND provider = ?2 AND channel = 'sms'"
+    " AND (?3 IS NULL OR recipient_key = ?3) ORDER BY at DESC, seq DESC LIMIT 1";
 
 /* A screened list was handed over, not written to. */
 static const char reached_sql[] =
@@ -19,8 +20,8 @@ static const char reached_sql[] =
     " AND (?3 IS NULL OR provider = ?3) GROUP BY partner";
 
 enum result journal_index_sent(struct journal_index *index, const char *provider,
-                               const char *queue_id, struct sent_message *sent_out,
-                               struct error *err)
+                               const char *queue_id, const uint8_t *key,
+                               struct sent_message *sent_out, struct error *err)
 {
     enum result result = RESULT_OK;
     *sent_out = (struct sent_message){0};
@@ -31,6 +32,8 @@ enum result journal_index_sent(struct journal_index *index, const char *provider
     sqlite3_stmt *statement = index->sent;
     sqlite3_bind_text(statement, 1, queue_id, -1, SQLITE_STATIC);
     sqlite3_bind_text(statement, 2, provider, -1, SQLITE_STATIC);
+    if (key != NULL)
+        sqlite3_bind_blob(statement, 3, key, RECIPIENT_KEY_BYTES, SQLITE_STATIC);
     int code = sqlite3_step(statement);
     if (code == SQLITE_ROW) {
         sent_out->at = sqlite3_column_int64(statement, 1);

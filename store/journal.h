@@ -209,11 +209,12 @@ struct sent_message {
     int64_t at;
     char partner[SENT_NAME_MAX], stream[SENT_NAME_MAX], account[SENT_NAME_MAX];
 };
-/* The newest that this provider took under exactly this id. RESULT_NOT_FOUND when the index knows
- * none: it should have caught up. */
+/* The newest that this provider took under exactly this id, to this person; key (of
+ * RECIPIENT_KEY_BYTES) NULL: to whomever. RESULT_NOT_FOUND when the index knows none: it should
+ * have caught up. */
 enum result journal_index_sent(struct journal_index *index, const char *provider,
-                               const char *queue_id, struct sent_message *sent_out,
-                               struct error *err);
+                               const char *queue_id, const uint8_t *key,
+                               struct sent_message *sent_out, struct error *err);
 /* The partners whose SMS to this number were let pass since then, each once; provider NULL: through
  * any. Return false to stop. */
 typedef bool reached_fn(void *arg, const char *partner);

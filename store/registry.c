@@ -98,6 +98,15 @@ void registry_close(struct registry **registry_pointer)
 
 /* ---- statements ---- */
 
+enum result registry_has_moved(struct registry *registry, bool *moved_out, struct error *err)
+{
+    int moved = 0;
+    if (sqlite3_file_control(registry->db, "main", SQLITE_FCNTL_HAS_MOVED, &moved) != SQLITE_OK)
+        return error_set(err, RESULT_UNAVAILABLE, "the registry's file cannot be looked after");
+    *moved_out = moved != 0;
+    return RESULT_OK;
+}
+
 enum result registry_prepared(struct registry *registry, enum registry_statement slot,
                               const char *sql, sqlite3_stmt **statement_out, struct error *err)
 {

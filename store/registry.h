@@ -22,6 +22,10 @@ enum result registry_open(const char *path, bool create, struct registry **regis
 enum result registry_open_reader(const char *path, struct registry **registry_out,
                                  struct error *err);
 void registry_close(struct registry **registry);
+/* Whether the file that was opened is no longer the one of that name: after a restore from a
+ * backup, or while it is away, others write elsewhere than here. RESULT_UNAVAILABLE when nobody can
+ * say. */
+enum result registry_has_moved(struct registry *registry, bool *moved_out, struct error *err);
 /* Whether opening it for writing would lay it out anew; writes nothing. Errors as registry_open: it
  * is none, or a newer program's. */
 enum result registry_probe(const char *path, bool *older_out, struct error *err);

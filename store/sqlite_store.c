@@ -58,14 +58,12 @@ static void note_state(struct sqlite_store *self, enum result result, const stru
  */
 static enum result follow(struct sqlite_store *self, struct error *err)
 {
-    int moved = 0;
-    if (sqlite3_file_control(self->registry->db, "main", SQLITE_FCNTL_HAS_MOVED, &moved) !=
-        SQLITE_OK)
-        return error_set(err, RESULT_UNAVAILABLE, "%s cannot be looked after", self->path);
-    if (!moved)
-        return RESULT_OK;
+    bool moved = false;
     struct registry *fresh = NULL;
-    enum result result = registry_open_as(self->path, SQL_READ, READ_BUSY_MS, &fresh, err);
+    enum result result = registry_has_moved(self->registry, &moved, err);
+    if (result != RESULT_OK || !moved)
+        return result;
+    result = registry_open_as(self->path, SQL_READ, READ_BUSY_MS, &fresh, err);
     if (result != RESULT_OK)
         return result;
     log_event(LOG_LEVEL_WARN, "registry was replaced, opened anew",

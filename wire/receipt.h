@@ -41,7 +41,8 @@ const char *receipt_state_name(enum receipt_state state);
 bool receipt_state_parse(const char *text, enum receipt_state *state_out);
 /* Other spellings under which the message may be on record: upper and lower case hexadecimal,
  * decimal for hexadecimal, hexadecimal for decimal, without leading zeros. Returns how many, the id
- * itself first; at most RECEIPT_SPELLINGS. */
+ * itself first; at most RECEIPT_SPELLINGS. A guess: all but the first may be another message's
+ * ("1000" is 4096 in hexadecimal), so who looks them up compares the recipient too. */
 #define RECEIPT_SPELLINGS 6
 size_t receipt_spellings(const char *id, char spellings_out[RECEIPT_SPELLINGS][SMPP_ID_MAX]);
 

@@ -67,6 +67,7 @@ enum smpp_status {
     SMPP_RTHROTTLED = 0x58,
     SMPP_RINVSCHED = 0x61,
     SMPP_RINVEXPIRY = 0x62,
+    SMPP_RINVDFTMSGID = 0x63,
     SMPP_RX_T_APPN = 0x64,
     SMPP_RX_P_APPN = 0x65,
     SMPP_RX_R_APPN = 0x66,

@@ -69,13 +69,47 @@ static bool is_of_tls(CURLcode code)
     }
 }
 
-/* With what libcurl has to say of it. */
+/* ---- handles that are used again: making one takes longer than filling it in ---- */
+
+/* They are linked by what libcurl keeps for us. There are never more of them than the port had
+ * transfers at once. */
+static CURL *take_spare(struct http_port *port)
+{
+    CURL *easy = port->spare;
+    char *next = NULL;
+    if (easy == NULL)
+        return NULL;
+    (void)curl_easy_getinfo(easy, CURLINFO_PRIVATE, &next);
+    port->spare = (CURL *)next;
+    return easy;
+}
+
+/* What it was told of this transfer goes with the transfer. */
+static void keep_spare(struct http_transfer *transfer)
+{
+    CURL *easy = transfer->easy;
+    if (curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, NULL) != CURLE_OK ||
+        curl_easy_setopt(easy, CURLOPT_WRITEDATA, NULL) != CURLE_OK ||
+        curl_easy_setopt(easy, CURLOPT_PREREQDATA, NULL) != CURLE_OK ||
+        curl_easy_setopt(easy, CURLOPT_HTTPHEADER, NULL) != CURLE_OK ||
+        curl_easy_setopt(easy, CURLOPT_RESOLVE, NULL) != CURLE_OK ||
+        curl_easy_setopt(easy, CURLOPT_POSTFIELDS, NULL) != CURLE_OK ||
+        curl_easy_setopt(easy, CURLOPT_PRIVATE, transfer->port->spare) != CURLE_OK)
+        return;
+    transfer->port->spare = easy;
+    transfer->easy = NULL;
+}
+
+/* ---- the end of a transfer ---- */
+
+/* From libcurl, and from what runs. */
 static void take_back(struct http_transfer *transfer)
 {
     (void)curl_multi_remove_handle(transfer->port->multi, transfer->easy);
     TAILQ_REMOVE(&transfer->port->running, transfer, running);
 }
 
+/* With what libcurl has to say of it. */
 static void finish(struct http_transfer *transfer, CURLcode code)
 {
     struct http_end end = {
@@ -87,6 +121,9 @@ static void finish(struct http_transfer *transfer, CURLcode code)
     if (!end.complete)
         describe(transfer, code, &end);
     take_back(transfer);
+    /* A trial is asked about its handle, and set up like no other; after trouble all is new. */
+    if (end.complete && !transfer->trial)
+        keep_spare(transfer);
     transfer->done(transfer, &end);
 }
 
@@ -248,6 +285,8 @@ static bool open_multi(struct http_port *port)
 
 void http_client_close(struct http_port *port)
 {
+    for (CURL *easy; (easy = take_spare(port)) != NULL;)
+        curl_easy_cleanup(easy);
     if (port->multi != NULL)
         (void)curl_multi_cleanup(port->multi);
     port->multi = NULL;
@@ -362,19 +401,34 @@ static bool set_request(struct http_transfer *transfer)
            curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, built->method) == CURLE_OK;
 }
 
+static enum result find_easy(struct http_transfer *transfer, struct error *err)
+{
+    const struct provider_config *config = http_config(transfer->port);
+    transfer->easy = transfer->trial ? NULL : take_spare(transfer->port);
+    if (transfer->easy != NULL)
+        return RESULT_OK;
+    transfer->easy = curl_easy_init();
+    if (transfer->easy == NULL)
+        return error_no_memory(err);
+    if (!set_manners(transfer->easy, config) || !set_tls(transfer->easy, config))
+        return error_set(err, RESULT_SYSTEM, "the provider's settings cannot be given to libcurl");
+    return RESULT_OK;
+}
+
 enum result http_client_begin(struct http_transfer *transfer, struct error *err)
 {
     struct http_port *port = transfer->port;
-    const struct provider_config *config = http_config(port);
-    if (!open_multi(port) || (transfer->easy = curl_easy_init()) == NULL)
+    if (!open_multi(port))
         return error_no_memory(err);
+    enum result result = find_easy(transfer, err);
+    if (result != RESULT_OK)
+        return result;
     /* libcurl looks at the list when the loop has come round, and the port may have a new one then.
      */
     if (port->addresses != NULL &&
         (transfer->addresses = curl_slist_append(NULL, port->addresses->data)) == NULL)
         return error_no_memory(err);
-    if (!set_callbacks(transfer) || !set_manners(transfer->easy, config) ||
-        !set_tls(transfer->easy, config) || !set_trial(transfer) || !set_request(transfer))
+    if (!set_callbacks(transfer) || !set_trial(transfer) || !set_request(transfer))
         return error_set(err, RESULT_SYSTEM, "the request cannot be given to libcurl");
     CURLMcode code = curl_multi_add_handle(port->multi, transfer->easy);
     if (code != CURLM_OK)

@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +14,8 @@ void http_facts_begin(const struct http_template *template, const struct provide
                       int64_t now, struct http_facts *facts)
 {
     const char **of = facts->values.of;
-    *facts = (struct http_facts){0};
+    /* Not the text: it is large, and written before it is read. */
+    memset(facts, 0, offsetof(struct http_facts, text));
     of[HTTP_USERNAME] = config->username;
     of[HTTP_PASSWORD] = config->password;
     of[HTTP_URL] = template->url;
@@ -33,6 +35,14 @@ static bool refuse(struct sms_answer *answer, uint32_t status, const char *text)
     return false;
 }
 
+/* It is no message for this provider, which has not been asked. */
+static bool refuse_form(struct sms_answer *answer, uint32_t status, const char *text)
+{
+    refuse(answer, status, text);
+    answer->cannot_carry = true;
+    return false;
+}
+
 /* A message as SMPP has it, if it is one text. */
 static bool decode(const struct provider_config *config, const struct sms_raw *raw,
                    struct http_facts *facts, struct sms_answer *answer)
@@ -41,16 +51,17 @@ static bool decode(const struct provider_config *config, const struct sms_raw *r
         "this provider carries whole texts only: send long messages as message_payload";
     uint32_t total = 0;
     if ((raw->esm_class & SMPP_ESM_UDHI) != 0)
-        return refuse(answer, SMPP_RINVESMCLASS, segments);
+        return refuse_form(answer, SMPP_RINVESMCLASS, segments);
     if (smpp_tlv_number(raw->tlvs, SMPP_TAG_SAR_TOTAL_SEGMENTS, &total) && total > 1)
-        return refuse(answer, SMPP_RINVESMCLASS, segments);
+        return refuse_form(answer, SMPP_RINVESMCLASS, segments);
     if (raw->schedule != NULL && *raw->schedule != '\0')
         return refuse(answer, SMPP_RINVSCHED, "this provider sends at once: ask for no schedule");
     if (!sms_decode(raw->data_coding, config->alphabet, raw->body.data, raw->body.length,
                     facts->text, sizeof(facts->text)))
-        return refuse(answer, SMPP_RINVESMCLASS,
-                      "this provider carries texts only: the message is binary, too long, or its "
-                      "data_coding is not known");
+        return refuse_form(
+            answer, SMPP_RINVESMCLASS,
+            "this provider carries texts only: the message is binary, too long, or its "
+            "data_coding is not known");
     return true;
 }
 

@@ -34,7 +34,6 @@ int64_t http_retry_after(const struct sms_reply *reply)
     case SMS_END_DEFERRED:
     case SMS_END_UNABLE:
     case SMS_END_BUSY:
-    case SMS_END_LOST:
         return reply->retry_after > 0 ? reply->retry_after : HTTP_STRAIGHT_AWAY;
     default:
         return 0;
@@ -107,12 +106,14 @@ void http_plain_problem(struct http_call *call, int status)
 {
     char type[32];
     snprintf(type, sizeof(type), "http-%d", status);
-    const char *detail =
-        status == 404   ? "There is nothing here. The paths are in the guide for partners."
-        : status == 405 ? "This path takes the methods that Allow names."
-        : status == 400 ? "A request of this method cannot have a body, or its length is not clear."
-        : status == 503 ? "The gate cannot answer this now, try again later."
-                        : "";
+    const char *detail = status == 404
+                             ? "There is nothing here. The paths are in the guide for partners."
+                         : status == 405 ? "This path takes the methods that Allow names."
+                         : status == 400 ? "A request of this method cannot have a body, or its "
+                                           "length is not clear, or a header "
+                                           "that may come once comes again with another value."
+                         : status == 503 ? "The gate cannot answer this now, try again later."
+                                         : "";
     http_problem(call, status, type, http_phrase(status), detail, "", "");
 }
 

@@ -17,21 +17,32 @@ void http_call_end(struct http_call *call)
     strbuf_free(&call->answer.body);
 }
 
-const char *http_header(const struct http_call *call, const char *name)
+/* False: there are several that differ; *value_out is the first then. */
+static bool find_header(const struct evkeyvalq *headers, const char *name, const char **value_out)
 {
-    const char *value = NULL;
     const struct evkeyval *header;
-    if (call->headers == NULL)
-        return NULL;
-    TAILQ_FOREACH(header, call->headers, next)
+    *value_out = NULL;
+    TAILQ_FOREACH(header, headers, next)
     {
         if (!ascii_equal(header->key, name))
             continue;
-        if (value != NULL && strcmp(value, header->value) != 0)
-            return NULL;
-        value = header->value;
+        if (*value_out != NULL && strcmp(*value_out, header->value) != 0)
+            return false;
+        *value_out = header->value;
     }
-    return value;
+    return true;
+}
+
+const char *http_header(const struct http_call *call, const char *name)
+{
+    const char *value;
+    return call->headers != NULL && find_header(call->headers, name, &value) ? value : NULL;
+}
+
+bool http_header_clear(const struct evkeyvalq *headers, const char *name)
+{
+    const char *value;
+    return find_header(headers, name, &value);
 }
 
 const char *http_media(const struct http_call *call)

@@ -141,6 +141,8 @@ void http_call_end(struct http_call *call);
 /* NULL when there is none, or more than one with different values: nobody can say which is meant.
  */
 const char *http_header(const struct http_call *call, const char *name);
+/* Not more than one with different values. */
+bool http_header_clear(const struct evkeyvalq *headers, const char *name);
 /* Of the body, from its Content-Type: "Application/JSON; charset=utf-8" is "application/json". In
  * the arena; "". */
 const char *http_media(const struct http_call *call);
@@ -177,7 +179,8 @@ int64_t http_stable_number(const char *ref);
 void http_answer(struct http_call *call, int status, const char *type);
 /* The status a message's end has where a shape has no opinion of its own. */
 int http_status_of(enum sms_end end);
-/* Retry-After of an end that may pass; 0 for one that will not. */
+/* Retry-After of an end that may pass; 0 for one that will not, and for a lost answer: who comes
+ * again by itself would send the message twice. */
 int64_t http_retry_after(const struct sms_reply *reply);
 /* RFC 9457. type is the last part of the type's URI; reason and ref may be "". */
 void http_problem(struct http_call *call, int status, const char *type, const char *title,

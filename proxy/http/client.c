@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Whose request it is. X-Forwarded-For is believed from the listener's trusted balancers only, and
- * read from its end: what a client wrote itself stands further left.
+ * read from its end: what a client wrote itself stands further left. Behind a chunked body that is
+ * not so: evhttp puts the client's trailers behind the balancer's headers.
  */
 #include "proxy/http/internal.h"
 
@@ -107,6 +108,21 @@ static void walk_back(const struct listener_config *listener, const struct evkey
     }
 }
 
+/* Whether one of a balancer's headers could be a client's trailer: it comes twice. */
+static bool is_unclear(const struct evkeyvalq *headers)
+{
+    const struct evkeyval *header;
+    unsigned addresses = 0, schemes = 0;
+    bool chunked = false;
+    TAILQ_FOREACH(header, headers, next)
+    {
+        chunked = chunked || ascii_equal(header->key, "Transfer-Encoding");
+        addresses += ascii_equal(header->key, "X-Forwarded-For");
+        schemes += ascii_equal(header->key, "X-Forwarded-Proto");
+    }
+    return chunked && (addresses > 1 || schemes > 1);
+}
+
 void http_client_find(const struct http_connection *connection,
                       const struct listener_config *listener, const struct evkeyvalq *headers,
                       struct http_client *client_out)
@@ -114,7 +130,8 @@ void http_client_find(const struct http_connection *connection,
     bool believed = listener_trusts(listener, (const struct sockaddr *)&connection->peer);
     const char *forwarded = believed ? evhttp_find_header(headers, "X-Forwarded-For") : NULL;
     const char *scheme = believed ? evhttp_find_header(headers, "X-Forwarded-Proto") : NULL;
-    *client_out = (struct http_client){.address = connection->peer};
+    *client_out = (struct http_client){.address = connection->peer,
+                                       .unclear = believed && is_unclear(headers)};
     if (forwarded != NULL)
         walk_back(listener, headers, &client_out->address);
     bool local = is_loopback(&connection->peer) && is_loopback(&client_out->address);

@@ -22,10 +22,6 @@
 /* A connection made as the gate began to drain may have its first request on the way. */
 #define DRAIN_GRACE (5 * CLOCK_SECOND)
 
-/* A body is read before it is known whose it is: what strangers may fill of memory in that way, on
- * one lane. */
-#define STRANGERS_BYTES (32 * 1024 * 1024)
-
 #define BIT(state) (1u << (state))
 
 static const struct {
@@ -82,6 +78,8 @@ static int64_t deadline_of(const struct http_connection *connection)
     case HTTP_WAITING:
         return idle < login ? idle : login;
     case HTTP_READING:
+        if (connection->too_heavy)
+            return connection->since;
         if (login != INT64_MAX)
             login += bought(connection);
         idle += bought(connection);
@@ -111,8 +109,8 @@ void http_connection_enter(struct http_connection *connection, enum http_state s
     }
     log_event(LOG_LEVEL_DEBUG, "http state", LOG_TEXT("session", connection->id),
               LOG_TEXT("from", states[connection->state].name), LOG_TEXT("to", states[state].name));
-    connection->door->front->strangers -= connection->charged;
-    connection->charged = 0;
+    http_stranger_release(connection);
+    connection->too_heavy = false;
     connection->state = state;
     connection->since = connection->read_at = clock_monotonic();
     connection->bytes = 0;
@@ -150,8 +148,10 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
         return;
     case HTTP_READING:
     case HTTP_ANSWERING:
-        refuse(connection, REFUSAL_SLOW, connection->listener->name);
-        http_connection_end(connection, "too slow");
+        refuse(connection, REFUSAL_SLOW,
+               connection->too_heavy ? "holds the most of what is not whole"
+                                     : connection->listener->name);
+        http_connection_end(connection, connection->too_heavy ? "too heavy" : "too slow");
         return;
     default:
         /* What did not shake hands is counted as it goes. */
@@ -222,6 +222,7 @@ static void on_closed(struct evhttp_connection *evcon, void *arg)
         evbuffer_remove_cb_entry(bufferevent_get_input(connection->bev), connection->watch);
     connection->watch = NULL;
     connection->bev = NULL;
+    flush_forget(lane_of(connection)->loop, &connection->flush);
     event_del(connection->timer);
     forget(connection);
     if (connection->request != NULL)
@@ -246,18 +247,6 @@ void http_connection_end(struct http_connection *connection, const char *why)
 
 /* ---- the beginning ---- */
 
-static void charge(struct http_connection *connection, size_t bytes)
-{
-    struct http_front *front = connection->door->front;
-    if (connection->identified)
-        return;
-    front->strangers += bytes;
-    connection->charged += bytes;
-    /* The one that brings too much ends, at once, but not within evhttp's reading. */
-    if (front->strangers > STRANGERS_BYTES)
-        http_connection_wake_at(connection, clock_monotonic());
-}
-
 static void on_input(struct evbuffer *buffer, const struct evbuffer_cb_info *info, void *arg)
 {
     (void)buffer;
@@ -271,7 +260,7 @@ static void on_input(struct evbuffer *buffer, const struct evbuffer_cb_info *inf
     connection->bytes += info->n_added;
     connection->read_at = clock_monotonic();
     connection->deadline = deadline_of(connection);
-    charge(connection, info->n_added);
+    http_stranger_charge(connection, info->n_added);
 }
 
 void http_connection_answered(struct http_connection *connection)
@@ -280,6 +269,29 @@ void http_connection_answered(struct http_connection *connection)
     http_connection_enter(connection, more > 0 ? HTTP_READING : HTTP_WAITING);
     connection->bytes = more;
 }
+
+/* ---- output ---- */
+
+static struct bufferevent *flush_source(struct flush *flush)
+{
+    return CONTAINER_OF(flush, struct http_connection, flush)->bev; /* NULL once GONE */
+}
+
+/* evhttp awaits its bufferevent's word for the next request. */
+static void flush_written(struct flush *flush)
+{
+    const struct http_connection *connection = CONTAINER_OF(flush, struct http_connection, flush);
+    if (connection->bev != NULL)
+        bufferevent_trigger(connection->bev, EV_WRITE, 0);
+}
+
+void http_connection_flush(struct http_connection *connection)
+{
+    if (!connection->tls)
+        flush_later(lane_of(connection)->loop, &connection->flush);
+}
+
+/* ---- at the door ---- */
 
 /* Says so, if that can be said before TLS. What the peer said already is taken from the socket, for
  * closing one with something unread would take our word back. */
@@ -374,6 +386,7 @@ static bool meet(struct http_connection *connection)
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
     http_address_text(&connection->peer, connection->peer_text, sizeof(connection->peer_text));
     peer_key_of((const struct sockaddr *)&connection->peer, &connection->address);
+    http_stranger_meet(connection);
     if (!reserve_allows(lane_of(connection)->gate->reserve)) {
         turn_away_last(connection);
         return false;
@@ -484,6 +497,7 @@ struct bufferevent *http_connection_new(struct event_base *base, void *arg)
     connection->state = HTTP_BORN;
     connection->timer_at = connection->deadline = INT64_MAX;
     connection->born_at = clock_monotonic();
+    connection->flush = (struct flush){.source = flush_source, .written = flush_written};
     record_new_id(connection->id);
     /* Ours, until it is seen what evhttp did with it. */
     bufferevent_incref(connection->bev);

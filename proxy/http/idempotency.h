@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Answers that are given again to who asks the same again (Idempotency-Key). For the whole gate, in
- * memory only: a restart forgets them. Bounded: past IDEMPOTENCY_KEYS the oldest give way, and each
- * ends after IDEMPOTENCY_TIME.
+ * memory only: a restart forgets them. Bounded: past IDEMPOTENCY_SHARE of an account its oldest
+ * give way, past IDEMPOTENCY_KEYS those of the account that has the most, so that nobody's many
+ * keys cost another its few; and each ends after IDEMPOTENCY_TIME.
  */
 #ifndef OCTROI_PROXY_HTTP_IDEMPOTENCY_H
 #define OCTROI_PROXY_HTTP_IDEMPOTENCY_H
@@ -12,8 +13,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define IDEMPOTENCY_KEYS 100000
-#define IDEMPOTENCY_TIME CLOCK_DAY
+#define IDEMPOTENCY_KEYS  100000
+#define IDEMPOTENCY_SHARE (IDEMPOTENCY_KEYS / 4)
+#define IDEMPOTENCY_TIME  CLOCK_DAY
 #define IDEMPOTENCY_ANSWER \
     1024 /* bytes of the body of an answer; native.c makes none that is longer */
 

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What the files of this folder share on the side of evhttp. Read them in the order of a request's
- * life: server.c (doors), connection.c (connections and their time), client.c (whose request it
+ * life: server.c (doors), connection.c (connections and their time), strangers.c (what is read of
+ * them before they are known), client.c (whose request it
  * is), routes.c, request.c (from its arrival to its answer), auth.c (its account). call.h is the
  * side of the shapes.
  */
 #ifndef OCTROI_PROXY_HTTP_INTERNAL_H
 #define OCTROI_PROXY_HTTP_INTERNAL_H
 
+#include "base/flush.h"
 #include "proxy/http/call.h"
 #include "proxy/http/server.h"
 #include "store/record.h"
@@ -44,6 +46,7 @@ struct http_connection {
     struct evhttp_connection *evcon;        /* borrowed; NULL while BORN and when GONE */
     struct evbuffer_cb_entry *watch;        /* on the input buffer; NULL: not there */
     struct event *timer;                    /* owned */
+    struct flush flush;                     /* of its output */
     int64_t deadline;                       /* monotonic; INT64_MAX: none */
     int64_t timer_at;                       /* when the timer will fire; it re-arms itself lazily */
     int64_t born_at;
@@ -51,6 +54,8 @@ struct http_connection {
     int64_t read_at; /* when something was read last */
     uint64_t bytes;  /* read since then */
     size_t charged;  /* of the front's strangers */
+    unsigned holder; /* under which of the front's holders */
+    bool too_heavy;  /* it ends as soon as the loop comes round */
     enum http_state state;
     bool tls;
     bool asked;           /* a request came over it */
@@ -82,6 +87,7 @@ struct http_door {
 };
 
 #define HTTP_BUCKETS 1024
+#define HTTP_HOLDERS 1024
 
 /* All that is HTTP on one lane. */
 struct http_front {
@@ -90,6 +96,8 @@ struct http_front {
     struct http_connections connections;           /* each owned by itself */
     struct http_connection *buckets[HTTP_BUCKETS]; /* by evcon */
     size_t strangers;                              /* bytes read from who is nobody's account yet */
+    size_t held[HTTP_HOLDERS]; /* … by address; few addresses share one of these */
+    uint64_t seed;             /* which ones nobody can know */
     bool draining;
 };
 
@@ -100,6 +108,7 @@ struct http_client {
     struct peer_key key;
     const char *fingerprint; /* NULL: none, or it would be the balancer's */
     bool secured; /* over TLS, from this machine, or over https to a balancer that is believed */
+    bool unclear; /* a client could have written what looks like a balancer's: not to be served */
 };
 
 enum http_stage {
@@ -177,6 +186,8 @@ void http_connection_enter(struct http_connection *connection, enum http_state s
 void http_connection_wake_at(struct http_connection *connection, int64_t deadline);
 /* An answer was written: the next request, if there is one. */
 void http_connection_answered(struct http_connection *connection);
+/* What evhttp was given to send leaves at the end of this turn. */
+void http_connection_flush(struct http_connection *connection);
 /* The gate drains: ends it if it waits for nothing. */
 void http_connection_drain(struct http_connection *connection);
 /* Ends it now; not from within a callback of evhttp. */
@@ -184,6 +195,15 @@ void http_connection_end(struct http_connection *connection, const char *why);
 /* Counts it under the partner; false: that has as many as it may. */
 bool http_connection_admit(struct http_connection *connection, struct snapshot *snapshot,
                            const struct account_config *account);
+
+/* ---- strangers.c ---- */
+
+/* Its address is known. */
+void http_stranger_meet(struct http_connection *connection);
+/* So much more was read from it. Ends, when the loop comes round, who holds too much. */
+void http_stranger_charge(struct http_connection *connection, size_t bytes);
+/* Nothing of it is waiting to be whole. */
+void http_stranger_release(struct http_connection *connection);
 
 /* ---- client.c ---- */
 

@@ -168,18 +168,26 @@ static bool append(struct http_call *call, struct sms_raw *raw, const void *byte
     return true;
 }
 
+/* What data_coding 0 will be read as, by the gate's judge and by the provider. */
+static enum sms_alphabet alphabet_of(const struct http_call *call)
+{
+    const struct stream_config *stream = call->account->stream;
+    return stream->n_providers > 0 ? stream->providers[0]->alphabet : SMS_ALPHABET_GSM;
+}
+
 static bool append_text(struct http_call *call, struct sms_raw *raw, const char *text,
                         enum coding coding)
 {
     struct sms_shape shape;
     size_t length;
-    if (!sms_measure(text, SMS_ALPHABET_GSM, &shape))
+    enum sms_alphabet alphabet = alphabet_of(call);
+    if (!sms_measure(text, alphabet, &shape))
         return false;
     if (coding == CODING_UCS2)
         shape.data_coding = 8; /* as asked, for it may be one of several parts */
     size_t room = strlen(text) * 2 + 2;
     uint8_t *bytes = arena_alloc(call->arena, room);
-    if (bytes == NULL || !sms_encode(text, SMS_ALPHABET_GSM, &shape, bytes, room, &length))
+    if (bytes == NULL || !sms_encode(text, alphabet, &shape, bytes, room, &length))
         return false;
     raw->data_coding = shape.data_coding;
     return append(call, raw, bytes, length);
@@ -304,33 +312,60 @@ static void add_line(struct strbuf *body, const char *text)
     }
 }
 
-static void add_failed(struct http_call *call)
+enum told { TOLD_ACCEPTED, TOLD_FAILED, TOLD_UNKNOWN };
+
+static enum told told_of(const struct http_message *message)
+{
+    return message->reply.end == SMS_END_ACCEPTED ? TOLD_ACCEPTED
+           : message->reply.end == SMS_END_LOST   ? TOLD_UNKNOWN
+                                                  : TOLD_FAILED;
+}
+
+/* Their numbers, or their references, if there are any. */
+static void add_those(struct http_call *call, enum told told, const char *separator)
 {
     struct strbuf *body = &call->answer.body;
-    const char *separator = ", failed to: ";
     for (size_t i = 0; i < call->n_messages; i++) {
-        if (call->messages[i].reply.end == SMS_END_ACCEPTED)
+        const struct http_message *message = &call->messages[i];
+        if (told_of(message) != told)
             continue;
         strbuf_add_str(body, separator);
-        strbuf_add_str(body, call->messages[i].what.to);
+        strbuf_add_str(body, told == TOLD_ACCEPTED ? message->reply.ref : message->what.to);
         separator = " ";
+    }
+}
+
+/* Not "again later": a client that comes again by itself would send it twice. */
+static void maybe_sent(struct http_call *call)
+{
+    fail(call, 503, "Unknown outcome, the message may have been sent: do not simply send it again");
+    if (call->n_messages > 1) {
+        add_those(call, TOLD_UNKNOWN, ", may have been sent to: ");
+        add_those(call, TOLD_FAILED, ", failed to: ");
+    } else if (call->messages[0].reply.ref[0] != '\0') {
+        strbuf_add_format(&call->answer.body, ", ref %s", call->messages[0].reply.ref);
     }
 }
 
 static void render(struct http_call *call)
 {
     const struct sms_reply *worst = NULL;
-    bool accepted = false;
+    size_t counts[TOLD_UNKNOWN + 1] = {0};
     for (size_t i = 0; i < call->n_messages; i++) {
         const struct sms_reply *reply = &call->messages[i].reply;
-        if (reply->end == SMS_END_ACCEPTED)
-            accepted = true;
-        else if (worst == NULL || http_retry_after(reply) > http_retry_after(worst))
+        counts[told_of(&call->messages[i])]++;
+        if (worst == NULL || http_retry_after(reply) > http_retry_after(worst))
             worst = reply;
     }
-    if (accepted) {
+    if (counts[TOLD_ACCEPTED] > 0) {
         fail(call, 202, "0: Accepted for delivery");
-        add_failed(call);
+        add_those(call, TOLD_ACCEPTED, ": ");
+        add_those(call, TOLD_FAILED, ", failed to: ");
+        add_those(call, TOLD_UNKNOWN, ", may have been sent to: ");
+        return;
+    }
+    if (counts[TOLD_UNKNOWN] > 0) {
+        maybe_sent(call);
         return;
     }
     call->answer.retry_after = http_retry_after(worst);

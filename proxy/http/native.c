@@ -205,15 +205,14 @@ static void render(struct http_call *call)
     bool verdict = reply->end == SMS_END_BLOCKED || reply->end == SMS_END_DEFERRED;
     /* What may be different next time is no answer to give again. A lost answer is: nobody who
      * asks with a key wants the message to be sent twice. */
-    call->remember = http_retry_after(reply) == 0 || reply->end == SMS_END_LOST;
+    call->remember = http_retry_after(reply) == 0;
     if (reply->end == SMS_END_ACCEPTED) {
         accepted(call, reply);
         return;
     }
     http_problem(call, http_status_of(reply->end), ends[reply->end].type, ends[reply->end].title,
                  reply->text, verdict ? reason_name(reply->reason) : "", reply->ref);
-    if (call->kept == NULL || !call->remember)
-        call->answer.retry_after = http_retry_after(reply);
+    call->answer.retry_after = http_retry_after(reply);
 }
 
 const struct http_shape native_shape = {"native", login, read, render, refuse};

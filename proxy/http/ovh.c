@@ -145,6 +145,56 @@ static void login(struct http_call *call, struct http_login *login_out)
                        drift < CLOCK_DRIFT && drift > -CLOCK_DRIFT && signed_some_way(&signing);
 }
 
+/* ---- the same again ---- */
+
+/* Who copied a signed request could send it again for as long as its time counts: it is answered as
+ * the first time. The library signs each call anew. False: the answer is set. */
+static bool begin_once(struct http_call *call)
+{
+    char name[SIGNATURE_CHARS + 8];
+    char body[IDEMPOTENCY_ANSWER + 1];
+    int status = 0;
+    const char *signature = http_header(call, "X-Ovh-Signature");
+    if (call->account->application_key == NULL || signature == NULL)
+        return true; /* known by its network, and nothing signed */
+    snprintf(name, sizeof(name), "ovh %s", signature);
+    enum idempotency_found found =
+        call->memory == NULL
+            ? IDEMPOTENCY_FULL
+            : idempotency_begin(call->memory, call->account->name, name, call->body, call->length,
+                                call->now, &call->kept, &status, body);
+    switch (found) {
+    case IDEMPOTENCY_NEW:
+        return true;
+    case IDEMPOTENCY_AGAIN:
+        http_answer(call, status, MEDIA);
+        strbuf_add_str(&call->answer.body, body);
+        return false;
+    case IDEMPOTENCY_RUNNING:
+        return fail(call, 409, "IN_PROGRESS", "This very request is under way.");
+    case IDEMPOTENCY_OTHER:
+        return fail(call, 403, "INVALID_SIGNATURE",
+                    "This signature came with another body before.");
+    default:
+        refuse(call, TROUBLE_MEMORY);
+        return false;
+    }
+}
+
+/* Every answer: what was not sent the first time is for who signs to try again, not for who
+ * copied. */
+static void remember(struct http_call *call)
+{
+    static const char answered[] =
+        "{\"message\":\"This very request was answered before, sign it anew.\","
+        "\"errorCode\":\"REPEATED_REQUEST\",\"httpCode\":\"409 Conflict\"}";
+    struct strbuf *body = &call->answer.body;
+    call->remember = true;
+    /* Too long to be kept for each: that it was answered is. */
+    if (call->kept != NULL && (body->failed || body->length > IDEMPOTENCY_ANSWER))
+        idempotency_end(call->memory, &call->kept, 409, answered, sizeof(answered) - 1);
+}
+
 /* ---- reading ---- */
 
 static bool invalid(struct http_call *call, const char *message)
@@ -229,18 +279,21 @@ static bool read(struct http_call *call)
         return invalid(call, "[message] It is missing, empty or too long");
     if (sender != NULL && sender[0] != '\0' && !http_is_plain(sender, HTTP_SENDER_MAX))
         return invalid(call, "[sender] It must be a sender of the service");
-    return read_receivers(call, text, sender);
+    return read_receivers(call, text, sender) && begin_once(call);
 }
 
 /* ---- answering ---- */
 
-/* Where a number belongs in the answer. Neither means that it may be tried again. */
-enum place { PLACE_VALID, PLACE_INVALID, PLACE_LATER, PLACE_COUNT };
+/* Where a number belongs in the answer. The last two are of our own: it may be tried again, and it
+ * may have the message. */
+enum place { PLACE_VALID, PLACE_INVALID, PLACE_LATER, PLACE_UNKNOWN, PLACE_COUNT };
 
 static enum place place_of(const struct http_message *message)
 {
     if (message->reply.end == SMS_END_ACCEPTED)
         return PLACE_VALID;
+    if (message->reply.end == SMS_END_LOST)
+        return PLACE_UNKNOWN;
     return http_retry_after(&message->reply) == 0 ? PLACE_INVALID : PLACE_LATER;
 }
 
@@ -275,7 +328,25 @@ static void add_ids(struct http_call *call)
     strbuf_add_char(body, ']');
 }
 
-static void some_accepted(struct http_call *call, unsigned parts, bool later)
+/* In the order of ids: what reports and the operator name the messages by. */
+static void add_refs(struct http_call *call)
+{
+    struct strbuf *body = &call->answer.body;
+    const char *separator = "";
+    strbuf_add_str(body, ",\"refs\":[");
+    for (size_t i = 0; i < call->n_messages; i++) {
+        if (place_of(&call->messages[i]) != PLACE_VALID)
+            continue;
+        strbuf_add_format(body, "%s\"", separator);
+        strbuf_add_json(body, call->messages[i].reply.ref, strlen(call->messages[i].reply.ref));
+        strbuf_add_char(body, '"');
+        separator = ",";
+    }
+    strbuf_add_char(body, ']');
+}
+
+/* Each number in its place. */
+static void by_number(struct http_call *call, unsigned parts, const size_t counts[PLACE_COUNT])
 {
     struct strbuf *body = &call->answer.body;
     http_answer(call, 200, MEDIA);
@@ -283,9 +354,11 @@ static void some_accepted(struct http_call *call, unsigned parts, bool later)
     add_numbers(call, "invalidReceivers", PLACE_INVALID);
     add_ids(call);
     add_numbers(call, "validReceivers", PLACE_VALID);
-    /* Of our own: they are not wrong, they may be tried again. */
-    if (later)
+    add_refs(call);
+    if (counts[PLACE_LATER] > 0)
         add_numbers(call, "retryReceivers", PLACE_LATER);
+    if (counts[PLACE_UNKNOWN] > 0)
+        add_numbers(call, "unknownReceivers", PLACE_UNKNOWN);
     strbuf_add_str(body, ",\"tag\":null}");
 }
 
@@ -300,31 +373,34 @@ static void none_accepted(struct http_call *call)
         }
     char message[200];
     const char *code = reply->end == SMS_END_BLOCKED     ? reason_name(reply->reason)
+                       : reply->end == SMS_END_LOST      ? "UNKNOWN_OUTCOME"
                        : reply->end == SMS_END_OVER_RATE ? "TOO_MANY_REQUESTS"
                        : http_retry_after(reply) != 0    ? "UNABLE"
                                                          : "INVALID_RECEIVERS";
     snprintf(message, sizeof(message), "%.150s%s%s", reply->text, reply->ref[0] ? " ref " : "",
              reply->ref);
-    fail(call, http_retry_after(reply) == 0 ? 403 : http_status_of(reply->end), code, message);
+    bool for_good = http_retry_after(reply) == 0 && reply->end != SMS_END_LOST;
+    fail(call, for_good ? 403 : http_status_of(reply->end), code, message);
     call->answer.retry_after = http_retry_after(reply);
 }
 
 static void render(struct http_call *call)
 {
+    size_t counts[PLACE_COUNT] = {0};
     unsigned parts = 0;
-    bool accepted = false;
-    bool later = false;
     for (size_t i = 0; i < call->n_messages; i++) {
         enum place place = place_of(&call->messages[i]);
-        accepted |= place == PLACE_VALID;
-        later |= place == PLACE_LATER;
+        counts[place]++;
         if (place == PLACE_VALID)
             parts += call->messages[i].reply.parts;
     }
-    if (accepted)
-        some_accepted(call, parts, later);
+    /* An error is of all of them: beside those that may have the message it would be a lie. */
+    bool some_unknown = counts[PLACE_UNKNOWN] > 0 && counts[PLACE_UNKNOWN] < call->n_messages;
+    if (counts[PLACE_VALID] > 0 || some_unknown)
+        by_number(call, parts, counts);
     else
         none_accepted(call);
+    remember(call);
 }
 
 /* ---- what the library and its users ask for besides ---- */

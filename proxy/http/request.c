@@ -128,6 +128,7 @@ static void send_answer(struct http_connection *connection, struct evhttp_reques
     http_connection_enter(connection, HTTP_ANSWERING);
     evhttp_request_set_on_complete_cb(evreq, on_complete, connection);
     evhttp_send_reply(evreq, status, http_phrase(status), body);
+    http_connection_flush(connection);
     if (body != NULL)
         evbuffer_free(body);
 }
@@ -449,6 +450,16 @@ static bool ends_clearly(const struct evkeyvalq *headers, enum http_method metho
            ((length == NULL || strspn(length, "0") == strlen(length)) && coding == NULL);
 }
 
+/* Whether what decides whose the request is, and whether it was there before, is said once. */
+static bool says_one_thing(const struct evkeyvalq *headers)
+{
+    static const char *const names[] = {"Host", "Authorization", "Content-Type", "Idempotency-Key"};
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        if (!http_header_clear(headers, names[i]))
+            return false;
+    return true;
+}
+
 static enum http_method method_of(const struct evhttp_request *evreq)
 {
     switch ((int)evhttp_request_get_command(evreq)) {
@@ -502,7 +513,8 @@ static void take_up(struct http_request *request, bool whole)
         answer_problem(request, whole ? 404 : 503, NULL, !whole);
         return;
     }
-    if (!ends_clearly(call->headers, call->method)) {
+    if (!ends_clearly(call->headers, call->method) || !says_one_thing(call->headers) ||
+        request->client.unclear) {
         answer_problem(request, 400, NULL, true);
         return;
     }

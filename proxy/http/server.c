@@ -2,6 +2,7 @@
 /* Doors: evhttp on listening sockets, and all of a lane's connections at once. */
 #include "proxy/http/server.h"
 
+#include "base/crypto.h"
 #include "base/log.h"
 #include "proxy/http/internal.h"
 
@@ -33,7 +34,8 @@ static struct http_front *front_of(struct lane *lane)
     if (lane->http != NULL)
         return lane->http;
     struct http_front *front = calloc(1, sizeof(*front));
-    if (front == NULL || !idempotency_hold(&lane->gate->idempotency)) {
+    if (front == NULL || !random_bytes(&front->seed, sizeof(front->seed)) ||
+        !idempotency_hold(&lane->gate->idempotency)) {
         free(front);
         return NULL;
     }

@@ -171,6 +171,7 @@ static void created(struct http_call *call, const struct http_message *message)
     for (size_t i = 0; i < sizeof(nulls) / sizeof(nulls[0]); i++)
         strbuf_add_json_field(body, nulls[i], NULL);
     strbuf_add_json_field(body, "price_unit", "EUR");
+    strbuf_add_json_field(body, "ref", message->reply.ref); /* of our own: reports name it */
     strbuf_add_json_field(body, "date_created", date);
     strbuf_add_json_field(body, "date_updated", date);
     strbuf_add_str(body, ",\"uri\":\"/2010-04-01/Accounts/");
@@ -198,6 +199,9 @@ static void render(struct http_call *call)
     case SMS_END_OVER_RATE:
         fail(call, 429, CODE_TOO_MANY, "Too many messages at a time.", reply->ref);
         break;
+    case SMS_END_LOST:
+        fail(call, 500, CODE_INTERNAL, reply->text, reply->ref);
+        return;
     case SMS_END_REFUSED:
         if (reply->refusal == SMS_REFUSED_OPTED_OUT)
             fail(call, 400, CODE_OPTED_OUT, reply->text, reply->ref);

@@ -179,10 +179,22 @@ void esme_bind_abandoned(struct smpp_session *session)
                      clock_monotonic());
 }
 
+/* As by mail: what others may have read on the way is a password no more, and not looked at. */
+static bool may_say_password(const struct smpp_session *session)
+{
+    return session->tls_active || session->listener->plain_passwords ||
+           peer_is_loopback((const struct sockaddr *)&session->peer);
+}
+
 static void check(struct smpp_session *session, const struct account_config *account,
                   const char *password)
 {
     struct gate *gate = session->lane->gate;
+    if (!may_say_password(session)) {
+        turned_away(session, REFUSAL_AUTH_HELD, "a password in clear, see plain_passwords");
+        turn_away(session, "a password in clear");
+        return;
+    }
     session->auth_began = clock_monotonic();
     if (!guesses_admit(gate->guesses, &session->address, session->bind_name, session->auth_began)) {
         turned_away(session, REFUSAL_AUTH_HELD, "too many failures");

@@ -90,6 +90,14 @@ static bool is_bind(uint32_t command)
            command == SMPP_BIND_TRANSCEIVER;
 }
 
+/* What was on its way when we said unbind is no mistake, and may come again elsewhere. */
+static bool crossed_unbind(const struct smpp_session *session, uint32_t command)
+{
+    return session->state == ESME_UNBINDING && !session->unbind_theirs &&
+           session->bind_command != SMPP_BIND_RECEIVER &&
+           (command == SMPP_SUBMIT_SM || command == SMPP_SUBMIT_MULTI || command == SMPP_DATA_SM);
+}
+
 /* 3.4's commands of an ESME, and the SMSC's that has a response of its own. */
 static bool known(uint32_t command)
 {
@@ -102,6 +110,10 @@ static void take_request(struct smpp_session *session, const struct smpp_header 
     uint32_t command = header->command;
     if (!known(command)) {
         esme_malformed(session, (uint32_t)SMPP_GENERIC_NACK, SMPP_RINVCMDID, header->sequence);
+        return;
+    }
+    if (crossed_unbind(session, command)) {
+        esme_answer(session, command, SMPP_RSYSERR, header->sequence);
         return;
     }
     if (!esme_is(session, allowed(command))) {
@@ -174,10 +186,16 @@ static bool may_take(const struct smpp_session *session, uint32_t command)
 
 static void bad_length(struct smpp_session *session, const struct smpp_header *header)
 {
-    /* Where the next PDU begins is not known any more. */
-    log_event(LOG_LEVEL_WARN, "smpp command_length is not possible",
-              LOG_TEXT("session", session->id), LOG_TEXT("peer", session->peer_text),
-              LOG_NUMBER("length", header->length));
+    /* Where the next PDU begins is not known any more. Of strangers there may be thousands a
+     * second: a browser, a scanner, TLS where there is none. */
+    if (session->account == NULL)
+        refusals_add(&session->lane->gate->refusals, REFUSAL_NONSENSE, session->id,
+                     session->peer_text, "smpp command_length is not possible");
+    else
+        log_event(LOG_LEVEL_WARN, "smpp command_length is not possible",
+                  LOG_TEXT("session", session->id), LOG_TEXT("peer", session->peer_text),
+                  LOG_TEXT("account", session->account->name),
+                  LOG_NUMBER("length", header->length));
     esme_answer(session, (uint32_t)SMPP_GENERIC_NACK, SMPP_RINVCMDLEN, header->sequence);
     esme_close(session, "bad command_length");
 }
@@ -230,9 +248,11 @@ static bool step(struct smpp_session *session)
     return true;
 }
 
+/* Once over the mark, until all is out: libevent calls for that, and for nothing before. */
 bool esme_stalled(const struct smpp_session *session)
 {
-    return evbuffer_get_length(bufferevent_get_output(session->bev)) > ESME_OUTPUT_HIGH;
+    size_t unread = evbuffer_get_length(bufferevent_get_output(session->bev));
+    return unread > ESME_OUTPUT_HIGH || (unread > 0 && session->stalled_deadline != ESME_NEVER);
 }
 
 /* In these states the end of writing means more than that there is room again. Over the mark, too,
@@ -296,8 +316,10 @@ void esme_continue(struct smpp_session *session)
             continue;
     } while (session->input_again && !session->ended);
     session->processing = false;
-    if (session->ended)
+    if (session->ended) {
+        esme_settle(session); /* what it waited for may have come before it was over */
         return;
+    }
     update_reading(session);
     esme_flush(session);
     esme_settle(session);

@@ -183,7 +183,7 @@ void esme_multi(struct smpp_session *session, const struct smpp_header *header, 
         return;
     }
     if (multi != NULL)
-        status = esme_content_make(&multi->message, &multi->content);
+        status = esme_content_make(session, &multi->message, &multi->content);
     if (status == SMPP_ROK)
         status = esme_open(session);
     if (status != SMPP_ROK) {

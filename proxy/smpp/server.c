@@ -250,6 +250,7 @@ static void on_written(struct bufferevent *bev, void *arg)
 {
     (void)bev;
     struct smpp_session *session = arg;
+    session->stalled_deadline = ESME_NEVER;
     if (session->state == ESME_CLOSING)
         esme_end(session, session->close_why);
     else

@@ -203,7 +203,8 @@ struct esme_content {
 };
 /* SMPP_ROK, or what to answer with. message outlives the content. To be freed with
  * esme_content_free, also on failure. */
-uint32_t esme_content_make(const struct smpp_message *message, struct esme_content *content_out);
+uint32_t esme_content_make(const struct smpp_session *session, const struct smpp_message *message,
+                           struct esme_content *content_out);
 void esme_content_free(struct esme_content *content);
 /* One more submission, counted in the account's window, or the status to answer with. */
 uint32_t esme_open(struct smpp_session *session);

@@ -102,8 +102,10 @@ static bool without_payload(struct smpp_span tlvs, struct esme_content *content)
     return true;
 }
 
-uint32_t esme_content_make(const struct smpp_message *message, struct esme_content *content)
+uint32_t esme_content_make(const struct smpp_session *session, const struct smpp_message *message,
+                           struct esme_content *content)
 {
+    const struct stream *stream = &session->account->stream->terms;
     int64_t now = clock_now();
     int64_t schedule;
     *content = (struct esme_content){.raw = {
@@ -120,6 +122,9 @@ uint32_t esme_content_make(const struct smpp_message *message, struct esme_conte
     /* What would be replaced has left: nothing is kept behind the gate. */
     if (message->replace != 0)
         return SMPP_RREPLACEFAIL;
+    /* The SMSC would send a text of its own instead of the one that was judged. */
+    if (message->default_message != 0 && stream->class == CLASS_PROSPECTING)
+        return SMPP_RINVDFTMSGID;
     if (!esme_period(message->schedule, now, &schedule))
         return SMPP_RINVSCHED;
     if (!esme_period(message->validity, now, &content->validity))
@@ -264,7 +269,7 @@ void esme_submit(struct smpp_session *session, const struct smpp_header *header,
         esme_malformed(session, header->command, status, header->sequence);
         return;
     }
-    status = esme_content_make(&message, &content);
+    status = esme_content_make(session, &message, &content);
     if (status == SMPP_ROK)
         status = esme_open(session);
     if (status == SMPP_ROK) {

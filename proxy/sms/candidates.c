@@ -45,6 +45,15 @@ bool sms_read_origin(const char *text, unsigned ton, const char *region,
            parse(international ? "" : "+", text, region, address_out);
 }
 
+bool sms_is_number(const char *text, const char *region)
+{
+    struct address address;
+    size_t digits = 0;
+    for (const char *c = text; *c != '\0'; c++)
+        digits += *c >= '0' && *c <= '9';
+    return digits >= NUMBER_DIGITS && sms_read_origin(text, SMPP_TON_UNKNOWN, region, &address);
+}
+
 /* ---- sender ids ---- */
 
 static const char *without_plus(const char *text)

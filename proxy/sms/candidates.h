@@ -32,5 +32,7 @@ void candidates_end(struct candidates *candidates);
  * SMPP_TON_UNKNOWN when nothing was said. */
 bool sms_read_origin(const char *text, unsigned ton, const char *region,
                      struct address *address_out);
+/* A whole telephone number, which is one subscriber's; not a name, nor a short code. */
+bool sms_is_number(const char *text, const char *region);
 
 #endif

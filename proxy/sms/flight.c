@@ -148,7 +148,7 @@ static void on_mapped(void *owner, struct ticket ticket, enum result result)
     }
     /* Not before: a report would overtake the answer that names the message it is about. */
     sent_note(flight->lane->gate->sent, sms_flight_provider(flight)->name, flight->provider_id,
-              flight->id, flight->account->name);
+              flight->who.key, flight->id, flight->account->name);
     end_accepted(flight, flight->provider_id, flight->parts);
 }
 
@@ -165,8 +165,31 @@ static void on_accepted(struct sms_flight *flight, const struct sms_answer *answ
     sms_record_outcome(flight, OUTCOME_ACCEPTED, EFFECT_PASSED, NULL, answer->id, on_mapped);
 }
 
+/* Nothing was said to this provider: the next of the stream's list may have it. */
+static bool try_next(struct sms_flight *flight)
+{
+    if (flight->lane->ending || flight->provider + 1 >= flight->account->stream->n_providers)
+        return false;
+    flight->provider++;
+    ask_provider(flight);
+    return true;
+}
+
+static void end_not_asked(struct sms_flight *flight, const struct sms_answer *answer)
+{
+    sms_record_outcome(flight, OUTCOME_NONE, EFFECT_DEFERRED, answer->text, NULL, NULL);
+    end_with(flight, SMS_END_BUSY, "No provider can be reached now, try again later");
+}
+
 static void on_provider_refused(struct sms_flight *flight, const struct sms_answer *answer)
 {
+    if (answer->cannot_carry && try_next(flight))
+        return;
+    if (answer->cannot_carry && flight->unreached) {
+        /* Who could carry it is away for now: that is no answer for good. */
+        end_not_asked(flight, answer);
+        return;
+    }
     bool for_now = answer->refusal == SMS_REFUSED_FOR_NOW;
     struct sms_reply reply = {
         .end = for_now                                    ? SMS_END_BUSY
@@ -184,16 +207,11 @@ static void on_provider_refused(struct sms_flight *flight, const struct sms_answ
     end(flight, &reply);
 }
 
-/* Nothing was said to this provider: the next of the stream's list may have it. */
 static void on_not_asked(struct sms_flight *flight, const struct sms_answer *answer)
 {
-    if (!flight->lane->ending && flight->provider + 1 < flight->account->stream->n_providers) {
-        flight->provider++;
-        ask_provider(flight);
-        return;
-    }
-    sms_record_outcome(flight, OUTCOME_NONE, EFFECT_DEFERRED, answer->text, NULL, NULL);
-    end_with(flight, SMS_END_BUSY, "No provider can be reached now, try again later");
+    flight->unreached = true;
+    if (!try_next(flight))
+        end_not_asked(flight, answer);
 }
 
 static void on_answer(void *owner, struct ticket ticket, const struct sms_answer *answer)
@@ -349,10 +367,10 @@ void sms_submit(struct lane *lane, const struct sms_submission *submission, sms_
         refuse(SMS_END_OVER_RATE, "Over the agreed rate, slow down", reply, owner, ticket);
         return;
     }
-    if (submission->scheduled && terms->class == CLASS_PROSPECTING) {
+    if (submission->scheduled) {
         refuse(SMS_END_BAD_SCHEDULE,
-               "Offers are sent at once or not at all: a consent may be withdrawn meanwhile", reply,
-               owner, ticket);
+               "Nothing is kept here to be sent later: send it when it is time", reply, owner,
+               ticket);
         return;
     }
     if (!sms_read_number(submission, &to)) {

@@ -184,12 +184,12 @@ static void tell_partner(struct arrival *arrival, const char *partner)
     struct candidates own = {0};
     const struct candidates *candidates = &arrival->candidates;
     struct sms_delivery copy;
-    if (candidates->n_streams == 0) {
+    const struct account_config *account = find_account(arrival, candidates, partner);
+    if (account == NULL) { /* it wrote under another name than the one she answered to */
         if (!candidates_of_partner(arrival->snapshot->config, arrival->provider, partner, &own))
             return;
-        candidates = &own;
+        account = find_account(arrival, &own, partner);
     }
-    const struct account_config *account = find_account(arrival, candidates, partner);
     if (account != NULL && sms_delivery_copy(&arrival->what, &copy))
         hand_over(arrival, account, &copy, nobody_waits, NULL);
     candidates_end(&own);
@@ -199,9 +199,9 @@ static void tell_partner(struct arrival *arrival, const char *partner)
  * number: to the others it would be a number they did not have. */
 static void tell_partners(struct arrival *arrival)
 {
-    if (!arrival->job.certain || arrival->what.body == NULL || arrival->text == NULL)
+    if (arrival->what.body == NULL || arrival->text == NULL)
         return;
-    for (size_t i = 0; i < arrival->job.n_named; i++)
+    for (size_t i = 0; i < arrival->job.n_wrote; i++)
         tell_partner(arrival, arrival->job.named[i]);
 }
 
@@ -271,7 +271,7 @@ static void on_known(struct loop_task *task)
     struct arrival *arrival = CONTAINER_OF(task, struct arrival, job.task);
     if (arrival->job.result != RESULT_OK)
         finish(arrival, MESSAGES_LATER, SMS_TAKE_LATER);
-    else if (arrival->job.certain && arrival->job.n_named == 1)
+    else if (arrival->job.n_wrote == 1)
         deliver_to_partner(arrival, arrival->job.named[0]);
     else
         drop(arrival, MESSAGES_NOBODYS, NOBODYS);
@@ -319,6 +319,7 @@ static bool identify(struct arrival *arrival, const struct sms_inbound *inbound,
         return false;
     write_evidence(arrival, inbound, from);
     job->at = clock_now();
+    job->shared = !sms_is_number(inbound->to, arrival->snapshot->config->region);
     job->candidates = arrival->candidates.partners;
     job->n_candidates = arrival->candidates.n_partners;
     return str_copy(arrival->what.from, sizeof(arrival->what.from), from->text + 1);
@@ -373,21 +374,30 @@ static void on_found(struct loop_task *task)
         finish(arrival, REPORTS_LATER, SMS_TAKE_LATER);
 }
 
-/* The partner is told its own words back; a number that cannot be read goes as its digits. */
-static void fill_from(struct arrival *arrival, const struct sms_inbound *inbound)
+/* The partner is told its own words back; a number that cannot be read goes as its digits. False:
+ * the key cannot be made. */
+static bool fill_from(struct arrival *arrival, const struct sms_inbound *inbound)
 {
     struct address from;
+    struct error err;
     size_t used = 0;
     char *out = arrival->what.from;
     unsigned ton = inbound->as_was != NULL ? inbound->as_was->source.ton : SMPP_TON_UNKNOWN;
-    if (sms_read_origin(inbound->from, ton, arrival->snapshot->config->region, &from))
+    struct lane *lane = arrival->inbox->lanes[loop_index(arrival->loop)];
+    bool ok = true;
+    arrival->job.nobody =
+        !sms_read_origin(inbound->from, ton, arrival->snapshot->config->region, &from);
+    if (!arrival->job.nobody) {
         str_copy(out, sizeof(arrival->what.from), from.text + 1);
-    else
+        ok = recipient_make_key(lane->hmac, &from, arrival->job.key, &err) == RESULT_OK;
+    } else {
         for (const char *c = inbound->from; *c != '\0' && used + 1 < sizeof(arrival->what.from);
              c++)
             if (*c >= '0' && *c <= '9')
                 out[used++] = *c;
+    }
     wipe(&from, sizeof(from));
+    return ok;
 }
 
 static void arrive_report(struct arrival *arrival, const struct sms_inbound *inbound)
@@ -395,9 +405,13 @@ static void arrive_report(struct arrival *arrival, const struct sms_inbound *inb
     struct recorder_job *job = &arrival->job;
     struct sent_ref ref;
     (void)sms_delivery_of(inbound, &arrival->what); /* of a report it needs no memory */
-    fill_from(arrival, inbound);
     str_copy(arrival->id, sizeof(arrival->id), inbound->receipt->id);
-    if (sent_find(arrival->inbox->sent, arrival->provider, arrival->id, &ref)) {
+    if (!fill_from(arrival, inbound)) {
+        finish(arrival, REPORTS_LATER, SMS_TAKE_LATER);
+        return;
+    }
+    if (sent_find(arrival->inbox->sent, arrival->provider, arrival->id,
+                  job->nobody ? NULL : job->key, &ref)) {
         report_to(arrival, &ref);
         return;
     }

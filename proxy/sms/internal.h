@@ -32,6 +32,7 @@ struct sms_flight {
     void *owner;
     struct ticket owner_ticket;
     size_t provider; /* index into the stream's preference list */
+    bool unreached;  /* one before that could not be reached */
     char id[RECORD_ID];
     char session[RECORD_ID];
     struct recipient who;

@@ -37,13 +37,18 @@ static enum sms_alphabet alphabet_of(const struct sms_flight *flight)
     return sms_flight_provider(flight)->alphabet;
 }
 
+static bool has_header(const struct sms_flight *flight)
+{
+    return flight->message.raw != NULL && (flight->message.raw->esm_class & SMPP_ESM_UDHI) != 0;
+}
+
 static bool is_part(const struct sms_flight *flight, struct sms_part *part_out)
 {
     const struct sms_raw *raw = flight->message.raw;
     uint32_t reference, total, number;
     if (raw == NULL)
         return false;
-    if ((raw->esm_class & SMPP_ESM_UDHI) != 0)
+    if (has_header(flight))
         return sms_header_part(raw->body.data, raw->body.length, part_out);
     if (!smpp_tlv_number(raw->tlvs, SMPP_TAG_SAR_MSG_REF_NUM, &reference) ||
         !smpp_tlv_number(raw->tlvs, SMPP_TAG_SAR_TOTAL_SEGMENTS, &total) ||
@@ -61,7 +66,7 @@ static const char *read_text(const struct sms_flight *flight, char *out, size_t 
     if (raw == NULL)
         return flight->message.text;
     struct smpp_span body = raw->body;
-    if ((raw->esm_class & SMPP_ESM_UDHI) != 0) {
+    if (has_header(flight)) {
         size_t header = sms_header_length(body.data, body.length);
         if (header == 0)
             return "";
@@ -112,7 +117,8 @@ static void judge_text(struct sms_flight *flight)
     char before[SEGMENTS_TAIL] = "";
     struct sms_part part;
     bool matters = text_matters(flight);
-    bool last = true;
+    const char *partner = flight->account->stream->terms.partner->id;
+    bool whole = true;
     decoded[0] = '\0';
     const char *text = matters ? read_text(flight, decoded, sizeof(decoded)) : "";
     if (is_part(flight, &part)) {
@@ -121,12 +127,17 @@ static void judge_text(struct sms_flight *flight)
             .sender = flight->message.sender,
             .recipient_key = flight->who.key,
             .part = part,
+            .header = has_header(flight),
+            .watched = matters && has_header(flight) ? partner : NULL,
         };
         segments_join(flight->lane->gate->segments, &key, text, clock_monotonic(),
                       &flight->judgement, before);
-        last = part.number == part.total;
+        /* An SMSC that does not know SAR TLVs delivers each part as a message of its own. */
+        whole = !key.header || part.number == part.total;
+        if (!key.header)
+            before[0] = '\0';
     }
-    if (matters && last && flight->judgement.verdict == VERDICT_PASS)
+    if (matters && whole && flight->judgement.verdict == VERDICT_PASS)
         judge_content(flight, before, text);
     wipe(decoded, strlen(decoded));
 }

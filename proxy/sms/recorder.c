@@ -41,6 +41,7 @@ struct recorder {
     size_t held[RECORDER_KINDS]; /* under lock: jobs taken and not done */
     bool stopping;               /* under lock */
     struct sent *sent;           /* borrowed */
+    char *registry_path;         /* owned */
     struct registry *writer;     /* owned; the thread's, as those below */
     char *index_path;            /* owned */
     char *directory;             /* owned */
@@ -129,17 +130,32 @@ struct names {
     size_t count;
 };
 
-static bool add_name(void *arg, const char *partner)
+static void add_name(struct names *names, const char *partner)
+{
+    const char *at = names->text.data;
+    for (size_t i = 0; i < names->count && at != NULL; i++, at += strlen(at) + 1)
+        if (strcmp(at, partner) == 0)
+            return;
+    strbuf_add(&names->text, partner, strlen(partner) + 1);
+    if (!names->text.failed)
+        names->count++;
+}
+
+/* A number that others may use, too, says nothing about who is not meant. */
+static bool is_open(const struct recorder_job *job)
+{
+    return job->n_candidates == 0 || (job->kind == RECORDER_WITHDRAW && job->shared);
+}
+
+static bool add_reached(void *arg, const char *partner)
 {
     struct names *names = arg;
     const struct recorder_job *job = names->job;
-    bool counts = job->n_candidates == 0;
+    bool counts = is_open(job);
     for (size_t i = 0; i < job->n_candidates && !counts; i++)
         counts = strcmp(job->candidates[i], partner) == 0;
-    if (counts) {
-        strbuf_add(&names->text, partner, strlen(partner) + 1);
-        names->count++;
-    }
+    if (counts)
+        add_name(names, partner);
     return !names->text.failed;
 }
 
@@ -165,33 +181,36 @@ static enum result keep_names(struct recorder_job *job, const struct names *name
     return RESULT_OK;
 }
 
-static enum result ask_index(struct recorder *recorder, struct recorder_job *job,
-                             struct names *names)
+static bool ask_index(struct recorder *recorder, struct recorder_job *job, struct names *names)
 {
     struct error err = {0};
     enum result result = catch_up(recorder, &err);
     if (result == RESULT_OK)
-        result = journal_index_reached(recorder->db, job->key,
-                                       job->n_candidates == 0 ? job->provider : NULL,
-                                       job->at - LATELY, add_name, names, &err);
+        result = journal_index_reached(recorder->db, job->key, is_open(job) ? job->provider : NULL,
+                                       job->at - LATELY, add_reached, names, &err);
     note_index(recorder, result != RESULT_OK, &err);
-    return result;
+    return result == RESULT_OK;
 }
 
 static enum result resolve(struct recorder *recorder, struct recorder_job *job, struct error *err)
 {
     struct names names = {.job = job};
-    job->certain = true;
+    bool open = is_open(job);
+    bool asked = false;
     if (job->n_candidates == 1)
         add_name(&names, job->candidates[0]);
-    else if (ask_index(recorder, job, &names) != RESULT_OK)
-        names.count = 0;
-    if (names.count == 0) {
-        job->certain = false;
-        strbuf_clear(&names.text);
+    if (job->n_candidates != 1 || open) {
+        asked = ask_index(recorder, job, &names);
+        if (!asked) {
+            names.count = 0;
+            strbuf_clear(&names.text);
+        }
+    }
+    job->n_wrote = names.count;
+    /* Without the journal nobody can be told apart who may have written behind what is shared. */
+    if (open ? asked : names.count == 0)
         for (size_t i = 0; i < job->n_candidates; i++)
             add_name(&names, job->candidates[i]);
-    }
     enum result result = keep_names(job, &names, err);
     strbuf_free(&names.text);
     return result;
@@ -218,17 +237,47 @@ static enum result add(struct recorder *recorder, struct recorder_job *job, stru
     return registry_add_event(recorder->writer, &event, clock_now(), &added, err);
 }
 
+/* What is written to a file that another one has replaced, as a restored backup does, is written
+ * nowhere. */
+static enum result follow(struct recorder *recorder, struct error *err)
+{
+    bool moved = false;
+    struct registry *fresh = NULL;
+    enum result result = registry_has_moved(recorder->writer, &moved, err);
+    if (result == RESULT_OK && moved)
+        result = registry_open(recorder->registry_path, false, &fresh, err);
+    if (fresh == NULL)
+        return result;
+    log_event(LOG_LEVEL_WARN, "registry was replaced, opened anew to record withdrawals");
+    registry_close(&recorder->writer);
+    recorder->writer = fresh;
+    return RESULT_OK;
+}
+
+static enum result commit(struct recorder *recorder, struct error *err)
+{
+    bool moved = false;
+    enum result result = registry_commit(recorder->writer, err);
+    if (result == RESULT_OK)
+        result = registry_has_moved(recorder->writer, &moved, err);
+    if (result == RESULT_OK && moved)
+        result = error_set(err, RESULT_UNAVAILABLE, "the registry was replaced meanwhile");
+    return result;
+}
+
 /* One transaction, all or none. */
 static enum result record_together(struct recorder *recorder, struct recorder_job *first,
                                    struct error *err)
 {
-    enum result result = registry_begin(recorder->writer, err);
+    enum result result = follow(recorder, err);
+    if (result == RESULT_OK)
+        result = registry_begin(recorder->writer, err);
     if (result != RESULT_OK)
         return result;
     for (struct recorder_job *job = first; job != NULL && result == RESULT_OK; job = job->next)
         result = add(recorder, job, err);
     if (result == RESULT_OK)
-        return registry_commit(recorder->writer, err);
+        return commit(recorder, err);
     registry_rollback(recorder->writer);
     return result;
 }
@@ -243,7 +292,10 @@ static void not_recorded(const struct recorder_job *job, const struct error *err
 static void record_alone(struct recorder *recorder, struct recorder_job *job)
 {
     struct error err = {0};
-    enum result result = add(recorder, job, &err);
+    struct recorder_job *next = job->next;
+    job->next = NULL; /* a transaction of its own */
+    enum result result = record_together(recorder, job, &err);
+    job->next = next;
     if (result != RESULT_OK)
         not_recorded(job, &err);
     tell(recorder, job, result);
@@ -290,19 +342,30 @@ static void withdraw(struct recorder *recorder, struct job_list *jobs)
 /* ---- reports ---- */
 
 static enum result find_in_index(struct recorder *recorder, struct recorder_job *job,
-                                 struct error *err)
+                                 const char *id, struct error *err)
+{
+    struct sent_message sent;
+    enum result result = journal_index_sent(recorder->db, job->provider, id,
+                                            job->nobody ? NULL : job->key, &sent, err);
+    if (result == RESULT_OK) {
+        memcpy(job->found.ref, sent.id, sizeof(job->found.ref));
+        memcpy(job->found.account, sent.account, sizeof(job->found.account));
+    }
+    return result;
+}
+
+/* The other spellings, for want of the very id, of messages to the same person. */
+static enum result find_other(struct recorder *recorder, struct recorder_job *job,
+                              struct error *err)
 {
     char spellings[RECEIPT_SPELLINGS][SMPP_ID_MAX];
-    size_t n = receipt_spellings(job->id, spellings);
+    size_t n = job->nobody ? 0 : receipt_spellings(job->id, spellings);
     enum result result = RESULT_NOT_FOUND;
-    for (size_t i = 0; i < n && result == RESULT_NOT_FOUND; i++) {
-        struct sent_message sent;
-        result = journal_index_sent(recorder->db, job->provider, spellings[i], &sent, err);
-        if (result == RESULT_OK) {
-            memcpy(job->found.ref, sent.id, sizeof(job->found.ref));
-            memcpy(job->found.account, sent.account, sizeof(job->found.account));
-        }
-    }
+    for (size_t i = 1; i < n && result == RESULT_NOT_FOUND; i++)
+        if (sent_find(recorder->sent, job->provider, spellings[i], job->key, &job->found))
+            result = RESULT_OK;
+    for (size_t i = 1; i < n && result == RESULT_NOT_FOUND; i++)
+        result = find_in_index(recorder, job, spellings[i], err);
     return result;
 }
 
@@ -312,10 +375,13 @@ static void find(struct recorder *recorder, struct recorder_job *job, enum resul
                  struct error *err)
 {
     enum result result = caught_up;
-    if (sent_find(recorder->sent, job->provider, job->id, &job->found))
+    if (sent_find(recorder->sent, job->provider, job->id, job->nobody ? NULL : job->key,
+                  &job->found))
         result = RESULT_OK;
     else if (caught_up == RESULT_OK)
-        result = find_in_index(recorder, job, err);
+        result = find_in_index(recorder, job, job->id, err);
+    if (result == RESULT_NOT_FOUND)
+        result = find_other(recorder, job, err);
     if (result == RESULT_NOT_FOUND && ++job->looks < LOOKS) {
         job->due = clock_monotonic() + LOOK_AGAIN_IN;
         list_push(&recorder->later, job);
@@ -416,6 +482,7 @@ static void free_recorder(struct recorder *recorder)
     journal_index_close(&recorder->db);
     pthread_cond_destroy(&recorder->wake);
     pthread_mutex_destroy(&recorder->lock);
+    free(recorder->registry_path);
     free(recorder->index_path);
     free(recorder->directory);
     free(recorder);
@@ -454,10 +521,12 @@ enum result recorder_start(const struct recorder_options *options, struct record
     list_init(&recorder->waiting);
     list_init(&recorder->later);
     recorder->sent = options->sent;
+    recorder->registry_path = strdup(options->registry);
     recorder->index_path = strdup(options->index);
     recorder->directory = strdup(options->directory);
     enum result result = RESULT_OK;
-    if (recorder->index_path == NULL || recorder->directory == NULL)
+    if (recorder->registry_path == NULL || recorder->index_path == NULL ||
+        recorder->directory == NULL)
         result = error_no_memory(err);
     if (result == RESULT_OK)
         result = registry_open(options->registry, false, &recorder->writer, err);

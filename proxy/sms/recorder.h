@@ -23,8 +23,11 @@ enum recorder_kind {
  *   one candidate: that one;
  *   several: those of them whose SMS reached the person lately, through whatever provider;
  *   none: all whose SMS reached her lately through this provider.
- * When nobody's did, or the journal's index cannot say, all candidates are meant, and without
- * candidates everybody (n_named 0): a withdrawal too many does less harm than one too few. */
+ * A withdrawal sent to what is shared (a short code stands behind the names that many send under,
+ * whoever lists it as a sender of its own) is for all candidates and all of the latter. When
+ * nobody's SMS did, all candidates are meant, and without candidates everybody (n_named 0); when
+ * the journal's index cannot say, all candidates, and of what is shared everybody: a withdrawal too
+ * many does less harm than one too few. */
 struct recorder_job {
     /* run: on home's thread once it is done; without a home on the recorder's. It frees the job,
      * after recorder_job_end. */
@@ -37,10 +40,12 @@ struct recorder_job {
     enum recorder_kind kind;
     const char *provider; /* borrowed until task.run, as everything below that is not an answer */
 
-    uint8_t key[RECIPIENT_KEY_BYTES]; /* WITHDRAW, WHO: the person */
+    uint8_t key[RECIPIENT_KEY_BYTES]; /* the person */
+    bool nobody;                      /* REPORT: there is no key, the id alone has to do */
     int64_t at;                       /* when she wrote */
     const char **candidates;          /* partner ids */
     size_t n_candidates;
+    bool shared;                   /* WITHDRAW: she wrote to what is no telephone number */
     const char *origin, *evidence; /* WITHDRAW: without addresses */
     const char *id;                /* REPORT: as the provider reports it */
 
@@ -49,7 +54,7 @@ struct recorder_job {
     enum result result;
     const char **named; /* owned in one piece */
     size_t n_named;
-    bool certain; /* those named did write to her, or the number was theirs alone */
+    size_t n_wrote; /* the first of them did write to her, or are the only candidate */
     struct sent_ref found;
 };
 /* Frees the answers. */

@@ -5,8 +5,6 @@
  */
 #include "proxy/sms/sent.h"
 
-#include "wire/receipt.h"
-
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,11 +13,15 @@
 /* Some 40 MB when full: at fifty messages a second an hour's worth, and reports come in minutes. */
 #define MOST 200000
 
+/* Enough to tell people apart. */
+#define KEY_BYTES 16
+
 struct entry {
     struct entry *next; /* of its bucket */
     TAILQ_ENTRY(entry) of_age;
     uint32_t hash;
     char ref[RECORD_ID];
+    uint8_t key[KEY_BYTES];              /* of the recipient's, the beginning */
     const char *provider, *id, *account; /* in text */
     char text[];
 };
@@ -111,8 +113,8 @@ static const char *keep(char **room, const char *text)
     return copy;
 }
 
-static struct entry *new_entry(const char *provider, const char *id, const char *ref,
-                               const char *account)
+static struct entry *new_entry(const char *provider, const char *id, const uint8_t *key,
+                               const char *ref, const char *account)
 {
     size_t size = strlen(provider) + strlen(id) + strlen(account) + 3;
     struct entry *entry = NULL;
@@ -125,6 +127,7 @@ static struct entry *new_entry(const char *provider, const char *id, const char 
         return NULL;
     }
     char *room = entry->text;
+    memcpy(entry->key, key, sizeof(entry->key));
     entry->hash = hash_of(provider, id);
     entry->provider = keep(&room, provider);
     entry->id = keep(&room, id);
@@ -132,11 +135,11 @@ static struct entry *new_entry(const char *provider, const char *id, const char 
     return entry;
 }
 
-void sent_note(struct sent *sent, const char *provider, const char *provider_id, const char *ref,
-               const char *account)
+void sent_note(struct sent *sent, const char *provider, const char *provider_id,
+               const uint8_t key[RECIPIENT_KEY_BYTES], const char *ref, const char *account)
 {
     struct entry *replaced = NULL, *oldest = NULL;
-    struct entry *entry = new_entry(provider, provider_id, ref, account);
+    struct entry *entry = new_entry(provider, provider_id, key, ref, account);
     /* Without memory for the new one the old one of that id must go all the same. */
     uint32_t hash = hash_of(provider, provider_id);
     pthread_mutex_lock(&sent->lock);
@@ -159,20 +162,15 @@ void sent_note(struct sent *sent, const char *provider, const char *provider_id,
     free(oldest);
 }
 
-bool sent_find(struct sent *sent, const char *provider, const char *id, struct sent_ref *ref_out)
+bool sent_find(struct sent *sent, const char *provider, const char *id, const uint8_t *key,
+               struct sent_ref *ref_out)
 {
-    char spellings[RECEIPT_SPELLINGS][SMPP_ID_MAX];
-    size_t n = receipt_spellings(id, spellings);
-    bool found = false;
     pthread_mutex_lock(&sent->lock);
-    for (size_t i = 0; i < n && !found; i++) {
-        const struct entry *entry =
-            *link_of(sent, hash_of(provider, spellings[i]), provider, spellings[i]);
-        found = entry != NULL;
-        if (found) {
-            memcpy(ref_out->ref, entry->ref, sizeof(ref_out->ref));
-            str_copy(ref_out->account, sizeof(ref_out->account), entry->account);
-        }
+    const struct entry *entry = *link_of(sent, hash_of(provider, id), provider, id);
+    bool found = entry != NULL && (key == NULL || memcmp(entry->key, key, sizeof(entry->key)) == 0);
+    if (found) {
+        memcpy(ref_out->ref, entry->ref, sizeof(ref_out->ref));
+        str_copy(ref_out->account, sizeof(ref_out->account), entry->account);
     }
     pthread_mutex_unlock(&sent->lock);
     return found;

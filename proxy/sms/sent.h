@@ -15,21 +15,23 @@ struct sent;
 struct sent *sent_new(size_t most);
 void sent_free(struct sent **sent);
 
-/* Any thread. The provider took a message under this id, and its partner's account is to get what
- * is reported on it, under ref (the decision's id). To be called once the outcome row that says the
- * same is durable, before the partner is answered. What cannot be remembered, for want of memory or
- * because a name is too long, is found in the journal. An id that comes round again stands for the
- * newer message. */
-void sent_note(struct sent *sent, const char *provider, const char *provider_id, const char *ref,
-               const char *account);
+/* Any thread. The provider took a message to this person under this id, and its partner's account
+ * is to get what is reported on it, under ref (the decision's id). To be called once the outcome
+ * row that says the same is durable, before the partner is answered. What cannot be remembered, for
+ * want of memory or because a name is too long, is found in the journal. An id that comes round
+ * again stands for the newer message. */
+void sent_note(struct sent *sent, const char *provider, const char *provider_id,
+               const uint8_t key[RECIPIENT_KEY_BYTES], const char *ref, const char *account);
 
 struct sent_ref {
     char ref[RECORD_ID];
     char account[SENT_NAME_MAX];
 };
-/* Any thread. id as the report has it: other spellings of it are tried as well
- * (receipt_spellings). */
-bool sent_find(struct sent *sent, const char *provider, const char *id, struct sent_ref *ref_out);
+/* Any thread. Under exactly this id, and to this person; key NULL: to whomever. Whether another
+ * spelling may be meant (receipt_spellings) is the caller's to try, once the journal was asked for
+ * this one: 1000 may be hexadecimal for 4096, and a message of its own. */
+bool sent_find(struct sent *sent, const char *provider, const char *id, const uint8_t *key,
+               struct sent_ref *ref_out);
 size_t sent_count(struct sent *sent);
 
 #endif

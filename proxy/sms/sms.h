@@ -23,7 +23,7 @@ struct sms_submission {
     const char *text;                     /* UTF-8; NULL: raw is set */
     const struct sms_raw *raw;            /* NULL: text is set */
     bool report;                          /* a delivery report is wanted */
-    bool scheduled;                       /* it asks to be sent later: refused on prospecting */
+    bool scheduled;                       /* it asks to be sent later: refused */
     int64_t validity;                     /* microseconds; 0: none given */
 };
 
@@ -61,7 +61,7 @@ typedef void sms_reply_fn(void *owner, struct ticket ticket, const struct sms_re
  * flight goes on, and is journalled, when the one who asked is gone: redeem the ticket. */
 void sms_submit(struct lane *lane, const struct sms_submission *submission, sms_reply_fn *reply,
                 void *owner, struct ticket ticket);
-/* Flights of this lane that are under way: a lane that drains waits for none. */
+/* Flights of this lane that are under way: a lane that drains waits until there are none. */
 size_t sms_in_flight(const struct lane *lane);
 
 /* The gateway ends: every flight of the lane is given up now, journalled and replied to. */

@@ -249,17 +249,6 @@ void smtp_identify(struct smtp_session *session)
                                session->fingerprint[0] ? session->fingerprint : NULL);
 }
 
-static bool is_loopback(const struct sockaddr_storage *peer)
-{
-    if (peer->ss_family == AF_INET)
-        return (ntohl(((const struct sockaddr_in *)peer)->sin_addr.s_addr) >> 24) == 127;
-    if (peer->ss_family != AF_INET6)
-        return false;
-    const struct in6_addr *address = &((const struct sockaddr_in6 *)peer)->sin6_addr;
-    return IN6_IS_ADDR_LOOPBACK(address) ||
-           (IN6_IS_ADDR_V4MAPPED(address) && address->s6_addr[12] == 127);
-}
-
 bool smtp_auth_allowed(const struct smtp_session *session)
 {
     return session->tls_active || session->loopback;
@@ -281,7 +270,8 @@ bool smtp_peer_known(struct smtp_session *session)
 {
     const struct sockaddr_storage *shown = smtp_shown_peer(session);
     /* A client that a balancer vouches for is not on this machine because the balancer is. */
-    session->loopback = is_loopback(&session->connection) && is_loopback(&session->peer);
+    session->loopback = peer_is_loopback((const struct sockaddr *)&session->connection) &&
+                        peer_is_loopback((const struct sockaddr *)&session->peer);
     session->balancer = smtp_is_trusted(session, &session->peer);
     if (inet_ntop(shown->ss_family, address_of(shown), session->peer_text,
                   sizeof(session->peer_text)) == NULL)

@@ -463,6 +463,8 @@ static void check_raw(const struct sms_raw *raw, const char *line, uint32_t stat
     stage_send(&stage, &message, &heard);
     ck_assert_str_eq(heard_line(&heard), line);
     ck_assert_uint_eq(heard.smpp_status, status);
+    /* Another provider may: it is the form that this one has not. */
+    ck_assert_int_eq(heard.cannot_carry, status == SMPP_RINVESMCLASS);
     ck_assert_uint_eq(stage.n_asked, body != NULL ? 1 : 0);
     if (body != NULL)
         ck_assert_str_eq(stage.asked[0].body, body);

@@ -329,6 +329,7 @@ static void on_answer(void *owner, struct ticket ticket, const struct sms_answer
     heard->outcome = answer->outcome;
     heard->refusal = answer->refusal;
     heard->smpp_status = answer->smpp_status;
+    heard->cannot_carry = answer->cannot_carry;
     heard->parts = answer->parts;
     ck_assert(str_copy(heard->id, sizeof(heard->id), answer->id));
     str_copy(heard->text, sizeof(heard->text), answer->text);

@@ -42,6 +42,7 @@ struct heard {
     enum outcome outcome;
     enum sms_refusal refusal;
     uint32_t smpp_status;
+    bool cannot_carry;
     unsigned parts;
     char id[SMPP_ID_MAX];
     char text[512];

@@ -40,6 +40,7 @@ START_TEST(defaults_follow_the_protocol)
     ck_assert_int_eq(smpp->idle_timeout, 300 * CLOCK_SECOND);
     ck_assert_int_eq(smpp->enquire_every, 30 * CLOCK_SECOND);
     ck_assert_int_eq(smpp->reply_timeout, 60 * CLOCK_SECOND);
+    ck_assert(!smpp->plain_passwords);
     ck_assert_uint_eq(smpp->services, 0);
     ck_assert_uint_eq(http->services, SERVICE_SMS);
     ck_assert_uint_eq(http->max_body_size, 256 << 10);

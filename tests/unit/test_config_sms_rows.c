@@ -9,7 +9,9 @@ struct row {
 };
 
 static const struct row listener_rows[] = {
-    {"smpp", SMPP_LISTENER("enquire_every = \"1 ms\" reply_timeout = \"1 d\" max_connections = 1"),
+    {"smpp",
+     SMPP_LISTENER("enquire_every = \"1 ms\" reply_timeout = \"1 d\" max_connections = 1 "
+                   "plain_passwords = true"),
      ""},
     {"http",
      HTTP_LISTENER("max_body_size = \"1 kB\" min_rate = \"10 B\" trusted = [ \"10.0.0.0/8\" ]"),
@@ -35,11 +37,12 @@ static const struct row listener_rows[] = {
     {"what smtp does not know",
      LISTENER(
          "tls = \"none\" services = [ \"sms\" ] max_body_size = \"1 kB\"\nenquire_every = \"1 s\" "
-         "reply_timeout = \"1 s\""),
+         "reply_timeout = \"1 s\"\nplain_passwords = false"),
      "main.conf:3: listeners.a.services: is not used when protocol is \"smtp\"\n"
      "main.conf:3: listeners.a.max_body_size: is not used when protocol is \"smtp\"\n"
      "main.conf:4: listeners.a.enquire_every: is not used when protocol is \"smtp\"\n"
-     "main.conf:4: listeners.a.reply_timeout: is not used when protocol is \"smtp\"\n"},
+     "main.conf:4: listeners.a.reply_timeout: is not used when protocol is \"smtp\"\n"
+     "main.conf:5: listeners.a.plain_passwords: is not used when protocol is \"smtp\"\n"},
     {"what smpp does not know",
      SMPP_LISTENER("max_message_size = \"1 MB\" max_recipients = 100 min_rate = \"1 kB\"\n"
                    "trusted = [ ] proxy_protocol = \"required\"\n"
@@ -54,18 +57,22 @@ static const struct row listener_rows[] = {
     {"what http does not know",
      HTTP_LISTENER("max_message_size = \"1 MB\" max_recipients = 100\n"
                    "proxy_protocol = \"off\"\n"
-                   "enquire_every = \"1 s\" reply_timeout = \"1 s\""),
+                   "enquire_every = \"1 s\" reply_timeout = \"1 s\"\n"
+                   "plain_passwords = true"),
      "main.conf:4: listeners.a.max_message_size: is not used when protocol is \"http\"\n"
      "main.conf:4: listeners.a.max_recipients: is not used when protocol is \"http\"\n"
      "main.conf:5: listeners.a.proxy_protocol: is not used when protocol is \"http\"\n"
      "main.conf:6: listeners.a.enquire_every: is not used when protocol is \"http\"\n"
-     "main.conf:6: listeners.a.reply_timeout: is not used when protocol is \"http\"\n"},
+     "main.conf:6: listeners.a.reply_timeout: is not used when protocol is \"http\"\n"
+     "main.conf:7: listeners.a.plain_passwords: is not used when protocol is \"http\"\n"},
     {"body", HTTP_LISTENER("max_body_size = \"17 MB\""),
      "main.conf:4: listeners.a.max_body_size: \"17 MB\" is no size between \"1 kB\" and \"16 "
      "MB\"\n"},
     {"body's least", HTTP_LISTENER("max_body_size = \"1023 B\""),
      "main.conf:4: listeners.a.max_body_size: \"1023 B\" is no size between \"1 kB\" and "
      "\"16 MB\"\n"},
+    {"passwords in clear", SMPP_LISTENER("plain_passwords = \"yes\""),
+     "main.conf:4: listeners.a.plain_passwords: must be true or false\n"},
     {"times", SMPP_LISTENER("enquire_every = \"0 s\"\nreply_timeout = \"25 h\""),
      "main.conf:4: listeners.a.enquire_every: \"0 s\" is no time between \"1 ms\" and \"1 d\"\n"
      "main.conf:5: listeners.a.reply_timeout: \"25 h\" is no time between \"1 ms\" and \"1 d\"\n"},

@@ -70,7 +70,7 @@ START_TEST(a_provider_id_names_its_message)
     struct box box;
     struct sent_message found;
     struct error err = {0};
-    char first[RECORD_ID], newest[RECORD_ID];
+    char first[RECORD_ID], newest[RECORD_ID], other[RECORD_ID];
     box_new(&box, 1 << 20);
     box_open(&box);
     struct sent sms = {"acme", "acme-sms", "agg", "0F3", CHANNEL_SMS, EFFECT_PASSED, 1, 0, false};
@@ -80,10 +80,12 @@ START_TEST(a_provider_id_names_its_message)
     str_copy(newest, sizeof(newest), put(&box, &sms));
     sms.day = 1;
     put(&box, &sms);
+    sms.key = 2;
+    str_copy(other, sizeof(other), put(&box, &sms));
     sms = (struct sent){"acme", "acme-news", "agg", "MAIL", CHANNEL_EMAIL, EFFECT_PASSED, 1, 0, 0};
     put(&box, &sms);
     struct journal_index *index = caught_up(&box);
-    ck_assert_int_eq(journal_index_sent(index, "agg", "0F3", &found, &err), RESULT_OK);
+    ck_assert_int_eq(journal_index_sent(index, "agg", "0F3", NULL, &found, &err), RESULT_OK);
     ck_assert_str_eq(found.id, newest);
     ck_assert_str_ne(found.id, first);
     ck_assert_str_eq(found.partner, "acme");
@@ -91,9 +93,21 @@ START_TEST(a_provider_id_names_its_message)
     ck_assert_str_eq(found.account, "acme-two");
     ck_assert_int_eq(found.at, DAY_ONE + 3 * CLOCK_DAY);
     /* Another provider's id of the same spelling, another spelling, a mail's queue id. */
-    ck_assert_int_eq(journal_index_sent(index, "other", "0F3", &found, &err), RESULT_NOT_FOUND);
-    ck_assert_int_eq(journal_index_sent(index, "agg", "0f3", &found, &err), RESULT_NOT_FOUND);
-    ck_assert_int_eq(journal_index_sent(index, "agg", "MAIL", &found, &err), RESULT_NOT_FOUND);
+    ck_assert_int_eq(journal_index_sent(index, "other", "0F3", NULL, &found, &err),
+                     RESULT_NOT_FOUND);
+    ck_assert_int_eq(journal_index_sent(index, "agg", "0f3", NULL, &found, &err), RESULT_NOT_FOUND);
+    ck_assert_int_eq(journal_index_sent(index, "agg", "MAIL", NULL, &found, &err),
+                     RESULT_NOT_FOUND);
+    /* The newest to that person, should the id have come round again for another. */
+    uint8_t key[RECIPIENT_KEY_BYTES];
+    memset(key, 1, sizeof(key));
+    ck_assert_int_eq(journal_index_sent(index, "agg", "0F3", key, &found, &err), RESULT_OK);
+    ck_assert_str_eq(found.id, newest);
+    memset(key, 2, sizeof(key));
+    ck_assert_int_eq(journal_index_sent(index, "agg", "0F3", key, &found, &err), RESULT_OK);
+    ck_assert_str_eq(found.id, other);
+    key[0] = 3;
+    ck_assert_int_eq(journal_index_sent(index, "agg", "0F3", key, &found, &err), RESULT_NOT_FOUND);
     journal_index_close(&index);
     box_free(&box);
 }
@@ -162,7 +176,8 @@ START_TEST(questions_use_their_index)
 {
     static const char *const questions[][2] = {
         {"EXPLAIN QUERY PLAN SELECT id FROM decision WHERE queue_id = ?1 AND provider = ?2"
-         " AND channel = 'sms' ORDER BY at DESC, seq DESC LIMIT 1",
+         " AND channel = 'sms' AND (?3 IS NULL OR recipient_key = ?3) ORDER BY at DESC, seq DESC "
+         "LIMIT 1",
          "decision_sent (queue_id=? AND provider=?)"},
         {"EXPLAIN QUERY PLAN SELECT partner FROM decision WHERE recipient_key = ?1 AND at >= ?2"
          " AND channel = 'sms' GROUP BY partner",

@@ -128,6 +128,37 @@ START_TEST(a_number_remembered_is_shown_as_one_read_anew)
 }
 END_TEST
 
+/* One answer of a block stands for all of it, and the form for the mask is written here: both must
+ * be what the library says, which reads and writes any number that is not plainly spelled. */
+START_TEST(plain_numbers_are_what_the_library_says)
+{
+    unsigned valid = 0;
+    unsigned tail = 0;
+    for (unsigned block = 10000; block < 100000; block++) {
+        char plain[16], parted[16], e164[32], by_library[32], shown[64], shown_by_library[64];
+        for (unsigned i = 0; i < 2; i++) { /* the first is asked, the second remembered */
+            tail = (tail + 7919) % 10000;
+            snprintf(plain, sizeof(plain), "+33%05u%04u", block, tail);
+            snprintf(parted, sizeof(parted), "+33-%05u%04u", block, tail);
+            bool read = phone_to_e164(plain, "FR", e164, sizeof(e164));
+            if (i == 0)
+                continue;
+            bool known = phone_to_e164(parted, "FR", by_library, sizeof(by_library));
+            ck_assert_msg(read == known, "%s", plain);
+            if (!read)
+                continue;
+            ck_assert_str_eq(e164, by_library);
+            valid++;
+        }
+        ck_assert(phone_to_international(plain, shown, sizeof(shown)));
+        ck_assert(phone_to_international(parted, shown_by_library, sizeof(shown_by_library)));
+        ck_assert_str_eq(shown, shown_by_library);
+    }
+    ck_assert_uint_gt(valid, 70000);
+    ck_assert_uint_lt(valid, 90000);
+}
+END_TEST
+
 START_TEST(what_was_normalised_stays)
 {
     static const char *const numbers[] = {"+33612345678",  "+262692123456", "+262639012345",
@@ -177,10 +208,13 @@ END_TEST
 
 int main(void)
 {
-    const TTest *const tests[] = {
-        french_numbers_have_one_spelling, all_spellings_of_a_number_agree,
-        what_was_normalised_stays,        a_number_remembered_is_shown_as_one_read_anew,
-        mail_addresses_have_one_spelling, NULL};
+    const TTest *const tests[] = {french_numbers_have_one_spelling,
+                                  all_spellings_of_a_number_agree,
+                                  what_was_normalised_stays,
+                                  a_number_remembered_is_shown_as_one_read_anew,
+                                  plain_numbers_are_what_the_library_says,
+                                  mail_addresses_have_one_spelling,
+                                  NULL};
     Suite *const suites[] = {unit_suite("addresses", tests), NULL};
     return unit_run(suites);
 }

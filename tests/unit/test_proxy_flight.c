@@ -13,6 +13,7 @@
 #include "store/journal.h"
 #include "tests/unit/unit.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -132,10 +133,12 @@ void sms_abandon(struct provider *provider, struct loop *loop)
     stage.abandoned++;
 }
 
-void sent_note(struct sent *sent, const char *provider, const char *provider_id, const char *ref,
-               const char *account)
+void sent_note(struct sent *sent, const char *provider, const char *provider_id,
+               const uint8_t key[RECIPIENT_KEY_BYTES], const char *ref, const char *account)
 {
+    static const uint8_t none[RECIPIENT_KEY_BYTES];
     (void)sent;
+    ck_assert_mem_ne(key, none, sizeof(none));
     ck_assert_str_eq(provider, "first");
     ck_assert_str_eq(provider_id, "p1");
     ck_assert_str_eq(account, "acme-sms");
@@ -474,27 +477,47 @@ static const struct {
     const char *row;
     uint32_t smpp;
 } answers[] = {
-    {{OUTCOME_REFUSED, SMS_REFUSED_FOR_GOOD, "", 0, SMPP_RINVSRCADR, "no"},
+    {{.outcome = OUTCOME_REFUSED,
+      .refusal = SMS_REFUSED_FOR_GOOD,
+      .id = "",
+      .smpp_status = SMPP_RINVSRCADR,
+      .text = "no"},
      SMS_END_REFUSED,
      "refused passed first - no",
      SMPP_RINVSRCADR},
-    {{OUTCOME_REFUSED, SMS_REFUSED_FOR_GOOD, "", 0, 0, "no +33612345678"},
+    {{.outcome = OUTCOME_REFUSED,
+      .refusal = SMS_REFUSED_FOR_GOOD,
+      .id = "",
+      .smpp_status = 0,
+      .text = "no +33612345678"},
      SMS_END_REFUSED,
      "refused passed first - no +[…]",
      SMPP_RSUBMITFAIL},
-    {{OUTCOME_REFUSED, SMS_REFUSED_NUMBER, "", 0, SMPP_RINVDSTADR, "number"},
+    {{.outcome = OUTCOME_REFUSED,
+      .refusal = SMS_REFUSED_NUMBER,
+      .id = "",
+      .smpp_status = SMPP_RINVDSTADR,
+      .text = "number"},
      SMS_END_REFUSED,
      "refused passed first - number",
      SMPP_RINVDSTADR},
-    {{OUTCOME_REFUSED, SMS_REFUSED_FOR_NOW, "", 0, SMPP_RTHROTTLED, "slow"},
+    {{.outcome = OUTCOME_REFUSED,
+      .refusal = SMS_REFUSED_FOR_NOW,
+      .id = "",
+      .smpp_status = SMPP_RTHROTTLED,
+      .text = "slow"},
      SMS_END_BUSY,
      "refused passed first - slow",
      SMPP_RTHROTTLED},
-    {{OUTCOME_REFUSED, SMS_REFUSED_FOR_NOW, "", 0, SMPP_RSYSERR, "ill"},
+    {{.outcome = OUTCOME_REFUSED,
+      .refusal = SMS_REFUSED_FOR_NOW,
+      .id = "",
+      .smpp_status = SMPP_RSYSERR,
+      .text = "ill"},
      SMS_END_BUSY,
      "refused passed first - ill",
      SMPP_RSYSERR},
-    {{OUTCOME_UNKNOWN, 0, "", 0, 0, "lost"},
+    {{.outcome = OUTCOME_UNKNOWN, .id = "", .smpp_status = 0, .text = "lost"},
      SMS_END_LOST,
      "unknown passed first - lost",
      SMPP_RSYSERR},
@@ -523,7 +546,8 @@ START_TEST(opted_out)
     begin((struct setup){0});
     submit_usual();
     sync_rows(RESULT_OK);
-    answer(&(struct sms_answer){OUTCOME_REFUSED, SMS_REFUSED_OPTED_OUT, "", 0, 0, "21610"});
+    answer(&(struct sms_answer){
+        .outcome = OUTCOME_REFUSED, .refusal = SMS_REFUSED_OPTED_OUT, .id = "", .text = "21610"});
     ck_assert_int_eq(stage.end, SMS_END_BLOCKED);
     ck_assert_int_eq(stage.reason, REASON_WITHDRAWN);
     ck_assert_uint_eq(stage.opted_out, 1);
@@ -544,6 +568,41 @@ START_TEST(next_provider)
     ck_assert_int_eq(stage.end, SMS_END_BUSY);
     ck_assert_str_eq(stage.rows[1], "null deferred second - away");
     finish();
+}
+END_TEST
+
+/* Whose form of message it is not is no reason to refuse it as long as another may carry it, now
+ * or later. */
+START_TEST(cannot_carry)
+{
+    static const struct sms_answer away = {.outcome = OUTCOME_NONE, .id = "", .text = "away"};
+    static const struct sms_answer form = {.outcome = OUTCOME_REFUSED,
+                                           .id = "",
+                                           .cannot_carry = true,
+                                           .smpp_status = SMPP_RINVESMCLASS,
+                                           .text = "whole texts only"};
+    static const struct {
+        const struct sms_answer *first, *second;
+        enum sms_end end;
+        const char *row;
+    } rows[] = {
+        {&away, &form, SMS_END_BUSY, "null deferred second - whole texts only"},
+        {&form, &away, SMS_END_BUSY, "null deferred second - away"},
+        {&form, &form, SMS_END_REFUSED, "refused passed second - whole texts only"},
+        {&form, &taken, SMS_END_ACCEPTED, "accepted passed second p1 -"},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        begin((struct setup){0});
+        submit_usual();
+        sync_rows(RESULT_OK);
+        answer(rows[i].first);
+        ck_assert_uint_eq(stage.replies, 0);
+        ck_assert_int_eq(strncmp(stage.asked[1], "second ", 7), 0);
+        answer(rows[i].second);
+        ck_assert_int_eq(stage.end, rows[i].end);
+        ck_assert_str_eq(stage.rows[1], rows[i].row);
+        finish();
+    }
 }
 END_TEST
 
@@ -663,21 +722,17 @@ END_TEST
 
 START_TEST(never_later)
 {
-    begin((struct setup){0});
-    struct sms_submission submission = usual();
-    submission.scheduled = true;
-    submit(&submission);
-    ck_assert_int_eq(stage.end, SMS_END_BAD_SCHEDULE);
-    finish();
-    begin((struct setup){.class = "service"});
-    submission = usual();
-    submission.scheduled = true;
-    submit(&submission);
-    ck_assert_str_eq(stage.rows[0], "pass SERVICE passed sms first");
-    sync_rows(RESULT_OK);
-    ck_assert_ptr_nonnull(strstr(stage.asked[0], "prospecting=0"));
-    answer(&taken);
-    finish();
+    static const char *const classes[] = {"prospecting", "service"};
+    for (size_t i = 0; i < 2; i++) {
+        begin((struct setup){.class = classes[i]});
+        struct sms_submission submission = usual();
+        submission.scheduled = true;
+        submit(&submission);
+        ck_assert_int_eq(stage.end, SMS_END_BAD_SCHEDULE);
+        ck_assert_uint_eq(stage.n_rows, 0);
+        ck_assert_uint_eq(stage.n_asked, 0);
+        finish();
+    }
 }
 END_TEST
 
@@ -697,7 +752,7 @@ END_TEST
 
 /* ---- the STOP mention, and parts ---- */
 
-static void submit_bytes(uint8_t esm_class, const char *bytes, size_t length)
+static void submit_raw(uint8_t esm_class, const char *bytes, size_t length, struct smpp_span tlvs)
 {
     const struct sms_raw raw = {
         .esm_class = esm_class,
@@ -705,11 +760,35 @@ static void submit_bytes(uint8_t esm_class, const char *bytes, size_t length)
         .schedule = "",
         .validity = "",
         .body = {(const uint8_t *)bytes, length},
+        .tlvs = tlvs,
     };
     struct sms_submission submission = usual();
     submission.text = NULL;
     submission.raw = &raw;
     submit(&submission);
+}
+
+static void submit_bytes(uint8_t esm_class, const char *bytes, size_t length)
+{
+    submit_raw(esm_class, bytes, length, (struct smpp_span){0});
+}
+
+/* A part that only SAR TLVs call one. */
+static void submit_sar(uint8_t total, uint8_t number, const char *text)
+{
+    const uint8_t tlvs[] = {0x02, 0x0c, 0,     2,    0,    0x42, 0x02, 0x0e,
+                            0,    1,    total, 0x02, 0x0f, 0,    1,    number};
+    submit_raw(0, text, strlen(text), (struct smpp_span){tlvs, sizeof(tlvs)});
+}
+
+/* A part by its header. */
+static void submit_part(uint8_t reference, uint8_t total, uint8_t number, const char *text)
+{
+    char bytes[64];
+    const uint8_t header[] = {5, 0, 3, reference, total, number};
+    memcpy(bytes, header, sizeof(header));
+    memcpy(bytes + sizeof(header), text, strlen(text));
+    submit_bytes(SMPP_ESM_UDHI, bytes, sizeof(header) + strlen(text));
 }
 
 static void expect_row(const char *row)
@@ -772,6 +851,85 @@ START_TEST(parts_share_a_verdict)
 }
 END_TEST
 
+/* SAR TLVs are advice: whoever ignores them delivers each part as a message. */
+START_TEST(stop_mention_with_sar)
+{
+    begin((struct setup){.policy = "stop_mention = \"require\""});
+    submit_sar(2, 1, "Corse");
+    expect_row("block STOP_MISSING refused sms -");
+    submit_sar(2, 1, "Corse STOP 36111");
+    expect_row("pass CONSENT passed sms first");
+    submit_sar(2, 2, "encore"); /* the mention before does not count for it */
+    expect_row("block STOP_MISSING refused sms -");
+    submit_sar(2, 1, "Corse STO");
+    expect_row("block STOP_MISSING refused sms -");
+    submit_sar(2, 2, "P 36111");
+    expect_row("block STOP_MISSING refused sms -");
+    finish();
+}
+END_TEST
+
+/* The hour strikes between the parts: a message that was begun may end, within reason. */
+START_TEST(hour_between_parts)
+{
+    static const struct {
+        uint8_t total;
+        bool sar, carried;
+    } rows[] = {{2, false, true}, {10, false, true}, {11, false, false}, {2, true, false}};
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        begin((struct setup){.policy = "hours = [ \"00:00-00:01\" ] days = \"mon\""});
+        struct channel_policy *policy = &stage.config->policies[CHANNEL_SMS];
+        struct opening *closed = policy->hours;
+        size_t n_closed = policy->n_hours;
+        policy->hours = NULL;
+        policy->n_hours = 0;
+        for (uint8_t part = 1; part <= 2; part++) {
+            if (rows[i].sar)
+                submit_sar(rows[i].total, part, "a");
+            else
+                submit_part(0x42, rows[i].total, part, "a");
+            policy->hours = closed;
+            policy->n_hours = n_closed;
+            expect_row(part == 1 || rows[i].carried ? "pass CONSENT passed sms first"
+                                                    : "defer OUTSIDE_HOURS deferred sms -");
+        }
+        finish();
+    }
+}
+END_TEST
+
+/* Of a message whose last part never comes nothing was looked at: the log says so, not each time.
+ */
+START_TEST(last_part_never_comes)
+{
+    for (int required = 0; required < 2; required++) {
+        begin((struct setup){.policy = required ? "stop_mention = \"require\"" : ""});
+        char path[128], log[4096];
+        snprintf(path, sizeof(path), "%s/log", stage.folder);
+        int before = dup(STDERR_FILENO);
+        int file = open(path, O_RDWR | O_CREAT, 0600);
+        ck_assert_int_eq(dup2(file, STDERR_FILENO), STDERR_FILENO);
+        for (int i = 0; i < 5; i++) /* the same reference again and again: four that never ended */
+            submit_part(0x42, 2, 1, "Corse");
+        submit_part(0x42, 2, 2, " STOP 36111");
+        submit_part(0x42, 2, 1, "Corse"); /* after one that did */
+        ck_assert_int_eq(dup2(before, STDERR_FILENO), STDERR_FILENO);
+        close(before);
+        ssize_t n = pread(file, log, sizeof(log) - 1, 0);
+        ck_assert_int_ge(n, 0);
+        log[n] = '\0';
+        close(file);
+        const char *line = strstr(log, "expired without their last part\" partner=acme count=1");
+        ck_assert_int_eq(line != NULL, required);
+        if (line != NULL)
+            ck_assert_ptr_null(strstr(line + 1, "expired"));
+        sync_rows(RESULT_OK);
+        sms_abort_all(&stage.lane);
+        finish();
+    }
+}
+END_TEST
+
 /* ---- the end ---- */
 
 START_TEST(given_up)
@@ -807,6 +965,7 @@ int main(void)
                                   provider_answers,
                                   opted_out,
                                   next_provider,
+                                  cannot_carry,
                                   modes,
                                   outside_hours,
                                   destinations,
@@ -816,6 +975,9 @@ int main(void)
                                   stop_mention,
                                   stop_mention_in_parts,
                                   parts_share_a_verdict,
+                                  stop_mention_with_sar,
+                                  hour_between_parts,
+                                  last_part_never_comes,
                                   given_up,
                                   NULL};
     Suite *const suites[] = {unit_suite("flight", tests), NULL};

@@ -289,31 +289,61 @@ START_TEST(test_too_much)
 }
 END_TEST
 
-/* Strangers together may not fill the memory with what is not whole yet. */
+/* Sends so many megabytes of a body that goes on. */
+static void weigh(struct client *client, const char *source, size_t megabytes)
+{
+    char *text = malloc(megabytes * 1000 * 1000);
+    must(text != NULL);
+    memset(text, ' ', megabytes * 1000 * 1000);
+    client_open_from(client, "heavy", source);
+    client_say(client, "POST /v1/messages HTTP/1.1\r\nContent-Length: 15900000\r\n\r\n");
+    client_send(client, text, megabytes * 1000 * 1000);
+    free(text);
+}
+
+/* Strangers together may not fill the memory with what is not whole yet: who holds the most goes,
+ * not who comes last. */
 START_TEST(test_heavy_strangers)
 {
-    struct client clients[4];
-    size_t length = 10 * 1000 * 1000;
-    char *text = malloc(length);
-    must(text != NULL);
-    memset(text, ' ', length);
-    for (int i = 0; i < 4; i++) {
-        client_open(&clients[i], "heavy");
-        client_say(&clients[i], "POST /v1/messages HTTP/1.1\r\nContent-Length: 15000000\r\n\r\n");
-        client_send(&clients[i], text, length);
-    }
-    client_await_close(&clients[3]);
+    struct client clients[3], fresh;
+    stage.lane.http->seed = 1; /* so that no two of them ever share a place */
+    weigh(&clients[0], "127.0.0.2", 9);
+    weigh(&clients[1], "127.0.0.3", 14);
+    weigh(&clients[2], "127.0.0.4", 12);
+    client_await_close(&clients[1]);
     ck_assert_uint_eq(stage.gate.refusals.kinds[REFUSAL_SLOW].count, 1);
-    ck_assert(!clients[0].closed);
-    client_close(&clients[0]);
-    client_close(&clients[3]);
     turn_until(sessions("127.0.0.1:8086") == 2);
-    client_open(&clients[0], "heavy");
-    client_say(&clients[0], request("", MESSAGE));
-    ck_assert_int_eq(client_answer(&clients[0]).status, 202);
+    for (int i = 0; i < 20; i++)
+        loop_turn(stage.loop);
+    ck_assert(!clients[0].closed && !clients[2].closed);
+    ck_assert_uint_eq(sessions("127.0.0.1:8086"), 2);
+    client_open(&fresh, "heavy");
+    client_say(&fresh, request("", MESSAGE));
+    ck_assert_int_eq(client_answer(&fresh).status, 202);
+    client_close(&fresh);
     for (int i = 0; i < 3; i++)
         client_close(&clients[i]);
-    free(text);
+    turn_until(sessions("127.0.0.1:8086") == 0);
+    ck_assert_uint_eq(stage.lane.http->strangers, 0);
+    for (int i = 0; i < HTTP_HOLDERS; i++)
+        ck_assert_uint_eq(stage.lane.http->held[i], 0);
+}
+END_TEST
+
+/* One address does not hold more than a part of it, over however many connections. */
+START_TEST(test_heavy_stranger)
+{
+    struct client clients[3];
+    stage.lane.http->seed = 1;
+    weigh(&clients[0], "127.0.0.2", 9);
+    weigh(&clients[1], "127.0.0.3", 5);
+    weigh(&clients[2], "127.0.0.2", 8);
+    client_await_close(&clients[0]);
+    turn_until(sessions("127.0.0.1:8086") == 2);
+    ck_assert_uint_lt(stage.lane.http->strangers, 14 * 1000 * 1000);
+    ck_assert_uint_gt(stage.lane.http->strangers, 13 * 1000 * 1000 - 100000);
+    for (int i = 0; i < 3; i++)
+        client_close(&clients[i]);
 }
 END_TEST
 
@@ -787,6 +817,55 @@ START_TEST(test_forwarded_by_anybody)
 }
 END_TEST
 
+static struct answer chunked(const char *headers, const char *trailers)
+{
+    char text[1024];
+    snprintf(text, sizeof(text),
+             "POST /v1/messages HTTP/1.1\r\nHost: x\r\n%s" JSON
+             "Transfer-Encoding: chunked\r\n\r\n%zx\r\n%s\r\n0\r\n%s\r\n",
+             headers, strlen(MESSAGE), MESSAGE, trailers);
+    return ask("balanced", text);
+}
+
+/* Some versions of evhttp put a client's trailer behind what the balancer wrote, others drop it. */
+START_TEST(test_forwarded_in_trailer)
+{
+    ck_assert_int_eq(chunked("X-Forwarded-For: 192.0.2.10\r\n", "").status, 202);
+    ck_assert_int_eq(chunked("X-Forwarded-For: 192.0.2.11\r\n", "").status, 401);
+    ck_assert_int_eq(chunked("X-Forwarded-For: 192.0.2.10\r\n", "X-Other: 1\r\n").status, 202);
+    ck_assert_uint_eq(stage.n_messages, 2);
+    int status =
+        chunked("X-Forwarded-For: 192.0.2.11\r\n", "X-Forwarded-For: 192.0.2.10\r\n").status;
+    ck_assert_msg(status == 400 || status == 401, "%d", status);
+    /* Those that put it there show the gate this. */
+    static const char *const headers[] = {
+        "X-Forwarded-For: 192.0.2.11\r\nx-forwarded-for: 192.0.2.10\r\n",
+        "X-Forwarded-For: 192.0.2.10\r\nX-Forwarded-For: 192.0.2.10\r\n",
+        "X-Forwarded-For: 192.0.2.10\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Proto: https\r\n",
+    };
+    for (size_t i = 0; i < sizeof(headers) / sizeof(headers[0]); i++)
+        ck_assert_int_eq(chunked(headers[i], "").status, 400);
+    ck_assert_uint_eq(stage.n_messages, 2);
+}
+END_TEST
+
+/* Two that differ are not none: whoever asks with a key must not be served without. */
+START_TEST(test_contradictory_headers)
+{
+    char twice[512];
+    snprintf(twice, sizeof(twice), "%s", basic("acme-sms", "secret"));
+    ck_assert_int_eq(
+        ask("web", request("Idempotency-Key: a\r\nIdempotency-Key: b\r\n", MESSAGE)).status, 400);
+    ck_assert_int_eq(ask("web", request("Authorization: Basic eDp5\r\n", MESSAGE)).status, 400);
+    ck_assert_int_eq(ask("web", request("Content-Type: text/plain\r\n", MESSAGE)).status, 400);
+    ck_assert_int_eq(ask("web", request("Host: other.example\r\n", MESSAGE)).status, 400);
+    ck_assert_uint_eq(stage.n_messages, 0);
+    ck_assert_int_eq(
+        ask("web", request("Idempotency-Key: a\r\nIdempotency-Key: a\r\n", MESSAGE)).status, 202);
+    ck_assert_int_eq(ask("web", request(twice, MESSAGE)).status, 202);
+}
+END_TEST
+
 int main(void)
 {
     const TTest *const tests[] = {
@@ -802,6 +881,7 @@ int main(void)
         test_too_much,
         test_full_body,
         test_heavy_strangers,
+        test_heavy_stranger,
         test_silent_connection,
         test_idle_connection,
         test_slow_header,
@@ -824,6 +904,8 @@ int main(void)
         test_too_many_wrong_passwords,
         test_forwarded,
         test_forwarded_by_anybody,
+        test_forwarded_in_trailer,
+        test_contradictory_headers,
         NULL,
     };
     Suite *suite = suite_create("http");

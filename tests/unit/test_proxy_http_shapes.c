@@ -93,7 +93,7 @@ START_TEST(test_native_ends)
         {"3", 503, "unable", "", "5"},           {"4", 429, "over-rate", "", "1"},
         {"5", 422, "bad-number", "", ""},        {"6", 422, "bad-schedule", "", ""},
         {"7", 502, "provider-refused", "", ""},  {"8", 503, "provider-busy", "", "5"},
-        {"9", 503, "provider-lost", "", "5"},
+        {"9", 503, "provider-lost", "", ""},
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         char body[128];
@@ -217,8 +217,6 @@ START_TEST(test_again_after_refusals)
         struct answer second = keyed("acme-sms", key, body);
         ck_assert_int_eq(first.status, second.status);
         ck_assert_msg(stage.n_messages - before == (rows[i].again ? 2 : 1), "%d", rows[i].end);
-        if (rows[i].end == SMS_END_LOST)
-            ck_assert_str_eq(answer_header(&first, "Retry-After"), "");
         if (!rows[i].again)
             ck_assert_str_eq(first.body, second.body);
     }
@@ -290,7 +288,7 @@ START_TEST(test_memory)
         idempotency_begin(memory, "a", "k", "x", 1, IDEMPOTENCY_TIME, &kept, &status, body),
         IDEMPOTENCY_NEW);
     struct kept *pending = kept;
-    for (int i = 0; i < IDEMPOTENCY_KEYS; i++) {
+    for (int i = 0; i < IDEMPOTENCY_SHARE; i++) {
         char key[16];
         snprintf(key, sizeof(key), "n%d", i);
         ck_assert_int_eq(
@@ -312,6 +310,37 @@ START_TEST(test_memory)
     idempotency_end(memory, &pending, 0, "", 0);
     idempotency_let_go(&memory);
     ck_assert_ptr_null(memory);
+}
+END_TEST
+
+static enum idempotency_found begin_and_end(struct idempotency *memory, const char *account,
+                                            int key)
+{
+    char text[16], body[IDEMPOTENCY_ANSWER + 1];
+    struct kept *kept = NULL;
+    int status;
+    snprintf(text, sizeof(text), "%d", key);
+    enum idempotency_found found =
+        idempotency_begin(memory, account, text, "x", 1, 0, &kept, &status, body);
+    if (found == IDEMPOTENCY_NEW)
+        idempotency_end(memory, &kept, 202, "", 0);
+    return found;
+}
+
+/* However many keys others use, an account's few are not forgotten for them. */
+START_TEST(test_memory_of_others)
+{
+    static const char *const greedy[] = {"a", "b", "c", "d", "e"};
+    struct idempotency *memory = NULL;
+    ck_assert(idempotency_hold(&memory));
+    ck_assert_int_eq(begin_and_end(memory, "modest", 1), IDEMPOTENCY_NEW);
+    for (size_t i = 0; i < sizeof(greedy) / sizeof(greedy[0]); i++)
+        for (int key = 0; key <= IDEMPOTENCY_SHARE; key++)
+            ck_assert_int_eq(begin_and_end(memory, greedy[i], key), IDEMPOTENCY_NEW);
+    ck_assert_int_eq(begin_and_end(memory, "modest", 1), IDEMPOTENCY_AGAIN);
+    ck_assert_int_eq(begin_and_end(memory, "e", IDEMPOTENCY_SHARE), IDEMPOTENCY_AGAIN);
+    ck_assert_int_eq(begin_and_end(memory, "e", 0), IDEMPOTENCY_NEW);
+    idempotency_let_go(&memory);
 }
 END_TEST
 
@@ -363,6 +392,7 @@ START_TEST(test_twilio_good)
     must_text(json, "body", "Bonjour \xc3\xa0 tous");
     must_text(json, "status", "queued");
     must_text(json, "num_segments", "2");
+    must_text(json, "ref", "01TEST-0");
     ck_assert(json_is_null(json_object_get(json, "error_code")));
     ck_assert_ptr_nonnull(strstr(json_string_value(json_object_get(json, "uri")), sid));
     ck_assert_ptr_nonnull(
@@ -402,7 +432,7 @@ START_TEST(test_twilio_ends)
         {"5", SMS_REFUSED_FOR_GOOD, 400, 21211}, {"6", SMS_REFUSED_FOR_GOOD, 400, 35114},
         {"7", SMS_REFUSED_FOR_GOOD, 502, 20500}, {"7", SMS_REFUSED_OPTED_OUT, 400, 21610},
         {"7", SMS_REFUSED_NUMBER, 400, 21211},   {"8", SMS_REFUSED_FOR_NOW, 503, 20503},
-        {"9", SMS_REFUSED_FOR_GOOD, 503, 20503},
+        {"9", SMS_REFUSED_FOR_GOOD, 500, 20500},
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         char body[128];
@@ -550,6 +580,8 @@ END_TEST
 
 /* ---- OVHcloud ---- */
 
+static int64_t ovh_second; /* when all is signed; 0: now */
+
 /* What goes into the signature as the URL, and when. */
 static struct answer ovh(const char *secret, const char *consumer, const char *url, int64_t drift,
                          const char *path, const char *body)
@@ -557,7 +589,8 @@ static struct answer ovh(const char *secret, const char *consumer, const char *u
     struct strbuf text = {0};
     char headers[512], hex[41], time[24];
     unsigned char digest[20];
-    snprintf(time, sizeof(time), "%lld", (long long)(clock_now() / CLOCK_SECOND + drift));
+    int64_t second = ovh_second != 0 ? ovh_second : clock_now() / CLOCK_SECOND;
+    snprintf(time, sizeof(time), "%lld", (long long)(second + drift));
     strbuf_add_format(&text, "%s+%s+%s+%s%s+%s+%s", secret, "CK", body != NULL ? "POST" : "GET",
                       url, path, body != NULL ? body : "", time);
     must(EVP_Q_digest(NULL, "SHA1", NULL, text.data, text.length, digest, NULL) == 1);
@@ -586,6 +619,9 @@ START_TEST(test_ovh_good)
     ck_assert_int_eq(json_integer_value(json_object_get(json, "totalCreditsRemoved")), 2);
     ck_assert_uint_eq(json_array_size(json_object_get(json, "validReceivers")), 2);
     ck_assert_uint_eq(json_array_size(json_object_get(json, "invalidReceivers")), 0);
+    const json_t *refs = json_object_get(json, "refs");
+    ck_assert_uint_eq(json_array_size(refs), 2);
+    ck_assert_str_eq(json_string_value(json_array_get(refs, 1)), "01TEST-1");
     json_t *ids = json_object_get(json, "ids");
     ck_assert_uint_eq(json_array_size(ids), 2);
     ck_assert_int_eq(json_integer_value(json_array_get(ids, 0)), http_stable_number("01TEST-0"));
@@ -632,6 +668,47 @@ START_TEST(test_ovh_signatures)
 }
 END_TEST
 
+/* Who copied a signed request gets the answer of the first time, and nothing is sent. */
+START_TEST(test_ovh_repeated)
+{
+    static const char *const receivers[] = {"\"+0\"", "\"+8\"", "\"+1\""};
+    char body[128];
+    ovh_second = clock_now() / CLOCK_SECOND - 100;
+    for (size_t i = 0; i < 3; i++) {
+        snprintf(body, sizeof(body), "{\"message\":\"x\",\"receivers\":[%s]}", receivers[i]);
+        struct answer first = jobs(body);
+        struct answer again = jobs(body);
+        ck_assert_int_eq(first.status, again.status);
+        ck_assert_str_eq(first.body, again.body);
+        ck_assert_uint_eq(stage.n_messages, i + 1);
+    }
+    /* Signed anew it is another message. */
+    ovh_second++;
+    ck_assert_int_eq(jobs(body).status, 403);
+    ck_assert_uint_eq(stage.n_messages, 4);
+    ovh_second = 0;
+}
+END_TEST
+
+/* An answer that is too long to be kept: it is known that there was one. */
+START_TEST(test_ovh_repeated_many)
+{
+    struct strbuf body = {0};
+    strbuf_add_str(&body, "{\"message\":\"x\",\"receivers\":[\"+0\"");
+    for (int i = 1; i < 100; i++)
+        strbuf_add_str(&body, ",\"+0\"");
+    strbuf_add_str(&body, "]}");
+    ovh_second = clock_now() / CLOCK_SECOND;
+    ck_assert_int_eq(jobs(body.data).status, 200);
+    struct answer answer = jobs(body.data);
+    ck_assert_int_eq(answer.status, 409);
+    ck_assert_ptr_nonnull(strstr(answer.body, "REPEATED_REQUEST"));
+    ck_assert_uint_eq(stage.n_messages, 100);
+    ovh_second = 0;
+    strbuf_free(&body);
+}
+END_TEST
+
 START_TEST(test_ovh_reading)
 {
     struct answer answer = get("/1.0/auth/time", "");
@@ -667,8 +744,19 @@ START_TEST(test_ovh_some)
     json_t *json = parse(&answer);
     must_numbers(json, "validReceivers", (const char *const[]){"+0", NULL});
     must_numbers(json, "invalidReceivers", (const char *const[]){"+1", "+5", "+7", NULL});
-    must_numbers(json, "retryReceivers", (const char *const[]){"+8", "+9", NULL});
+    must_numbers(json, "retryReceivers", (const char *const[]){"+8", NULL});
+    must_numbers(json, "unknownReceivers", (const char *const[]){"+9", NULL});
+    must_numbers(json, "refs", (const char *const[]){"01TEST-0", NULL});
     ck_assert_uint_eq(json_array_size(json_object_get(json, "ids")), 1);
+    json_decref(json);
+    /* None was taken for sure, but an error would ask for all of them again. */
+    answer = jobs("{\"message\":\"y\",\"receivers\":[\"+8\",\"+9\"]}");
+    ck_assert_int_eq(answer.status, 200);
+    ck_assert_str_eq(answer_header(&answer, "Retry-After"), "");
+    json = parse(&answer);
+    must_numbers(json, "validReceivers", (const char *const[]){NULL});
+    must_numbers(json, "retryReceivers", (const char *const[]){"+8", NULL});
+    must_numbers(json, "unknownReceivers", (const char *const[]){"+9", NULL});
     json_decref(json);
 }
 END_TEST
@@ -681,9 +769,14 @@ START_TEST(test_ovh_none)
         const char *code;
         const char *retry;
     } rows[] = {
-        {"[\"+1\"]", 403, "NO_CONSENT", ""},         {"[\"+1\",\"+1\"]", 403, "NO_CONSENT", ""},
-        {"[\"+5\"]", 403, "INVALID_RECEIVERS", ""},  {"[\"+1\",\"+3\"]", 503, "UNABLE", "5"},
-        {"[\"+4\"]", 429, "TOO_MANY_REQUESTS", "1"}, {"[\"+2\"]", 503, "UNABLE", "90"},
+        {"[\"+1\"]", 403, "NO_CONSENT", ""},
+        {"[\"+1\",\"+1\"]", 403, "NO_CONSENT", ""},
+        {"[\"+5\"]", 403, "INVALID_RECEIVERS", ""},
+        {"[\"+1\",\"+3\"]", 503, "UNABLE", "5"},
+        {"[\"+4\"]", 429, "TOO_MANY_REQUESTS", "1"},
+        {"[\"+2\"]", 503, "UNABLE", "90"},
+        {"[\"+9\"]", 503, "UNKNOWN_OUTCOME", ""},
+        {"[\"+9\",\"+9\"]", 503, "UNKNOWN_OUTCOME", ""},
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         char body[128];
@@ -790,7 +883,9 @@ START_TEST(test_kannel_texts)
         struct answer answer = kannel(rows[i].parameters);
         ck_assert_msg(answer.status == 202, "%s: %d %s", rows[i].parameters, answer.status,
                       answer.body);
-        ck_assert_str_eq(answer.body, "0: Accepted for delivery");
+        char accepted[64];
+        snprintf(accepted, sizeof(accepted), "0: Accepted for delivery: 01TEST-%zu", i);
+        ck_assert_str_eq(answer.body, accepted);
         ck_assert_str_eq(stage.messages[i].text, rows[i].text);
     }
     struct answer answer = post("/cgi-bin/sendsms", FORM,
@@ -844,6 +939,25 @@ START_TEST(test_kannel_raw)
 }
 END_TEST
 
+/* What is judged is what is sent: data_coding 0 is in the alphabet of the stream's provider. */
+START_TEST(test_kannel_raw_alphabet)
+{
+    struct answer answer = get("/cgi-bin/sendsms?username=acme-latin&password=secret&to=0&mclass=1"
+                               "&text=%40_%24%C3%A9",
+                               "");
+    ck_assert_int_eq(answer.status, 202);
+    const struct stage_message *message = &stage.messages[0];
+    char text[64];
+    ck_assert(message->is_raw);
+    ck_assert_uint_eq(message->raw.data_coding, 0x11);
+    ck_assert_uint_eq(message->raw.body.length, 4);
+    ck_assert_mem_eq(message->body, "@_$\xe9", 4);
+    ck_assert(sms_decode(message->raw.data_coding, SMS_ALPHABET_LATIN1, message->body,
+                         message->raw.body.length, text, sizeof(text)));
+    ck_assert_str_eq(text, "@_$\xc3\xa9");
+}
+END_TEST
+
 START_TEST(test_kannel_ends)
 {
     static const struct {
@@ -858,10 +972,17 @@ START_TEST(test_kannel_ends)
         {"5", 400, "Rejected: Because \"so\"."},
         {"7", 403, "Rejected: Because \"so\". ref 01TEST-5"},
         {"8", 503, "Temporal failure, try again later."},
-        {"9", 503, "Temporal failure, try again later."},
+        {"9", 503,
+         "Unknown outcome, the message may have been sent: do not simply send it again, ref "
+         "01TEST-7"},
         {"1+3", 503, "Temporal failure, try again later."},
-        {"1+0+5", 202, "0: Accepted for delivery, failed to: 1 5"},
-        {"+0++0+", 202, "0: Accepted for delivery"},
+        {"1+0+5", 202, "0: Accepted for delivery: 01TEST-11, failed to: 1 5"},
+        {"+0++0+", 202, "0: Accepted for delivery: 01TEST-13 01TEST-14"},
+        {"0+8+9", 202,
+         "0: Accepted for delivery: 01TEST-15, failed to: 8, may have been sent to: 9"},
+        {"8+9", 503,
+         "Unknown outcome, the message may have been sent: do not simply send it again, may have "
+         "been sent to: 9, failed to: 8"},
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         char parameters[64];
@@ -869,7 +990,8 @@ START_TEST(test_kannel_ends)
         struct answer answer = kannel(parameters);
         ck_assert_msg(answer.status == rows[i].status, "%s: %d", rows[i].to, answer.status);
         ck_assert_str_eq(answer.body, rows[i].body);
-        ck_assert((answer_header(&answer, "Retry-After")[0] != '\0') == (answer.status == 503));
+        ck_assert((answer_header(&answer, "Retry-After")[0] != '\0') ==
+                  (strncmp(answer.body, "Temporal", 8) == 0));
     }
 }
 END_TEST
@@ -962,6 +1084,7 @@ Suite *http_shapes_suite(void)
         test_again_while_running,
         test_bad_keys,
         test_memory,
+        test_memory_of_others,
         test_window,
         test_twilio_good,
         test_twilio_ends,
@@ -972,6 +1095,8 @@ Suite *http_shapes_suite(void)
         test_vonage_malformed,
         test_ovh_good,
         test_ovh_signatures,
+        test_ovh_repeated,
+        test_ovh_repeated_many,
         test_ovh_reading,
         test_ovh_some,
         test_ovh_none,
@@ -979,6 +1104,7 @@ Suite *http_shapes_suite(void)
         test_ovh_many,
         test_kannel_texts,
         test_kannel_raw,
+        test_kannel_raw_alphabet,
         test_kannel_ends,
         test_kannel_malformed,
         test_hooks,

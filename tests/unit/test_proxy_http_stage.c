@@ -205,6 +205,8 @@ static const char config_text[] =
     "}\n"
     "providers: {\n"
     "  agg: { adapter = \"http\" template = \"./agg.conf\" url = \"http://127.0.0.1:1\" }\n"
+    "  smsc: { adapter = \"smpp\" host = \"127.0.0.1\" tls = \"none\" system_id = \"x\"\n"
+    "          alphabet = \"latin1\" }\n"
     "  mail: { adapter = \"smtp\" host = \"127.0.0.1\" port = 2600 tls = \"none\" }\n"
     "}\n"
     "partners: {\n"
@@ -217,6 +219,8 @@ static const char config_text[] =
     "                              consumer_key = \"CK\" } } }\n"
     "    narrow: { channel = \"sms\" providers = [ \"agg\" ] senders = [ \"ACME\" ] window = 1\n"
     "      accounts: { acme-narrow: { password = \"%s\" } } }\n"
+    "    latin: { channel = \"sms\" providers = [ \"smsc\" ] senders = [ \"ACME\" ]\n"
+    "      accounts: { acme-latin: { password = \"%s\" } } }\n"
     "  } }\n"
     "  other: { name = \"Other\" streams: {\n"
     "    news: { channel = \"email\" providers = [ \"mail\" ] senders = [ \"other.example\" ]\n"
@@ -290,7 +294,7 @@ static struct config *load_config(void)
     must(crypt_gensalt_rn("$y$", 1, "0123456789abcdef", 16, setting, sizeof(setting)) != NULL);
     const char *hash = crypt_r("secret", setting, scratch);
     must(hash != NULL);
-    int length = snprintf(text, sizeof(text), config_text, hash, client, hash, hash);
+    int length = snprintf(text, sizeof(text), config_text, hash, client, hash, hash, hash);
     must(length > 0 && (size_t)length < sizeof(text));
     free(scratch);
     write_file("octroi.conf", text, (size_t)length);
@@ -405,11 +409,18 @@ static size_t listener_named(const char *name)
 
 void client_open(struct client *client, const char *listener)
 {
+    client_open_from(client, listener, "127.0.0.1");
+}
+
+void client_open_from(struct client *client, const char *listener, const char *source)
+{
+    struct sockaddr_in from = {.sin_family = AF_INET};
     struct sockaddr_in address = {.sin_family = AF_INET,
                                   .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
                                   .sin_port = htons(stage.ports[listener_named(listener)])};
     *client = (struct client){.fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
-    must(client->fd >= 0);
+    must(client->fd >= 0 && inet_pton(AF_INET, source, &from.sin_addr) == 1);
+    must(bind(client->fd, (struct sockaddr *)&from, sizeof(from)) == 0);
     must(connect(client->fd, (struct sockaddr *)&address, sizeof(address)) == 0);
     must(fcntl(client->fd, F_SETFL, O_NONBLOCK) == 0);
 }

@@ -78,6 +78,8 @@ struct client {
     bool closed;
 };
 void client_open(struct client *client, const char *listener);
+/* From that address of this machine: 127.0.0.2 and the like. */
+void client_open_from(struct client *client, const char *listener, const char *source);
 /* Before the first word; certificate: a file of the stage's folder, NULL: none. */
 void client_secure(struct client *client, const char *certificate);
 void client_send(struct client *client, const char *text, size_t length);

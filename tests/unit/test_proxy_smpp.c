@@ -380,7 +380,8 @@ Suite *bind_suite(void)
 int main(void)
 {
     signal(SIGPIPE, SIG_IGN); /* as the gateway does */
-    Suite *const suites[] = {bind_suite(),    matrix_suite(), submit_suite(),
-                             deliver_suite(), end_suite(),    NULL};
+    Suite *const suites[] = {
+        bind_suite(), matrix_suite(), submit_suite(), deliver_suite(), end_suite(), terms_suite(),
+        NULL};
     return unit_run(suites);
 }

@@ -111,6 +111,49 @@ START_TEST(draining_during_a_login)
 }
 END_TEST
 
+/* A submission that was on its way when the gate said unbind may be sent again; it is no mistake.
+ */
+START_TEST(submissions_cross_our_unbind)
+{
+    static const uint32_t binds[] = {SMPP_BIND_TRANSMITTER, SMPP_BIND_TRANSCEIVER,
+                                     SMPP_BIND_RECEIVER};
+    uint32_t status = binds[_i] == SMPP_BIND_RECEIVER ? SMPP_RINVBNDSTS : SMPP_RSYSERR;
+    struct client client;
+    bound(&client, binds[_i]);
+    smpp_drain(&stage.lane);
+    stage_turn(&client);
+    expect(&client, SMPP_UNBIND, 0, 1);
+    uint32_t n = status == SMPP_RSYSERR ? 50 : 3; /* of mistakes, 20 would be the end */
+    for (uint32_t i = 0; i < n; i++) {
+        say_submit(&client, 10 + i, "33612345678");
+        expect(&client, SMPP_RESP(SMPP_SUBMIT_SM), status, 10 + i);
+    }
+    say_multi(&client, 98, (const char *const[]){"33612345678"}, 1);
+    expect(&client, SMPP_RESP(SMPP_SUBMIT_MULTI), status, 98);
+    ck_assert_uint_eq(stage.n_staged, 0);
+    ck_assert_uint_eq(client.session->errors, status == SMPP_RSYSERR ? 0 : 4);
+    say_header(&client, SMPP_UNBIND, 0, 99); /* behind its own unbind there is nothing to say */
+    expect(&client, SMPP_RESP(SMPP_UNBIND), SMPP_ROK, 99);
+    expect_end(&client);
+    client_free(&client);
+    expect_nobody();
+}
+END_TEST
+
+/* Memory is too short for the answer to a submission that was over at once. */
+START_TEST(no_memory_for_the_answer)
+{
+    static const char *const lists[] = {"@a", "@b"};
+    struct client client;
+    bound(&client, SMPP_BIND_TRANSMITTER);
+    ck_assert_int_eq(evbuffer_freeze(bufferevent_get_output(client.session->bev), 0), 0);
+    say_multi(&client, 2, lists, 2);
+    expect_end(&client);
+    client_free(&client);
+    expect_nobody();
+}
+END_TEST
+
 START_TEST(ends_leave_nothing)
 {
     /* Aborted with messages under way: their replies find nobody. */
@@ -150,6 +193,8 @@ Suite *end_suite(void)
     tcase_add_test(cases, half_closed_is_answered);
     tcase_add_loop_test(cases, draining, 0, 3);
     tcase_add_loop_test(cases, draining_during_a_login, 0, 2);
+    tcase_add_loop_test(cases, submissions_cross_our_unbind, 0, 3);
+    tcase_add_test(cases, no_memory_for_the_answer);
     tcase_add_test(cases, ends_leave_nothing);
     suite_add_tcase(suite, cases);
     return suite;

@@ -152,6 +152,10 @@ START_TEST(oversize)
     } else {
         expect(&client, (uint32_t)SMPP_GENERIC_NACK, SMPP_RINVCMDLEN, 9);
         expect_end(&client);
+        /* Of strangers one line each would fill the disk. */
+        bool stranger = state == ESME_OPEN || state == ESME_AUTH_CHECK || state == ESME_PENALTY;
+        ck_assert_uint_eq(atomic_load(&stage.gate.refusals.kinds[REFUSAL_NONSENSE].count),
+                          stranger);
     }
     if (state == ESME_UNBINDING)
         stage_reply(0, SMS_END_ACCEPTED, 0);

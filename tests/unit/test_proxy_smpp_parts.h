@@ -11,6 +11,7 @@ Suite *deliver_suite(void);
 Suite *end_suite(void);
 Suite *matrix_suite(void);
 Suite *submit_suite(void);
+Suite *terms_suite(void);
 
 /* ---- what is said; sequence numbers are the caller's ---- */
 

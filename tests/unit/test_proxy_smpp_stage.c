@@ -256,7 +256,8 @@ static const char config_text[] =
     "state_dir = \"state\"\n"
     "listeners: {\n"
     "  plain: { protocol = \"smpp\" bind = \"127.0.0.1:2775\" tls = \"none\""
-    "           max_connections_per_address = 6 }\n"
+    "           max_connections_per_address = 6 plain_passwords = true }\n"
+    "  open: { protocol = \"smpp\" bind = \"127.0.0.1:2777\" tls = \"none\" }\n"
     "  wrapped: { protocol = \"smpp\" bind = \"127.0.0.1:2776\" tls = \"implicit\""
     "             certificate_file = \"tls.pem\" key_file = \"tls.key\" }\n"
     "}\n"
@@ -272,6 +273,7 @@ static const char config_text[] =
     "  } }\n"
     "  beta: { name = \"BETA\" smpp_refusal = 11 streams: {\n"
     "    texts: { channel = \"sms\" providers = [ \"box\" ] senders = [ \"BETA\" ] window = 1000\n"
+    "      class = \"service\"\n"
     "      accounts: { beta-lan: { networks = [ \"192.0.2.30\" ] } } } } }\n"
     "}\n";
 
@@ -459,9 +461,9 @@ void client_free(struct client *client)
 const uint8_t *client_next(struct client *client, struct smpp_header *header_out)
 {
     size_t left = client->in.length - client->at;
-    const uint8_t *pdu = (const uint8_t *)client->in.data + client->at;
     if (left < SMPP_HEADER_BYTES)
         return NULL;
+    const uint8_t *pdu = (const uint8_t *)client->in.data + client->at;
     smpp_header_read(pdu, header_out);
     must_say(header_out->length >= SMPP_HEADER_BYTES && header_out->length <= SMPP_PDU_MAX,
              "the gate said a PDU of %u bytes", header_out->length);

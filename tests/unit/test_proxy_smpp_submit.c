@@ -17,7 +17,6 @@ START_TEST(carries_what_was_said)
     message.priority = 2;
     message.registered = 1;
     message.data_coding = 8;
-    message.default_message = 3;
     str_copy(message.validity, sizeof(message.validity), "000001020304000R");
     message.tlvs = (struct smpp_span){vendor, sizeof(vendor)};
     say_message(&client, SMPP_SUBMIT_SM, 2, &message);
@@ -35,7 +34,7 @@ START_TEST(carries_what_was_said)
     ck_assert_uint_eq(staged->priority, 2);
     ck_assert_uint_eq(staged->registered, 1);
     ck_assert_uint_eq(staged->data_coding, 8);
-    ck_assert_uint_eq(staged->default_message, 3);
+    ck_assert_uint_eq(staged->default_message, 0);
     ck_assert_str_eq(staged->period, "000001020304000R");
     ck_assert_int_eq(staged->validity, CLOCK_DAY + (2 * 3600 + 3 * 60 + 4) * CLOCK_SECOND);
     ck_assert_uint_eq(staged->body_length, 5);

@@ -89,6 +89,14 @@ static enum sms_taken report(const char *provider, const char *from, const char 
     return arrive(provider, &inbound);
 }
 
+/* A message to her, in memory. */
+static void note(const char *provider, const char *id, const char *ref, const char *account)
+{
+    uint8_t key[RECIPIENT_KEY_BYTES];
+    sms_world_key(SHE, key);
+    sent_note(sms_world.sent, provider, id, key, ref, account);
+}
+
 static void expect_counts(const struct inbox_counts *expected)
 {
     struct inbox_counts counts = {0};
@@ -146,13 +154,15 @@ START_TEST(whom_a_stop_is_for)
         const char *provider, *from, *to;
         const char *partners;
     } rows[] = {
-        {"agg", SHE, "acme", "acme"},
+        {"agg", SHE, "33755001234", "acme"},
+        {"agg", SHE, "acme", "acme|beta"},              /* a name: the code behind it is shared */
         {"agg", SHE, "36111", "acme|beta"},             /* a shared code behind names */
         {"agg", SHE, "", "acme|beta"},                  /* not said */
-        {"agg", SHE, "38600", "beta"},                  /* shared; gamma did not write to her */
+        {"agg", SHE, "38600", "acme|beta|gamma"},       /* theirs, and acme wrote */
+        {"agg", "+33611111111", "38600", "beta|gamma"}, /* and nobody else did */
         {"agg", "+33622222222", "38600", "beta|gamma"}, /* nobody did */
         {"agg", "+33622222222", "36111", ""},           /* everybody */
-        {"other", SHE, "38600", "beta"},                /* beta and delta, there */
+        {"other", SHE, "38600", "beta|delta"},          /* theirs, there */
         {"other", SHE, "33755001234", ""},              /* acme's is not reached through there */
     };
     sms_world_begin();
@@ -348,7 +358,7 @@ START_TEST(reports_go_to_the_account_that_sent)
 {
     struct partner_bind acme, two;
     sms_world_begin();
-    sent_note(sms_world.sent, "agg", "1A2B", "ref-1", "acme-two");
+    note("agg", "1A2B", "ref-1", "acme-two");
     ck_assert_int_eq(report("agg", "33612345678", "ACME", "1A2B"), SMS_TAKE_LATER);
     enter(&acme, "acme-sms");
     ck_assert_int_eq(report("agg", "33612345678", "ACME", "1A2B"), SMS_TAKE_LATER);
@@ -368,11 +378,43 @@ START_TEST(reports_go_to_the_account_that_sent)
     /* Never sent, through another provider, by an account that is gone: not again and again. */
     ck_assert_int_eq(report("agg", SHE, "ACME", "1A2C"), SMS_TAKEN);
     ck_assert_int_eq(report("other", SHE, "ACME", "1A2B"), SMS_TAKEN);
-    sent_note(sms_world.sent, "agg", "9", "ref-9", "gone");
+    note("agg", "9", "ref-9", "gone");
     ck_assert_int_eq(report("agg", SHE, "ACME", "9"), SMS_TAKEN);
     ck_assert_uint_eq(two.got, 2);
     expect_counts(
         &(struct inbox_counts){.reports_delivered = 1, .reports_later = 3, .reports_unknown = 3});
+    binds_leave(&acme.place);
+    binds_leave(&two.place);
+    sms_world_end();
+}
+END_TEST
+
+/* 1000 is hexadecimal for 4096, and both are ids that a provider counts up to. */
+START_TEST(a_report_is_for_no_other_message)
+{
+    static const struct sms_sent exact = {"acme", "acme-sms", "agg", SHE, "1000", 0};
+    struct partner_bind acme, two;
+    char ref[RECORD_ID];
+    sms_world_begin();
+    enter(&acme, "acme-sms");
+    enter(&two, "acme-two");
+    str_copy(ref, sizeof(ref), sms_world_send(&exact)); /* no longer in memory */
+    note("agg", "4096", "ref-2", "acme-two");
+    ck_assert_int_eq(report("agg", SHE, "ACME", "1000"), SMS_TAKEN);
+    ck_assert_uint_eq(two.got, 0);
+    ck_assert_str_eq(acme.last.receipt.id, ref);
+    /* Another person's, in memory and in the journal. */
+    ck_assert_int_eq(report("agg", "+33687654321", "ACME", "4096"), SMS_TAKEN);
+    ck_assert_int_eq(report("agg", "+33687654321", "ACME", "1000"), SMS_TAKEN);
+    ck_assert_uint_eq(two.got, 0);
+    ck_assert_uint_eq(acme.got, 1);
+    /* Of nobody who can be told, by the very id and no other. */
+    ck_assert_int_eq(report("agg", "", "ACME", "3e8"), SMS_TAKEN);
+    ck_assert_uint_eq(two.got + acme.got, 1);
+    ck_assert_int_eq(report("agg", "", "ACME", "1000"), SMS_TAKEN);
+    ck_assert_uint_eq(acme.got, 2);
+    ck_assert_int_eq(report("agg", SHE, "ACME", "0x1000"), SMS_TAKEN);
+    expect_counts(&(struct inbox_counts){.reports_delivered = 2, .reports_unknown = 4});
     binds_leave(&acme.place);
     binds_leave(&two.place);
     sms_world_end();
@@ -412,7 +454,7 @@ START_TEST(partners_are_told_by_http)
     struct sms_web *web = &sms_world.web;
     struct partner_bind bound;
     sms_world_begin();
-    sent_note(sms_world.sent, "agg", "1A2B", "ref-1", "web-sms");
+    note("agg", "1A2B", "ref-1", "web-sms");
     ck_assert_int_eq(report("agg", "33612345678", "WEB", "1A2B"), SMS_TAKEN);
     ck_assert_str_eq(web->type, "application/json");
     ck_assert_str_eq(web->body,
@@ -490,6 +532,7 @@ Suite *sms_inbound_suite(void)
                                   a_reply_to_a_shared_number_goes_to_who_wrote,
                                   bytes_of_smpp_go_on_as_they_came,
                                   reports_go_to_the_account_that_sent,
+                                  a_report_is_for_no_other_message,
                                   reports_find_their_way_after_a_restart,
                                   partners_are_told_by_http,
                                   bytes_that_are_no_text_go_in_hexadecimal,

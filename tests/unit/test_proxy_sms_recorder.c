@@ -21,7 +21,7 @@ struct asked {
     const char *candidates[3];
     enum result result;
     char named[100];
-    bool certain;
+    size_t wrote;
     struct sent_ref found;
 };
 
@@ -29,7 +29,7 @@ static void on_told(struct loop_task *task)
 {
     struct asked *asked = CONTAINER_OF(task, struct asked, job.task);
     asked->result = asked->job.result;
-    asked->certain = asked->job.certain;
+    asked->wrote = asked->job.n_wrote;
     asked->found = asked->job.found;
     asked->named[0] = '\0';
     for (size_t i = 0; i < asked->job.n_named; i++) {
@@ -99,7 +99,7 @@ START_TEST(told_when_durable)
     asked.number = "+33612345678";
     ask(&asked);
     ck_assert_int_eq(asked.result, RESULT_OK);
-    ck_assert(asked.certain);
+    ck_assert_uint_eq(asked.wrote, 1);
     /* Another connection saw it before anything was answered. */
     ck_assert_str_eq(asked.seen, "withdrawn sms [acme] STOP by SMS through agg: STOP\n");
     free((char *)asked.seen);
@@ -245,6 +245,95 @@ START_TEST(a_broken_registry_is_told)
 }
 END_TEST
 
+static void copy_registry(const char *path)
+{
+    char sql[400];
+    snprintf(sql, sizeof(sql), "VACUUM INTO '%s'", path);
+    sms_world_sql(sql);
+}
+
+/* With what SQLite keeps beside it. */
+static void move_registry(const char *from, const char *to)
+{
+    static const char *const suffixes[] = {"", "-wal", "-shm"};
+    for (int i = 0; i < 3; i++) {
+        char old_name[340], new_name[340];
+        snprintf(old_name, sizeof(old_name), "%s%s", from, suffixes[i]);
+        snprintf(new_name, sizeof(new_name), "%s%s", to, suffixes[i]);
+        ck_assert(rename(old_name, new_name) == 0 || i > 0);
+    }
+}
+
+static void withdraw_now(struct asked *asked, const char *partner)
+{
+    prepare(asked, RECORDER_WITHDRAW, "+33612345678");
+    name(asked, partner);
+    ask(asked);
+}
+
+/* A backup put back while the gate runs: the old file, still open, is nobody's any more. */
+START_TEST(a_registry_that_is_replaced_is_followed)
+{
+    char fresh[320], old[320], away[320];
+    struct asked asked;
+    begin();
+    snprintf(fresh, sizeof(fresh), "%s.new", sms_world.registry);
+    snprintf(old, sizeof(old), "%s.old", sms_world.registry);
+    snprintf(away, sizeof(away), "%s.away", sms_world.registry);
+    copy_registry(fresh);
+    withdraw_now(&asked, "acme");
+    ck_assert_int_eq(asked.result, RESULT_OK);
+    move_registry(sms_world.registry, old);
+    move_registry(fresh, sms_world.registry);
+    withdraw_now(&asked, "beta");
+    ck_assert_int_eq(asked.result, RESULT_OK);
+    ck_assert_str_eq(sms_world_events("+33612345678"),
+                     "withdrawn sms [beta] STOP by SMS through agg: STOP\n");
+    /* Away: nothing can be recorded, and it is told so, until it is back. */
+    move_registry(sms_world.registry, away);
+    withdraw_now(&asked, "gamma");
+    ck_assert_int_ne(asked.result, RESULT_OK);
+    move_registry(away, sms_world.registry);
+    withdraw_now(&asked, "gamma");
+    ck_assert_int_eq(asked.result, RESULT_OK);
+    ck_assert_str_eq(sms_world_events("+33612345678"),
+                     "withdrawn sms [beta] STOP by SMS through agg: STOP\n"
+                     "withdrawn sms [gamma] STOP by SMS through agg: STOP\n");
+    end();
+}
+END_TEST
+
+/* Replaced between the look and the commit: what was written is told as a failure. */
+START_TEST(a_registry_that_is_replaced_meanwhile_is_later)
+{
+    char fresh[320], old[320];
+    struct asked asked;
+    sqlite3 *db = NULL;
+    begin();
+    snprintf(fresh, sizeof(fresh), "%s.new", sms_world.registry);
+    snprintf(old, sizeof(old), "%s.old", sms_world.registry);
+    copy_registry(fresh);
+    ck_assert_int_eq(sqlite3_open(sms_world.registry, &db), SQLITE_OK);
+    ck_assert_int_eq(sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
+    prepare(&asked, RECORDER_WITHDRAW, "+33612345678");
+    name(&asked, "acme");
+    ck_assert(recorder_submit(recorder, &asked.job)); /* waits for the lock */
+    clock_sleep(300 * 1000);
+    ck_assert_uint_eq(told, 0);
+    move_registry(sms_world.registry, old);
+    move_registry(fresh, sms_world.registry);
+    ck_assert_int_eq(sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(db);
+    sms_world_turn_until(&told, 1);
+    ck_assert_int_eq(asked.result, RESULT_UNAVAILABLE);
+    withdraw_now(&asked, "acme");
+    ck_assert_int_eq(asked.result, RESULT_OK);
+    ck_assert_str_eq(sms_world_events("+33612345678"),
+                     "withdrawn sms [acme] STOP by SMS through agg: STOP\n");
+    end();
+}
+END_TEST
+
 /* ---- who is meant ---- */
 
 #define SHE   "+33612345678"
@@ -264,23 +353,23 @@ START_TEST(who_is_meant)
         const char *number;
         const char *candidates[3];
         const char *named; /* "": everybody */
-        bool certain;
+        size_t wrote;
     } rows[] = {
         /* One candidate is it, whatever is on record. */
-        {SHE, {"acme"}, "acme ", true},
-        {OTHER, {"acme"}, "acme ", true},
-        {SHE, {"gamma"}, "gamma ", true},
+        {SHE, {"acme"}, "acme ", 1},
+        {OTHER, {"acme"}, "acme ", 1},
+        {SHE, {"gamma"}, "gamma ", 1},
         /* Several: those that wrote to her, through whatever provider. */
-        {SHE, {"acme", "beta"}, "acme beta ", true},
-        {SHE, {"beta", "gamma"}, "beta ", true}, /* 91 days are no longer lately */
-        {SHE, {"acme", "delta"}, "acme delta ", true},
+        {SHE, {"acme", "beta"}, "acme beta ", 2},
+        {SHE, {"beta", "gamma"}, "beta ", 1}, /* 91 days are no longer lately */
+        {SHE, {"acme", "delta"}, "acme delta ", 2},
         /* None of them did: all of them. */
-        {OTHER, {"acme", "beta"}, "acme beta ", false},
+        {OTHER, {"acme", "beta"}, "acme beta ", 0},
         /* Nobody's number: whoever wrote to her through this provider. */
-        {SHE, {NULL}, "acme beta ", true},
-        {"+33611111111", {NULL}, "gamma ", true},
+        {SHE, {NULL}, "acme beta ", 2},
+        {"+33611111111", {NULL}, "gamma ", 1},
         /* Nobody did: everybody. */
-        {OTHER, {NULL}, "", false},
+        {OTHER, {NULL}, "", 0},
     };
     begin();
     for (size_t i = 0; i < sizeof(history) / sizeof(history[0]); i++)
@@ -293,7 +382,7 @@ START_TEST(who_is_meant)
         ask(&asked);
         ck_assert_int_eq(asked.result, RESULT_OK);
         ck_assert_msg(strcmp(asked.named, rows[i].named) == 0, "row %zu: %s", i, asked.named);
-        ck_assert_msg(asked.certain == rows[i].certain, "row %zu", i);
+        ck_assert_msg(asked.wrote == rows[i].wrote, "row %zu", i);
     }
     ck_assert_str_eq(sms_world_events(SHE), ""); /* asking writes nothing */
     end();
@@ -307,6 +396,47 @@ static void lose_journal(bool lose)
     ck_assert_int_eq(lose ? rename(sms_world.directory, away) : rename(away, sms_world.directory),
                      0);
 }
+
+/* A short code stands behind the names of several, whoever lists it as its own. */
+START_TEST(a_withdrawal_behind_what_is_shared)
+{
+    static const struct {
+        const char *number;
+        const char *candidates[3];
+        const char *named; /* "": everybody */
+        size_t wrote;
+    } rows[] = {
+        {SHE, {"gamma"}, "gamma acme beta ", 3},
+        {SHE, {"beta"}, "beta acme ", 2},
+        {SHE, {"beta", "delta"}, "acme beta delta ", 2},
+        {OTHER, {"gamma"}, "gamma ", 1},
+        {OTHER, {NULL}, "", 0},
+    };
+    struct asked asked;
+    begin();
+    for (size_t i = 0; i < sizeof(history) / sizeof(history[0]); i++)
+        sms_world_send(&history[i]);
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        prepare(&asked, RECORDER_WITHDRAW, rows[i].number);
+        asked.job.shared = true;
+        for (int j = 0; j < 3 && rows[i].candidates[j] != NULL; j++)
+            name(&asked, rows[i].candidates[j]);
+        ask(&asked);
+        ck_assert_int_eq(asked.result, RESULT_OK);
+        ck_assert_msg(strcmp(asked.named, rows[i].named) == 0, "row %zu: %s", i, asked.named);
+        ck_assert_msg(asked.wrote == rows[i].wrote, "row %zu", i);
+    }
+    lose_journal(true);
+    prepare(&asked, RECORDER_WITHDRAW, OTHER);
+    asked.job.shared = true;
+    name(&asked, "gamma");
+    ask(&asked);
+    ck_assert_int_eq(asked.result, RESULT_OK);
+    ck_assert_str_eq(asked.named, "");
+    lose_journal(false);
+    end();
+}
+END_TEST
 
 /* Rather too many than too few. */
 START_TEST(without_the_journal_all_are_meant)
@@ -322,7 +452,7 @@ START_TEST(without_the_journal_all_are_meant)
     prepare(&asked, RECORDER_WITHDRAW, SHE);
     ask(&asked);
     ck_assert_int_eq(asked.result, RESULT_OK);
-    ck_assert(!asked.certain);
+    ck_assert_uint_eq(asked.wrote, 0);
     ck_assert_str_eq(sms_world_events(SHE), "withdrawn sms [] STOP by SMS through agg: STOP\n");
     lose_journal(false);
     prepare(&asked, RECORDER_WHO, SHE);
@@ -349,7 +479,7 @@ START_TEST(reports_find_their_message)
     const struct sms_sent sent = {"acme", "acme-two", "agg", SHE, "1A2B", 0};
     str_copy(ref, sizeof(ref), sms_world_send(&sent));
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        prepare(&asked, RECORDER_REPORT, NULL);
+        prepare(&asked, RECORDER_REPORT, SHE);
         asked.job.provider = rows[i].provider;
         asked.job.id = rows[i].id;
         ask(&asked);
@@ -377,9 +507,9 @@ START_TEST(a_report_that_comes_early_is_looked_for_again)
 {
     struct asked early, noted;
     begin();
-    prepare(&early, RECORDER_REPORT, NULL);
+    prepare(&early, RECORDER_REPORT, SHE);
     early.job.id = "E1";
-    prepare(&noted, RECORDER_REPORT, NULL);
+    prepare(&noted, RECORDER_REPORT, SHE);
     noted.job.id = "E2";
     ck_assert(recorder_submit(recorder, &early.job));
     ck_assert(recorder_submit(recorder, &noted.job));
@@ -389,7 +519,7 @@ START_TEST(a_report_that_comes_early_is_looked_for_again)
     const struct sms_sent sent = {"acme", "acme-sms", "agg", SHE, "E1", 0};
     char ref[RECORD_ID];
     str_copy(ref, sizeof(ref), sms_world_send(&sent));
-    sent_note(sms_world.sent, "agg", "E2", "ref-2", "acme-two");
+    sent_note(sms_world.sent, "agg", "E2", noted.job.key, "ref-2", "acme-two");
     sms_world_turn_until(&told, 2);
     ck_assert_int_eq(early.result, RESULT_OK);
     ck_assert_str_eq(early.found.ref, ref);
@@ -423,7 +553,10 @@ Suite *sms_recorder_suite(void)
                                   one_that_does_not_hold_keeps_no_other_out,
                                   a_locked_registry_is_later,
                                   a_broken_registry_is_told,
+                                  a_registry_that_is_replaced_is_followed,
+                                  a_registry_that_is_replaced_meanwhile_is_later,
                                   who_is_meant,
+                                  a_withdrawal_behind_what_is_shared,
                                   without_the_journal_all_are_meant,
                                   reports_find_their_message,
                                   a_report_that_comes_early_is_looked_for_again,

@@ -10,11 +10,13 @@
 #include <stdio.h>
 #include <string.h>
 
-static void expect(struct sent *sent, const char *provider, const char *id, const char *ref,
-                   const char *account)
+static const uint8_t she[RECIPIENT_KEY_BYTES] = {1}, he[RECIPIENT_KEY_BYTES] = {2};
+
+static void expect(struct sent *sent, const char *provider, const char *id, const uint8_t *key,
+                   const char *ref, const char *account)
 {
     struct sent_ref found = {0};
-    bool there = sent_find(sent, provider, id, &found);
+    bool there = sent_find(sent, provider, id, key, &found);
     ck_assert_msg(there == (ref != NULL), "%s %s", provider, id);
     if (ref == NULL)
         return;
@@ -22,22 +24,22 @@ static void expect(struct sent *sent, const char *provider, const char *id, cons
     ck_assert_str_eq(found.account, account);
 }
 
-START_TEST(an_id_is_found_however_it_is_spelled)
+START_TEST(an_id_is_found_as_it_is)
 {
     struct sent *sent = sent_new(10);
     ck_assert_ptr_nonnull(sent);
-    sent_note(sent, "agg", "1A2B", "ref-1", "acme-sms");
-    sent_note(sent, "agg", "4660", "ref-2", "beta-sms"); /* 0x1234 */
-    sent_note(sent, "agg", "01KB-XY", "ref-3", "acme-two");
-    expect(sent, "agg", "1A2B", "ref-1", "acme-sms");
-    expect(sent, "agg", "1a2b", "ref-1", "acme-sms");
-    expect(sent, "agg", "6699", "ref-1", "acme-sms");
-    expect(sent, "agg", "4660", "ref-2", "beta-sms");
-    expect(sent, "agg", "1234", "ref-2", "beta-sms");
-    expect(sent, "agg", "00001234", "ref-2", "beta-sms");
-    expect(sent, "agg", "01KB-XY", "ref-3", "acme-two");
-    expect(sent, "agg", "1A2C", NULL, NULL);
-    expect(sent, "other", "1A2B", NULL, NULL); /* each provider has its own ids */
+    sent_note(sent, "agg", "1A2B", she, "ref-1", "acme-sms");
+    sent_note(sent, "agg", "1000", she, "ref-2", "beta-sms");
+    sent_note(sent, "agg", "01KB-XY", he, "ref-3", "acme-two");
+    expect(sent, "agg", "1A2B", she, "ref-1", "acme-sms");
+    expect(sent, "agg", "1A2B", NULL, "ref-1", "acme-sms");
+    expect(sent, "agg", "1000", she, "ref-2", "beta-sms");
+    expect(sent, "agg", "01KB-XY", he, "ref-3", "acme-two");
+    /* Another spelling, another person, another provider: each has its own ids. */
+    expect(sent, "agg", "1a2b", she, NULL, NULL);
+    expect(sent, "agg", "4096", NULL, NULL, NULL);
+    expect(sent, "agg", "1A2B", he, NULL, NULL);
+    expect(sent, "other", "1A2B", she, NULL, NULL);
     sent_free(&sent);
     ck_assert_ptr_null(sent);
 }
@@ -47,16 +49,16 @@ START_TEST(an_id_that_comes_round_is_the_newer)
 {
     struct sent *sent = sent_new(10);
     ck_assert_ptr_nonnull(sent);
-    sent_note(sent, "agg", "7", "ref-1", "acme-sms");
-    sent_note(sent, "agg", "7", "ref-2", "beta-sms");
-    expect(sent, "agg", "7", "ref-2", "beta-sms");
+    sent_note(sent, "agg", "7", she, "ref-1", "acme-sms");
+    sent_note(sent, "agg", "7", she, "ref-2", "beta-sms");
+    expect(sent, "agg", "7", she, "ref-2", "beta-sms");
     ck_assert_uint_eq(sent_count(sent), 1);
     /* What cannot be remembered must not leave the old one to be found. */
     char name[SENT_NAME_MAX + 1];
     memset(name, 'x', sizeof(name));
     name[sizeof(name) - 1] = '\0';
-    sent_note(sent, "agg", "7", "ref-3", name);
-    expect(sent, "agg", "7", NULL, NULL);
+    sent_note(sent, "agg", "7", she, "ref-3", name);
+    expect(sent, "agg", "7", she, NULL, NULL);
     sent_free(&sent);
 }
 END_TEST
@@ -68,12 +70,12 @@ START_TEST(the_oldest_make_room)
     char id[16];
     for (int i = 0; i < 250; i++) {
         snprintf(id, sizeof(id), "m-%d", i);
-        sent_note(sent, "agg", id, id, "acme-sms");
+        sent_note(sent, "agg", id, she, id, "acme-sms");
     }
     ck_assert_uint_eq(sent_count(sent), 100);
     for (int i = 0; i < 250; i++) {
         snprintf(id, sizeof(id), "m-%d", i);
-        expect(sent, "agg", id, i >= 150 ? id : NULL, "acme-sms");
+        expect(sent, "agg", id, she, i >= 150 ? id : NULL, "acme-sms");
     }
     sent_free(&sent);
 }
@@ -85,8 +87,8 @@ static void *note_many(void *arg)
         char id[16];
         struct sent_ref found;
         snprintf(id, sizeof(id), "m-%d", i % 300);
-        sent_note(arg, "agg", id, id, "acme-sms");
-        if (sent_find(arg, "agg", id, &found) && strcmp(found.ref, id) != 0)
+        sent_note(arg, "agg", id, she, id, "acme-sms");
+        if (sent_find(arg, "agg", id, she, &found) && strcmp(found.ref, id) != 0)
             return arg;
     }
     return NULL;
@@ -139,6 +141,17 @@ START_TEST(sender_ids_compared)
 }
 END_TEST
 
+START_TEST(numbers_that_are_one_subscribers)
+{
+    static const char *const numbers[] = {"+33755001234", "33755001234", "0755001234"};
+    static const char *const others[] = {"36111", "+36111", "386001", "ACME", "ACME1234567", ""};
+    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
+        ck_assert_msg(sms_is_number(numbers[i], "FR"), "%s", numbers[i]);
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+        ck_assert_msg(!sms_is_number(others[i], "FR"), "%s", others[i]);
+}
+END_TEST
+
 START_TEST(numbers_as_providers_write_them)
 {
     static const struct {
@@ -179,11 +192,12 @@ END_TEST
 
 Suite *sms_sent_suite(void)
 {
-    const TTest *const tests[] = {an_id_is_found_however_it_is_spelled,
+    const TTest *const tests[] = {an_id_is_found_as_it_is,
                                   an_id_that_comes_round_is_the_newer,
                                   the_oldest_make_room,
                                   threads_share_it,
                                   sender_ids_compared,
+                                  numbers_that_are_one_subscribers,
                                   numbers_as_providers_write_them,
                                   NULL};
     return unit_suite("sms_sent", tests);

@@ -266,6 +266,59 @@ START_TEST(measured)
 }
 END_TEST
 
+/* UTF-8 of a character that is no surrogate. */
+static void spell(uint32_t c, char out[5])
+{
+    size_t n = 0;
+    if (c < 0x80) {
+        out[n++] = (char)c;
+    } else if (c < 0x800) {
+        out[n++] = (char)(0xc0 | c >> 6);
+        out[n++] = (char)(0x80 | (c & 0x3f));
+    } else {
+        out[n++] = (char)(0xe0 | c >> 12);
+        out[n++] = (char)(0x80 | (c >> 6 & 0x3f));
+        out[n++] = (char)(0x80 | (c & 0x3f));
+    }
+    out[n] = '\0';
+}
+
+/* Every character, against what the table of septets reads as. */
+START_TEST(every_character)
+{
+    static char spelled[256][5]; /* of each septet, and behind an escape */
+    unsigned found = 0;
+    for (unsigned i = 0; i < 256; i++) {
+        const uint8_t bytes[2] = {0x1b, (uint8_t)(i & 0x7f)};
+        bool extended = i >= 128;
+        ck_assert(sms_decode(0, SMS_ALPHABET_GSM, extended ? bytes : bytes + 1, extended ? 2 : 1,
+                             spelled[i], sizeof(spelled[i])));
+    }
+    for (uint32_t c = 1; c < 0x10000; c++) {
+        char text[5];
+        uint8_t out[4];
+        size_t length = 0;
+        struct sms_shape shape;
+        unsigned at = 0;
+        if (c >= 0xd800 && c < 0xe000)
+            continue;
+        spell(c, text);
+        while (at < 256 && (strcmp(spelled[at], text) != 0 || at == 0x1b))
+            at++;
+        ck_assert(sms_measure(text, SMS_ALPHABET_GSM, &shape));
+        ck_assert_msg(shape.data_coding == (at < 256 ? 0 : 8), "U+%04X", c);
+        if (at == 256)
+            continue;
+        found++;
+        ck_assert(sms_encode(text, SMS_ALPHABET_GSM, &shape, out, sizeof(out), &length));
+        ck_assert_uint_eq(shape.units, length);
+        ck_assert_uint_eq(length, at < 128 ? 1 : 2);
+        ck_assert_msg(out[length - 1] == (at & 0x7f) && (at < 128 || out[0] == 0x1b), "U+%04X", c);
+    }
+    ck_assert_uint_eq(found, 127 + 10);
+}
+END_TEST
+
 START_TEST(not_encoded)
 {
     uint8_t out[10];
@@ -376,7 +429,7 @@ END_TEST
 int main(void)
 {
     const TTest *const in[] = {decoded, always_enough, headers, NULL};
-    const TTest *const out[] = {measured, not_encoded, there_and_back, NULL};
+    const TTest *const out[] = {measured, every_character, not_encoded, there_and_back, NULL};
     Suite *const suites[] = {unit_suite("in", in), unit_suite("out", out), NULL};
     return unit_run(suites);
 }
