@@ -552,8 +552,12 @@ int main(void)
     tcase_add_test(cases, raw_messages);
     tcase_add_test(cases, headers_cannot_be_forged);
     suite_add_tcase(suite, cases);
-    Suite *suites[] = {
-        suite, http_trial_suite(), http_text_suite(), http_template_suite(), http_hook_suite(),
-        NULL};
+    Suite *suites[] = {suite,
+                       http_trial_suite(),
+                       http_end_suite(),
+                       http_text_suite(),
+                       http_template_suite(),
+                       http_hook_suite(),
+                       NULL};
     return unit_run(suites);
 }

@@ -8,5 +8,6 @@ Suite *http_text_suite(void);
 Suite *http_template_suite(void);
 Suite *http_hook_suite(void);
 Suite *http_trial_suite(void);
+Suite *http_end_suite(void);
 
 #endif
