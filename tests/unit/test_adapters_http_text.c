@@ -235,7 +235,9 @@ START_TEST(forms_and_texts)
     ck_assert_uint_eq(json_array_size(value), 1);
     json_decref(value);
     ck_assert_ptr_null(http_value_read(HTTP_FORMAT_TEXT, "", "\xff", 1));
-    ck_assert_ptr_null(http_value_read(HTTP_FORMAT_JSON, "", "{\"a\":\"\\u0000\"}", 14));
+    value = http_value_read(HTTP_FORMAT_JSON, "", "{\"a\":\"\\u0000\"}", 14);
+    ck_assert_uint_eq(json_string_length(json_object_get(value, "a")), 1);
+    json_decref(value);
 }
 END_TEST
 

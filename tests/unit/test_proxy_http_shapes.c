@@ -1051,6 +1051,15 @@ START_TEST(test_hooks)
     ck_assert_str_eq(stage.hook.name, "report");
     ck_assert_str_eq(stage.hook.method, "GET");
     ck_assert_uint_eq(stage.n_hooks, 2);
+    /* No name is told from another. */
+    static const char *const nobodys[] = {"/hooks/mail/inbound", "/hooks/none/inbound"};
+    for (size_t i = 0; i < 2; i++) {
+        answer = post(nobodys[i], FORM, "");
+        ck_assert_int_eq(answer.status, 401);
+        ck_assert_str_eq(answer.body, "This call is not verified.\n");
+        ck_assert_str_eq(answer_header(&answer, "Content-Type"), "text/plain");
+    }
+    ck_assert_uint_eq(stage.n_hooks, 2);
 }
 END_TEST
 
