@@ -153,8 +153,11 @@ struct sms_hook {
     const char *(*header)(const void *request, const char *name);
     const void *request;
 };
+/* What an unverified caller is told, whatever there is or is not under the name it called. */
+#define SMS_HOOK_NOT_VERIFIED "This call is not verified.\n"
 /* What the provider is answered: 2xx once all in it was taken, 503 to come again, 401 for a wrong
- * signature, 400 for what cannot be read, 404 when this provider has no such hook. */
+ * signature and when this provider has no such hook, 400 for what cannot be read, 413 when there
+ * was more than is read. */
 typedef void sms_hooked_fn(void *owner, struct ticket ticket, int status, const char *content_type,
                            const char *body);
 /* On loop's thread; answered once, perhaps before this returns. */

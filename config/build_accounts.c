@@ -67,7 +67,7 @@ static void build_application(struct build *build, struct node *group, struct ac
 }
 
 static void build_report_url(struct build *build, const struct node *group,
-                             struct account_config *out)
+                             const struct stream_config *stream, struct account_config *out)
 {
     char host[URL_HOST_MAX + 1];
     bool secure = false;
@@ -76,6 +76,13 @@ static void build_report_url(struct build *build, const struct node *group,
     if (node != NULL && !url_parse(node->text, true, &secure, host))
         node_problem(build->problems, node,
                      "is no address such as \"https://acme.example/reports\" (without a login)");
+    else if (node != NULL && !secure && !host_is_loopback(host) &&
+             stream->terms.channel == CHANNEL_SMS &&
+             build_node(group->parent->parent, "channel") != NULL)
+        node_problem(build->problems, node,
+                     "is http://, and %s is another machine: numbers and texts would cross the "
+                     "network in clear",
+                     host);
 }
 
 /* What an account of SMS may have, and what others may not. */
@@ -120,7 +127,7 @@ static void build_account(struct build *build, struct node *group,
     out->account.networks = build_networks(build, group, "networks", &out->account.n_networks);
     out->account.certificate_sha256 = build_fingerprint(build, group);
     build_application(build, group, &out->account);
-    build_report_url(build, group, &out->account);
+    build_report_url(build, group, stream, &out->account);
     check_sms(build, group, stream);
     if (node_child(group, "password") == NULL && node_child(group, "networks") == NULL &&
         node_child(group, "certificate_sha256") == NULL &&

@@ -258,13 +258,33 @@ static void take_settings(struct build *build, const struct node *group,
         add_setting(build, item, true, out);
 }
 
+/* The most telling of what would cross the network in clear; texts and numbers always would. */
+static void refuse_clear(struct build *build, const struct node *group, const char *host)
+{
+    static const char *const secrets[] = {"secret_files", "settings"};
+    struct node *node = provider_password_node(group);
+    for (size_t i = 0; i < sizeof(secrets) / sizeof(secrets[0]) && node == NULL; i++) {
+        node = node_child(group, secrets[i]);
+        if (node != NULL && node->n_children == 0)
+            node = NULL;
+    }
+    if (node != NULL)
+        node_problem(build->problems, node,
+                     "would cross the network in clear: url is http:// and %s is another machine",
+                     host);
+    else
+        node_problem(build->problems, node_child(group, "url"),
+                     "is http://, and %s is another machine: texts and numbers would cross the "
+                     "network in clear",
+                     host);
+}
+
 /* Whether TLS is spoken is the address's to say; without one it is the template's. */
 static void take_url(struct build *build, const struct node *group, struct provider_config *out)
 {
     char host[URL_HOST_MAX + 1];
     bool secure = true;
     struct node *node = build_node(group, "url");
-    struct node *password = provider_password_node(group);
     out->url = build_text(build, group, "url");
     out->tls = TLS_IMPLICIT;
     if (node != NULL && !url_parse(node->text, false, &secure, host)) {
@@ -273,11 +293,8 @@ static void take_url(struct build *build, const struct node *group, struct provi
                      "a query or a fragment)");
     } else if (node != NULL && !secure) {
         out->tls = TLS_NONE;
-        if (password != NULL && !host_is_loopback(host))
-            node_problem(build->problems, password,
-                         "would cross the network in clear: url is http:// and %s is another "
-                         "machine",
-                         host);
+        if (!host_is_loopback(host))
+            refuse_clear(build, group, host);
     }
     out->tls_verify = build_boolean(group, "tls_verify", out->tls == TLS_IMPLICIT);
     provider_check_tls(build, group, out, "url is http://");

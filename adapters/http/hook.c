@@ -23,8 +23,9 @@ struct call {
     const struct http_hook_form *form;
     bool report;
     unsigned pending;
-    bool later; /* one of them is to come again */
-    bool bad;   /* one of them cannot be read */
+    bool later;  /* one of them is to come again */
+    bool bad;    /* one of them cannot be read */
+    bool excess; /* there are more than are read */
     sms_hooked_fn *answer;
     void *owner;
     struct ticket ticket;
@@ -38,6 +39,9 @@ static void settle(struct call *call)
         return;
     if (call->later)
         call->answer(call->owner, call->ticket, 503, "text/plain", "Try again later.\n");
+    else if (call->excess)
+        call->answer(call->owner, call->ticket, 413, "text/plain",
+                     "There are more than 1000 messages: those behind them were not read.\n");
     else if (call->bad)
         call->answer(call->owner, call->ticket, 400, "text/plain", "This cannot be read.\n");
     else
@@ -73,11 +77,18 @@ static void free_item(struct item *item)
     strbuf_free(&item->error);
 }
 
+/* Without its NULs, which would hide what stands behind them. */
 static void look(bool given, const struct http_path *path, json_t *value, struct strbuf *out)
 {
+    struct strbuf found = {0};
     if (given)
-        (void)http_path_text(path, value, out);
+        (void)http_path_text(path, value, &found);
+    for (size_t i = 0; i < found.length; i++)
+        if (found.data[i] != '\0')
+            strbuf_add_char(out, found.data[i]);
     strbuf_add(out, "", 0);
+    out->failed = out->failed || found.failed;
+    strbuf_free(&found);
 }
 
 static bool read_item(const struct http_hook_form *form, bool report, json_t *value,
@@ -225,18 +236,30 @@ static bool give_all(struct call *call, json_t *value)
     if (!form->has_each)
         return give_item(call, value);
     json_t *list = http_path_find(&form->each, value);
-    if (!json_is_array(list) || json_array_size(list) > ITEMS_MAX)
+    if (!json_is_array(list))
         return false;
     bool good = true;
-    for (size_t i = 0; i < json_array_size(list); i++)
+    size_t count = json_array_size(list);
+    call->excess = count > ITEMS_MAX;
+    if (call->excess)
+        count = ITEMS_MAX;
+    for (size_t i = 0; i < count; i++)
         good = give_item(call, json_array_get(list, i)) && good;
     return good;
 }
 
+/* Anybody can call as often as he likes: a line a minute is enough to be seen. */
 static void refuse(const struct provider_port *port, const struct sms_hook *hook, const char *why)
 {
+    struct http_own *own = http_own((const struct http_port *)port);
+    int64_t minute = clock_monotonic() / (60 * CLOCK_SECOND) + 1;
+    if (atomic_exchange(&own->refused_minute, minute) == minute) {
+        atomic_fetch_add(&own->refused_hidden, 1);
+        return;
+    }
     log_event(LOG_LEVEL_WARN, "webhook refused", LOG_TEXT("provider", port->provider->config->name),
-              LOG_TEXT("hook", hook->name), LOG_TEXT("error", why));
+              LOG_TEXT("hook", hook->name), LOG_TEXT("error", why),
+              LOG_NUMBER("more", atomic_exchange(&own->refused_hidden, 0)));
 }
 
 void http_hook(struct provider_port *port, const struct sms_hook *hook, sms_hooked_fn *answer,
@@ -246,20 +269,19 @@ void http_hook(struct provider_port *port, const struct sms_hook *hook, sms_hook
     bool report = strcmp(hook->name, "report") == 0;
     const struct http_hook_form *form = report ? &template->report : &template->inbound;
     const char *why = NULL;
-    if ((!report && strcmp(hook->name, "inbound") != 0) || !form->present) {
-        answer(owner, ticket, 404, "text/plain", "This provider has no such webhook.\n");
-        return;
-    }
-    json_t *value = read_call(template, hook);
-    if (value == NULL) {
+    bool known = (report || strcmp(hook->name, "inbound") == 0) && form->present;
+    json_t *value = known ? read_call(template, hook) : NULL;
+    struct call *call = NULL;
+    if (!known)
+        why = "this provider has no such webhook";
+    /* Who is not verified is told no more than that, so that nobody learns which names there are.
+     */
+    if (!known || !http_verify(template, hook, value, clock_now(), &why)) {
+        refuse(port, hook, why);
+        answer(owner, ticket, 401, "text/plain", SMS_HOOK_NOT_VERIFIED);
+    } else if (value == NULL) {
         refuse(port, hook, "it cannot be read");
         answer(owner, ticket, 400, "text/plain", "This cannot be read.\n");
-        return;
-    }
-    struct call *call = NULL;
-    if (!http_verify(template, hook, value, clock_now(), &why)) {
-        refuse(port, hook, why);
-        answer(owner, ticket, 401, "text/plain", "This call is not verified.\n");
     } else if (port->provider->sink == NULL || (call = calloc(1, sizeof(*call))) == NULL) {
         answer(owner, ticket, 503, "text/plain", "Try again later.\n");
     } else {

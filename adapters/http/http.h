@@ -21,19 +21,22 @@
 
 #include <event2/event.h>
 #include <sys/queue.h>
+#include <stdatomic.h>
 
 /* Messages of one port that wait for a connection: a second of the fastest provider. */
 #define HTTP_QUEUE_MAX 10000
 
-/* What all ports share: immutable but for `places`. */
+/* What all ports share: immutable but for `places` and `refused`. */
 struct http_own {
     struct http_template template;
     bool https;
     bool numeric; /* host is an address: nothing to look up */
     char *host;   /* owned; of the template's request, an IPv6 address without its brackets */
     char *port;   /* owned */
-    unsigned places_free; /* under the provider's lock */
-    unsigned next_port;   /* under the provider's lock: who is looked at first */
+    unsigned places_free;           /* under the provider's lock */
+    unsigned next_port;             /* under the provider's lock: who is looked at first */
+    _Atomic int64_t refused_minute; /* of clock_monotonic: when a refused webhook was logged last */
+    _Atomic unsigned refused_hidden; /* … that were not, since then */
 };
 
 struct http_watch;
@@ -181,8 +184,8 @@ void http_trial_looked_up(struct http_port *port, const struct error *why);
 
 void http_hook(struct provider_port *port, const struct sms_hook *hook, sms_hooked_fn *answer,
                void *owner, struct ticket ticket);
-/* params: the fields of query and body. False: it does not come from the provider, or nothing is
- * configured that could tell; why says which, for the log. */
+/* params: the fields of query and body; NULL: they cannot be read. False: it does not come from the
+ * provider, or nothing is configured that could tell; why says which, for the log. */
 bool http_verify(const struct http_template *template, const struct sms_hook *hook, json_t *params,
                  int64_t now, const char **why_out);
 

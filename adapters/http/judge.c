@@ -6,12 +6,18 @@
  */
 #include "adapters/http/request.h"
 
+#include "base/crypto.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 /* A secret shorter than this is in many words. */
 #define SECRET_LEAST 6
+/* Bytes of a message's text that no provider says by chance. */
+#define PIECE_LEAST 12
+/* What is looked through for them; far less is kept. */
+#define LOOKED_THROUGH ((size_t)4 * HTTP_SAID_MAX)
 
 /* ---- what it said ---- */
 
@@ -22,6 +28,38 @@ static void hide(struct strbuf *text, const char *secret)
         return;
     for (char *at = text->data; (at = strstr(at, secret)) != NULL; at += length)
         memset(at, '*', length);
+}
+
+/* Whether the byte is one within a character. */
+static bool continues(char c)
+{
+    return ((unsigned char)c & 0xc0) == 0x80;
+}
+
+/* What it repeats of secret, if it is long enough: not all of a text must be there to be read. */
+static void hide_pieces(struct strbuf *said, const char *secret)
+{
+    size_t length = secret != NULL ? strlen(secret) : 0;
+    if (length < PIECE_LEAST || said->length < PIECE_LEAST)
+        return;
+    char *looked_at = malloc(said->length);
+    if (looked_at == NULL) {
+        strbuf_clear(said);
+        return;
+    }
+    memcpy(looked_at, said->data, said->length);
+    for (size_t at = 0; at + PIECE_LEAST <= said->length; at++) {
+        if (memmem(secret, length, looked_at + at, PIECE_LEAST) == NULL)
+            continue;
+        size_t from = at, to = at + PIECE_LEAST;
+        while (from > 0 && continues(looked_at[from]))
+            from--;
+        while (to < said->length && continues(looked_at[to]))
+            to++;
+        memset(said->data + from, '*', to - from);
+    }
+    wipe(looked_at, said->length);
+    free(looked_at);
 }
 
 /* The status, and the parts of the answer that the template points at: one line, without what a
@@ -38,10 +76,16 @@ static void tell(const struct http_template *template, const struct provider_con
             strbuf_add_char(&said, ' ');
             strbuf_add(&said, part.data, part.length);
         }
+    hide(&said, config->username);
     hide(&said, config->password);
     for (size_t i = 0; i < config->n_settings; i++)
         hide(&said, config->settings[i].value);
     hide(&said, facts->values.of[HTTP_TEXT]);
+    if (said.length > LOOKED_THROUGH) {
+        said.length = LOOKED_THROUGH;
+        said.data[said.length] = '\0';
+    }
+    hide_pieces(&said, facts->values.of[HTTP_TEXT]);
     for (char *at = said.data; at != NULL && *at != '\0'; at++)
         if ((unsigned char)*at < 0x20 || *at == 0x7f)
             *at = ' ';

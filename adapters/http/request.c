@@ -2,11 +2,20 @@
 #include "adapters/http/request.h"
 
 #include "base/clock.h"
+#include "base/crypto.h"
 
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* Of what may hold a secret: wiped before it is given back. */
+static void discard(struct strbuf *text)
+{
+    if (text->data != NULL)
+        wipe(text->data, text->capacity);
+    strbuf_free(text);
+}
 
 /* ---- facts ---- */
 
@@ -146,7 +155,7 @@ static enum result add_pairs(const struct http_field *field, const struct http_v
             http_add_url(out, made.data, made.length);
     }
     out->failed = out->failed || made.failed;
-    strbuf_free(&made);
+    discard(&made);
     return result;
 }
 
@@ -181,7 +190,7 @@ static enum result add_member(const struct http_field *field, const struct http_
         }
     }
     out->failed = out->failed || made.failed;
-    strbuf_free(&made);
+    discard(&made);
     return result;
 }
 
@@ -251,7 +260,7 @@ static enum result add_headers(const struct http_header *header, const struct ht
         if (result == RESULT_OK && (line.failed || line.length > before) &&
             !add_line(&out->headers, &line))
             result = error_no_memory(err);
-        strbuf_free(&line);
+        discard(&line);
     }
     return result;
 }
@@ -271,6 +280,8 @@ static enum result add_own_headers(const struct http_template *template,
             base64_encode((const uint8_t *)pair.data, pair.length, coded);
         strbuf_add_format(&line, "Authorization: Basic %s", coded != NULL ? coded : "");
         line.failed = line.failed || coded == NULL;
+        if (coded != NULL)
+            wipe(coded, size);
         free(coded);
     } else if (template->auth == HTTP_AUTH_BEARER) {
         strbuf_add_format(&line, "Authorization: Bearer %s", values->of[HTTP_PASSWORD]);
@@ -282,8 +293,8 @@ static enum result add_own_headers(const struct http_template *template,
         strbuf_add_format(&line, "Content-Type: %s", request->content_type);
         ok = add_line(&out->headers, &line);
     }
-    strbuf_free(&line);
-    strbuf_free(&pair);
+    discard(&line);
+    discard(&pair);
     return ok ? RESULT_OK : error_no_memory(err);
 }
 
@@ -305,8 +316,9 @@ static enum result sign(const struct http_signature *signature, struct http_valu
         strbuf_add_str(out, signature->prefix);
         strbuf_add_str(out, digest);
     }
-    strbuf_free(&text);
-    strbuf_free(&key);
+    discard(&text);
+    discard(&key);
+    wipe(digest, sizeof(digest));
     return result;
 }
 
@@ -337,14 +349,16 @@ enum result http_build(const struct http_template *template, const struct http_r
     if (result == RESULT_OK && signature.failed)
         result = error_no_memory(err);
     values->of[HTTP_SIGNATURE] = NULL;
-    strbuf_free(&signature);
+    discard(&signature);
     return result;
 }
 
 void http_built_free(struct http_built *built)
 {
-    strbuf_free(&built->url);
-    strbuf_free(&built->body);
+    discard(&built->url);
+    discard(&built->body);
+    for (struct curl_slist *line = built->headers; line != NULL; line = line->next)
+        wipe(line->data, strlen(line->data));
     curl_slist_free_all(built->headers);
     *built = (struct http_built){0};
 }

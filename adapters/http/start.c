@@ -3,6 +3,8 @@
  * helpers there. The same reading, without the rest, is what `check-config` asks for. */
 #include "adapters/http/http.h"
 
+#include "config/checks.h"
+
 #include <arpa/inet.h>
 #include <stdlib.h>
 #include <string.h>
@@ -78,12 +80,6 @@ static bool is_address(char *host)
     return inet_pton(AF_INET, host, bytes) == 1 || inet_pton(AF_INET6, host, bytes) == 1;
 }
 
-static bool is_loopback(const char *host)
-{
-    return strcmp(host, "localhost") == 0 || strcmp(host, "::1") == 0 ||
-           strncmp(host, "127.", 4) == 0;
-}
-
 static enum result check_place(const struct provider_config *config, const struct parts *parts,
                                struct http_own *own, struct error *err)
 {
@@ -98,8 +94,8 @@ static enum result check_place(const struct provider_config *config, const struc
     if (own->host == NULL || own->port == NULL)
         return error_no_memory(err);
     own->numeric = is_address(own->host);
-    /* The configuration saw its own `url`; what else stands here is the template's. */
-    if (!own->https && config->tls != TLS_NONE && !is_loopback(own->host))
+    /* Whatever the configuration saw: this is where the messages go. */
+    if (!own->https && !host_is_loopback(own->host))
         return error_set(err, RESULT_BAD_INPUT,
                          "request.url is http://: messages and password would cross the network in "
                          "clear");

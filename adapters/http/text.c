@@ -289,11 +289,12 @@ static bool is_literal(const char *text)
     return *text == '\0';
 }
 
-static enum result add_value(const struct http_piece *piece, const char *value,
+/* name: whose value it is. */
+static enum result add_value(const struct http_piece *piece, enum http_name name, const char *value,
                              enum http_escape escape, struct strbuf *out, struct error *err)
 {
     /* {url} is the administrator's, and a URL already. */
-    if (piece->names[0] == HTTP_URL && escape == HTTP_FOR_URL)
+    if (name == HTTP_URL && escape == HTTP_FOR_URL)
         escape = HTTP_AS_IS;
     switch (piece->filtered ? piece->filter : escape) {
     case HTTP_AS_IS:
@@ -312,7 +313,7 @@ static enum result add_value(const struct http_piece *piece, const char *value,
         if (has_control(value))
             return error_set(err, RESULT_BAD_INPUT,
                              "{%s} holds a control character, which no header can carry",
-                             names[piece->names[0]].text);
+                             names[name].text);
         strbuf_add_str(out, value);
         return RESULT_OK;
     case HTTP_LITERAL:
@@ -320,20 +321,33 @@ static enum result add_value(const struct http_piece *piece, const char *value,
             return error_set(err, RESULT_BAD_INPUT,
                              "{%s} is neither a number nor true, false or "
                              "null",
-                             names[piece->names[0]].text);
+                             names[name].text);
         strbuf_add_str(out, value);
         return RESULT_OK;
     }
     return RESULT_OK;
 }
 
-static const char *value_of(const struct http_piece *piece, const struct http_values *values)
+/* The first of its names that has a value; the last one when none has. */
+static const char *value_of(const struct http_piece *piece, const struct http_values *values,
+                            enum http_name *name_out)
 {
     const char *value = NULL;
-    for (unsigned i = 0; i < piece->n_names && (value == NULL || *value == '\0'); i++)
+    *name_out = piece->names[0];
+    for (unsigned i = 0; i < piece->n_names && (value == NULL || *value == '\0'); i++) {
+        *name_out = piece->names[i];
         value = piece->names[i] == HTTP_SETTING ? piece->settings[i] : values->of[piece->names[i]];
+    }
     if (value == NULL)
         value = "";
+    return value;
+}
+
+/* What is written for it. */
+static const char *word_of(const struct http_piece *piece, const struct http_values *values,
+                           enum http_name *name_out)
+{
+    const char *value = value_of(piece, values, name_out);
     if (piece->then == NULL)
         return value;
     bool no = *value == '\0' || strcmp(value, "0") == 0 || strcmp(value, "false") == 0;
@@ -342,8 +356,9 @@ static const char *value_of(const struct http_piece *piece, const struct http_va
 
 bool http_text_absent(const struct http_text *text, const struct http_values *values)
 {
+    enum http_name name;
     for (const struct http_piece *piece = text->first; piece != NULL; piece = piece->next)
-        if (piece->needed && *value_of(piece, values) == '\0')
+        if (piece->needed && *word_of(piece, values, &name) == '\0')
             return true;
     return false;
 }
@@ -354,10 +369,13 @@ enum result http_text_write(const struct http_text *text, const struct http_valu
     enum result result = RESULT_OK;
     for (const struct http_piece *piece = text->first; piece != NULL && result == RESULT_OK;
          piece = piece->next) {
-        if (piece->fixed != NULL)
+        enum http_name name;
+        if (piece->fixed != NULL) {
             strbuf_add(out, piece->fixed, piece->length);
-        else
-            result = add_value(piece, value_of(piece, values), escape, out, err);
+            continue;
+        }
+        const char *word = word_of(piece, values, &name);
+        result = add_value(piece, name, word, escape, out, err);
     }
     return result;
 }

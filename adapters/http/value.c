@@ -117,11 +117,65 @@ bool http_form_bytes(const char *form, size_t length, const char *name, struct s
     return found && !out->failed;
 }
 
+/* The code unit of an escape such as \\ud83d at text; -1: there is none. */
+static int32_t escaped_unit(const char *text, size_t left)
+{
+    uint8_t bytes[2];
+    if (left < 6 || text[0] != '\\' || text[1] != 'u' || !hex_decode(text + 2, 4, bytes, 2))
+        return -1;
+    return bytes[0] << 8 | bytes[1];
+}
+
+/* Copies the escape at text, half a character that is escaped alone as U+FFFD. How long it is. */
+static size_t copy_escape(const char *text, size_t left, struct strbuf *out)
+{
+    int32_t unit = escaped_unit(text, left);
+    size_t length = unit >= 0 ? 6 : left > 1 ? 2 : 1;
+    if (unit >= 0xd800 && unit < 0xdc00) {
+        int32_t low = escaped_unit(text + 6, left - 6);
+        if (low >= 0xdc00 && low < 0xe000)
+            length = 12;
+    }
+    if (length == 6 && unit >= 0xd800 && unit < 0xe000)
+        strbuf_add_str(out, "\\ufffd");
+    else
+        strbuf_add(out, text, length);
+    return length;
+}
+
+/* What a strict reader would refuse the whole for is replaced: bytes that are not UTF-8, controls
+ * (which JSON only has between its tokens, as blanks), halves of characters. */
+static json_t *read_json(const char *body, size_t length)
+{
+    struct strbuf clean = {0};
+    const char *end = body + length;
+    strbuf_add(&clean, "", 0);
+    while (body < end) {
+        size_t left = (size_t)(end - body);
+        size_t size = utf8_sequence((const unsigned char *)body, left);
+        if (*body == '\\')
+            body += copy_escape(body, left, &clean);
+        else if (size == 1 && (unsigned char)*body < 0x20)
+            strbuf_add_char(&clean, ' '), body++;
+        else if (size > 0)
+            strbuf_add(&clean, body, size), body += size;
+        else
+            strbuf_add_str(&clean, "\xef\xbf\xbd"), body++;
+    }
+    json_t *value =
+        clean.failed || clean.data == NULL
+            ? NULL
+            : json_loadb(clean.data, clean.length,
+                         JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
+    strbuf_free(&clean);
+    return value;
+}
+
 json_t *http_value_read(enum http_format format, const char *separator, const char *body,
                         size_t length)
 {
     if (format == HTTP_FORMAT_JSON)
-        return json_loadb(body, length, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, NULL);
+        return read_json(body, length);
     if (format == HTTP_FORMAT_TEXT)
         return read_text(separator, body, length);
     json_t *object = json_object();

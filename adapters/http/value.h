@@ -18,7 +18,9 @@ enum http_format {
     HTTP_FORMAT_TEXT, /* a list of texts: the body trimmed, or its fields */
 };
 
-/* NULL: it is none. separator: of the fields of a text; "" for none. The result is the caller's. */
+/* NULL: it is none. separator: of the fields of a text; "" for none. The result is the caller's.
+ * What of JSON is not UTF-8, a control, or half a character becomes U+FFFD or a blank: a STOP is to
+ * be seen, and those beside it. Its texts may hold NULs. */
 json_t *http_value_read(enum http_format format, const char *separator, const char *body,
                         size_t length);
 /* Adds the fields of a form or query to object; of a name that comes twice the first counts. What

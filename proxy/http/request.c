@@ -391,8 +391,15 @@ static void hook(struct http_request *request)
     struct provider *provider = hook_provider(request);
     struct sms_hook *what = arena_alloc(call->arena, sizeof(*what));
     const char *url = hook_url(call);
-    if (provider == NULL || what == NULL || url == NULL) {
-        answer_problem(request, provider == NULL ? 404 : 503, NULL, false);
+    if (provider == NULL) {
+        /* As the adapter says of a provider there is: names are not to be guessed. */
+        http_answer(call, 401, "text/plain");
+        strbuf_add_str(&call->answer.body, SMS_HOOK_NOT_VERIFIED);
+        http_request_answer(request);
+        return;
+    }
+    if (what == NULL || url == NULL) {
+        answer_problem(request, 503, NULL, false);
         return;
     }
     *what = (struct sms_hook){

@@ -102,6 +102,28 @@ START_TEST(answers_are_the_templates)
 }
 END_TEST
 
+/* Of who we are, and of what the person would have read, no piece is kept. */
+START_TEST(what_is_repeated_is_hidden)
+{
+    struct http_stage stage;
+    struct heard heard;
+    struct sms_message message = stage_message();
+    message.text = "Votre code est 4711-0815, \xc3\xa9t\xc3\xa9 comme hiver";
+    stage_begin(&stage);
+    stage.provider_config.username = "login-77";
+    stage_template(&stage, HTTP_PLAIN);
+    stage_answer(
+        &stage, 400,
+        "{\"code\":8,\"error\":\"login-77: 'code est 4711-0815, \xc3\xa9t' is bad, 'code est' "
+        "is not\"}");
+    stage_serve(&stage);
+    stage_send(&stage, &message, &heard);
+    ck_assert_str_eq(heard.text,
+                     "400 8 ********: '***********************' is bad, 'code est' is not");
+    stage_end(&stage);
+}
+END_TEST
+
 /* ---- connections ---- */
 
 START_TEST(connections_are_kept_and_nothing_is_sent_twice)
@@ -536,6 +558,7 @@ int main(void)
     TCase *cases = tcase_create("wire");
     tcase_set_timeout(cases, UNIT_SECONDS);
     tcase_add_loop_test(cases, answers_are_the_templates, 0, sizeof(rows) / sizeof(rows[0]));
+    tcase_add_test(cases, what_is_repeated_is_hidden);
     tcase_add_test(cases, connections_are_kept_and_nothing_is_sent_twice);
     tcase_add_test(cases, a_get_is_not_sent_twice);
     tcase_add_test(cases, a_silence_is_unknown);

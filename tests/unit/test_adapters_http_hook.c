@@ -4,9 +4,12 @@
 #include "tests/unit/test_adapters_http_stage.h"
 #include "tests/unit/unit.h"
 
+#include "base/log.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define FORM  "application/x-www-form-urlencoded"
 #define JSON  "application/json"
@@ -77,7 +80,8 @@ START_TEST(twilio_replies)
     stage_call(&stage, "inbound", FORM, "", body);
     ck_assert_int_eq(stage.hooked, 503);
     stage_call(&stage, "elsewhere", FORM, "", body);
-    ck_assert_int_eq(stage.hooked, 404);
+    ck_assert_int_eq(stage.hooked, 401); /* as for a name that is nobody's */
+    ck_assert_str_eq(stage.hooked_body, SMS_HOOK_NOT_VERIFIED);
     stage_end(&stage);
 }
 END_TEST
@@ -157,10 +161,11 @@ static void check_vonage(const char *method, const char *keyed, bool capitals)
 {
     struct http_stage stage;
     char digest[HTTP_DIGEST_TEXT_MAX], body[512], json[512];
-    static const char fields[] =
-        "&messageId=0A1&msisdn=33612345678&text=STOP _a_b_&timestamp=2026&to=36180";
     char text[256];
-    snprintf(text, sizeof(text), "%s%s", fields, keyed == NULL ? "vonage-secret" : "");
+    long long now = clock_now() / CLOCK_SECOND;
+    snprintf(text, sizeof(text),
+             "&messageId=0A1&msisdn=33612345678&text=STOP _a_b_&timestamp=%lld&to=36180%s", now,
+             keyed == NULL ? "vonage-secret" : "");
     begin_shipped(&stage, "vonage.conf");
     stage_setting(&stage, "signature_secret", "vonage-secret");
     if (method != NULL)
@@ -171,17 +176,17 @@ static void check_vonage(const char *method, const char *keyed, bool capitals)
     for (char *at = digest; capitals && *at != '\0'; at++)
         *at = (char)(*at >= 'a' && *at <= 'f' ? *at - 'a' + 'A' : *at);
     snprintf(body, sizeof(body),
-             "msisdn=33612345678&to=36180&messageId=0A1&text=STOP+%%26a%%3Db%%26&timestamp=2026&"
+             "msisdn=33612345678&to=36180&messageId=0A1&text=STOP+%%26a%%3Db%%26&timestamp=%lld&"
              "sig=%s",
-             digest);
+             now, digest);
     stage_call(&stage, "inbound", FORM, "", body);
     ck_assert_int_eq(stage.hooked, 200);
     check_told(&stage, 0, "message 33612345678>36180 0A1 \"STOP &a=b&\"");
     /* The same as JSON, and as a query. */
     snprintf(json, sizeof(json),
              "{\"msisdn\":\"33612345678\",\"to\":\"36180\",\"messageId\":\"0A1\",\"text\":\"STOP "
-             "&a=b&\",\"timestamp\":\"2026\",\"sig\":\"%s\"}",
-             digest);
+             "&a=b&\",\"timestamp\":\"%lld\",\"sig\":\"%s\"}",
+             now, digest);
     stage_call(&stage, "inbound", JSON, "", json);
     ck_assert_int_eq(stage.hooked, 200);
     stage_call(&stage, "inbound", "", body, "");
@@ -202,6 +207,41 @@ START_TEST(vonage_replies)
     check_vonage("hmac-sha512", "vonage-secret", true);
     check_vonage("hmac-md5", "vonage-secret", true);
     check_vonage("md5", NULL, false);
+}
+END_TEST
+
+static int vonage_at(struct http_stage *stage, const char *time)
+{
+    char text[128], body[256], digest[HTTP_DIGEST_TEXT_MAX];
+    snprintf(text, sizeof(text), "&msisdn=33612345678&text=STOP&timestamp=%s", time);
+    ck_assert(http_digest_text(http_algorithm("hmac-sha256"), false, "vonage-secret", text,
+                               strlen(text), digest));
+    snprintf(body, sizeof(body), "msisdn=33612345678&text=STOP&timestamp=%s&sig=%s", time, digest);
+    stage_call(stage, "inbound", FORM, "", body);
+    return stage->hooked;
+}
+
+/* A call that was signed long ago is a copy; one that comes again for a day is not. */
+START_TEST(vonage_times)
+{
+    struct http_stage stage;
+    long long now = clock_now() / CLOCK_SECOND;
+    const struct {
+        long long time;
+        int status;
+    } rows[] = {{now, 200},         {now - 240, 200}, {now + 240, 200}, {now - 86000, 200},
+                {now - 87000, 401}, {now + 360, 401}, {0, 401},         {now * 1000, 401}};
+    char time[32];
+    begin_shipped(&stage, "vonage.conf");
+    stage_setting(&stage, "signature_secret", "vonage-secret");
+    stage_serve(&stage);
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        snprintf(time, sizeof(time), "%lld", rows[i].time);
+        ck_assert_msg(vonage_at(&stage, time) == rows[i].status, "row %zu: %d", i, stage.hooked);
+    }
+    ck_assert_int_eq(vonage_at(&stage, ""), 401);
+    ck_assert_int_eq(vonage_at(&stage, "yesterday"), 401);
+    stage_end(&stage);
 }
 END_TEST
 
@@ -253,7 +293,7 @@ START_TEST(tokens)
         "token=0123456789abcdeg&from=%2B33612345678&text=x", "from=%&text=x"};
     for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
         stage_call(&stage, "inbound", "", wrong[i], "");
-        ck_assert_int_eq(stage.hooked, (i == 3 ? 400 : 401));
+        ck_assert_int_eq(stage.hooked, 401);
         ck_assert_uint_eq(stage.n_told, 0);
     }
     /* A token in the body is none: it would be in the provider's logs of what it sent, too. */
@@ -298,6 +338,47 @@ START_TEST(brevo_events)
     ck_assert_int_eq(stage.hooked, 400);
     stage_call(&stage, "inbound", JSON, "token=" TOKEN, "3");
     ck_assert_int_ne(stage.hooked, 200);
+    stage_end(&stage);
+}
+END_TEST
+
+/* A STOP is seen, and those beside it, in whatever bytes they come. */
+START_TEST(broken_json)
+{
+    static const struct {
+        const char *text, *read;
+    } rows[] = {
+        {"STOP\\u0000", "STOP"},
+        {"ST\\u0000OP", "STOP"},
+        {"STOP \xe9t\xe9", "STOP �t�"},
+        {"STOP \x01\n", "STOP   "},
+        {"STOP \\ud83d", "STOP �"},
+        {"STOP \\ude00\\ud83d", "STOP ��"},
+        {"\\ud83d\\ude00", "😀"},
+        {"STOP \xed\xa0\xbd", "STOP ���"},
+        {"\\\"\\\\u0000\\\\", "\"\\u0000\\"},
+        {"\\u00e9", "é"},
+    };
+    struct http_stage stage;
+    char body[256], line[128];
+    begin_shipped(&stage, "brevo.conf");
+    stage_setting(&stage, "hook_token", TOKEN);
+    stage_serve(&stage);
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        snprintf(body, sizeof(body),
+                 "{\"messageId\":24,\"msg_status\":\"replied\",\"to\":\"336\",\"reply\":\"%s\"}",
+                 rows[i].text);
+        snprintf(line, sizeof(line), "message 336> 24 \"%s\"", rows[i].read);
+        stage_call(&stage, "inbound", JSON, "token=" TOKEN, body);
+        ck_assert_msg(stage.hooked == 200, "row %zu: %d", i, stage.hooked);
+        check_told(&stage, 0, line);
+    }
+    /* What is no JSON in any case. */
+    static const char *const wrong[] = {"{\"a\":\"\\", "{\"a\":\"\\ud8", "{\"a\":\"\\x\"}", "\xff"};
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        stage_call(&stage, "inbound", JSON, "token=" TOKEN, wrong[i]);
+        ck_assert_int_eq(stage.hooked, 400);
+    }
     stage_end(&stage);
 }
 END_TEST
@@ -363,6 +444,72 @@ START_TEST(a_secret_header)
         stage_call(&stage, "inbound", FORM, "", "f=1&t=x");
         ck_assert_int_eq(stage.hooked, 401);
     }
+    stage_end(&stage);
+}
+END_TEST
+
+/* Of too many at a time the first are taken, and the provider hears that there were more. */
+START_TEST(a_batch_that_is_too_long)
+{
+    struct http_stage stage;
+    struct strbuf body = {0};
+    stage_begin(&stage);
+    stage.provider_config.url = "https://127.0.0.1:1";
+    stage_template(
+        &stage, "request: { url = \"{url}\" }\nanswer: { accepted: { status = [ 200 ] } }\n"
+                "inbound: { each = \"m\"  from = \"f\"  text = \"t\" }\n"
+                "verification: { type = \"header\"  header = \"X-Key\"  key = \"{password}\" }\n");
+    stage_serve(&stage);
+    stage_header(&stage, "X-Key", "secret-1");
+    strbuf_add_str(&body, "{\"m\":[{\"f\":\"336\",\"t\":\"STOP\"}");
+    for (int i = 1; i < 1000; i++)
+        strbuf_add_str(&body, ",{\"f\":\"336\",\"t\":\"x\"}");
+    size_t length = body.length;
+    strbuf_add_str(&body, "]}");
+    stage_call(&stage, "inbound", JSON, "", body.data);
+    ck_assert_int_eq(stage.hooked, 200);
+    ck_assert_uint_eq(stage.n_told, 1000);
+    snprintf(body.data + length, 3, "]}");
+    body.length = length;
+    strbuf_add_str(&body, ",{\"f\":\"336\",\"t\":\"y\"}]}");
+    stage_call(&stage, "inbound", JSON, "", body.data);
+    ck_assert_int_eq(stage.hooked, 413);
+    ck_assert_uint_eq(stage.n_told, 1000);
+    check_told(&stage, 0, "message 336>  \"STOP\"");
+    strbuf_free(&body);
+    stage_end(&stage);
+}
+END_TEST
+
+/* Anybody can call: he is told nothing, and the log does not fill. */
+START_TEST(strangers)
+{
+    struct http_stage stage;
+    char log[8192];
+    int err = dup(STDERR_FILENO);
+    FILE *file = tmpfile();
+    ck_assert(err >= 0 && file != NULL);
+    begin_shipped(&stage, "kannel.conf");
+    stage_setting(&stage, "hook_token", TOKEN);
+    stage_serve(&stage);
+    log_set_level(LOG_LEVEL_WARN);
+    (void)dup2(fileno(file), STDERR_FILENO);
+    for (int i = 0; i < 50; i++) {
+        stage_call(&stage, i % 2 ? "inbound" : "elsewhere", FORM, "", i % 3 ? "f=1" : "%");
+        ck_assert_int_eq(stage.hooked, 401);
+        ck_assert_str_eq(stage.hooked_body, SMS_HOOK_NOT_VERIFIED);
+    }
+    (void)dup2(err, STDERR_FILENO);
+    close(err);
+    rewind(file);
+    size_t length = fread(log, 1, sizeof(log) - 1, file);
+    log[length] = '\0';
+    fclose(file);
+    const char *first = strstr(log, "webhook refused");
+    ck_assert_msg(first != NULL, "%s", log);
+    /* One, or another if a minute passed meanwhile. */
+    const char *second = strstr(first + 1, "webhook refused");
+    ck_assert_msg(second == NULL || strstr(second + 1, "webhook refused") == NULL, "%s", log);
     stage_end(&stage);
 }
 END_TEST
@@ -454,10 +601,14 @@ Suite *http_hook_suite(void)
     tcase_add_test(cases, twilio_documented_example);
     tcase_add_test(cases, twilio_opt_outs_and_reports);
     tcase_add_test(cases, vonage_replies);
+    tcase_add_test(cases, vonage_times);
     tcase_add_test(cases, an_empty_key_verifies_nothing);
     tcase_add_test(cases, tokens);
     tcase_add_test(cases, brevo_events);
+    tcase_add_test(cases, broken_json);
     tcase_add_test(cases, hmac_of_the_body_and_batches);
+    tcase_add_test(cases, a_batch_that_is_too_long);
+    tcase_add_test(cases, strangers);
     tcase_add_test(cases, a_secret_header);
     tcase_add_test(cases, a_signed_token);
     suite_add_tcase(suite, cases);

@@ -233,8 +233,9 @@ static void on_inbound(void *gate, struct provider *provider, struct loop *loop,
                        struct ticket ticket)
 {
     struct http_stage *stage = gate;
-    struct told *told = &stage->told[stage->n_told++];
-    ck_assert_uint_le(stage->n_told, 8);
+    struct told unseen;
+    struct told *told = stage->n_told < 8 ? &stage->told[stage->n_told] : &unseen;
+    stage->n_told++;
     ck_assert_ptr_eq(provider, stage->provider);
     told->kind = inbound->kind;
     str_copy(told->from, sizeof(told->from), inbound->from);

@@ -76,7 +76,7 @@ struct http_stage {
     unsigned held_now, held_most;
     struct evhttp_request *held[ASKED_MAX];
     struct sms_sink sink;
-    struct told told[8];
+    struct told told[8]; /* the first ones */
     unsigned n_told;
     enum sms_taken taken; /* what the sink says */
     bool slow_sink;       /* it says so a turn later */

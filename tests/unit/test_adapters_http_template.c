@@ -182,10 +182,21 @@ START_TEST(what_the_provider_lacks_is_named)
     check_refused(&stage, "url is missing");
     stage.provider_config.url = "http://192.0.2.1";
     check_refused(&stage, "in clear");
+    /* Whatever the configuration made of it, and whatever its name begins with. */
     stage.provider_config.tls = TLS_NONE;
-    ck_assert_int_eq(provider_check(&stage.provider_config, "", NULL, NULL, &err), RESULT_OK);
+    check_refused(&stage, "in clear");
+    stage.provider_config.url = "http://127.0.0.1.example.com";
+    check_refused(&stage, "in clear");
+    static const char *const here[] = {"http://127.1.2.3", "http://[::1]:1", "http://LOCALHOST"};
+    for (size_t i = 0; i < sizeof(here) / sizeof(here[0]); i++) {
+        stage.provider_config.url = here[i];
+        ck_assert_int_eq(provider_check(&stage.provider_config, "", NULL, NULL, &err), RESULT_OK);
+    }
     stage.provider_config.url = "https://192.0.2.1";
     check_refused(&stage, "provider's url is http://");
+    stage.provider_config.url = "http://127.0.0.1";
+    stage_template(&stage, "request: { url = \"http://192.0.2.1/\" }\n" ANSWER);
+    check_refused(&stage, "in clear");
     stage.provider_config.template_file = "/nonexistent/t.conf";
     ck_assert_int_ne(provider_check(&stage.provider_config, "", NULL, NULL, &err), RESULT_OK);
     ck_assert_ptr_nonnull(strstr(err.text, "/nonexistent/t.conf"));

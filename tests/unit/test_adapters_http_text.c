@@ -82,15 +82,37 @@ static const struct written {
     {"{setting.empty or setting.full or text}", HTTP_AS_IS, "x", "a/b c"},
     {"{setting.empty or sender?a:b}", HTTP_AS_IS, "x", "b"},
     {"{sender}", HTTP_AS_IS, "x", ""},
+    {"{url}/x", HTTP_FOR_URL, "x", "https://a.example/x"},
+    {"{url or text}", HTTP_FOR_URL, "a/b", "https://a.example"},
+    {"{request_url or text}", HTTP_FOR_URL, "a/b&c", "a%2Fb%26c"},
+    {"{sender or url}", HTTP_FOR_URL, "x", "https://a.example"},
+    {"{text or url}", HTTP_FOR_URL, "a/b", "a%2Fb"},
 };
+
+/* An alternative is escaped as what it is, whatever the first one would have been. */
+START_TEST(an_empty_url_lends_nothing)
+{
+    struct arena *arena = arena_new(1 << 20);
+    const struct http_values values = {.of = {[HTTP_TEXT] = "a/b?c&d"}};
+    struct http_text text;
+    struct strbuf out = {0};
+    struct error err = {.text = ""};
+    ck_assert_int_eq(parse(arena, "{url or text}", EVERYWHERE, &text, &err), RESULT_OK);
+    ck_assert_int_eq(http_text_write(&text, &values, HTTP_FOR_URL, &out, &err), RESULT_OK);
+    ck_assert_str_eq(out.data, "a%2Fb%3Fc%26d");
+    strbuf_free(&out);
+    arena_free(&arena);
+}
+END_TEST
 
 START_TEST(values_are_escaped_for_their_place)
 {
     const struct written *row = &written[_i];
     struct arena *arena = arena_new(1 << 20);
-    const struct http_values values = {
-        .of = {
-            [HTTP_TO] = "+33612345678", [HTTP_TO_DIGITS] = "33612345678", [HTTP_TEXT] = row->text}};
+    const struct http_values values = {.of = {[HTTP_URL] = "https://a.example",
+                                              [HTTP_TO] = "+33612345678",
+                                              [HTTP_TO_DIGITS] = "33612345678",
+                                              [HTTP_TEXT] = row->text}};
     struct http_text text;
     struct strbuf out = {0};
     struct error err = {.text = ""};
@@ -235,7 +257,9 @@ START_TEST(forms_and_texts)
     ck_assert_uint_eq(json_array_size(value), 1);
     json_decref(value);
     ck_assert_ptr_null(http_value_read(HTTP_FORMAT_TEXT, "", "\xff", 1));
-    ck_assert_ptr_null(http_value_read(HTTP_FORMAT_JSON, "", "{\"a\":\"\\u0000\"}", 14));
+    value = http_value_read(HTTP_FORMAT_JSON, "", "{\"a\":\"\\u0000\"}", 14);
+    ck_assert_uint_eq(json_string_length(json_object_get(value, "a")), 1);
+    json_decref(value);
 }
 END_TEST
 
@@ -286,6 +310,7 @@ Suite *http_text_suite(void)
     TCase *cases = tcase_create("text");
     tcase_add_loop_test(cases, values_are_escaped_for_their_place, 0,
                         sizeof(written) / sizeof(written[0]));
+    tcase_add_test(cases, an_empty_url_lends_nothing);
     tcase_add_test(cases, what_is_needed_is_missed);
     tcase_add_loop_test(cases, mistakes_are_named, 0, sizeof(wrong) / sizeof(wrong[0]));
     tcase_add_test(cases, paths);

@@ -55,7 +55,7 @@ START_TEST(defaults_follow_the_adapter)
                           "system_id = \"gate\" }\n"
                           "api: { adapter = \"http\" template = \"./t.conf\" } clear: { "
                           "adapter = \"http\" template = \"./t.conf\" url = "
-                          "\"http://a.example\" } }\n");
+                          "\"http://127.0.0.1\" } }\n");
     const struct provider_config *smpp = config_provider(config, "smsc");
     const struct provider_config *http = config_provider(config, "api");
     const struct provider_config *clear = config_provider(config, "clear");

@@ -204,7 +204,18 @@ static const struct row http_rows[] = {
      HTTP("url = \"http://[2001:db8::1]/\"\npassword_file = \"secret\""),
      "main.conf:5: providers.p.password_file: would cross the network in clear: url is http:// and "
      "2001:db8::1 is another machine\n"},
-    {"verify nothing", HTTP("url = \"http://api.example\" tls_verify = false"),
+    {"secrets of files in clear",
+     HTTP("url = \"http://api.example\"\nsecret_files = [ \"k=secret\" ]"),
+     "main.conf:5: providers.p.secret_files: would cross the network in clear: url is http:// and "
+     "api.example is another machine\n"},
+    {"settings in clear", HTTP("url = \"http://127.0.0.1.example\"\nsettings = [ \"k=v\" ]"),
+     "main.conf:5: providers.p.settings: would cross the network in clear: url is http:// and "
+     "127.0.0.1.example is another machine\n"},
+    {"texts in clear", HTTP("url = \"http://api.example\"\nsettings = [ ]"),
+     "main.conf:4: providers.p.url: is http://, and api.example is another machine: texts and "
+     "numbers would cross the network in clear\n"},
+    {"nothing secret here", HTTP("url = \"http://localhost\" secret_files = [ \"k=secret\" ]"), ""},
+    {"verify nothing", HTTP("url = \"http://127.0.0.1\" tls_verify = false"),
      "main.conf:4: providers.p.tls_verify: is not used when url is http://\n"},
     {"lost authority", HTTP("tls_ca_file = \"ca.pem\""),
      "main.conf:4: providers.p.tls_ca_file: ca.pem does not exist\n"},
@@ -341,6 +352,13 @@ static const struct row account_rows[] = {
                  "b: { networks = [ \"11.0.0.0/8\" ] report_url = \"acme.example\" }" END_ACCOUNTS,
      "main.conf:7: " ACCOUNT "a.report_url: " NO_REPORT "main.conf:8: " ACCOUNT
      "b.report_url: " NO_REPORT},
+    {"reports in clear",
+     IN_ACCOUNTS
+     "a: { networks = [ \"10.0.0.0/8\" ]\nreport_url = \"http://acme.example/r\" }\n"
+     "b: { networks = [ \"11.0.0.0/8\" ] report_url = \"http://[::1]:8080/r\" }" END_ACCOUNTS,
+     "main.conf:7: " ACCOUNT
+     "a.report_url: is http://, and acme.example is another machine: numbers "
+     "and texts would cross the network in clear\n"},
     {"nothing is said of a channel that nobody knows",
      TOP
      "providers: { trial: { adapter = \"capture\" directory = \"m\" } }\n"

@@ -1,30 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * HTTP towards partners: connections, their caps and their time; what is evhttp's, so that another
- * version of it that behaves otherwise is noticed. Shapes are in test_proxy_http_shapes.c.
+ * version of it that behaves otherwise is noticed. What requests say is in the other files.
  */
-#include "tests/unit/test_proxy_http_stage.h"
+#include "tests/unit/test_proxy_http_shapes.h"
 
-#include <openssl/ssl.h>
 #include <poll.h>
 #include <string.h>
 #include <unistd.h>
-
-Suite *http_shapes_suite(void);
-
-#define JSON    "Content-Type: application/json\r\n"
-#define MESSAGE "{\"to\":\"+33612345670\",\"from\":\"ACME\",\"text\":\"Hello\"}"
-
-/* POST of the native shape, as acme-sms, with these further headers. */
-static const char *request(const char *headers, const char *body)
-{
-    static char text[8192];
-    snprintf(text, sizeof(text),
-             "POST /v1/messages HTTP/1.1\r\nHost: gate.example\r\n%s%s%sContent-Length: %zu\r\n"
-             "\r\n%s",
-             basic("acme-sms", "secret"), JSON, headers, strlen(body), body);
-    return text;
-}
 
 static unsigned sessions(const char *bind)
 {
@@ -165,129 +148,7 @@ START_TEST(test_close_asked)
 }
 END_TEST
 
-/* ---- what is not a request for anything here ---- */
-
-START_TEST(test_methods)
-{
-    static const struct {
-        const char *line;
-        int status;
-        const char *allow;
-    } rows[] = {
-        {"GET /nowhere", 404, ""},
-        {"GET /", 404, ""},
-        {"GET /v1/messages/", 404, ""},
-        {"GET /v1/messages", 405, "POST"},
-        {"HEAD /v1/messages", 405, "POST"},
-        {"OPTIONS /v1/messages", 405, "POST"},
-        {"PUT /v1/messages", 405, "POST"},
-        {"DELETE /sms/json", 405, "GET, POST"},
-        {"TRACE /1.0/auth/time", 405, "GET"},
-        {"PATCH /1.0/sms/x/jobs", 405, "POST"},
-        {"BREW /cgi-bin/sendsms", 405, "GET, POST"},
-        {"POST /2010-04-01/Accounts/a/b/Messages.json", 404, ""},
-        {"POST /2010-04-01/Accounts//Messages.json", 404, ""},
-        {"DELETE /2010-04-01/Accounts/a/Messages/SM1.json", 405, "GET"},
-        {"POST /hooks/agg/other", 404, ""},
-        {"POST /hooks/mail/inbound", 404, ""},
-        {"POST /hooks/none/inbound", 404, ""},
-    };
-    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        char text[256];
-        snprintf(text, sizeof(text), "%s HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n",
-                 rows[i].line);
-        struct client client;
-        client_open(&client, "web");
-        client_say(&client, text);
-        if (strncmp(rows[i].line, "HEAD", 4) == 0) {
-            /* No body, so that the next answer is not taken for it. */
-            client_await_close(&client);
-            ck_assert_ptr_nonnull(strstr(client.got.data, "HTTP/1.1 405 "));
-            ck_assert_str_eq(strstr(client.got.data, "\r\n\r\n"), "\r\n\r\n");
-            client_close(&client);
-            continue;
-        }
-        struct answer answer = client_answer(&client);
-        ck_assert_msg(answer.status == rows[i].status, "%s: %d", rows[i].line, answer.status);
-        ck_assert_str_eq(answer_header(&answer, "Allow"), rows[i].allow);
-        ck_assert_str_eq(answer_header(&answer, "Content-Type"), "application/problem+json");
-        ck_assert_ptr_nonnull(strstr(answer.body, "\"title\":"));
-        client_close(&client);
-    }
-}
-END_TEST
-
-/* Where another reader could see another end of the request, it is refused, and nothing behind it
- * is read. */
-START_TEST(test_unclear_ends)
-{
-    static const char *const heads[] = {
-        "POST /v1/messages HTTP/1.1\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\n{}",
-        "POST /v1/messages HTTP/1.1\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n"
-        "0\r\n\r\n",
-        "POST /v1/messages HTTP/1.1\r\nTransfer-Encoding: gzip, chunked\r\n\r\n",
-        "POST /v1/messages HTTP/1.1\r\nTransfer-Encoding: identity\r\n\r\n",
-        "POST /v1/messages HTTP/1.1\r\nContent-Length: +2\r\n\r\n{}",
-        "POST /v1/messages HTTP/1.1\r\nContent-Length : 2\r\n\r\n{}",
-        "GET /cgi-bin/sendsms HTTP/1.1\r\nContent-Length: 2\r\n\r\n{}",
-        "GET /cgi-bin/sendsms HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-        "POST /v1/messages HTTP/1.1\r\nContent-Length: -1\r\n\r\n",
-        "POST /v1/messages HTTP/1.1\r\nContent-Length: x\r\n\r\n",
-        "POST /v1/messages HTTP/1.1\r\nno colon\r\n\r\n",
-        "POST /v1/messages\r\n\r\n",
-        "\x16\x03\x01\x02 hello, this is not HTTP at all\r\n\r\n",
-    };
-    for (size_t i = 0; i < sizeof(heads) / sizeof(heads[0]); i++) {
-        struct client client;
-        client_open(&client, "web");
-        client_say(&client, heads[i]);
-        client_say(&client, request("", MESSAGE));
-        client_await_close(&client);
-        /* A POST without a length evhttp calls too long. */
-        ck_assert_msg(client.got.length > 0 && (strstr(client.got.data, " 400 ") != NULL ||
-                                                strstr(client.got.data, " 413 ") != NULL),
-                      "%zu: %s", i, client.got.data);
-        ck_assert_uint_eq(stage.n_messages, 0);
-        client_close(&client);
-    }
-}
-END_TEST
-
-START_TEST(test_too_much)
-{
-    struct client client;
-    char *text = malloc(70000);
-    must(text != NULL);
-    /* A header block that does not end. */
-    client_open(&client, "web");
-    memset(text, 'a', 70000);
-    client_say(&client, "GET /v1/messages HTTP/1.1\r\nX-Long: ");
-    client_send(&client, text, 70000);
-    client_await_close(&client);
-    ck_assert_uint_eq(stage.n_messages, 0);
-    client_close(&client);
-    /* A body that says so. */
-    memset(text, ' ', 70000);
-    text[5000] = '\0';
-    client_open(&client, "web");
-    client_say(&client, request("", text));
-    ck_assert_int_eq(client_answer(&client).status, 413);
-    client_await_close(&client);
-    client_close(&client);
-    /* … and one that does not. */
-    client_open(&client, "web");
-    client_say(&client, "POST /v1/messages HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n");
-    for (int i = 0; i < 20 && !client.closed; i++) {
-        client_say(&client, "400\r\n");
-        client_send(&client, text, 0x400);
-        client_say(&client, "\r\n");
-    }
-    client_await_close(&client);
-    ck_assert_uint_eq(stage.n_messages, 0);
-    client_close(&client);
-    free(text);
-}
-END_TEST
+/* ---- what waits to be whole ---- */
 
 /* Sends so many megabytes of a body that goes on. */
 static void weigh(struct client *client, const char *source, size_t megabytes)
@@ -675,197 +536,6 @@ START_TEST(test_door_closed)
 }
 END_TEST
 
-/* ---- TLS ---- */
-
-START_TEST(test_tls)
-{
-    struct client client;
-    client_open(&client, "secure");
-    client_secure(&client, NULL);
-    for (int i = 0; i < 2; i++) {
-        client_say(&client, request("", MESSAGE));
-        ck_assert_int_eq(client_answer(&client).status, 202);
-    }
-    client_close(&client);
-    turn_until(stage.gate.sessions == 0);
-    ck_assert_uint_eq(stage.gate.refusals.kinds[REFUSAL_HANDSHAKE].count, 0);
-}
-END_TEST
-
-START_TEST(test_tls_certificate)
-{
-    static const char text[] =
-        "POST /v1/messages HTTP/1.1\r\nHost: x\r\n" JSON "Content-Length: 50\r\n\r\n" MESSAGE;
-    ck_assert_uint_eq(strlen(MESSAGE), 50);
-    struct client client;
-    client_open(&client, "secure");
-    client_secure(&client, "client");
-    client_say(&client, text);
-    ck_assert_int_eq(client_answer(&client).status, 202);
-    ck_assert_str_eq(stage.messages[0].account, "acme-cert");
-    client_close(&client);
-    client_open(&client, "secure");
-    client_secure(&client, "tls");
-    client_say(&client, text);
-    ck_assert_int_eq(client_answer(&client).status, 401);
-    client_close(&client);
-}
-END_TEST
-
-/* Nothing is ever answered in clear where TLS is spoken. */
-START_TEST(test_tls_spoken_to_in_clear)
-{
-    struct client client;
-    client_open(&client, "secure");
-    client_say(&client, request("", MESSAGE));
-    client_await_close(&client);
-    ck_assert(client.got.length == 0 || strstr(client.got.data, "HTTP") == NULL);
-    ck_assert_uint_eq(stage.n_messages, 0);
-    turn_until(stage.gate.sessions == 0);
-    ck_assert_uint_eq(stage.gate.refusals.kinds[REFUSAL_HANDSHAKE].count, 1);
-    client_close(&client);
-}
-END_TEST
-
-/* ---- who it is ---- */
-
-START_TEST(test_wrong_password)
-{
-    struct client client;
-    char text[512];
-    client_open(&client, "web");
-    snprintf(text, sizeof(text), "POST /v1/messages HTTP/1.1\r\n%s%sContent-Length: 2\r\n\r\n{}",
-             basic("acme-sms", "wrong"), JSON);
-    int64_t began = clock_monotonic();
-    client_say(&client, text);
-    struct answer answer = client_answer(&client);
-    ck_assert_int_eq(answer.status, 401);
-    ck_assert_str_eq(answer_header(&answer, "WWW-Authenticate"),
-                     "Basic realm=\"octroi\", charset=\"UTF-8\"");
-    ck_assert_int_ge(clock_monotonic() - began, 900000);
-    ck_assert_uint_eq(stage.gate.refusals.kinds[REFUSAL_AUTH_FAILED].count, 1);
-    client_close(&client);
-}
-END_TEST
-
-START_TEST(test_too_many_wrong_passwords)
-{
-    struct peer_key key = {{0}};
-    struct client client;
-    key.bytes[10] = key.bytes[11] = 0xff;
-    key.bytes[12] = 127;
-    key.bytes[15] = 1;
-    for (int i = 0; i < GUESSES_FREE + 1; i++)
-        guesses_note(stage.gate.guesses, &key, "nobody", false, clock_monotonic());
-    client_open(&client, "web");
-    client_say(&client, request("", MESSAGE));
-    struct answer answer = client_answer(&client);
-    ck_assert_int_eq(answer.status, 429);
-    ck_assert_str_eq(answer_header(&answer, "Retry-After"), "30");
-    client_await_close(&client);
-    ck_assert_uint_eq(stage.gate.refusals.kinds[REFUSAL_AUTH_HELD].count, 1);
-    client_close(&client);
-}
-END_TEST
-
-/* As a balancer on this machine would send it for a client. */
-static struct answer from_client(const char *headers, const char *name)
-{
-    char text[1024];
-    snprintf(text, sizeof(text),
-             "POST /v1/messages HTTP/1.1\r\nHost: x\r\n%s%s" JSON "Content-Length: %zu\r\n\r\n%s",
-             headers, name != NULL ? basic(name, "secret") : "", strlen(MESSAGE), MESSAGE);
-    return ask("balanced", text);
-}
-
-START_TEST(test_forwarded)
-{
-    static const struct {
-        const char *headers;
-        const char *name;
-        int status;
-    } rows[] = {
-        {"X-Forwarded-For: 192.0.2.10\r\n", NULL, 202},
-        {"X-Forwarded-For: 192.0.2.10:4711\r\n", NULL, 202},
-        {"X-Forwarded-For: [::ffff:192.0.2.10]:4711\r\n", NULL, 202},
-        {"X-Forwarded-For: 192.0.2.10, 192.0.2.200\r\n", NULL, 202},
-        {"X-Forwarded-For: 192.0.2.10\r\nX-Forwarded-For: 192.0.2.200\r\n", NULL, 202},
-        {"X-Forwarded-For: 192.0.2.10, 192.0.2.11\r\n", NULL, 401},
-        {"X-Forwarded-For: 192.0.2.11\r\n", NULL, 401},
-        {"X-Forwarded-For: 192.0.2.10, unknown\r\n", NULL, 401},
-        {"X-Forwarded-For: 192.0.2.10,\r\n", NULL, 401},
-        {"X-Forwarded-For: \r\n", NULL, 401},
-        {"", NULL, 401},
-        {"", "acme-sms", 202},
-        {"X-Forwarded-For: 192.0.2.11\r\n", "acme-sms", 403},
-        {"X-Forwarded-For: 192.0.2.11\r\nX-Forwarded-Proto: http\r\n", "acme-sms", 403},
-        {"X-Forwarded-For: 192.0.2.11\r\nX-Forwarded-Proto: https\r\n", "acme-sms", 202},
-    };
-    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        struct answer answer = from_client(rows[i].headers, rows[i].name);
-        ck_assert_msg(answer.status == rows[i].status, "%zu: %d %s", i, answer.status, answer.body);
-    }
-}
-END_TEST
-
-/* Elsewhere the header is anybody's to write. */
-START_TEST(test_forwarded_by_anybody)
-{
-    struct answer answer = post("/v1/messages", "X-Forwarded-For: 192.0.2.10\r\n" JSON, MESSAGE);
-    ck_assert_int_eq(answer.status, 401);
-    ck_assert_uint_eq(stage.n_messages, 0);
-}
-END_TEST
-
-static struct answer chunked(const char *headers, const char *trailers)
-{
-    char text[1024];
-    snprintf(text, sizeof(text),
-             "POST /v1/messages HTTP/1.1\r\nHost: x\r\n%s" JSON
-             "Transfer-Encoding: chunked\r\n\r\n%zx\r\n%s\r\n0\r\n%s\r\n",
-             headers, strlen(MESSAGE), MESSAGE, trailers);
-    return ask("balanced", text);
-}
-
-/* Some versions of evhttp put a client's trailer behind what the balancer wrote, others drop it. */
-START_TEST(test_forwarded_in_trailer)
-{
-    ck_assert_int_eq(chunked("X-Forwarded-For: 192.0.2.10\r\n", "").status, 202);
-    ck_assert_int_eq(chunked("X-Forwarded-For: 192.0.2.11\r\n", "").status, 401);
-    ck_assert_int_eq(chunked("X-Forwarded-For: 192.0.2.10\r\n", "X-Other: 1\r\n").status, 202);
-    ck_assert_uint_eq(stage.n_messages, 2);
-    int status =
-        chunked("X-Forwarded-For: 192.0.2.11\r\n", "X-Forwarded-For: 192.0.2.10\r\n").status;
-    ck_assert_msg(status == 400 || status == 401, "%d", status);
-    /* Those that put it there show the gate this. */
-    static const char *const headers[] = {
-        "X-Forwarded-For: 192.0.2.11\r\nx-forwarded-for: 192.0.2.10\r\n",
-        "X-Forwarded-For: 192.0.2.10\r\nX-Forwarded-For: 192.0.2.10\r\n",
-        "X-Forwarded-For: 192.0.2.10\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Proto: https\r\n",
-    };
-    for (size_t i = 0; i < sizeof(headers) / sizeof(headers[0]); i++)
-        ck_assert_int_eq(chunked(headers[i], "").status, 400);
-    ck_assert_uint_eq(stage.n_messages, 2);
-}
-END_TEST
-
-/* Two that differ are not none: whoever asks with a key must not be served without. */
-START_TEST(test_contradictory_headers)
-{
-    char twice[512];
-    snprintf(twice, sizeof(twice), "%s", basic("acme-sms", "secret"));
-    ck_assert_int_eq(
-        ask("web", request("Idempotency-Key: a\r\nIdempotency-Key: b\r\n", MESSAGE)).status, 400);
-    ck_assert_int_eq(ask("web", request("Authorization: Basic eDp5\r\n", MESSAGE)).status, 400);
-    ck_assert_int_eq(ask("web", request("Content-Type: text/plain\r\n", MESSAGE)).status, 400);
-    ck_assert_int_eq(ask("web", request("Host: other.example\r\n", MESSAGE)).status, 400);
-    ck_assert_uint_eq(stage.n_messages, 0);
-    ck_assert_int_eq(
-        ask("web", request("Idempotency-Key: a\r\nIdempotency-Key: a\r\n", MESSAGE)).status, 202);
-    ck_assert_int_eq(ask("web", request(twice, MESSAGE)).status, 202);
-}
-END_TEST
-
 int main(void)
 {
     const TTest *const tests[] = {
@@ -876,9 +546,6 @@ int main(void)
         test_chunked,
         test_continue,
         test_close_asked,
-        test_methods,
-        test_unclear_ends,
-        test_too_much,
         test_full_body,
         test_heavy_strangers,
         test_heavy_stranger,
@@ -897,15 +564,6 @@ int main(void)
         test_end_with_everything_open,
         test_drain,
         test_door_closed,
-        test_tls,
-        test_tls_certificate,
-        test_tls_spoken_to_in_clear,
-        test_wrong_password,
-        test_too_many_wrong_passwords,
-        test_forwarded,
-        test_forwarded_by_anybody,
-        test_forwarded_in_trailer,
-        test_contradictory_headers,
         NULL,
     };
     Suite *suite = suite_create("http");
@@ -915,5 +573,6 @@ int main(void)
     for (const TTest *const *test = tests; *test != NULL; test++)
         tcase_add_test(cases, *test);
     suite_add_tcase(suite, cases);
-    return unit_run((Suite *[]){suite, http_shapes_suite(), NULL});
+    return unit_run((Suite *[]){suite, http_requests_suite(), http_native_suite(),
+                                http_shapes_suite(), http_lists_suite(), NULL});
 }
