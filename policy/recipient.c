@@ -209,12 +209,12 @@ static bool dialled_digits(const char *text, char *out, size_t size)
 {
     size_t length = 0;
     while (*text != '\0') {
-        size_t separator = phone_separator(text);
+        bool digit = *text >= '0' && *text <= '9';
+        size_t separator = digit ? 0 : phone_separator(text);
         if (separator > 0) {
             text += separator;
             continue;
         }
-        bool digit = *text >= '0' && *text <= '9';
         if ((!digit && !(*text == '+' && length == 0)) || length + 1 == size)
             return false;
         out[length++] = *text++;
