@@ -131,9 +131,11 @@ static void add_sms(const struct gateway *gateway, struct strbuf *out)
     strbuf_add_json_number(out, "reports_delivered", (int64_t)counts.reports_delivered);
     strbuf_add_json_number(out, "reports_later", (int64_t)counts.reports_later);
     strbuf_add_json_number(out, "reports_unknown", (int64_t)counts.reports_unknown);
+    strbuf_add_json_number(out, "reports_unwanted", (int64_t)counts.reports_unwanted);
     strbuf_add_json_number(out, "replies_delivered", (int64_t)counts.messages_delivered);
     strbuf_add_json_number(out, "replies_later", (int64_t)counts.messages_later);
     strbuf_add_json_number(out, "replies_nobodys", (int64_t)counts.messages_nobodys);
+    strbuf_add_json_number(out, "replies_unwanted", (int64_t)counts.messages_unwanted);
     strbuf_add_char(out, '}');
 }
 

@@ -15,7 +15,7 @@
 
 /* Said once: an index of another version than the tables claim would be built anew at each opening.
  */
-#define INDEX_VERSION         8
+#define INDEX_VERSION         9
 #define TEXT_OF(value)        #value
 #define NUMBER_AS_TEXT(value) TEXT_OF(value)
 
@@ -33,7 +33,8 @@ static const char schema[] =
     " at INTEGER NOT NULL, gateway TEXT, session TEXT, partner TEXT, stream TEXT, account TEXT,"
     " channel TEXT, purpose TEXT, recipient TEXT, recipient_key BLOB, verdict TEXT, reason TEXT,"
     " effect TEXT, mode TEXT, policy TEXT, event INTEGER, provider TEXT, outcome TEXT,"
-    " provider_reply TEXT, queue_id TEXT, size INTEGER, list BLOB, list_row INTEGER);"
+    " provider_reply TEXT, queue_id TEXT, size INTEGER, list BLOB, list_row INTEGER,"
+    " report INTEGER);"
     "CREATE INDEX decision_id ON decision (id);"
     "CREATE INDEX decision_at ON decision (at);"
     "CREATE INDEX decision_recipient ON decision (recipient_key, at)"
@@ -159,7 +160,7 @@ static enum result open_db(struct journal_index *index, struct error *err)
         result = sql_prepare(index->db,
                              "UPDATE decision SET outcome = ?2, effect = coalesce(?3, effect),"
                              " provider = coalesce(?4, provider), provider_reply = ?5,"
-                             " queue_id = ?6, size = ?7 WHERE id = ?1",
+                             " queue_id = ?6, size = ?7, report = ?8 WHERE id = ?1",
                              &index->outcome, err);
     if (result == RESULT_OK)
         result = sql_prepare(index->db, "SELECT segment, offset, rows, hash FROM position",

@@ -19,7 +19,7 @@ struct field {
     const char *text; /* borrowed; NULL: not there, or no text */
     size_t length;
     int64_t number;
-    bool is_number;
+    bool is_number; /* or true, which reads as 1 */
     bool seen;
 };
 
@@ -34,7 +34,8 @@ static const char *const decision_names[] = {
     "session", "partner", "stream",        "account", "channel", "purpose",  "recipient",
     "verdict", "reason",  "effect",        "mode",    "policy",  "provider", "type"};
 static const char *const outcome_names[] = {
-    "id", "outcome", "effect", "provider", "provider_reply", "queue_id", "size", "at", "type"};
+    "id",       "outcome", "effect", "provider", "provider_reply",
+    "queue_id", "size",    "report", "at",       "type"};
 enum {
     DECISION_ID,
     DECISION_AT,
@@ -44,7 +45,7 @@ enum {
     DECISION_ROW,
     DECISION_TEXTS
 };
-enum { DECISION_BOUND = 20, OUTCOME_BOUND = 7 };
+enum { DECISION_BOUND = 20, OUTCOME_TEXTS = 6, OUTCOME_BOUND = 8 };
 
 static void fields_name(struct fields *fields, const char *const *names, size_t count)
 {
@@ -114,6 +115,12 @@ static bool scan_value(const char **at, const char *end, struct field *field)
         *at += 4;
         return true;
     }
+    if (end - *at >= 4 && memcmp(*at, "true", 4) == 0) {
+        *at += 4;
+        field->is_number = true;
+        field->number = 1;
+        return true;
+    }
     if (scan_text(at, end, &field->text, &field->length))
         return true;
     field->is_number = scan_number(at, end, &field->number);
@@ -154,6 +161,9 @@ static void fields_of_json(struct fields *fields, const json_t *json)
             field->length = json_string_length(value);
         } else if (json_is_integer(value)) {
             field->number = json_integer_value(value);
+            field->is_number = true;
+        } else if (json_is_true(value)) {
+            field->number = 1;
             field->is_number = true;
         }
     }
@@ -221,9 +231,10 @@ static enum result add_outcome(struct journal_index *index, uint64_t seq,
 {
     if (fields->all[0].text == NULL)
         return index_unreadable(seq, err);
-    for (int i = 0; i < OUTCOME_BOUND - 1; i++)
+    for (int i = 0; i < OUTCOME_TEXTS; i++)
         bind_text(index->outcome, 1 + i, &fields->all[i]);
-    bind_number(index->outcome, OUTCOME_BOUND, &fields->all[OUTCOME_BOUND - 1]);
+    for (int i = OUTCOME_TEXTS; i < OUTCOME_BOUND; i++)
+        bind_number(index->outcome, 1 + i, &fields->all[i]);
     return sql_run(index->db, index->outcome, err);
 }
 

@@ -9,7 +9,7 @@
 
 /* Ids come round again after a while at some providers: the newest is meant. */
 static const char sent_sql[] =
-    "SELECT id, at, partner, stream, account FROM decision"
+    "SELECT id, at, partner, stream, account, report FROM decision"
     " WHERE queue_id = ?1 AND provider = ?2 AND channel = 'sms'"
     " AND (?3 IS NULL OR recipient_key = ?3) ORDER BY at DESC, seq DESC LIMIT 1";
 
@@ -37,6 +37,7 @@ enum result journal_index_sent(struct journal_index *index, const char *provider
     int code = sqlite3_step(statement);
     if (code == SQLITE_ROW) {
         sent_out->at = sqlite3_column_int64(statement, 1);
+        sent_out->report = sqlite3_column_int(statement, 5) != 0;
         bool whole =
             str_copy(sent_out->id, sizeof(sent_out->id), sql_text(statement, 0)) &&
             str_copy(sent_out->partner, sizeof(sent_out->partner), sql_text(statement, 2)) &&

@@ -208,6 +208,7 @@ struct sent_message {
     char id[RECORD_ID]; /* of the decision */
     int64_t at;
     char partner[SENT_NAME_MAX], stream[SENT_NAME_MAX], account[SENT_NAME_MAX];
+    bool report; /* the partner wants to be told what becomes of it */
 };
 /* The newest that this provider took under exactly this id, to this person; key (of
  * RECIPIENT_KEY_BYTES) NULL: to whomever. RESULT_NOT_FOUND when the index knows none: it should

@@ -125,6 +125,8 @@ void record_outcome(struct strbuf *out, const struct outcome_row *outcome)
         strbuf_add_json_number(out, "size", outcome->size);
     else
         strbuf_add_json_field(out, "size", NULL);
+    if (outcome->report)
+        strbuf_add_str(out, ",\"report\":true");
     strbuf_add_char(out, '}');
 }
 

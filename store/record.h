@@ -58,6 +58,7 @@ struct outcome_row {
     const char *provider_reply; /* NULL when none; already free of addresses (reply_scrub) */
     const char *queue_id;       /* NULL when the provider named none */
     int64_t size;               /* bytes of content relayed; -1 unknown */
+    bool report;                /* sms: the partner wants to be told what becomes of it */
 };
 
 /* How far the registry's chain of events was (docs/REGISTRY.md): the journal vouches for it. */

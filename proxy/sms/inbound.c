@@ -29,7 +29,7 @@ struct arrival {
     char *text;               /* owned: of a message, UTF-8 */
     struct candidates candidates;
     char provider[SENT_NAME_MAX];
-    char id[SMPP_ID_MAX]; /* of a report, the provider's */
+    char id[SMPP_ID_MAX]; /* the provider's */
     char origin[128];
     char evidence[256];
 };
@@ -100,6 +100,20 @@ static bool is_bound(const struct arrival *arrival, const struct account_config 
     return binds_count(arrival->inbox->binds, account->name) > 0;
 }
 
+/* Whether there will ever be a way to tell it something: else a provider would keep it, and bring
+ * it again, for ever. */
+static bool has_way(const struct arrival *arrival, const struct account_config *account)
+{
+    const struct config *config = arrival->snapshot->config;
+    bool smpp = false;
+    for (size_t i = 0; i < config->n_listeners && !smpp; i++)
+        smpp = config->listeners[i].protocol == PROTOCOL_SMPP;
+    bool binds = account->password != NULL ||
+                 (!account_logs_in(account) &&
+                  (account->n_networks > 0 || account->certificate_sha256 != NULL));
+    return account->report_url != NULL || (smpp && binds) || is_bound(arrival, account);
+}
+
 /* An account of one of these streams that can be told: by its bind, else by its report_url. partner
  * NULL: whoever's. */
 static const struct account_config *find_account(const struct arrival *arrival,
@@ -121,6 +135,20 @@ static const struct account_config *find_account(const struct arrival *arrival,
             by_http = account;
     }
     return by_http;
+}
+
+static bool partner_has_way(const struct arrival *arrival, const char *partner)
+{
+    const struct config *config = arrival->snapshot->config;
+    const struct candidates *candidates = &arrival->candidates;
+    bool found = false;
+    for (size_t i = 0; i < config->n_accounts && !found; i++)
+        for (size_t j = 0; j < candidates->n_streams && !found; j++)
+            found = config->accounts[i].stream == candidates->streams[j] &&
+                    (partner == NULL ||
+                     strcmp(candidates->streams[j]->terms.partner->id, partner) == 0) &&
+                    has_way(arrival, &config->accounts[i]);
+    return found;
 }
 
 /* Takes over what *what owns; what arrival has may be gone when this returns. */
@@ -166,8 +194,10 @@ static void deliver_to_partner(struct arrival *arrival, const char *partner)
     const struct account_config *account = find_account(arrival, &arrival->candidates, partner);
     if (account != NULL)
         deliver(arrival, account);
-    else
+    else if (partner_has_way(arrival, partner))
         finish(arrival, MESSAGES_LATER, SMS_TAKE_LATER);
+    else
+        drop(arrival, MESSAGES_UNWANTED, "a reply to a partner without report_url or SMPP");
 }
 
 /* ---- STOP ---- */
@@ -214,12 +244,13 @@ static void on_withdrawn(struct loop_task *task)
         return;
     }
     show_to(arrival, to);
-    log_event(LOG_LEVEL_INFO, "withdrawal recorded", LOG_TEXT("provider", arrival->provider),
-              LOG_TEXT("to", to),
+    log_event(LOG_LEVEL_INFO, arrival->job.repeated ? "withdrawal repeated" : "withdrawal recorded",
+              LOG_TEXT("provider", arrival->provider), LOG_TEXT("to", to),
               LOG_TEXT("partner", arrival->job.n_named == 0   ? "all"
                                   : arrival->job.n_named == 1 ? arrival->job.named[0]
                                                               : "several"));
-    inbox_count(arrival->inbox, STOPS_RECORDED);
+    if (!arrival->job.repeated)
+        inbox_count(arrival->inbox, STOPS_RECORDED);
     arrival->taken(arrival->owner, arrival->ticket, SMS_TAKEN);
     tell_partners(arrival);
     end(arrival);
@@ -238,10 +269,11 @@ static void show_id(const char *id, const struct address *from, char out[SMPP_ID
 static void write_evidence(struct arrival *arrival, const struct sms_inbound *inbound,
                            const struct address *from)
 {
-    char to[24], id[SMPP_ID_MAX];
+    char to[24];
+    const char *id = arrival->id;
     bool stop = inbound->kind == SMS_INBOUND_MESSAGE;
     show_to(arrival, to);
-    show_id(inbound->id, from, id);
+    show_id(inbound->id, from, arrival->id);
     snprintf(arrival->evidence, sizeof(arrival->evidence), "%s%s%s%s%s",
              stop ? "STOP" : "opted out", to[0] != '\0' ? " to " : "", to,
              id[0] != '\0' ? ", message " : "", id);
@@ -257,6 +289,7 @@ static void withdraw(struct arrival *arrival)
     job->task.run = on_withdrawn;
     job->origin = arrival->origin;
     job->evidence = arrival->evidence;
+    job->id = arrival->id;
     if (!recorder_submit(arrival->inbox->recorder, job))
         finish(arrival, STOPS_FAILED, SMS_TAKE_LATER);
 }
@@ -356,10 +389,15 @@ static void report_to(struct arrival *arrival, const struct sent_ref *ref)
 {
     const struct account_config *account = config_account(arrival->snapshot->config, ref->account);
     memcpy(arrival->what.receipt.id, ref->ref, sizeof(ref->ref));
-    if (account != NULL)
-        deliver(arrival, account);
-    else
+    if (account == NULL)
         drop(arrival, REPORTS_UNKNOWN, "a delivery report for an account that is gone");
+    else if (!ref->wanted)
+        drop(arrival, REPORTS_UNWANTED, "a delivery report that nobody asked for");
+    else if (!has_way(arrival, account))
+        drop(arrival, REPORTS_UNWANTED,
+             "a delivery report for an account without report_url or SMPP");
+    else
+        deliver(arrival, account);
 }
 
 static void on_found(struct loop_task *task)

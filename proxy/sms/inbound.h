@@ -44,9 +44,11 @@ struct inbox_counts {
     uint64_t reports_delivered; /* to their partners */
     uint64_t reports_later;     /* no bind, or it did not take it */
     uint64_t reports_unknown;   /* of no message on record */
+    uint64_t reports_unwanted;  /* not asked for, or of an account that has no way to be told */
     uint64_t messages_delivered;
     uint64_t messages_later;
-    uint64_t messages_nobodys; /* to a number that is no partner's, or from no number */
+    uint64_t messages_nobodys;  /* to a number that is no partner's, or from no number */
+    uint64_t messages_unwanted; /* no account of their partner has a way to be told */
 };
 /* Any thread. */
 void inbox_counts(const struct inbox *inbox, struct inbox_counts *counts_out);

@@ -23,7 +23,10 @@ struct opt_out {
 static void on_opt_out(struct loop_task *task)
 {
     struct opt_out *opt_out = CONTAINER_OF(task, struct opt_out, job.task);
-    inbox_count(opt_out->inbox, opt_out->job.result == RESULT_OK ? STOPS_RECORDED : STOPS_FAILED);
+    if (opt_out->job.result != RESULT_OK)
+        inbox_count(opt_out->inbox, STOPS_FAILED);
+    else if (!opt_out->job.repeated)
+        inbox_count(opt_out->inbox, STOPS_RECORDED);
     recorder_job_end(&opt_out->job);
     free(opt_out);
 }
@@ -126,9 +129,11 @@ void inbox_counts(const struct inbox *inbox, struct inbox_counts *counts_out)
         [REPORTS_DELIVERED] = &counts_out->reports_delivered,
         [REPORTS_LATER] = &counts_out->reports_later,
         [REPORTS_UNKNOWN] = &counts_out->reports_unknown,
+        [REPORTS_UNWANTED] = &counts_out->reports_unwanted,
         [MESSAGES_DELIVERED] = &counts_out->messages_delivered,
         [MESSAGES_LATER] = &counts_out->messages_later,
         [MESSAGES_NOBODYS] = &counts_out->messages_nobodys,
+        [MESSAGES_UNWANTED] = &counts_out->messages_unwanted,
     };
     for (int i = 0; i < COUNTS; i++)
         *out[i] = atomic_load(&inbox->counts[i]);

@@ -7,7 +7,7 @@
 #include "proxy/sms/recorder.h"
 
 #include "base/log.h"
-#include "store/registry.h"
+#include "proxy/sms/withdrawal.h"
 #include "wire/receipt.h"
 
 #include <pthread.h>
@@ -218,25 +218,6 @@ static enum result resolve(struct recorder *recorder, struct recorder_job *job, 
 
 /* ---- withdrawals ---- */
 
-static enum result add(struct recorder *recorder, struct recorder_job *job, struct error *err)
-{
-    unsigned added;
-    struct event_input event = {
-        .address_kind = ADDRESS_PHONE,
-        .kind = EVENT_WITHDRAWN,
-        .channels = CHANNEL_BIT(CHANNEL_SMS),
-        .occurred_at = job->at,
-        .partners = job->named,
-        .n_partners = job->n_named,
-        .supplier = "",
-        .collector = "",
-        .evidence = job->evidence,
-        .origin = job->origin,
-    };
-    memcpy(event.recipient_key, job->key, sizeof(event.recipient_key));
-    return registry_add_event(recorder->writer, &event, clock_now(), &added, err);
-}
-
 /* What is written to a file that another one has replaced, as a restored backup does, is written
  * nowhere. */
 static enum result follow(struct recorder *recorder, struct error *err)
@@ -275,7 +256,7 @@ static enum result record_together(struct recorder *recorder, struct recorder_jo
     if (result != RESULT_OK)
         return result;
     for (struct recorder_job *job = first; job != NULL && result == RESULT_OK; job = job->next)
-        result = add(recorder, job, err);
+        result = withdrawal_add(recorder->writer, job, err);
     if (result == RESULT_OK)
         return commit(recorder, err);
     registry_rollback(recorder->writer);
@@ -350,6 +331,7 @@ static enum result find_in_index(struct recorder *recorder, struct recorder_job 
     if (result == RESULT_OK) {
         memcpy(job->found.ref, sent.id, sizeof(job->found.ref));
         memcpy(job->found.account, sent.account, sizeof(job->found.account));
+        job->found.wanted = sent.report;
     }
     return result;
 }

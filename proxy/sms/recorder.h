@@ -47,7 +47,9 @@ struct recorder_job {
     size_t n_candidates;
     bool shared;                   /* WITHDRAW: she wrote to what is no telephone number */
     const char *origin, *evidence; /* WITHDRAW: without addresses */
-    const char *id;                /* REPORT: as the provider reports it */
+    /* REPORT: as the provider reports it. WITHDRAW: its id of what she wrote, which is part of the
+     * evidence; NULL or "": it gave none. */
+    const char *id;
 
     /* Answers. RESULT_OK: WITHDRAW is durable; REPORT was found, else RESULT_NOT_FOUND. Any other:
      * it cannot be said or done now. */
@@ -55,6 +57,7 @@ struct recorder_job {
     const char **named; /* owned in one piece */
     size_t n_named;
     size_t n_wrote; /* the first of them did write to her, or are the only candidate */
+    bool repeated;  /* WITHDRAW: it was on record already, and nothing was added */
     struct sent_ref found;
 };
 /* Frees the answers. */

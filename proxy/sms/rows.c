@@ -80,6 +80,7 @@ void sms_record_outcome(struct sms_flight *flight, enum outcome outcome, enum ef
         .provider_reply = reply != NULL ? scrubbed : NULL,
         .queue_id = provider_id != NULL && provider_id[0] != '\0' ? provider_id : NULL,
         .size = size_of(flight),
+        .report = flight->message.report && outcome == OUTCOME_ACCEPTED,
     };
     append(flight, batch, batch != NULL && journal_batch_outcome(batch, &row), answer);
 }

@@ -171,6 +171,7 @@ bool sent_find(struct sent *sent, const char *provider, const char *id, const ui
     if (found) {
         memcpy(ref_out->ref, entry->ref, sizeof(ref_out->ref));
         str_copy(ref_out->account, sizeof(ref_out->account), entry->account);
+        ref_out->wanted = true;
     }
     pthread_mutex_unlock(&sent->lock);
     return found;

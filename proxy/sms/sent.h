@@ -26,6 +26,7 @@ void sent_note(struct sent *sent, const char *provider, const char *provider_id,
 struct sent_ref {
     char ref[RECORD_ID];
     char account[SENT_NAME_MAX];
+    bool wanted; /* a report is: of all that are in memory */
 };
 /* Any thread. Under exactly this id, and to this person; key NULL: to whomever. Whether another
  * spelling may be meant (receipt_spellings) is the caller's to try, once the journal was asked for

@@ -52,7 +52,8 @@ static const char *put(struct box *box, const struct sent *sent)
                                       .outcome = OUTCOME_ACCEPTED,
                                       .effect = sent->effect,
                                       .queue_id = sent->queue_id,
-                                      .size = 100};
+                                      .size = 100,
+                                      .report = sent->key == 2};
         must(journal_batch_outcome(batch, &outcome));
     }
     must(box_append(box, batch) == RESULT_OK);
@@ -95,6 +96,7 @@ START_TEST(a_provider_id_names_its_message)
     ck_assert_str_eq(found.stream, "alerts");
     ck_assert_str_eq(found.account, "acme-two");
     ck_assert_int_eq(found.at, DAY_ONE + 3 * CLOCK_DAY);
+    ck_assert(!found.report);
     /* Another provider's id of the same spelling, another spelling, a mail's queue id. */
     ck_assert_int_eq(journal_index_sent(index, "other", "0F3", NULL, &found, &err),
                      RESULT_NOT_FOUND);
@@ -109,6 +111,7 @@ START_TEST(a_provider_id_names_its_message)
     memset(key, 2, sizeof(key));
     ck_assert_int_eq(journal_index_sent(index, "agg", "0F3", key, &found, &err), RESULT_OK);
     ck_assert_str_eq(found.id, other);
+    ck_assert(found.report);
     key[0] = 3;
     ck_assert_int_eq(journal_index_sent(index, "agg", "0F3", key, &found, &err), RESULT_NOT_FOUND);
     journal_index_close(&index);

@@ -136,8 +136,8 @@ START_TEST(a_partner_that_does_not_hear_changes_nothing)
     enter(&acme, "acme-sms");
     acme.answer = SMS_TAKE_LATER;
     ck_assert_int_eq(write_text("agg", SHE, "+33755001234", "STOP"), SMS_TAKEN);
-    ck_assert_uint_eq(acme.got, 1);
-    expect_counts(&(struct inbox_counts){.stops_recorded = 2});
+    ck_assert_uint_eq(acme.got, 1); /* a second chance to hear of it */
+    expect_counts(&(struct inbox_counts){.stops_recorded = 1});
     binds_leave(&acme.place);
     sms_world_end();
 }
@@ -421,6 +421,57 @@ START_TEST(a_report_is_for_no_other_message)
 }
 END_TEST
 
+/* Some providers always report; and some partners have nowhere to be told. Neither is kept by the
+ * provider for ever. */
+START_TEST(what_can_reach_nobody_is_taken)
+{
+    static const struct sms_sent unasked = {"acme", "acme-two", "agg", SHE, "51", 0};
+    static const struct sms_sent asked = {"acme", "acme-two", "agg", SHE, "52", 0};
+    struct partner_bind two;
+    sms_world_begin();
+    size_t listeners = sms_world.config->n_listeners;
+    struct account_config *account =
+        (struct account_config *)config_account(sms_world.config, "acme-sms");
+    const char *password = account->password;
+    sms_world.unasked = true;
+    sms_world_send(&unasked);
+    sms_world.unasked = false;
+    sms_world_send(&asked);
+    enter(&two, "acme-two");
+    ck_assert_int_eq(report("agg", SHE, "ACME", "51"), SMS_TAKEN);
+    ck_assert_uint_eq(two.got, 0);
+    ck_assert_int_eq(report("agg", SHE, "ACME", "52"), SMS_TAKEN);
+    ck_assert_uint_eq(two.got, 1);
+    binds_leave(&two.place);
+    expect_counts(&(struct inbox_counts){.reports_delivered = 1, .reports_unwanted = 1});
+    /* An account that has but an application's key. */
+    note("agg", "53", "ref-1", "acme-sms");
+    ck_assert_int_eq(report("agg", SHE, "ACME", "53"), SMS_TAKE_LATER);
+    account->password = NULL;
+    account->application_key = "key";
+    ck_assert_int_eq(report("agg", SHE, "ACME", "53"), SMS_TAKEN);
+    ck_assert_int_eq(write_text("agg", SHE, "ACME", "Bonjour"), SMS_TAKE_LATER); /* to acme-two */
+    account->password = password;
+    account->application_key = NULL;
+    /* A gate without SMPP. */
+    ck_assert_int_eq(report("agg", SHE, "ACME", "53"), SMS_TAKE_LATER);
+    sms_world.config->n_listeners = 0;
+    ck_assert_int_eq(report("agg", SHE, "ACME", "53"), SMS_TAKEN);
+    ck_assert_int_eq(report("agg", SHE, "ACME", "52"), SMS_TAKEN);
+    ck_assert_int_eq(write_text("agg", SHE, "ACME", "Bonjour"), SMS_TAKEN);
+    ck_assert_int_eq(write_text("agg", SHE, "WEB", "Bonjour"), SMS_TAKEN);
+    ck_assert_uint_eq(sms_world.web.got, 1);
+    sms_world.config->n_listeners = listeners;
+    expect_counts(&(struct inbox_counts){.reports_delivered = 1,
+                                         .reports_unwanted = 4,
+                                         .reports_later = 2,
+                                         .messages_later = 1,
+                                         .messages_delivered = 1,
+                                         .messages_unwanted = 1});
+    sms_world_end();
+}
+END_TEST
+
 START_TEST(reports_find_their_way_after_a_restart)
 {
     static const struct sms_sent sent = {"acme", "acme-two", "agg", SHE, "1234", 0};
@@ -533,6 +584,7 @@ Suite *sms_inbound_suite(void)
                                   bytes_of_smpp_go_on_as_they_came,
                                   reports_go_to_the_account_that_sent,
                                   a_report_is_for_no_other_message,
+                                  what_can_reach_nobody_is_taken,
                                   reports_find_their_way_after_a_restart,
                                   partners_are_told_by_http,
                                   bytes_that_are_no_text_go_in_hexadecimal,

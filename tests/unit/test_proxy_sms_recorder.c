@@ -22,6 +22,7 @@ struct asked {
     enum result result;
     char named[100];
     size_t wrote;
+    bool repeated;
     struct sent_ref found;
 };
 
@@ -29,6 +30,7 @@ static void on_told(struct loop_task *task)
 {
     struct asked *asked = CONTAINER_OF(task, struct asked, job.task);
     asked->result = asked->job.result;
+    asked->repeated = asked->job.repeated;
     asked->wrote = asked->job.n_wrote;
     asked->found = asked->job.found;
     asked->named[0] = '\0';
@@ -134,7 +136,7 @@ START_TEST(stopping_finishes_what_was_taken)
     for (int i = 0; i < MANY; i++) {
         prepare(&all[i], RECORDER_WITHDRAW, "+33612345678");
         name(&all[i], i % 2 == 0 ? "acme" : "beta");
-        all[i].job.at += i; /* each an event of its own */
+        memcpy(all[i].job.key, &i, sizeof(i)); /* each an event of its own */
         ck_assert(recorder_submit(recorder, &all[i].job));
     }
     recorder_stop(&recorder);
@@ -330,6 +332,61 @@ START_TEST(a_registry_that_is_replaced_meanwhile_is_later)
     ck_assert_int_eq(asked.result, RESULT_OK);
     ck_assert_str_eq(sms_world_events("+33612345678"),
                      "withdrawn sms [acme] STOP by SMS through agg: STOP\n");
+    end();
+}
+END_TEST
+
+static void give(const char *number, const char *partner, int64_t at)
+{
+    struct registry *registry = NULL;
+    struct error err;
+    unsigned added;
+    struct event_input event = {.address_kind = ADDRESS_PHONE,
+                                .kind = EVENT_GIVEN,
+                                .channels = CHANNEL_BIT(CHANNEL_SMS),
+                                .occurred_at = at,
+                                .partners = &partner,
+                                .n_partners = 1,
+                                .supplier = "",
+                                .collector = "",
+                                .evidence = "",
+                                .origin = "test"};
+    sms_world_key(number, event.recipient_key);
+    ck_assert_int_eq(registry_open(sms_world.registry, false, &registry, &err), RESULT_OK);
+    ck_assert_msg(registry_add_event(registry, &event, clock_now(), &added, &err) == RESULT_OK,
+                  "%s", err.text);
+    registry_close(&registry);
+}
+
+static bool withdrawn_again(const char *partner, const char *id, int64_t minutes)
+{
+    struct asked asked;
+    prepare(&asked, RECORDER_WITHDRAW, "+33612345678");
+    name(&asked, partner);
+    asked.job.id = id;
+    asked.job.at += minutes * 60 * CLOCK_SECOND;
+    ask(&asked);
+    ck_assert_int_eq(asked.result, RESULT_OK);
+    return asked.repeated;
+}
+
+/* A provider that did not hear our answer brings the same again and again. */
+START_TEST(a_withdrawal_is_recorded_once)
+{
+    begin();
+    ck_assert(!withdrawn_again("acme", "", -60));
+    ck_assert(!withdrawn_again("acme", "", -40)); /* not the same any more */
+    ck_assert(withdrawn_again("acme", "", -31));
+    ck_assert(withdrawn_again("acme", "i-1", 0)); /* the same by its id */
+    ck_assert(!withdrawn_again("acme", "", 0));
+    ck_assert(withdrawn_again("acme", "", 0));
+    ck_assert(!withdrawn_again("beta", "", 0)); /* another's */
+    ck_assert_uint_eq(strlen(sms_world_events("+33612345678")),
+                      4 * strlen("withdrawn sms [acme] STOP by SMS through agg: STOP\n"));
+    /* What was given since is to be withdrawn. */
+    give("+33612345678", "acme", clock_now());
+    ck_assert(!withdrawn_again("acme", "", 0));
+    ck_assert(withdrawn_again("acme", "", 0));
     end();
 }
 END_TEST
@@ -553,6 +610,7 @@ Suite *sms_recorder_suite(void)
                                   one_that_does_not_hold_keeps_no_other_out,
                                   a_locked_registry_is_later,
                                   a_broken_registry_is_told,
+                                  a_withdrawal_is_recorded_once,
                                   a_registry_that_is_replaced_is_followed,
                                   a_registry_that_is_replaced_meanwhile_is_later,
                                   who_is_meant,

@@ -22,6 +22,7 @@ struct sms_world sms_world;
 
 static const char config_text[] =
     "hostname = \"gate.example\" state_dir = \"state\" region = \"FR\"\n"
+    "listeners: { smpp: { protocol = \"smpp\" bind = \"127.0.0.1:2775\" tls = \"none\" } }\n"
     "providers: {\n"
     "agg: { adapter = \"capture\" directory = \"agg\" }\n"
     "other: { adapter = \"capture\" directory = \"other\" } }\n"
@@ -126,6 +127,7 @@ void sms_world_begin(void)
     struct sms_world *world = &sms_world;
     struct registry *registry = NULL;
     struct error err;
+    world->unasked = false;
     sandbox_make(&world->sandbox);
     ck_assert(str_copy(world->registry, sizeof(world->registry),
                        sandbox_path(&world->sandbox, "registry.db")));
@@ -268,7 +270,8 @@ const char *sms_world_send(const struct sms_sent *sent)
                                   .at = decision.at,
                                   .outcome = OUTCOME_ACCEPTED,
                                   .queue_id = sent->queue_id,
-                                  .size = 10};
+                                  .size = 10,
+                                  .report = !sms_world.unasked};
     ck_assert(journal_batch_decision(batch, &decision));
     ck_assert(sent->queue_id == NULL || journal_batch_outcome(batch, &outcome));
     journal_append(sms_world.journal, batch, sms_world.loops[0], &durable.task, &result);

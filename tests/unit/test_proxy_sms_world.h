@@ -39,6 +39,7 @@ struct sms_world {
     struct sent *sent;
     struct inbox *inbox;
     struct sms_web web;
+    bool unasked; /* what is sent now, nobody wants reports of */
     char registry[300], index[300], directory[300];
 };
 extern struct sms_world sms_world;
