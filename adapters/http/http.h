@@ -20,8 +20,8 @@
 #include "adapters/internal.h"
 
 #include <event2/event.h>
-#include <sys/queue.h>
 #include <stdatomic.h>
+#include <sys/queue.h>
 
 /* Messages of one port that wait for a connection: a second of the fastest provider. */
 #define HTTP_QUEUE_MAX 10000
