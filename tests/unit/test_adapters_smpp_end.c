@@ -288,7 +288,11 @@ START_TEST(full_binds)
         ck_assert_int_lt(clock_monotonic(), guard);
     }
     ck_assert_int_eq(more.outcome, OUTCOME_ACCEPTED);
-    smpp_stage_end(&stage);
+    sms_abandon(stage.provider, stage.loops[0]);
+    come_to_rest();
+    for (int i = 0; i < MESSAGES; i++)
+        ck_assert_uint_eq(sent[i].answers, 1);
+    expect_the_end();
 }
 END_TEST
 
