@@ -236,12 +236,50 @@ START_TEST(a_stop_that_cannot_be_recorded_is_kept_by_the_provider)
 }
 END_TEST
 
+static char log_text[2000]; /* what was logged since listen, as of the last heard */
+
+static const char *log_path(void)
+{
+    return sandbox_path(&sms_world.sandbox, "log");
+}
+
+static void listen_to_log(void)
+{
+    ck_assert_ptr_nonnull(freopen(log_path(), "w", stderr));
+}
+
+static void heard(const char *words)
+{
+    FILE *file = fopen(log_path(), "r");
+    ck_assert_ptr_nonnull(file);
+    fflush(stderr);
+    log_text[fread(log_text, 1, sizeof(log_text) - 1, file)] = '\0';
+    fclose(file);
+    ck_assert_msg(strstr(log_text, words) != NULL, "%s", log_text);
+}
+
 START_TEST(what_is_no_number_cannot_be_recorded)
 {
     sms_world_begin();
     ck_assert_int_eq(write_text("agg", "SFR", "ACME", "STOP"), SMS_TAKEN);
     ck_assert_int_eq(write_text("agg", "36111", "ACME", "Bonjour"), SMS_TAKEN);
     expect_counts(&(struct inbox_counts){.stops_unreadable = 1, .messages_nobodys = 1});
+    /* Somebody has to find it, and no more than the number's end is told. */
+    listen_to_log();
+    ck_assert_int_eq(write_text("agg", "99 9612345678", "ACME", "STOP"), SMS_TAKEN);
+    heard("message=in_1_");
+    heard("number_ends=78");
+    ck_assert_ptr_null(strstr(log_text, "345678"));
+    const struct sms_inbound telling = {.kind = SMS_INBOUND_MESSAGE,
+                                        .from = "999612345678",
+                                        .to = "+33 6 12 34 56 78", /* the other way round */
+                                        .text = "STOP",
+                                        .id = "x12345678"};
+    listen_to_log();
+    ck_assert_int_eq(arrive("agg", &telling), SMS_TAKEN);
+    heard("to=a_number");
+    ck_assert_ptr_null(strstr(log_text, "345678"));
+    ck_assert_ptr_null(strstr(log_text, "56 78"));
     sms_world_end();
 }
 END_TEST
