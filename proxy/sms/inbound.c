@@ -10,6 +10,7 @@
 #include "policy/stop.h"
 #include "proxy/sms/candidates.h"
 #include "proxy/sms/delivery.h"
+#include "proxy/sms/ids.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -437,8 +438,8 @@ static void on_found(struct loop_task *task)
         finish(arrival, REPORTS_LATER, SMS_TAKE_LATER);
 }
 
-/* The partner is told its own words back; a number that cannot be read goes as its digits. False:
- * the key cannot be made. */
+/* The partner is told its own words back; a number that cannot be read goes as its digits. The id
+ * is what it is on record. False: key or id cannot be made. */
 static bool fill_from(struct arrival *arrival, const struct sms_inbound *inbound)
 {
     struct address from;
@@ -452,8 +453,11 @@ static bool fill_from(struct arrival *arrival, const struct sms_inbound *inbound
         !sms_read_origin(inbound->from, ton, arrival->snapshot->config->region, &from);
     if (!arrival->job.nobody) {
         str_copy(out, sizeof(arrival->what.from), from.text + 1);
-        ok = recipient_make_key(lane->hmac, &from, arrival->job.key, &err) == RESULT_OK;
+        sms_id_on_record(lane->hmac, inbound->receipt->id, from.text, arrival->id);
+        ok = recipient_make_key(lane->hmac, &from, arrival->job.key, &err) == RESULT_OK &&
+             (arrival->id[0] != '\0' || inbound->receipt->id[0] == '\0');
     } else {
+        str_copy(arrival->id, sizeof(arrival->id), inbound->receipt->id);
         for (const char *c = inbound->from; *c != '\0' && used + 1 < sizeof(arrival->what.from);
              c++)
             if (*c >= '0' && *c <= '9')
@@ -468,7 +472,6 @@ static void arrive_report(struct arrival *arrival, const struct sms_inbound *inb
     struct recorder_job *job = &arrival->job;
     struct sent_ref ref;
     (void)sms_delivery_of(inbound, &arrival->what); /* of a report it needs no memory */
-    str_copy(arrival->id, sizeof(arrival->id), inbound->receipt->id);
     if (!fill_from(arrival, inbound)) {
         finish(arrival, REPORTS_LATER, SMS_TAKE_LATER);
         return;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What comes in, from the provider's call to its answer: who is told what, what is on record. */
 #include "base/clock.h"
+#include "proxy/sms/ids.h"
 #include "tests/unit/test_proxy_sms_world.h"
 #include "wire/smpp.h"
 
@@ -459,6 +460,33 @@ START_TEST(a_report_is_for_no_other_message)
 }
 END_TEST
 
+/* What a flight puts on record of an id that is made of the number finds its report. */
+START_TEST(an_id_that_tells_the_number_is_hidden)
+{
+    char id[SMPP_ID_MAX], other[SMPP_ID_MAX];
+    struct partner_bind acme;
+    sms_world_begin();
+    struct hmac *hmac = sms_world.lanes[0].hmac;
+    sms_id_on_record(hmac, "7-33612345678-1", SHE, id);
+    ck_assert_uint_eq(strlen(id), 33);
+    ck_assert_int_eq(id[0], '#');
+    ck_assert_ptr_null(strstr(id, "12345678"));
+    sms_id_on_record(hmac, "7-33612345678-2", SHE, other);
+    ck_assert_str_ne(id, other);
+    sms_id_on_record(hmac, "7-33612345679-1", SHE, other);
+    ck_assert_str_eq(other, "7-33612345679-1");
+    const struct sms_sent sent = {"acme", "acme-sms", "agg", SHE, id, 0};
+    sms_world_send(&sent);
+    enter(&acme, "acme-sms");
+    ck_assert_int_eq(report("agg", SHE, "ACME", "7-33612345678-2"), SMS_TAKEN);
+    ck_assert_uint_eq(acme.got, 0);
+    ck_assert_int_eq(report("agg", SHE, "ACME", "7-33612345678-1"), SMS_TAKEN);
+    ck_assert_uint_eq(acme.got, 1);
+    binds_leave(&acme.place);
+    sms_world_end();
+}
+END_TEST
+
 /* Some providers always report; and some partners have nowhere to be told. Neither is kept by the
  * provider for ever. */
 START_TEST(what_can_reach_nobody_is_taken)
@@ -622,6 +650,7 @@ Suite *sms_inbound_suite(void)
                                   bytes_of_smpp_go_on_as_they_came,
                                   reports_go_to_the_account_that_sent,
                                   a_report_is_for_no_other_message,
+                                  an_id_that_tells_the_number_is_hidden,
                                   what_can_reach_nobody_is_taken,
                                   reports_find_their_way_after_a_restart,
                                   partners_are_told_by_http,
