@@ -103,13 +103,23 @@ static bool among(const char *text, const char *const *words)
     return false;
 }
 
+#define CODE_DIGITS 4 /* of a short code, at least */
+
 bool stop_asked(const char *text)
 {
     static const char *const keywords[] = {"stop", "arret",  "unsubscribe", "end",
                                            "quit", "cancel", "stopall",     NULL};
     struct reader reader = {.at = text};
     struct word word;
-    return next_word(&reader, &word) && among(word.text, keywords);
+    if (!next_word(&reader, &word))
+        return false;
+    size_t length = strlen(word.text), digits = 0;
+    while (digits < length && word.text[length - digits - 1] >= '0' &&
+           word.text[length - digits - 1] <= '9')
+        digits++;
+    if (digits >= CODE_DIGITS) /* "STOP au 36111", as some type it */
+        word.text[length - digits] = '\0';
+    return among(word.text, keywords);
 }
 
 /* ---- the instruction ---- */

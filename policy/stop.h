@@ -11,8 +11,9 @@
 #include <stdbool.h>
 
 /* The first word of a person's reply is STOP, ARRET, UNSUBSCRIBE, END, QUIT, CANCEL or STOPALL,
- * whatever follows. A word that only begins so is none ("stopper", "Stop2"), nor is a word further
- * on: "Ne pas stop" is left to people. */
+ * whatever follows, be it the number it is sent to without a space between ("STOP36111"). Another
+ * word that only begins so is none ("stopper", "Stop2"), nor is a word further on: "Ne pas stop" is
+ * left to people. */
 bool stop_asked(const char *text);
 
 /*

@@ -67,6 +67,22 @@ static bool is_report(const struct smpp_message *message)
            smpp_tlv_find(message->tlvs, SMPP_TAG_MESSAGE_STATE, &state);
 }
 
+/* So that no STOP is missed: what is broken at its end is read up to there, and what says it is
+ * something unknown may be ASCII all the same. */
+static void read_broken(const struct smpp_port *port, uint8_t data_coding, const uint8_t *bytes,
+                        size_t length, char *text, size_t size)
+{
+    const size_t cut_most = 3; /* half a unit, and the first half of a pair */
+    bool ascii = true;
+    for (size_t cut = 1; cut <= cut_most && cut < length; cut++)
+        if (sms_decode(data_coding, smpp_config(port)->alphabet, bytes, length - cut, text, size))
+            return;
+    for (size_t i = 0; i < length && ascii; i++)
+        ascii = (bytes[i] >= ' ' && bytes[i] < 0x7f) || (bytes[i] >= '\t' && bytes[i] <= '\r');
+    if (!ascii || !sms_decode(1, SMS_ALPHABET_GSM, bytes, length, text, size))
+        text[0] = '\0';
+}
+
 /* UTF-8, the caller's; "" when it is binary. NULL: memory is short. */
 static char *text_of(const struct smpp_port *port, const struct smpp_message *message,
                      struct smpp_span body)
@@ -82,7 +98,8 @@ static char *text_of(const struct smpp_port *port, const struct smpp_message *me
     text[0] = '\0';
     if (body.length > header && !sms_decode(message->data_coding, smpp_config(port)->alphabet,
                                             body.data + header, body.length - header, text, size))
-        text[0] = '\0';
+        read_broken(port, message->data_coding, body.data + header, body.length - header, text,
+                    size);
     return text;
 }
 

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "proxy/sms/ids.h"
 #include "proxy/sms/internal.h"
 #include "store/journal.h"
 
@@ -143,11 +144,11 @@ static void on_mapped(void *owner, struct ticket ticket, enum result result)
         /* The message has left: to call that a failure would send it twice. */
         log_event(LOG_LEVEL_ERROR, "a delivery report may not find its message after a restart",
                   LOG_TEXT("ref", flight->id));
-        sms_record_outcome(flight, OUTCOME_ACCEPTED, EFFECT_PASSED, NULL, flight->provider_id,
+        sms_record_outcome(flight, OUTCOME_ACCEPTED, EFFECT_PASSED, NULL, flight->recorded_id,
                            NULL);
     }
     /* Not before: a report would overtake the answer that names the message it is about. */
-    sent_note(flight->lane->gate->sent, sms_flight_provider(flight)->name, flight->provider_id,
+    sent_note(flight->lane->gate->sent, sms_flight_provider(flight)->name, flight->recorded_id,
               flight->who.key, flight->id, flight->account->name);
     end_accepted(flight, flight->provider_id, flight->parts);
 }
@@ -155,14 +156,17 @@ static void on_mapped(void *owner, struct ticket ticket, enum result result)
 static void on_accepted(struct sms_flight *flight, const struct sms_answer *answer)
 {
     str_copy(flight->provider_id, sizeof(flight->provider_id), answer->id);
+    sms_id_on_record(flight->lane->hmac, flight->provider_id, flight->to, flight->recorded_id);
     flight->parts = answer->parts;
     if (!flight->message.report || answer->id[0] == '\0') {
-        sms_record_outcome(flight, OUTCOME_ACCEPTED, EFFECT_PASSED, NULL, answer->id, NULL);
+        sms_record_outcome(flight, OUTCOME_ACCEPTED, EFFECT_PASSED, NULL, flight->recorded_id,
+                           NULL);
         end_accepted(flight, answer->id, answer->parts);
         return;
     }
     enter(flight, FLIGHT_MAPPING);
-    sms_record_outcome(flight, OUTCOME_ACCEPTED, EFFECT_PASSED, NULL, answer->id, on_mapped);
+    sms_record_outcome(flight, OUTCOME_ACCEPTED, EFFECT_PASSED, NULL, flight->recorded_id,
+                       on_mapped);
 }
 
 /* Nothing was said to this provider: the next of the stream's list may have it. */

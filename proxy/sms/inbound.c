@@ -10,6 +10,7 @@
 #include "policy/stop.h"
 #include "proxy/sms/candidates.h"
 #include "proxy/sms/delivery.h"
+#include "proxy/sms/ids.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -48,7 +49,9 @@ static void plain(const char *text, char *out, size_t size)
 static void show_to(const struct arrival *arrival, char out[24])
 {
     const char *to = arrival->what.to;
-    size_t digits = strspn(to + (*to == '+'), "0123456789");
+    size_t digits = 0; /* wherever: people part them ("+33 6 12") */
+    for (const char *c = to; *c != '\0'; c++)
+        digits += *c >= '0' && *c <= '9';
     if (arrival->candidates.n_partners > 0 || digits <= 6)
         plain(to, out, 24);
     else
@@ -327,15 +330,38 @@ static void forward(struct arrival *arrival)
         finish(arrival, MESSAGES_LATER, SMS_TAKE_LATER);
 }
 
-/* Without a number nothing can be recorded and nobody answered. */
-static void unreadable(struct arrival *arrival, bool stop)
+/* The end of a number that cannot be read, for somebody to find it in the provider's records, by
+ * the provider's id, too, unless that tells more of it. */
+static void show_unreadable(const struct sms_inbound *inbound, char tail_out[3],
+                            char id_out[SMPP_ID_MAX])
 {
+    char digits[32] = "";
+    size_t n = 0;
+    for (const char *c = inbound->from; *c != '\0' && n + 1 < sizeof(digits); c++)
+        if (*c >= '0' && *c <= '9')
+            digits[n++] = *c;
+    str_copy(tail_out, 3, n > 2 ? digits + n - 2 : "");
+    plain(inbound->id, id_out, SMPP_ID_MAX);
+    if (n >= 4 && strstr(id_out, digits + (n > 8 ? n - 8 : 0)) != NULL)
+        id_out[0] = '\0';
+    wipe(digits, sizeof(digits));
+}
+
+/* Without a number nothing can be recorded and nobody answered; to bring it again would not mend
+ * it. It is left to people, who need to know of each. */
+static void unreadable(struct arrival *arrival, const struct sms_inbound *inbound, bool stop)
+{
+    char tail[3], id[SMPP_ID_MAX], to[24];
     if (!stop) {
         drop(arrival, MESSAGES_NOBODYS, "a message from what is no telephone number");
         return;
     }
-    log_event(LOG_LEVEL_ERROR, "STOP from what is no telephone number, nothing was recorded",
-              LOG_TEXT("provider", arrival->provider));
+    show_unreadable(inbound, tail, id);
+    show_to(arrival, to);
+    log_event(LOG_LEVEL_ERROR,
+              "STOP from what is no telephone number, nothing was recorded: withdraw by hand",
+              LOG_TEXT("provider", arrival->provider), LOG_TEXT("to", to), LOG_TEXT("message", id),
+              LOG_TEXT("number_ends", tail));
     finish(arrival, STOPS_UNREADABLE, SMS_TAKEN);
 }
 
@@ -368,7 +394,7 @@ static void arrive_message(struct arrival *arrival, const struct sms_inbound *in
     if (arrival->text == NULL)
         carried = RESULT_NO_MEMORY;
     if (!sms_read_origin(inbound->from, ton, arrival->snapshot->config->region, &from)) {
-        unreadable(arrival, stop);
+        unreadable(arrival, inbound, stop);
         return;
     }
     bool identified = identify(arrival, inbound, &from);
@@ -412,8 +438,8 @@ static void on_found(struct loop_task *task)
         finish(arrival, REPORTS_LATER, SMS_TAKE_LATER);
 }
 
-/* The partner is told its own words back; a number that cannot be read goes as its digits. False:
- * the key cannot be made. */
+/* The partner is told its own words back; a number that cannot be read goes as its digits. The id
+ * is what it is on record. False: key or id cannot be made. */
 static bool fill_from(struct arrival *arrival, const struct sms_inbound *inbound)
 {
     struct address from;
@@ -427,8 +453,11 @@ static bool fill_from(struct arrival *arrival, const struct sms_inbound *inbound
         !sms_read_origin(inbound->from, ton, arrival->snapshot->config->region, &from);
     if (!arrival->job.nobody) {
         str_copy(out, sizeof(arrival->what.from), from.text + 1);
-        ok = recipient_make_key(lane->hmac, &from, arrival->job.key, &err) == RESULT_OK;
+        sms_id_on_record(lane->hmac, inbound->receipt->id, from.text, arrival->id);
+        ok = recipient_make_key(lane->hmac, &from, arrival->job.key, &err) == RESULT_OK &&
+             (arrival->id[0] != '\0' || inbound->receipt->id[0] == '\0');
     } else {
+        str_copy(arrival->id, sizeof(arrival->id), inbound->receipt->id);
         for (const char *c = inbound->from; *c != '\0' && used + 1 < sizeof(arrival->what.from);
              c++)
             if (*c >= '0' && *c <= '9')
@@ -443,7 +472,6 @@ static void arrive_report(struct arrival *arrival, const struct sms_inbound *inb
     struct recorder_job *job = &arrival->job;
     struct sent_ref ref;
     (void)sms_delivery_of(inbound, &arrival->what); /* of a report it needs no memory */
-    str_copy(arrival->id, sizeof(arrival->id), inbound->receipt->id);
     if (!fill_from(arrival, inbound)) {
         finish(arrival, REPORTS_LATER, SMS_TAKE_LATER);
         return;

@@ -39,7 +39,8 @@ struct sms_flight {
     struct judgement judgement;
     enum effect effect;
     char to[20]; /* E.164, clear: goes to the provider, and back to who submitted it */
-    char provider_id[SMPP_ID_MAX];
+    char provider_id[SMPP_ID_MAX]; /* for the partner */
+    char recorded_id[SMPP_ID_MAX]; /* the same without the person's number */
     unsigned parts;
     struct sms_message message; /* what it points at is in memory, or raw */
     struct sms_raw raw;

@@ -84,6 +84,12 @@ START_TEST(forms_of_text)
     } rows[] = {
         {0x40, 0, "\5\0\3\7\2\1STOP", 10, "STOP"},
         {0, 8, "\0S\0T\0O\0P", 8, "STOP"},
+        {0, 8, "\0S\0T\0O\0P\0", 9, "STOP"},            /* half a unit too many */
+        {0, 8, "\0S\0T\0O\0P\0 \xd8\x3d", 12, "STOP "}, /* half a pair */
+        {0, 8, "\0S\0T\0O\0P\xd8\x3d\xdc", 11, "STOP"},
+        {0, 4, "STOP\r\n", 6, "STOP\r\n"}, /* binary, as it says */
+        {0x40, 0xf4, "\5\0\3\7\2\1STOP", 10, "STOP"},
+        {0, 4, "STOP\x80", 5, ""},
         {0, 4, "\1\2\3", 3, ""},
         {0, 8, "\xd8\x00", 2, ""},
         {0, 0, "", 0, ""},

@@ -4,8 +4,29 @@
 #include "base/clock.h"
 #include "tests/unit/test_proxy_sms_world.h"
 
+#include <dlfcn.h>
+#include <netdb.h>
 #include <stdio.h>
 #include <string.h>
+
+/* In libc's stead, for libcurl: a name server that does not answer. */
+#define MUTE_NAME "mute.invalid"
+static _Atomic unsigned looked_up;
+
+int getaddrinfo(const char *name, const char *service, const struct addrinfo *hints,
+                struct addrinfo **found)
+{
+    typedef int real_fn(const char *, const char *, const struct addrinfo *, struct addrinfo **);
+    static real_fn *real;
+    if (name != NULL && strcmp(name, MUTE_NAME) == 0) {
+        looked_up++;
+        clock_sleep(30 * CLOCK_SECOND);
+        return EAI_AGAIN;
+    }
+    if (real == NULL)
+        *(void **)&real = dlsym(RTLD_NEXT, "getaddrinfo");
+    return real(name, service, hints, found);
+}
 
 static struct callbacks *callbacks;
 static struct loop *near_loop, *far_loop;
@@ -139,9 +160,25 @@ START_TEST(one_that_is_slow_takes_no_room_from_others)
 }
 END_TEST
 
+START_TEST(a_name_nobody_tells_holds_up_no_other)
+{
+    struct asker mute, other;
+    begin();
+    post("mute-web", "http://" MUTE_NAME "/", "{}", &mute);
+    turn_until(&mute.told, 1); /* in five seconds; the look-up takes thirty */
+    ck_assert_int_eq(mute.taken, SMS_TAKE_LATER);
+    ck_assert_uint_ge(looked_up, 1);
+    post("acme-web", url, "{}", &other);
+    turn_until(&other.told, 1);
+    ck_assert_int_eq(other.taken, SMS_TAKEN);
+    end();
+}
+END_TEST
+
 Suite *sms_callbacks_suite(void)
 {
     const TTest *const tests[] = {success_alone_is_taken, an_address_that_does_not_answer_rests,
-                                  one_that_is_slow_takes_no_room_from_others, NULL};
+                                  one_that_is_slow_takes_no_room_from_others,
+                                  a_name_nobody_tells_holds_up_no_other, NULL};
     return unit_suite("sms_callbacks", tests);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What comes in, from the provider's call to its answer: who is told what, what is on record. */
 #include "base/clock.h"
+#include "proxy/sms/ids.h"
 #include "tests/unit/test_proxy_sms_world.h"
 #include "wire/smpp.h"
 
@@ -236,12 +237,50 @@ START_TEST(a_stop_that_cannot_be_recorded_is_kept_by_the_provider)
 }
 END_TEST
 
+static char log_text[2000]; /* what was logged since listen, as of the last heard */
+
+static const char *log_path(void)
+{
+    return sandbox_path(&sms_world.sandbox, "log");
+}
+
+static void listen_to_log(void)
+{
+    ck_assert_ptr_nonnull(freopen(log_path(), "w", stderr));
+}
+
+static void heard(const char *words)
+{
+    FILE *file = fopen(log_path(), "r");
+    ck_assert_ptr_nonnull(file);
+    fflush(stderr);
+    log_text[fread(log_text, 1, sizeof(log_text) - 1, file)] = '\0';
+    fclose(file);
+    ck_assert_msg(strstr(log_text, words) != NULL, "%s", log_text);
+}
+
 START_TEST(what_is_no_number_cannot_be_recorded)
 {
     sms_world_begin();
     ck_assert_int_eq(write_text("agg", "SFR", "ACME", "STOP"), SMS_TAKEN);
     ck_assert_int_eq(write_text("agg", "36111", "ACME", "Bonjour"), SMS_TAKEN);
     expect_counts(&(struct inbox_counts){.stops_unreadable = 1, .messages_nobodys = 1});
+    /* Somebody has to find it, and no more than the number's end is told. */
+    listen_to_log();
+    ck_assert_int_eq(write_text("agg", "99 9612345678", "ACME", "STOP"), SMS_TAKEN);
+    heard("message=in_1_");
+    heard("number_ends=78");
+    ck_assert_ptr_null(strstr(log_text, "345678"));
+    const struct sms_inbound telling = {.kind = SMS_INBOUND_MESSAGE,
+                                        .from = "999612345678",
+                                        .to = "+33 6 12 34 56 78", /* the other way round */
+                                        .text = "STOP",
+                                        .id = "x12345678"};
+    listen_to_log();
+    ck_assert_int_eq(arrive("agg", &telling), SMS_TAKEN);
+    heard("to=a_number");
+    ck_assert_ptr_null(strstr(log_text, "345678"));
+    ck_assert_ptr_null(strstr(log_text, "56 78"));
     sms_world_end();
 }
 END_TEST
@@ -421,6 +460,33 @@ START_TEST(a_report_is_for_no_other_message)
 }
 END_TEST
 
+/* What a flight puts on record of an id that is made of the number finds its report. */
+START_TEST(an_id_that_tells_the_number_is_hidden)
+{
+    char id[SMPP_ID_MAX], other[SMPP_ID_MAX];
+    struct partner_bind acme;
+    sms_world_begin();
+    struct hmac *hmac = sms_world.lanes[0].hmac;
+    sms_id_on_record(hmac, "7-33612345678-1", SHE, id);
+    ck_assert_uint_eq(strlen(id), 33);
+    ck_assert_int_eq(id[0], '#');
+    ck_assert_ptr_null(strstr(id, "12345678"));
+    sms_id_on_record(hmac, "7-33612345678-2", SHE, other);
+    ck_assert_str_ne(id, other);
+    sms_id_on_record(hmac, "7-33612345679-1", SHE, other);
+    ck_assert_str_eq(other, "7-33612345679-1");
+    const struct sms_sent sent = {"acme", "acme-sms", "agg", SHE, id, 0};
+    sms_world_send(&sent);
+    enter(&acme, "acme-sms");
+    ck_assert_int_eq(report("agg", SHE, "ACME", "7-33612345678-2"), SMS_TAKEN);
+    ck_assert_uint_eq(acme.got, 0);
+    ck_assert_int_eq(report("agg", SHE, "ACME", "7-33612345678-1"), SMS_TAKEN);
+    ck_assert_uint_eq(acme.got, 1);
+    binds_leave(&acme.place);
+    sms_world_end();
+}
+END_TEST
+
 /* Some providers always report; and some partners have nowhere to be told. Neither is kept by the
  * provider for ever. */
 START_TEST(what_can_reach_nobody_is_taken)
@@ -584,6 +650,7 @@ Suite *sms_inbound_suite(void)
                                   bytes_of_smpp_go_on_as_they_came,
                                   reports_go_to_the_account_that_sent,
                                   a_report_is_for_no_other_message,
+                                  an_id_that_tells_the_number_is_hidden,
                                   what_can_reach_nobody_is_taken,
                                   reports_find_their_way_after_a_restart,
                                   partners_are_told_by_http,
