@@ -52,7 +52,7 @@ struct http_port {
     int64_t due; /* clock_monotonic: when libcurl wants to be called; -1: not */
     struct http_watch *watches;
     CURL *spare; /* handles that wait for a transfer, each private to the next */
-    TAILQ_HEAD(, http_transfer) running;
+    TAILQ_HEAD(http_running, http_transfer) running;
     bool abandoned; /* as sms_abandon says: nothing is begun any more */
     /* adapter.c */
     struct http_transfer *first; /* waiting, in the order they came */

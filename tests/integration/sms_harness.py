@@ -58,6 +58,13 @@ class NodePeer:
         self.process.stdin.write(json.dumps(order) + "\n")
         self.process.stdin.flush()
 
+    def order(self, **order):
+        """tell, and wait until it is in force."""
+        tag = secrets.token_hex(6)
+        self.tell(tag=tag, **order)
+        self.wait(f"{order['do']} to be taken", lambda event: event["event"] == "ready" and
+                  event.get("tag") == tag)
+
     def wait(self, what, found, timeout=harness.PATIENCE):
         """The first event that found says true of."""
         def look():

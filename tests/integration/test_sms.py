@@ -133,7 +133,7 @@ class Smpp(SmsTest):
         yes = self.number(gate)
         client = self.client(gate)
         for upstream, told in ((0x58, 0x58), (0x0a, 0x0a), (0x45, 0x45), (0x08, 0x08)):
-            self.provider.tell(do="answer", command="submit_sm", status=upstream)
+            self.provider.order(do="answer", command="submit_sm", status=upstream)
             self.assertEqual(client.submit(yes)["status"], told, hex(upstream))
         rows = gate.wait_rows(4)
         self.assertEqual({row["outcome"] for row in rows}, {"refused"})

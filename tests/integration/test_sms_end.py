@@ -72,7 +72,7 @@ class End(SmsTest):
         smsc.wait_pdus("bind_transceiver", 2)
         client = self.client(gate)
         harness.wait_for("both binds", lambda: gate.status()["providers"][0]["connections"] == 2)
-        smsc.tell(do="silence")
+        smsc.order(do="silence")
         # Six fill both windows, whichever loop they came in by; two wait.
         self.submit(client, gate, 8)
         smsc.wait_pdus("submit_sm", 6)
