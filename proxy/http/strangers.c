@@ -48,9 +48,9 @@ static unsigned fullest(const struct http_front *front)
  * the oldest. False: there is none. */
 static bool end_heaviest(struct http_front *front, unsigned holder)
 {
-    struct http_connection *connection, *heaviest = NULL;
-    TAILQ_FOREACH(connection, &front->connections, entry)
-    {
+    struct http_connection *heaviest = NULL;
+    for (struct http_connection *connection = TAILQ_FIRST(&front->connections); connection != NULL;
+         connection = TAILQ_NEXT(connection, entry)) {
         if (connection->holder == holder && connection->charged > 0 &&
             (heaviest == NULL || connection->charged > heaviest->charged))
             heaviest = connection;
