@@ -136,10 +136,10 @@ static void send_answer(struct http_connection *connection, struct evhttp_reques
 static void log_request(const struct http_request *request)
 {
     const struct account_config *account = request->call.account;
-    /* Of strangers there may be thousands a second. */
-    bool known = account != NULL ||
-                 (request->stage == STAGE_HOOKED && request->call.answer.status / 100 == 2);
-    log_event(known ? LOG_LEVEL_INFO : LOG_LEVEL_DEBUG, "http request",
+    /* Of strangers there may be thousands a second, and what went well is in the journal: a line a
+     * message would cost more than the message's row. */
+    bool noted = account != NULL && request->call.answer.status / 100 != 2;
+    log_event(noted ? LOG_LEVEL_INFO : LOG_LEVEL_DEBUG, "http request",
               LOG_TEXT("session", request->session), LOG_TEXT("peer", request->client.text),
               LOG_TEXT("account", account != NULL ? account->name : "-"),
               LOG_TEXT("route", request->route != NULL ? request->route->pattern : "-"),
