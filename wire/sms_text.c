@@ -80,9 +80,9 @@ static size_t gsm_septets(uint32_t character, uint8_t out[2])
         out[1] = 0x65;
         return 2;
     }
-    for (uint8_t i = GREEK_FIRST; i <= GREEK_LAST; i++)
+    for (unsigned i = GREEK_FIRST; i <= GREEK_LAST; i++)
         if (gsm_basic[i] == character) {
-            out[0] = i;
+            out[0] = (uint8_t)i;
             return 1;
         }
     return 0;

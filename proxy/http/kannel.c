@@ -349,12 +349,12 @@ static void maybe_sent(struct http_call *call)
 
 static void render(struct http_call *call)
 {
-    const struct sms_reply *worst = NULL;
+    const struct sms_reply *worst = &call->messages[0].reply; /* there is one at least */
     size_t counts[TOLD_UNKNOWN + 1] = {0};
     for (size_t i = 0; i < call->n_messages; i++) {
         const struct sms_reply *reply = &call->messages[i].reply;
         counts[told_of(&call->messages[i])]++;
-        if (worst == NULL || http_retry_after(reply) > http_retry_after(worst))
+        if (http_retry_after(reply) > http_retry_after(worst))
             worst = reply;
     }
     if (counts[TOLD_ACCEPTED] > 0) {

@@ -136,7 +136,7 @@ bool esme_adopt(struct smpp_session *session)
         session->leaving = "the configuration has changed";
         return false;
     }
-    if (session->partner_counted != NULL) /* the same word, in what is kept from now on */
+    if (session->partner_counted != NULL && account != NULL) /* the same word, of the new one */
         session->partner_counted = account->stream->terms.partner->id;
     session->account = account;
     session->listener = &next->config->listeners[listener];
