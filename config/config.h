@@ -26,7 +26,11 @@ enum smpp_bind_kind {
 /* How a text that takes several parts goes to an SMPP provider. */
 enum long_messages { LONG_PAYLOAD, LONG_SEGMENTS };
 
-#define SERVICE_SMS 0x01u /* of an http listener: submissions and providers' webhooks */
+/* Of an http listener. */
+#define SERVICE_SMS         0x01u /* submissions and providers' webhooks */
+#define SERVICE_API         0x02u /* the interface for programs */
+#define SERVICE_UNSUBSCRIBE 0x04u /* one-click links and their pages */
+#define SERVICE_METRICS     0x08u
 
 /* "name=value" */
 struct setting {

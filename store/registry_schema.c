@@ -282,14 +282,58 @@ static enum result number_standings(struct registry *registry, struct error *err
     return result;
 }
 
+/* What the way out and the interface for programs need. A token is known by its hash alone. A
+ * notice is a withdrawal or objection that partners are to learn of: written with its event, with
+ * the address sealed (base/seal.h) for as long as a delivery waits. identifier: what a partner
+ * calls a person. */
+static const char migration_7[] = "CREATE TABLE token ("
+                                  " token_id TEXT PRIMARY KEY NOT NULL,"
+                                  " name TEXT NOT NULL,"
+                                  " hash BLOB NOT NULL,"
+                                  " scopes TEXT NOT NULL,"  /* joined by '|' */
+                                  " partner TEXT NOT NULL," /* "": any */
+                                  " rate BIGINT NOT NULL,"  /* requests a second; 0: no limit */
+                                  " created_at BIGINT NOT NULL,"
+                                  " expires_at BIGINT NOT NULL,"
+                                  " revoked_at BIGINT,"
+                                  " CHECK (length(hash) = 32));"
+                                  "CREATE TABLE notice ("
+                                  " notice_id INTEGER PRIMARY KEY NOT NULL,"
+                                  " event_id BIGINT NOT NULL UNIQUE,"
+                                  " recipient_key BLOB NOT NULL,"
+                                  " sealed BLOB," /* NULL: not known, or no longer needed */
+                                  " created_at BIGINT NOT NULL,"
+                                  " spread_at BIGINT);" /* NULL: to whom was not looked at yet */
+                                  "CREATE INDEX notice_unspread ON notice (notice_id)"
+                                  " WHERE spread_at IS NULL;"
+                                  "CREATE INDEX notice_person ON notice (recipient_key);"
+                                  "CREATE TABLE notice_delivery ("
+                                  " notice_id BIGINT NOT NULL REFERENCES notice (notice_id),"
+                                  " partner TEXT NOT NULL,"
+                                  " state TEXT NOT NULL," /* waiting, acknowledged, given-up */
+                                  " attempts BIGINT NOT NULL,"
+                                  " next_at BIGINT NOT NULL,"
+                                  " last_at BIGINT,"
+                                  " last_answer TEXT NOT NULL," /* never what the partner wrote */
+                                  " ended_at BIGINT,"
+                                  " PRIMARY KEY (notice_id, partner));"
+                                  "CREATE INDEX notice_due ON notice_delivery (next_at)"
+                                  " WHERE state = 'waiting';"
+                                  "CREATE TABLE identifier ("
+                                  " recipient_key BLOB NOT NULL,"
+                                  " partner TEXT NOT NULL,"
+                                  " identifier TEXT NOT NULL,"
+                                  " set_at BIGINT NOT NULL,"
+                                  " PRIMARY KEY (recipient_key, partner));";
+
 struct migration {
     const char *sql;
     enum result (*then)(struct registry *registry, struct error *err); /* may be NULL */
 };
 
-static const struct migration migrations[] = {{migration_1, NULL}, {migration_2, chain_old_events},
-                                              {migration_3, NULL}, {migration_4, NULL},
-                                              {migration_5, NULL}, {migration_6, number_standings}};
+static const struct migration migrations[] = {
+    {migration_1, NULL}, {migration_2, chain_old_events}, {migration_3, NULL}, {migration_4, NULL},
+    {migration_5, NULL}, {migration_6, number_standings}, {migration_7, NULL}};
 _Static_assert(sizeof(migrations) / sizeof(migrations[0]) == REGISTRY_SCHEMA_VERSION,
                "one migration a version");
 

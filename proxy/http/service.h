@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * How a service other than SMS hangs on the shared HTTP server: a table of routes, each with a
+ * handler that gets the call and answers it at once or later. Which services a listener has is the
+ * configuration's (`services`); a route of a service it has not is not there (404).
+ *
+ * The server has read the whole request (caps, deadlines, no smuggling: request.c); connections,
+ * draining and the answer's bytes stay its business. A handler never sees evhttp.
+ */
+#ifndef OCTROI_PROXY_HTTP_SERVICE_H
+#define OCTROI_PROXY_HTTP_SERVICE_H
+
+#include "proxy/http/call.h"
+#include "proxy/lane.h"
+#include "store/record.h"
+#include "store/tokens.h"
+
+struct service_call;
+
+/* On the lane's thread, once. It must end with service_answer, at once or later, exactly once. */
+typedef void service_handler(struct service_call *call);
+
+struct service_route {
+    const char *pattern; /* "*" stands for a segment; the second star of two is tails[1] */
+    unsigned methods;    /* HTTP_METHOD_ bits, one handler for all of them */
+    unsigned service;    /* SERVICE_ bit */
+    /* Of the token that must come as "Authorization: Bearer …"; 0: none is asked for. The server
+     * looks it up, applies its rate, and answers 401, 403, 429 itself. */
+    unsigned scope;
+    service_handler *handle;
+};
+
+/* One request of a service. Lives until it was answered, also when its connection goes before. */
+struct service_call {
+    struct http_call http; /* the request, and the answer to be written (call.h) */
+    struct lane *lane;     /* borrowed */
+    struct token token;    /* id "" on routes without a scope */
+    const char *peer;      /* address as text, for logs */
+    bool local;            /* it comes from this machine */
+    char request_id[RECORD_ID];
+    void *own; /* the handler's, in http.arena, between its steps */
+};
+
+/* To come back to a call from another thread or a callback: a handle is good for as long as the
+ * call lives; service_redeem gives NULL afterwards (the lane has ended). */
+struct ticket service_ticket(const struct service_call *call);
+struct service_call *service_redeem(struct lane *lane, struct ticket ticket);
+/* Sends http.answer. */
+void service_answer(struct service_call *call);
+/* A problem (RFC 9457) as the whole answer: http_problem and service_answer. */
+void service_problem(struct service_call *call, int status, const char *type, const char *title,
+                     const char *detail);
+/* The answer that is written is sent once the batch is durable; when it does not become so, 503.
+ * Takes the batch. */
+void service_answer_recorded(struct service_call *call, struct journal_batch *batch);
+
+/* The tables, each in its folder. Ends with a pattern of NULL. */
+extern const struct service_route api_routes[];         /* proxy/api */
+extern const struct service_route unsubscribe_routes[]; /* proxy/unsubscribe */
+extern const struct service_route metrics_routes[];     /* proxy/metrics */
+
+#endif
