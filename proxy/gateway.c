@@ -212,13 +212,15 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
     unsigned doors = atomic_load(&gateway->gate.doors);
     unsigned sessions = atomic_load(&gateway->gate.sessions);
     unsigned flights = atomic_load(&gateway->gate.flights);
+    unsigned calls = atomic_load(&gateway->gate.calls);
     bool late = clock_monotonic() >= gateway->drain_until;
-    if (sessions + flights > 0 && late) {
+    if (sessions + flights + calls > 0 && late) {
         log_event(LOG_LEVEL_WARN, "ending sessions that did not finish",
-                  LOG_NUMBER("sessions", sessions), LOG_NUMBER("messages", flights));
+                  LOG_NUMBER("sessions", sessions), LOG_NUMBER("messages", flights),
+                  LOG_NUMBER("requests", calls));
         drain_lanes(gateway, true);
     }
-    if ((doors == 0 && sessions == 0 && flights == 0) || late)
+    if ((doors == 0 && sessions == 0 && flights == 0 && calls == 0) || late)
         loop_stop(gateway->main_loop);
 }
 
@@ -282,26 +284,6 @@ static enum result serve(struct gateway *gateway, enum entry entry, struct error
 
 /* ---- the way down ---- */
 
-static void stop_lanes(struct gateway *gateway)
-{
-    for (unsigned i = 0; i < gateway->n_lanes; i++)
-        if (gateway->lanes[i].started)
-            loop_stop(gateway->loops[i]);
-    for (unsigned i = 0; i < gateway->n_lanes; i++)
-        if (gateway->lanes[i].started)
-            pthread_join(gateway->lanes[i].thread, NULL);
-    /* Answers of helpers and of the journal's writer still come to the loops' mailboxes: both end
-     * before the loops go. */
-    workers_free(&gateway->workers);
-    if (gateway->inbox != NULL)
-        inbox_stop(gateway->inbox);
-    indexer_let_go(gateway->indexer);
-    anchor_now(gateway->anchor);
-    anchor_free(&gateway->anchor);
-    journal_close(&gateway->journal);
-    indexer_stop(&gateway->indexer);
-}
-
 /* Rounds of all loops until none has anything for itself or for another: what is answered on one
  * and due on the next, and a provider's ports, which each close on their own loop. Far more than
  * any of that takes; a chain without an end shall not hold up the end. */
@@ -325,6 +307,30 @@ static void turn_lanes(const struct gateway *gateway)
     while (!are_quiet(gateway) && ++round < ROUNDS_MOST);
     if (round == ROUNDS_MOST)
         log_event(LOG_LEVEL_WARN, "loops do not come to rest");
+}
+
+static void stop_lanes(struct gateway *gateway)
+{
+    for (unsigned i = 0; i < gateway->n_lanes; i++)
+        if (gateway->lanes[i].started)
+            loop_stop(gateway->loops[i]);
+    for (unsigned i = 0; i < gateway->n_lanes; i++)
+        if (gateway->lanes[i].started)
+            pthread_join(gateway->lanes[i].thread, NULL);
+    /* Answers of helpers and of the journal's writer still come to the loops' mailboxes: both end
+     * before the loops go. */
+    workers_free(&gateway->workers);
+    if (gateway->inbox != NULL)
+        inbox_stop(gateway->inbox);
+    /* What the desk was given is done, and goes on record while there is a journal. */
+    gateway->gate.desk = NULL;
+    desk_stop(&gateway->desk);
+    turn_lanes(gateway);
+    indexer_let_go(gateway->indexer);
+    anchor_now(gateway->anchor);
+    anchor_free(&gateway->anchor);
+    journal_close(&gateway->journal);
+    indexer_stop(&gateway->indexer);
 }
 
 static void close_all(struct gateway *gateway)

@@ -5,6 +5,7 @@
 
 #include "proxy/anchor.h"
 #include "proxy/control.h"
+#include "proxy/desk/desk.h"
 #include "proxy/indexer.h"
 #include "proxy/intake.h"
 #include "proxy/lane.h"
@@ -56,6 +57,7 @@ struct gateway {
     struct segments *segments;       /* owned */
     struct sent *sent;               /* owned */
     struct inbox *inbox;             /* owned */
+    struct desk *desk;               /* owned */
     struct signing_key *journal_key; /* owned */
     struct journal *journal;         /* owned */
     struct indexer *indexer;         /* owned */

@@ -21,6 +21,7 @@
 #include <stdatomic.h>
 
 struct binds;
+struct desk;
 struct http_front;
 struct inbox;
 struct segments;
@@ -48,6 +49,8 @@ struct gate {
     struct segments *segments;       /* borrowed; sms/segments.h */
     struct sent *sent;               /* borrowed; sms/sent.h */
     struct inbox *inbox;             /* borrowed; sms/inbound.h */
+    struct desk *desk;               /* borrowed; desk/desk.h; NULL: it has ended */
+    const struct seal *seal;         /* borrowed; base/seal.h; NULL: there is no key */
     /* http/idempotency.h: made and freed by the lanes that have listeners of HTTP. */
     struct idempotency *idempotency;
     struct refusals refusals;
@@ -56,6 +59,7 @@ struct gate {
     _Atomic unsigned sessions;
     _Atomic unsigned doors;   /* open, on all lanes */
     _Atomic unsigned flights; /* messages of proxy/sms under way, on all lanes */
+    _Atomic unsigned calls;   /* requests of services under way, on all lanes */
     _Atomic uint64_t verdicts[VERDICT_COUNT];
 };
 

@@ -32,6 +32,22 @@
 /* The service manager is asked for so much more before it gives up on a start. */
 #define MIGRATION_MOST (3600 * CLOCK_SECOND)
 
+#define RECIPIENT_KEY_FILE_BYTES 32
+
+static enum result read_recipient_key(const struct config *config,
+                                      uint8_t key[RECIPIENT_KEY_FILE_BYTES], struct error *err)
+{
+    struct strbuf hex = {0};
+    enum result result = file_read_secret(config->recipient_key_file, &hex, err);
+    if (result == RESULT_OK && !hex_decode(hex.data, hex.length, key, RECIPIENT_KEY_FILE_BYTES))
+        result = error_set(err, RESULT_BAD_INPUT, "%s must hold 64 hex digits",
+                           config->recipient_key_file);
+    if (hex.data != NULL)
+        wipe(hex.data, hex.length);
+    strbuf_free(&hex);
+    return result;
+}
+
 /* ---- what one gateway alone may have ---- */
 
 static enum result open_journal(struct gateway *gateway, const struct config *config,
@@ -113,6 +129,42 @@ static enum result start_inbox(struct gateway *gateway, const struct config *con
     return result;
 }
 
+/* What is asked for over HTTP and must not hold up a loop: two threads, so that one long list does
+ * not keep a withdrawal waiting. */
+#define DESK_THREADS 2
+
+static enum result start_desk(struct gateway *gateway, const struct config *config,
+                              struct error *err)
+{
+    enum result result = RESULT_OK;
+    uint8_t key[RECIPIENT_KEY_FILE_BYTES];
+    char *registry = file_join(config->state_dir, "registry.db");
+    char *directory = file_join(config->state_dir, "journal");
+    char *index = file_join(config->state_dir, "journal.db");
+    if (registry == NULL || directory == NULL || index == NULL)
+        result = error_no_memory(err);
+    else
+        result = read_recipient_key(config, key, err);
+    if (result == RESULT_OK) {
+        struct desk_options options = {
+            .threads = DESK_THREADS,
+            .registry_path = registry,
+            .index_path = index,
+            .journal_path = directory,
+            .recipient_key = key,
+            .recipient_key_length = sizeof(key),
+            .seal = gateway->gate.seal,
+        };
+        result = desk_start(&options, &gateway->desk, err);
+    }
+    wipe(key, sizeof(key));
+    gateway->gate.desk = gateway->desk;
+    free(registry);
+    free(directory);
+    free(index);
+    return result;
+}
+
 static enum result open_own(struct gateway *gateway, const struct config *config, struct error *err)
 {
     enum result result = open_journal(gateway, config, err);
@@ -122,6 +174,8 @@ static enum result open_own(struct gateway *gateway, const struct config *config
         result = open_stores(gateway, config, err);
     if (result == RESULT_OK)
         result = start_inbox(gateway, config, err);
+    if (result == RESULT_OK)
+        result = start_desk(gateway, config, err);
     if (result == RESULT_OK) {
         gateway->intake = intake_new(gateway->main_loop, gateway->journal);
         if (gateway->intake == NULL)
@@ -138,12 +192,8 @@ static enum result open_own(struct gateway *gateway, const struct config *config
 static enum result open_lanes(struct gateway *gateway, const struct config *config,
                               struct error *err)
 {
-    struct strbuf hex = {0};
-    uint8_t key[32];
-    enum result result = file_read_secret(config->recipient_key_file, &hex, err);
-    if (result == RESULT_OK && !hex_decode(hex.data, hex.length, key, sizeof(key)))
-        result = error_set(err, RESULT_BAD_INPUT, "%s must hold 64 hex digits",
-                           config->recipient_key_file);
+    uint8_t key[RECIPIENT_KEY_FILE_BYTES];
+    enum result result = read_recipient_key(config, key, err);
     gateway->loops = calloc(config->threads, sizeof(*gateway->loops));
     gateway->lanes = calloc(config->threads, sizeof(*gateway->lanes));
     if (result == RESULT_OK && (gateway->loops == NULL || gateway->lanes == NULL))
@@ -156,9 +206,6 @@ static enum result open_lanes(struct gateway *gateway, const struct config *conf
                                sizeof(key), err);
     }
     wipe(key, sizeof(key));
-    if (hex.data != NULL)
-        wipe(hex.data, hex.length);
-    strbuf_free(&hex);
     return result;
 }
 

@@ -167,6 +167,7 @@ static void add_status(const struct gateway *gateway, struct strbuf *out)
     strbuf_add_char(out, '}');
     strbuf_add_json_number(out, "loops", gateway->n_lanes);
     strbuf_add_json_number(out, "sessions", atomic_load(&gateway->gate.sessions));
+    strbuf_add_json_number(out, "requests", atomic_load(&gateway->gate.calls));
     strbuf_add_json_number(out, "sessions_most", atomic_load(&gateway->gate.sessions_most));
     add_listeners(gateway, out);
     add_providers(gateway, out);

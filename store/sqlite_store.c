@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/loop.h"
 #include "store/journal.h"
+#include "store/tokens.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -90,6 +91,20 @@ static void look_up(struct store *store, const struct store_query *query, store_
         answer(owner, ticket, RESULT_UNAVAILABLE, NULL);
 }
 
+static void find_token(struct store *store, const char *text, int64_t now, store_token_fn *answer,
+                       void *owner, struct ticket ticket)
+{
+    struct sqlite_store *self = (struct sqlite_store *)store;
+    struct token token;
+    struct error err = {0};
+    enum result result = follow(self, &err);
+    if (result == RESULT_OK)
+        result = registry_find_token(self->registry, text, now, &token, &err);
+    bool known = result == RESULT_OK || result == RESULT_NOT_FOUND;
+    note_state(self, known ? RESULT_OK : result, &err);
+    answer(owner, ticket, known ? result : RESULT_UNAVAILABLE, result == RESULT_OK ? &token : NULL);
+}
+
 static void complete(struct loop_task *task)
 {
     struct completion *completion = (struct completion *)task;
@@ -131,7 +146,7 @@ enum result store_open_sqlite(const char *registry_path, struct journal *journal
                               struct store **store_out, struct error *err)
 {
     static const struct store_ops ops = {
-        .look_up = look_up, .append = append, .close = close_store};
+        .look_up = look_up, .find_token = find_token, .append = append, .close = close_store};
     struct sqlite_store *self = calloc(1, sizeof(*self));
     if (self == NULL)
         return error_no_memory(err);

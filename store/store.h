@@ -16,6 +16,7 @@
 
 struct store;
 struct journal_batch; /* store/journal.h */
+struct token;         /* store/tokens.h */
 
 struct store_query {
     uint8_t recipient_key[RECIPIENT_KEY_BYTES];
@@ -27,12 +28,18 @@ struct store_query {
 /* facts: valid during the call only; NULL unless result is RESULT_OK. */
 typedef void store_facts_fn(void *owner, struct ticket ticket, enum result result,
                             const struct facts *facts);
+/* token: valid during the call only; NULL unless result is RESULT_OK. RESULT_NOT_FOUND: it is none,
+ * or good no more; any other: that cannot be said now. */
+typedef void store_token_fn(void *owner, struct ticket ticket, enum result result,
+                            const struct token *token);
 /* RESULT_OK: every row of the batch is durable. Else none of it may be relied on. */
 typedef void store_durable_fn(void *owner, struct ticket ticket, enum result result);
 
 struct store_ops {
     void (*look_up)(struct store *store, const struct store_query *query, store_facts_fn *answer,
                     void *owner, struct ticket ticket);
+    void (*find_token)(struct store *store, const char *text, int64_t now, store_token_fn *answer,
+                       void *owner, struct ticket ticket);
     void (*append)(struct store *store, struct journal_batch *batch, store_durable_fn *answer,
                    void *owner, struct ticket ticket);
     void (*close)(struct store *store);
@@ -48,6 +55,14 @@ static inline void store_look_up(struct store *store, const struct store_query *
                                  store_facts_fn *answer, void *owner, struct ticket ticket)
 {
     store->ops->look_up(store, query, answer, owner, ticket);
+}
+
+/* The token this text is, as the registry has it now: one that was revoked counts no more from then
+ * on. text is borrowed until store_find_token returns. */
+static inline void store_find_token(struct store *store, const char *text, int64_t now,
+                                    store_token_fn *answer, void *owner, struct ticket ticket)
+{
+    store->ops->find_token(store, text, now, answer, owner, ticket);
 }
 
 /* Takes the batch (owned from now on by the store, also on failure). answer may be NULL: the rows

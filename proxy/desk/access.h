@@ -10,7 +10,8 @@
 #include "store/journal.h"
 
 struct access {
-    char id[RECORD_ID];  /* set by access_record; also the answer's request id */
+    char id[RECORD_ID];  /* the call's request_id, so that the answer names its record; "": one is
+                            made */
     const char *who;     /* "token NAME", "link", later "user NAME" */
     const char *act;     /* "check", "person.read", "event.add", "partner.suspend", … */
     const uint8_t *key;  /* of the person; NULL: none in particular */
@@ -21,6 +22,8 @@ struct access {
     const char *answer;  /* what was answered, in a word: a reason, "done", "refused"; "" */
     uint64_t count;      /* of what there were many of; 0: not said */
 };
+/* The record as text, one JSON object without a line end. */
+void access_write(struct strbuf *out, struct access *access, const char *gateway, int64_t at);
 /* Adds it to a batch. False: no memory. */
 bool access_record(struct journal_batch *batch, struct access *access, const char *gateway,
                    int64_t at);

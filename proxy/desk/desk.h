@@ -31,7 +31,8 @@ struct desk_job {
     struct loop_task task; /* run: on home's thread once the work is done; it frees the job */
     struct desk_job *next; /* the desk's */
     struct loop *home;     /* borrowed */
-    /* On a thread of the desk. What it returns is result, with err. */
+    /* On a thread of the desk, with the registry there and of that name. What it returns is result,
+     * with err. */
     enum result (*work)(struct desk_job *job, struct desk_tools *tools, struct error *err);
     enum result result;
     struct error err;
@@ -46,7 +47,8 @@ struct desk_options {
 };
 enum result desk_start(const struct desk_options *options, struct desk **desk_out,
                        struct error *err);
-/* Any thread. False: the queue is full, or the desk stops; the job was not taken. */
+/* Any thread. False: the queue is full, the desk stops, or it has stopped (NULL); the job was not
+ * taken. */
 bool desk_submit(struct desk *desk, struct desk_job *job);
 /* On a desk thread: the index, brought up to what is durable now. RESULT_UNAVAILABLE while it is
  * being built anew. */

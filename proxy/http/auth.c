@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Which account a request is of: by its password (proxy/smtp/auth.c is the same over SMTP), by its
- * signature, or by network and certificate. What is wrong is told late, so that guessing is slow.
+ * signature, or by network and certificate. What is wrong, also a token (service.c), is told late,
+ * so that guessing is slow.
  */
 #include "proxy/http/internal.h"
 
@@ -21,6 +22,10 @@ static void hold(struct http_request *request, enum http_trouble trouble, const 
 
 static void say(struct http_request *request)
 {
+    if (request->right && request->service_route != NULL) {
+        http_request_admitted(request);
+        return;
+    }
     if (request->right) {
         http_request_identified(request);
         return;
@@ -35,18 +40,11 @@ void http_request_penalty_over(struct http_request *request)
     say(request);
 }
 
-/* matches: the password or the signature is right. All of an account's conditions must hold,
- * whatever those say. */
-static void conclude(struct http_request *request, const struct account_config *account,
-                     bool matches)
+void http_request_judged(struct http_request *request, bool right)
 {
     struct http_connection *connection = request->connection;
     struct gate *gate = request->lane->gate;
-    request->right = matches && account != NULL &&
-                     account_admits(account, (const struct sockaddr *)&request->client.address,
-                                    request->client.fingerprint);
-    if (request->right)
-        request->call.account = account;
+    request->right = right;
     int64_t delay = guesses_note(gate->guesses, &request->client.key, request->login.name,
                                  request->right, clock_monotonic());
     if (request->right && delay == 0) {
@@ -63,6 +61,19 @@ static void conclude(struct http_request *request, const struct account_config *
     /* From when the request came, so that it shows nothing of how long the hash took. */
     http_request_set_stage(request, STAGE_PENALTY);
     http_connection_wake_at(connection, request->began + delay);
+}
+
+/* matches: the password or the signature is right. All of an account's conditions must hold,
+ * whatever those say. */
+static void conclude(struct http_request *request, const struct account_config *account,
+                     bool matches)
+{
+    bool right = matches && account != NULL &&
+                 account_admits(account, (const struct sockaddr *)&request->client.address,
+                                request->client.fingerprint);
+    if (right)
+        request->call.account = account;
+    http_request_judged(request, right);
 }
 
 static void on_checked(void *lane, struct ticket ticket, bool matches)

@@ -135,6 +135,10 @@ void http_client_find(const struct http_connection *connection,
     if (forwarded != NULL)
         walk_back(listener, headers, &client_out->address);
     bool local = is_loopback(&connection->peer) && is_loopback(&client_out->address);
+    /* A proxy on this machine that the listener does not trust passes on anybody. */
+    client_out->local =
+        local && (believed || (evhttp_find_header(headers, "X-Forwarded-For") == NULL &&
+                               evhttp_find_header(headers, "Forwarded") == NULL));
     client_out->secured = (forwarded == NULL && connection->tls) || local ||
                           (scheme != NULL && ascii_equal(scheme, "https"));
     client_out->fingerprint =

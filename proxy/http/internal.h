@@ -3,8 +3,9 @@
  * What the files of this folder share on the side of evhttp. Read them in the order of a request's
  * life: server.c (doors), connection.c (connections and their time), strangers.c (what is read of
  * them before they are known), client.c (whose request it
- * is), routes.c, request.c (from its arrival to its answer), auth.c (its account). call.h is the
- * side of the shapes.
+ * is), routes.c, request.c (from its arrival to its answer), auth.c (its account); then hook.c for
+ * what providers call, service.c for what is not SMS. call.h is the side of the shapes, service.h
+ * that of the services.
  */
 #ifndef OCTROI_PROXY_HTTP_INTERNAL_H
 #define OCTROI_PROXY_HTTP_INTERNAL_H
@@ -12,6 +13,7 @@
 #include "base/flush.h"
 #include "proxy/http/call.h"
 #include "proxy/http/server.h"
+#include "proxy/http/service.h"
 #include "store/record.h"
 
 #include <event2/buffer.h>
@@ -108,32 +110,40 @@ struct http_client {
     struct peer_key key;
     const char *fingerprint; /* NULL: none, or it would be the balancer's */
     bool secured; /* over TLS, from this machine, or over https to a balancer that is believed */
+    bool local;   /* from this machine, and nobody says that it was passed on */
     bool unclear; /* a client could have written what looks like a balancer's: not to be served */
 };
 
 enum http_stage {
     STAGE_ARRIVED,  /* being read and recognised */
-    STAGE_CHECKING, /* the helpers hash a password */
+    STAGE_CHECKING, /* the helpers hash a password, or the store looks for a token */
     STAGE_PENALTY,  /* what is known of the login is told later */
     STAGE_SENDING,  /* messages are under way */
     STAGE_HOOKED,   /* an adapter works on a provider's webhook */
+    STAGE_SERVING,  /* a service works on it */
     STAGE_ANSWERED, /* freed when the loop comes round */
     STAGE_COUNT
 };
 
-/* Lives on when its connection goes while messages are under way: their ends are remembered. */
+/* Lives on when its connection goes while messages are under way, whose ends are remembered, or
+ * while a service works on it. */
 struct http_request {
     struct loop_task task;
-    struct lane *lane;                      /* borrowed */
-    struct http_connection *connection;     /* NULL once it is gone */
-    struct evhttp_request *evreq;           /* evhttp's; NULL with the connection */
-    struct snapshot *snapshot;              /* owned reference */
-    const struct listener_config *listener; /* of that */
-    const struct http_route *route;         /* NULL: none */
+    struct lane *lane;                         /* borrowed */
+    struct http_connection *connection;        /* NULL once it is gone */
+    struct evhttp_request *evreq;              /* evhttp's; NULL with the connection */
+    struct snapshot *snapshot;                 /* owned reference */
+    const struct listener_config *listener;    /* of that */
+    const struct http_route *route;            /* of SMS; NULL: none */
+    const struct service_route *service_route; /* of another service; NULL: none */
     struct ticket ticket;
     enum http_stage stage;
     struct http_client client;
-    struct http_call call; /* its arena is owned */
+    union {
+        struct http_call call;       /* its arena is owned */
+        struct service_call service; /* the same with what services see beside it */
+    };
+    bool counted; /* among the gate's calls */
     struct http_login login;
     bool right; /* in PENALTY: which answer */
     int64_t began;
@@ -145,7 +155,7 @@ struct http_request {
 
 /* ---- server.c ---- */
 
-/* The snapshot's listener for the entrance, if it is one of HTTP for SMS. False: it is gone. */
+/* The snapshot's listener for the entrance, if it is one of HTTP. False: it is gone. */
 bool http_find_listener(const struct config *config, const struct entrance *entrance,
                         size_t *index_out);
 /* One connection less; the last one of a closed door takes it along. */
@@ -168,11 +178,17 @@ struct http_route {
     void (*answer)(struct http_call *call); /* OPEN, ASK */
 };
 
-/* The route of a path and method; NULL: *allow_out says which methods the path would take (NULL:
- * none, there is no such path). tails_out gets the undecoded pieces for the stars, in the arena. */
+/* The route of SMS, or of another of the services (SERVICE_ bits), for a path and method; NULL:
+ * which methods the path would take is added to *methods (nothing: there is no such path).
+ * tails_out gets the decoded pieces for the stars, in the arena. */
 const struct http_route *http_find_route(enum http_method method, const char *path,
                                          struct arena *arena, const char **tails_out,
-                                         const char **allow_out);
+                                         unsigned *methods);
+const struct service_route *http_find_service(unsigned services, enum http_method method,
+                                              const char *path, struct arena *arena,
+                                              const char **tails_out, unsigned *methods);
+/* "GET, POST", in the arena; NULL without any, or without memory. */
+const char *http_methods_text(unsigned methods, struct arena *arena);
 
 /* ---- connection.c ---- */
 
@@ -225,15 +241,33 @@ void http_request_timer(struct http_request *request);
 /* Sends call.answer, frees the request. */
 void http_request_answer(struct http_request *request);
 void http_request_refuse(struct http_request *request, enum http_trouble trouble);
+/* A problem in nobody's shape as its answer. */
+void http_request_problem(struct http_request *request, int status, const char *allow, bool close);
 /* The account is known: goes on. */
 void http_request_identified(struct http_request *request);
 /* At the end of the lane: whatever is still there is freed, its answers find nobody. */
 void http_requests_free(struct lane *lane);
 
+/* ---- hook.c ---- */
+
+void http_request_hook(struct http_request *request);
+
+/* ---- service.c ---- */
+
+/* Its service_route is known: asks for a token where one is needed, and has it served. */
+void http_request_serve(struct http_request *request);
+/* Its token is right. */
+void http_request_admitted(struct http_request *request);
+/* Writes the answer for what went wrong before it was served. */
+void http_service_refuse(struct http_request *request, enum http_trouble trouble);
+
 /* ---- auth.c ---- */
 
 /* Finds the account, at once or later, and then calls http_request_identified or _refuse. */
 void http_request_identify(struct http_request *request);
+/* What it came with is right, or not (CHECKING or ARRIVED): remembers that, and goes on, with a
+ * wrong one after a while. */
+void http_request_judged(struct http_request *request, bool right);
 /* The penalty is over. */
 void http_request_penalty_over(struct http_request *request);
 /* Nobody waits for what is being looked at: it counts as wrong. */

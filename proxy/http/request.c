@@ -27,11 +27,13 @@ static const struct {
     unsigned next;
 } stages[STAGE_COUNT] = {
     [STAGE_ARRIVED] = {"ARRIVED", BIT(STAGE_CHECKING) | BIT(STAGE_PENALTY) | BIT(STAGE_SENDING) |
-                                      BIT(STAGE_HOOKED) | BIT(STAGE_ANSWERED)},
-    [STAGE_CHECKING] = {"CHECKING", BIT(STAGE_PENALTY) | BIT(STAGE_SENDING) | BIT(STAGE_ANSWERED)},
-    [STAGE_PENALTY] = {"PENALTY", BIT(STAGE_SENDING) | BIT(STAGE_ANSWERED)},
+                                      BIT(STAGE_HOOKED) | BIT(STAGE_SERVING) | BIT(STAGE_ANSWERED)},
+    [STAGE_CHECKING] = {"CHECKING", BIT(STAGE_PENALTY) | BIT(STAGE_SENDING) | BIT(STAGE_SERVING) |
+                                        BIT(STAGE_ANSWERED)},
+    [STAGE_PENALTY] = {"PENALTY", BIT(STAGE_SENDING) | BIT(STAGE_SERVING) | BIT(STAGE_ANSWERED)},
     [STAGE_SENDING] = {"SENDING", BIT(STAGE_ANSWERED)},
     [STAGE_HOOKED] = {"HOOKED", BIT(STAGE_ANSWERED)},
+    [STAGE_SERVING] = {"SERVING", BIT(STAGE_ANSWERED)},
     [STAGE_ANSWERED] = {"ANSWERED", 0},
 };
 
@@ -54,6 +56,8 @@ static void free_request(struct loop_task *task)
     struct http_request *request = CONTAINER_OF(task, struct http_request, task);
     if (request->call.kept != NULL)
         idempotency_end(request->call.memory, &request->call.kept, 0, "", 0);
+    if (request->counted)
+        atomic_fetch_sub(&request->lane->gate->calls, 1);
     http_call_end(&request->call);
     arena_free(&request->call.arena);
     snapshot_unref(&request->snapshot);
@@ -138,12 +142,17 @@ static void log_request(const struct http_request *request)
     const struct account_config *account = request->call.account;
     /* Of strangers there may be thousands a second, and what went well is in the journal: a line a
      * message would cost more than the message's row. */
-    bool noted = account != NULL && request->call.answer.status / 100 != 2;
+    const char *token = request->service_route != NULL && request->service.token.id[0] != '\0'
+                            ? request->service.token.name
+                            : "-";
+    const char *route = request->route != NULL           ? request->route->pattern
+                        : request->service_route != NULL ? request->service_route->pattern
+                                                         : "-";
+    bool noted = (account != NULL || token[0] != '-') && request->call.answer.status / 100 != 2;
     log_event(noted ? LOG_LEVEL_INFO : LOG_LEVEL_DEBUG, "http request",
               LOG_TEXT("session", request->session), LOG_TEXT("peer", request->client.text),
-              LOG_TEXT("account", account != NULL ? account->name : "-"),
-              LOG_TEXT("route", request->route != NULL ? request->route->pattern : "-"),
-              LOG_NUMBER("status", request->call.answer.status),
+              LOG_TEXT("account", account != NULL ? account->name : "-"), LOG_TEXT("token", token),
+              LOG_TEXT("route", route), LOG_NUMBER("status", request->call.answer.status),
               LOG_TEXT("told", request->evreq != NULL ? "yes" : "no"));
 }
 
@@ -168,7 +177,7 @@ void http_request_answer(struct http_request *request)
         send_answer(connection, evreq, &request->call.answer);
 }
 
-static void answer_problem(struct http_request *request, int status, const char *allow, bool close)
+void http_request_problem(struct http_request *request, int status, const char *allow, bool close)
 {
     http_plain_problem(&request->call, status);
     request->call.answer.allow = allow;
@@ -181,7 +190,10 @@ static void answer_problem(struct http_request *request, int status, const char 
 void http_request_refuse(struct http_request *request, enum http_trouble trouble)
 {
     struct http_answer *answer = &request->call.answer;
-    request->route->shape->refuse(&request->call, trouble);
+    if (request->route != NULL)
+        request->route->shape->refuse(&request->call, trouble);
+    else
+        http_service_refuse(request, trouble);
     if (trouble == TROUBLE_HELD) {
         answer->retry_after = GUESS_DELAY_MOST;
         answer->close = true;
@@ -202,7 +214,7 @@ void http_request_orphan(struct http_request *request)
     http_request_abandon_login(request);
     if (request->stage == STAGE_SENDING)
         request->call.n_messages = request->next; /* those not begun stay here */
-    else if (request->stage != STAGE_HOOKED)
+    else if (request->stage != STAGE_HOOKED && request->stage != STAGE_SERVING)
         end_request(request);
 }
 
@@ -328,97 +340,6 @@ void http_request_timer(struct http_request *request)
         http_request_penalty_over(request);
 }
 
-/* ---- webhooks ---- */
-
-static const char *header_of(const void *call, const char *name)
-{
-    return http_header(call, name);
-}
-
-static void on_hooked(void *lane, struct ticket ticket, int status, const char *content_type,
-                      const char *body)
-{
-    struct http_request *request = ticket_redeem(((struct lane *)lane)->requests, ticket);
-    if (request == NULL || request->stage != STAGE_HOOKED)
-        return;
-    struct http_answer *answer = &request->call.answer;
-    /* Who comes with what the adapter takes is the provider. */
-    if (status / 100 == 2 && request->connection != NULL)
-        request->connection->identified = true;
-    const char *type = content_type != NULL && content_type[0] ? content_type : "text/plain";
-    http_answer(&request->call, status, keep(request->call.arena, type));
-    if (body != NULL)
-        strbuf_add_str(&answer->body, body);
-    if (status == 503)
-        answer->retry_after = HTTP_STRAIGHT_AWAY;
-    http_request_answer(request);
-}
-
-static struct provider *hook_provider(const struct http_request *request)
-{
-    const struct config *config = request->snapshot->config;
-    for (size_t i = 0; i < config->n_providers; i++)
-        if (config->providers[i].adapter == ADAPTER_HTTP &&
-            strcmp(config->providers[i].name, request->call.tails[0]) == 0)
-            return snapshot_provider(request->snapshot, &config->providers[i]);
-    return NULL;
-}
-
-/* As the provider called it, from the gate's own address: a balancer may have changed the Host. */
-static const char *hook_url(struct http_call *call)
-{
-    struct strbuf url = {0};
-    const char *host = http_header(call, "Host");
-    size_t length = strlen(call->config->public_url);
-    while (length > 0 && call->config->public_url[length - 1] == '/')
-        length--;
-    if (length > 0)
-        strbuf_add(&url, call->config->public_url, length);
-    else
-        strbuf_add_format(&url, "%s://%s", call->secured ? "https" : "http",
-                          host != NULL ? host : call->config->hostname);
-    strbuf_add_str(&url, call->path);
-    if (call->query[0] != '\0')
-        strbuf_add_format(&url, "?%s", call->query);
-    const char *out = url.failed ? NULL : arena_copy(call->arena, url.data, url.length);
-    strbuf_free(&url);
-    return out;
-}
-
-static void hook(struct http_request *request)
-{
-    struct http_call *call = &request->call;
-    struct provider *provider = hook_provider(request);
-    struct sms_hook *what = arena_alloc(call->arena, sizeof(*what));
-    const char *url = hook_url(call);
-    if (provider == NULL) {
-        /* As the adapter says of a provider there is: names are not to be guessed. */
-        http_answer(call, 401, "text/plain");
-        strbuf_add_str(&call->answer.body, SMS_HOOK_NOT_VERIFIED);
-        http_request_answer(request);
-        return;
-    }
-    if (what == NULL || url == NULL) {
-        answer_problem(request, 503, NULL, false);
-        return;
-    }
-    *what = (struct sms_hook){
-        .name = strrchr(call->path, '/') + 1,
-        .method = call->method == HTTP_METHOD_POST ? "POST" : "GET",
-        .url = url,
-        .query = call->query,
-        .body = call->body,
-        .length = call->length,
-        .content_type = http_header(call, "Content-Type"),
-        .header = header_of,
-        .request = call,
-    };
-    if (what->content_type == NULL)
-        what->content_type = "";
-    http_request_set_stage(request, STAGE_HOOKED);
-    sms_hooked(provider, request->lane->loop, what, on_hooked, request->lane, request->ticket);
-}
-
 /* ---- arriving ---- */
 
 static bool is_token(const char *text)
@@ -511,29 +432,48 @@ static bool take_call(struct http_request *request)
            take_body(call, evhttp_request_get_input_buffer(request->evreq));
 }
 
+/* Where it leads to. False: nowhere, and that was answered. */
+static bool find_route(struct http_request *request)
+{
+    struct http_call *call = &request->call;
+    unsigned services = request->listener->services;
+    unsigned methods = 0;
+    if (services & SERVICE_SMS)
+        request->route =
+            http_find_route(call->method, call->path, call->arena, call->tails, &methods);
+    if (request->route == NULL)
+        request->service_route = http_find_service(services, call->method, call->path, call->arena,
+                                                   call->tails, &methods);
+    if (request->route != NULL || request->service_route != NULL)
+        return true;
+    const char *allow = http_methods_text(methods, call->arena);
+    bool odd = call->method != HTTP_METHOD_GET && call->method != HTTP_METHOD_POST;
+    http_request_problem(request, methods != 0 ? 405 : 404, allow, odd);
+    return false;
+}
+
 /* What it is, and what is to be done about it. */
 static void take_up(struct http_request *request, bool whole)
 {
     struct http_call *call = &request->call;
-    const char *allow = NULL;
-    if (!whole || (request->listener->services & SERVICE_SMS) == 0) {
-        answer_problem(request, whole ? 404 : 503, NULL, !whole);
+    if (!whole) {
+        http_request_problem(request, 503, NULL, true);
         return;
     }
     if (!ends_clearly(call->headers, call->method) || !says_one_thing(call->headers) ||
         request->client.unclear) {
-        answer_problem(request, 400, NULL, true);
+        http_request_problem(request, 400, NULL, true);
         return;
     }
-    request->route = http_find_route(call->method, call->path, call->arena, call->tails, &allow);
-    if (request->route == NULL) {
-        bool odd = call->method != HTTP_METHOD_GET && call->method != HTTP_METHOD_POST;
-        answer_problem(request, allow != NULL ? 405 : 404, allow, odd);
+    if (!find_route(request))
+        return;
+    if (request->service_route != NULL) {
+        http_request_serve(request);
     } else if (request->route->kind == ROUTE_OPEN) {
         request->route->answer(call);
         http_request_answer(request);
     } else if (request->route->kind == ROUTE_HOOK) {
-        hook(request);
+        http_request_hook(request);
     } else {
         http_request_identify(request);
     }

@@ -56,36 +56,64 @@ static const char *decode(struct arena *arena, struct piece piece)
     return out != NULL ? out : "";
 }
 
-static const char *methods_text(unsigned methods)
+const char *http_methods_text(unsigned methods, struct arena *arena)
 {
-    switch (methods) {
-    case HTTP_METHOD_POST:
-        return "POST";
-    case HTTP_METHOD_GET:
-        return "GET";
-    case HTTP_METHOD_POST | HTTP_METHOD_GET:
-        return "GET, POST";
-    default:
-        return NULL;
-    }
+    static const struct {
+        unsigned bit;
+        const char *name;
+    } names[] = {{HTTP_METHOD_GET, "GET"}, {HTTP_METHOD_HEAD, "HEAD"}, {HTTP_METHOD_POST, "POST"}};
+    struct strbuf text = {0};
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        if (methods & names[i].bit) {
+            strbuf_add_str(&text, text.length > 0 ? ", " : "");
+            strbuf_add_str(&text, names[i].name);
+        }
+    const char *out =
+        text.failed || text.length == 0 ? NULL : arena_copy(arena, text.data, text.length);
+    strbuf_free(&text);
+    return out;
+}
+
+static void decode_tails(struct arena *arena, const struct piece pieces[HTTP_TAILS],
+                         const char **tails_out)
+{
+    for (size_t i = 0; i < HTTP_TAILS; i++)
+        tails_out[i] = decode(arena, pieces[i]);
 }
 
 const struct http_route *http_find_route(enum http_method method, const char *path,
                                          struct arena *arena, const char **tails_out,
-                                         const char **allow_out)
+                                         unsigned *methods)
 {
-    unsigned methods = 0;
     for (size_t i = 0; i < sizeof(routes) / sizeof(routes[0]); i++) {
         struct piece pieces[HTTP_TAILS] = {{"", 0}, {"", 0}};
         if (!fits(routes[i].pattern, path, pieces))
             continue;
-        methods |= routes[i].methods;
+        *methods |= routes[i].methods;
         if ((routes[i].methods & method) == 0)
             continue;
-        for (size_t j = 0; j < HTTP_TAILS; j++)
-            tails_out[j] = decode(arena, pieces[j]);
+        decode_tails(arena, pieces, tails_out);
         return &routes[i];
     }
-    *allow_out = methods_text(methods);
+    return NULL;
+}
+
+const struct service_route *http_find_service(unsigned services, enum http_method method,
+                                              const char *path, struct arena *arena,
+                                              const char **tails_out, unsigned *methods)
+{
+    static const struct service_route *const tables[] = {api_routes, unsubscribe_routes,
+                                                         metrics_routes};
+    for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++)
+        for (const struct service_route *route = tables[i]; route->pattern != NULL; route++) {
+            struct piece pieces[HTTP_TAILS] = {{"", 0}, {"", 0}};
+            if ((route->service & services) == 0 || !fits(route->pattern, path, pieces))
+                continue;
+            *methods |= route->methods;
+            if ((route->methods & method) == 0)
+                continue;
+            decode_tails(arena, pieces, tails_out);
+            return route;
+        }
     return NULL;
 }

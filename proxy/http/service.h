@@ -27,6 +27,11 @@ struct service_route {
     /* Of the token that must come as "Authorization: Bearer …"; 0: none is asked for. The server
      * looks it up, applies its rate, and answers 401, 403, 429 itself. */
     unsigned scope;
+    /* From this machine no token is asked for. */
+    bool open_here;
+    /* It acts: what it answered to an Idempotency-Key is answered again (2xx within
+     * IDEMPOTENCY_ANSWER bytes). For questions the moment counts, so they ignore the key. */
+    bool once;
     service_handler *handle;
 };
 
@@ -34,12 +39,16 @@ struct service_route {
 struct service_call {
     struct http_call http; /* the request, and the answer to be written (call.h) */
     struct lane *lane;     /* borrowed */
-    struct token token;    /* id "" on routes without a scope */
+    struct token token;    /* id "" where none was asked for */
     const char *peer;      /* address as text, for logs */
     bool local;            /* it comes from this machine */
     char request_id[RECORD_ID];
     void *own; /* the handler's, in http.arena, between its steps */
 };
+
+/* Whether this call may concern the partner: a token of one partner concerns no other. False: that
+ * was answered (403). */
+bool service_concerns(struct service_call *call, const char *partner);
 
 /* To come back to a call from another thread or a callback: a handle is good for as long as the
  * call lives; service_redeem gives NULL afterwards (the lane has ended). */
@@ -51,7 +60,7 @@ void service_answer(struct service_call *call);
 void service_problem(struct service_call *call, int status, const char *type, const char *title,
                      const char *detail);
 /* The answer that is written is sent once the batch is durable; when it does not become so, 503.
- * Takes the batch. */
+ * Takes the batch; NULL: there was no memory for it, which is 503, too. */
 void service_answer_recorded(struct service_call *call, struct journal_batch *batch);
 
 /* The tables, each in its folder. Ends with a pattern of NULL. */

@@ -156,11 +156,12 @@ static void serve(struct http_call *call, const struct http_route *route, uint64
 
 static void answer(struct http_call *call, uint64_t state)
 {
-    const char *allow = NULL;
+    unsigned methods = 0;
     const struct http_route *route =
-        http_find_route(call->method, call->path, call->arena, call->tails, &allow);
+        http_find_route(call->method, call->path, call->arena, call->tails, &methods);
+    const char *allow = route == NULL ? http_methods_text(methods, call->arena) : NULL;
     if (route == NULL)
-        http_plain_problem(call, allow != NULL ? 405 : 404);
+        http_plain_problem(call, methods != 0 ? 405 : 404);
     else if (route->kind == ROUTE_OPEN)
         route->answer(call);
     else if (route->kind == ROUTE_HOOK)

@@ -31,9 +31,12 @@ static const struct row listener_rows[] = {
     {"no service", LISTENER("protocol = \"http\" tls = \"none\" services = [ ]"),
      "main.conf:3: listeners.a.services: is empty\n"},
     {"services to come",
-     LISTENER("protocol = \"http\" tls = \"none\" services = [ \"sms\", \"api\",\n\"consol\" ]"),
-     "main.conf:3: listeners.a.services: \"api\" is not available in this version\n"
-     "main.conf:4: listeners.a.services: \"consol\" is not \"sms\"\n"},
+     LISTENER(
+         "protocol = \"http\" tls = \"none\" services = [ \"sms\", \"console\",\n\"consol\" ]"),
+     "main.conf:3: listeners.a.services: \"console\" is not available in this version\n"
+     "main.conf:4: listeners.a.services: \"consol\" is none of \"sms\", \"api\", \"unsubscribe\" "
+     "or "
+     "\"metrics\"\n"},
     {"what smtp does not know",
      LISTENER(
          "tls = \"none\" services = [ \"sms\" ] max_body_size = \"1 kB\"\nenquire_every = \"1 s\" "

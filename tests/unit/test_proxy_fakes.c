@@ -283,7 +283,8 @@ static void close_store(struct store *store)
     (void)store;
 }
 
-static const struct store_ops store_ops = {look_up, append, close_store};
+static const struct store_ops store_ops = {
+    .look_up = look_up, .append = append, .close = close_store};
 static struct store fake_store = {&store_ops};
 
 void world_store(struct store **store_out)

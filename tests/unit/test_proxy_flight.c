@@ -240,7 +240,8 @@ static void close_store(struct store *store)
     (void)store;
 }
 
-static const struct store_ops store_ops = {look_up, append, close_store};
+static const struct store_ops store_ops = {
+    .look_up = look_up, .append = append, .close = close_store};
 static struct store store = {&store_ops};
 
 /* What waits in the journal is durable, or not; then the loop comes round. */

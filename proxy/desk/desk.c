@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The desk's threads: one queue, taken from in order. A job that cannot be worked on, since the
+ * registry is not there, is told so without being run.
+ */
+#include "proxy/desk/desk.h"
+
+#include "base/log.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define QUEUE_MOST 1000
+/* The index is brought up to date before it is asked, so far in one go: about two seconds' work.
+ * Further behind it is being built anew, and cannot say. */
+#define CATCH_UP_ROWS 100000
+
+struct desk_clerk {
+    struct desk_tools tools; /* registry, index and hmac owned */
+    pthread_t thread;
+    bool started;
+};
+
+struct desk {
+    pthread_mutex_t lock;
+    pthread_cond_t wake;
+    struct desk_job *first; /* under lock */
+    struct desk_job **last; /* under lock */
+    size_t held;            /* under lock: jobs taken and not done */
+    bool stopping;          /* under lock */
+    char *registry_path;    /* owned, as those below */
+    char *index_path;
+    char *journal_path;
+    struct desk_clerk *clerks;
+    unsigned n_clerks;
+};
+
+/* ---- a job ---- */
+
+/* What is written to a file that another one has replaced, as a restored backup does, is written
+ * nowhere. */
+static enum result follow(struct desk_tools *tools, struct error *err)
+{
+    bool moved = false;
+    struct registry *fresh = NULL;
+    enum result result = registry_has_moved(tools->registry, &moved, err);
+    if (result == RESULT_OK && moved)
+        result = registry_open(tools->desk->registry_path, false, &fresh, err);
+    if (fresh == NULL)
+        return result;
+    log_event(LOG_LEVEL_WARN, "registry was replaced, opened anew at the desk");
+    registry_close(&tools->registry);
+    tools->registry = fresh;
+    return RESULT_OK;
+}
+
+enum result desk_index(struct desk_tools *tools, struct error *err)
+{
+    uint64_t rows = 0;
+    enum result result = RESULT_OK;
+    if (tools->index == NULL)
+        result =
+            journal_index_open(tools->desk->index_path, tools->journal_path, &tools->index, err);
+    if (result == RESULT_OK)
+        result = journal_index_catch_up(tools->index, CATCH_UP_ROWS, &rows, err);
+    if (result == RESULT_OK && rows >= CATCH_UP_ROWS)
+        return error_set(err, RESULT_UNAVAILABLE, "the journal's index is far behind");
+    if (result != RESULT_OK)
+        journal_index_close(&tools->index); /* anew with the next question */
+    return result;
+}
+
+static void do_job(struct desk_tools *tools, struct desk_job *job)
+{
+    job->err = (struct error){0};
+    job->result = follow(tools, &job->err);
+    if (job->result == RESULT_OK)
+        job->result = job->work(job, tools, &job->err);
+}
+
+/* ---- the queue ---- */
+
+/* NULL: stopping, and nothing is left. */
+static struct desk_job *take(struct desk *desk)
+{
+    pthread_mutex_lock(&desk->lock);
+    while (desk->first == NULL && !desk->stopping)
+        pthread_cond_wait(&desk->wake, &desk->lock);
+    struct desk_job *job = desk->first;
+    if (job != NULL) {
+        desk->first = job->next;
+        if (desk->first == NULL)
+            desk->last = &desk->first;
+    }
+    pthread_mutex_unlock(&desk->lock);
+    return job;
+}
+
+static void *run(void *arg)
+{
+    struct desk_clerk *clerk = arg;
+    struct desk *desk = clerk->tools.desk;
+    struct desk_job *job;
+    while ((job = take(desk)) != NULL) {
+        do_job(&clerk->tools, job);
+        pthread_mutex_lock(&desk->lock);
+        desk->held--;
+        pthread_mutex_unlock(&desk->lock);
+        loop_post(job->home, &job->task);
+    }
+    return NULL;
+}
+
+bool desk_submit(struct desk *desk, struct desk_job *job)
+{
+    if (desk == NULL)
+        return false;
+    pthread_mutex_lock(&desk->lock);
+    bool taken = !desk->stopping && desk->held < QUEUE_MOST;
+    if (taken) {
+        desk->held++;
+        job->next = NULL;
+        *desk->last = job;
+        desk->last = &job->next;
+        pthread_cond_signal(&desk->wake);
+    }
+    pthread_mutex_unlock(&desk->lock);
+    return taken;
+}
+
+/* ---- life ---- */
+
+static void free_desk(struct desk *desk)
+{
+    for (unsigned i = 0; i < desk->n_clerks; i++) {
+        struct desk_tools *tools = &desk->clerks[i].tools;
+        registry_close(&tools->registry);
+        journal_index_close(&tools->index);
+        hmac_free(&tools->hmac);
+    }
+    free(desk->clerks);
+    pthread_cond_destroy(&desk->wake);
+    pthread_mutex_destroy(&desk->lock);
+    free(desk->registry_path);
+    free(desk->index_path);
+    free(desk->journal_path);
+    free(desk);
+}
+
+static enum result equip(struct desk *desk, const struct desk_options *options,
+                         struct desk_clerk *clerk, struct error *err)
+{
+    struct desk_tools *tools = &clerk->tools;
+    tools->desk = desk;
+    tools->seal = options->seal;
+    tools->journal_path = desk->journal_path;
+    tools->hmac = hmac_new(options->recipient_key, options->recipient_key_length);
+    if (tools->hmac == NULL)
+        return error_no_memory(err);
+    return registry_open(desk->registry_path, false, &tools->registry, err);
+}
+
+static enum result start_threads(struct desk *desk, struct error *err)
+{
+    sigset_t all, before;
+    int failed = 0;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    for (unsigned i = 0; i < desk->n_clerks && failed == 0; i++) {
+        failed = pthread_create(&desk->clerks[i].thread, NULL, run, &desk->clerks[i]);
+        desk->clerks[i].started = failed == 0;
+    }
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (failed != 0)
+        return error_errno(err, RESULT_SYSTEM, failed, "cannot start a thread of the desk");
+    return RESULT_OK;
+}
+
+void desk_stop(struct desk **desk_pointer)
+{
+    struct desk *desk = *desk_pointer;
+    if (desk == NULL)
+        return;
+    pthread_mutex_lock(&desk->lock);
+    desk->stopping = true;
+    pthread_cond_broadcast(&desk->wake);
+    pthread_mutex_unlock(&desk->lock);
+    for (unsigned i = 0; i < desk->n_clerks; i++)
+        if (desk->clerks[i].started)
+            pthread_join(desk->clerks[i].thread, NULL);
+    free_desk(desk);
+    *desk_pointer = NULL;
+}
+
+enum result desk_start(const struct desk_options *options, struct desk **desk_out,
+                       struct error *err)
+{
+    struct desk *desk = calloc(1, sizeof(*desk));
+    if (desk == NULL)
+        return error_no_memory(err);
+    pthread_mutex_init(&desk->lock, NULL);
+    pthread_cond_init(&desk->wake, NULL);
+    desk->last = &desk->first;
+    desk->registry_path = strdup(options->registry_path);
+    desk->index_path = strdup(options->index_path);
+    desk->journal_path = strdup(options->journal_path);
+    desk->clerks = calloc(options->threads, sizeof(*desk->clerks));
+    desk->n_clerks = desk->clerks != NULL ? options->threads : 0;
+    enum result result = RESULT_OK;
+    if (desk->registry_path == NULL || desk->index_path == NULL || desk->journal_path == NULL ||
+        desk->clerks == NULL)
+        result = error_no_memory(err);
+    for (unsigned i = 0; i < desk->n_clerks && result == RESULT_OK; i++)
+        result = equip(desk, options, &desk->clerks[i], err);
+    if (result == RESULT_OK)
+        result = start_threads(desk, err);
+    if (result != RESULT_OK) {
+        desk_stop(&desk);
+        return result;
+    }
+    *desk_out = desk;
+    return RESULT_OK;
+}
