@@ -75,7 +75,7 @@ static int record_for(struct context *context, const struct recipient *recipient
     char when[CLOCK_TEXT];
     unsigned added = 0;
     unsigned fitting = fitting_channels(event->address_kind);
-    output_channels(event->channels & ~fitting, channels, sizeof(channels));
+    channels_text(event->channels & ~fitting, channels, sizeof(channels));
     if (*channels != '\0')
         return command_failed_text("%s cannot be reached on %s; nothing was recorded",
                                    recipient->masked, channels);
@@ -85,7 +85,7 @@ static int record_for(struct context *context, const struct recipient *recipient
         return EXIT_FAILED;
     if (registry_add_event(context->registry, event, clock_now(), &added, &err) != RESULT_OK)
         return command_failed(&err);
-    output_channels(event->channels, channels, sizeof(channels));
+    channels_text(event->channels, channels, sizeof(channels));
     clock_format_seconds(event->occurred_at, when);
     if (added == 0)
         printf("%s: this event was on record already; nothing changed\n", recipient->masked);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The dossier's first sections: what it is, and what was decided before and after the switch. */
 #include "cli/dossier.h"
-#include "cli/words.h"
+#include "office/words.h"
 
 #include <string.h>
 

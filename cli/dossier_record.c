@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The dossier on what the register holds: forms as they were shown, suspensions, parties. */
 #include "cli/dossier.h"
-#include "cli/words.h"
+#include "office/words.h"
 
 #include <inttypes.h>
 #include <string.h>

@@ -2,7 +2,7 @@
 /* The dossier on what the gate went by: the rules of each channel, and the configuration's history.
  */
 #include "cli/dossier.h"
-#include "cli/words.h"
+#include "office/words.h"
 #include "policy/calendar.h"
 
 #include <stdarg.h>

@@ -154,8 +154,8 @@ static bool print_form_row(void *arg, const struct form_row *row)
     clock_format_seconds(row->effective_until, until);
     clock_format_seconds(row->added_at, added);
     clock_format_seconds(row->invalidated_at, invalidated);
-    output_channels(row->channels, channels, sizeof(channels));
-    output_purposes(row->purposes, purposes, sizeof(purposes));
+    channels_text(row->channels, channels, sizeof(channels));
+    purposes_text(row->purposes, purposes, sizeof(purposes));
     bool invalid = row->invalidated_at != 0;
     const struct cell cells[] = {
         cell_text(row->id),
@@ -291,9 +291,9 @@ static void print_form(const struct form_row *row, struct shown_form *shown)
     printf("%-12s %s@%d\n", "form", form->id, form->version);
     print_field("collector", form->collector_name);
     print_field("siren", form->collector_siren);
-    output_channels(form->channels, words, sizeof(words));
+    channels_text(form->channels, words, sizeof(words));
     print_field("channels", words);
-    output_purposes(form->purposes, words, sizeof(words));
+    purposes_text(form->purposes, words, sizeof(words));
     print_field("purposes", words);
     print_field("language", form->language);
     print_field("display", form->display);

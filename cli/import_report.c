@@ -2,9 +2,9 @@
 #include "cli/import_report.h"
 
 #include "base/clock.h"
+#include "base/csv_write.h"
 #include "base/str.h"
 #include "cli/command.h"
-#include "cli/output.h"
 #include "policy/recipient.h"
 
 #include <errno.h>
@@ -92,7 +92,7 @@ void import_report_close(struct import_report *report)
 /* The lines are strangers' text, and a spreadsheet may be what opens them. */
 static void put_quoted(FILE *file, const char *text, size_t length)
 {
-    fputs(output_is_formula(text, length) ? "\"'" : "\"", file);
+    fputs(csv_is_formula(text, length) ? "\"'" : "\"", file);
     for (size_t i = 0; i < length; i++) {
         if (text[i] == '"')
             fputc('"', file);

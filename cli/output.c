@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/output.h"
 
+#include "base/csv_write.h"
+
 #include "policy/model.h"
 
 #include <inttypes.h>
@@ -63,59 +65,6 @@ void output_add_plain(struct strbuf *buf, const char *text)
         text += step;
         left -= step;
     }
-}
-
-void output_add_csv(struct strbuf *buf, const char *text)
-{
-    if (text[strcspn(text, ",\"\r\n")] == '\0') {
-        strbuf_add_str(buf, text);
-        return;
-    }
-    strbuf_add_char(buf, '"');
-    for (; *text != '\0'; text++) {
-        if (*text == '"')
-            strbuf_add_char(buf, '"');
-        strbuf_add_char(buf, *text);
-    }
-    strbuf_add_char(buf, '"');
-}
-
-void output_add_foreign(struct strbuf *buf, const char *text)
-{
-    struct strbuf safe = {0};
-    if (!output_is_formula(text, strlen(text))) {
-        output_add_csv(buf, text);
-        return;
-    }
-    strbuf_add_char(&safe, '\'');
-    strbuf_add_str(&safe, text);
-    if (safe.failed)
-        buf->failed = true;
-    else
-        output_add_csv(buf, safe.data);
-    strbuf_free(&safe);
-}
-
-static void add_word(char *out, size_t size, const char *word)
-{
-    size_t length = strlen(out);
-    snprintf(out + length, size - length, "%s%s", length > 0 ? "|" : "", word);
-}
-
-void output_channels(unsigned channels, char *out, size_t size)
-{
-    *out = '\0';
-    for (enum channel channel = 0; channel < CHANNEL_COUNT; channel++)
-        if ((channels & CHANNEL_BIT(channel)) != 0)
-            add_word(out, size, channel_name(channel));
-}
-
-void output_purposes(unsigned purposes, char *out, size_t size)
-{
-    *out = '\0';
-    for (enum purpose purpose = 0; purpose < PURPOSE_COUNT; purpose++)
-        if ((purposes & PURPOSE_BIT(purpose)) != 0)
-            add_word(out, size, purpose_name(purpose));
 }
 
 struct output *output_new(FILE *stream, enum output_format format, const struct column *columns)
@@ -330,7 +279,7 @@ static void csv_header(struct output *output)
         if (output->columns[i].type != CELL_JSON) {
             if (output->line.length > 0)
                 strbuf_add_char(&output->line, ',');
-            output_add_csv(&output->line, output->columns[i].name);
+            csv_add_field(&output->line, output->columns[i].name);
         }
     strbuf_add_str(&output->line, "\r\n");
     write_line(output);
@@ -356,9 +305,9 @@ static void csv_row(struct output *output, const struct cell *cells)
         else if (type == CELL_FLAG)
             strbuf_add_str(&output->line, cells[i].number != 0 ? "true" : "false");
         else if (i < output->n_guarded)
-            output_add_foreign(&output->line, cells[i].text);
+            csv_add_foreign(&output->line, cells[i].text);
         else
-            output_add_csv(&output->line, cells[i].text);
+            csv_add_field(&output->line, cells[i].text);
     }
     strbuf_add_str(&output->line, "\r\n");
     write_line(output);

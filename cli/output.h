@@ -72,25 +72,12 @@ bool output_row(struct output *output, const struct cell *cells);
 /* Writes what is held back and frees. A table without rows is the line "(none)". */
 enum result output_end(struct output **output, struct error *err);
 /* The CSV is a file for people: text in its first `columns` columns goes through
- * output_add_foreign. Before the first row. */
+ * csv_add_foreign. Before the first row. */
 void output_guard(struct output *output, size_t columns);
 
 /* Columns a terminal needs for text: wide characters count two, combining ones none. */
 size_t output_width(const char *text);
 /* As a table shows it: always valid UTF-8, on one line, without control characters. */
 void output_add_plain(struct strbuf *buf, const char *text);
-/* One field as RFC 4180 wants it, quoted when it must be. */
-void output_add_csv(struct strbuf *buf, const char *text);
-/* A spreadsheet takes such a field for a formula, whoever wrote it. */
-static inline bool output_is_formula(const char *text, size_t length)
-{
-    return length > 0 && text[0] != '\0' && strchr("=+-@\t\r", text[0]) != NULL;
-}
-/* As output_add_csv, with an apostrophe before what a spreadsheet would take for a formula. */
-void output_add_foreign(struct strbuf *buf, const char *text);
-
-/* "email|sms" from the bits of CHANNEL_BIT or PURPOSE_BIT. out holds size bytes, 64 are enough. */
-void output_channels(unsigned channels, char *out, size_t size);
-void output_purposes(unsigned purposes, char *out, size_t size);
 
 #endif

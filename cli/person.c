@@ -6,8 +6,8 @@
  * The archive is written by a child process. It becomes the service user, as every command does,
  * while who typed the command keeps the rights to put the file where it was asked for.
  */
-#include "cli/person.h"
-
+#include "office/person.h"
+#include "cli/context.h"
 #include "cli/export_file.h"
 #include "cli/options.h"
 
@@ -144,8 +144,9 @@ static int answer(const struct invocation *invocation, const char *operand, enum
                       &context))
         return EXIT_FAILED;
     if (context_recipient(&context, operand, &address, &recipient)) {
+        const struct person_sources from = {context.config, context.registry, context.index};
         enum result result =
-            person_read(&context, &address, &recipient, stated_moment(), &person, &err);
+            person_read(&from, &address, &recipient, stated_moment(), &person, &err);
         person.language = language;
         if (result == RESULT_OK && fd >= 0) {
             result = person_write_archive(&person, fd, &err);
@@ -161,7 +162,7 @@ static int answer(const struct invocation *invocation, const char *operand, enum
         }
         if (result != RESULT_OK)
             command_failed(&err);
-        if (person.context != NULL)
+        if (person.read)
             person_free(&person);
         wipe(address.text, sizeof(address.text));
     }

@@ -10,7 +10,7 @@
 #include "cli/context.h"
 #include "cli/folder.h"
 #include "cli/output.h"
-#include "cli/words.h"
+#include "office/words.h"
 #include "store/tally.h"
 
 enum remedy { REMEDY_ASK, REMEDY_DELETE, REMEDY_TELL, REMEDY_COUNT };

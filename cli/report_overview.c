@@ -5,7 +5,7 @@
  */
 #include "cli/output.h"
 #include "cli/report.h"
-#include "cli/words.h"
+#include "office/words.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -3,6 +3,7 @@
 
 #include "base/language.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
@@ -165,3 +166,25 @@ PARSE_FUNCTION(stream_class_parse, enum stream_class, stream_class_names)
 PARSE_FUNCTION(mode_parse, enum mode, mode_names)
 PARSE_FUNCTION(verdict_parse, enum verdict, verdict_names)
 PARSE_FUNCTION(reason_parse, enum reason, reason_names)
+
+static void add_word(char *out, size_t size, const char *word)
+{
+    size_t length = strlen(out);
+    snprintf(out + length, size - length, "%s%s", length > 0 ? "|" : "", word);
+}
+
+void channels_text(unsigned channels, char *out, size_t size)
+{
+    *out = '\0';
+    for (enum channel channel = 0; channel < CHANNEL_COUNT; channel++)
+        if ((channels & CHANNEL_BIT(channel)) != 0)
+            add_word(out, size, channel_name(channel));
+}
+
+void purposes_text(unsigned purposes, char *out, size_t size)
+{
+    *out = '\0';
+    for (enum purpose purpose = 0; purpose < PURPOSE_COUNT; purpose++)
+        if ((purposes & PURPOSE_BIT(purpose)) != 0)
+            add_word(out, size, purpose_name(purpose));
+}

@@ -88,6 +88,9 @@ enum reason {
 
 const char *channel_name(enum channel channel);
 const char *purpose_name(enum purpose purpose);
+/* "email|sms" from the bits of CHANNEL_BIT or PURPOSE_BIT. out holds size bytes, 64 are enough. */
+void channels_text(unsigned channels, char *out, size_t size);
+void purposes_text(unsigned purposes, char *out, size_t size);
 const char *basis_name(enum basis basis);
 const char *event_kind_name(enum event_kind kind);
 const char *stream_class_name(enum stream_class class);

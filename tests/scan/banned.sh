@@ -16,7 +16,7 @@ calls() {
 
 # Files without an SPDX line in their first three, under the folder $1.
 unlicensed() {
-    (cd "$1" && find base wire policy config store adapters proxy cli tests docs -type f \
+    (cd "$1" && find base wire policy config store office adapters proxy cli tests docs -type f \
         \( -name '*.c' -o -name '*.h' -o -name '*.cc' -o -name '*.sh' -o -name '*.am' \
         -o -name '*.awk' -o -name '*.py' -o -name '*.[1-8]' \) \
         ! -path '*/node_modules/*' ! -name '*.trs' -exec awk '
@@ -32,7 +32,7 @@ unlicensed() {
 self_test() {
     made=$(mktemp -d)
     trap 'rm -rf "$made"' EXIT
-    for folder in base wire policy config store adapters proxy cli tests docs; do
+    for folder in base wire policy config store office adapters proxy cli tests docs; do
         mkdir "$made/$folder"
     done
     {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The option reader and the row writer of the command line. */
 #include "base/clock.h"
+#include "base/csv_write.h"
 #include "cli/options.h"
 #include "tests/unit/unit.h"
 
@@ -178,7 +179,7 @@ static const struct {
 START_TEST(test_fields)
 {
     struct strbuf buf = {0};
-    output_add_csv(&buf, field_rows[_i].text);
+    csv_add_field(&buf, field_rows[_i].text);
     ck_assert_str_eq(buf.length > 0 ? buf.data : "", field_rows[_i].csv);
     strbuf_clear(&buf);
     output_add_plain(&buf, field_rows[_i].text);
@@ -198,7 +199,7 @@ START_TEST(test_formulas)
     };
     for (size_t i = 0; i < sizeof(rows_of) / sizeof(rows_of[0]); i++) {
         struct strbuf buf = {0};
-        output_add_foreign(&buf, rows_of[i].text);
+        csv_add_foreign(&buf, rows_of[i].text);
         ck_assert_str_eq(buf.length > 0 ? buf.data : "", rows_of[i].csv);
         strbuf_free(&buf);
     }
@@ -309,11 +310,11 @@ END_TEST
 START_TEST(test_channel_words)
 {
     char words[64];
-    output_channels(CHANNEL_BIT(CHANNEL_EMAIL) | CHANNEL_BIT(CHANNEL_POST), words, sizeof(words));
+    channels_text(CHANNEL_BIT(CHANNEL_EMAIL) | CHANNEL_BIT(CHANNEL_POST), words, sizeof(words));
     ck_assert_str_eq(words, "email|post");
-    output_channels((1u << CHANNEL_COUNT) - 1, words, sizeof(words));
+    channels_text((1u << CHANNEL_COUNT) - 1, words, sizeof(words));
     ck_assert_str_eq(words, "email|sms|call|autocall|post");
-    output_channels(0, words, sizeof(words));
+    channels_text(0, words, sizeof(words));
     ck_assert_str_eq(words, "");
 }
 END_TEST

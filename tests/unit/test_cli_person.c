@@ -6,10 +6,10 @@
 #include "base/html.h"
 #include "cli/consent_explain.h"
 #include "cli/export_file.h"
-#include "cli/person.h"
-#include "cli/person_words.h"
-#include "cli/sheet.h"
-#include "cli/zip.h"
+#include "office/person.h"
+#include "office/person_words.h"
+#include "office/sheet.h"
+#include "office/zip.h"
 #include "tests/unit/unit.h"
 
 #include <archive.h>
@@ -309,7 +309,6 @@ static const char form_json[] =
 
 struct hostile {
     struct config config;
-    struct context context;
     struct address address;
     struct recipient recipient;
     struct past_form form;
@@ -343,7 +342,6 @@ static void make_hostile(struct hostile *h, enum language language)
                  .resumed = true,
                  .resume_reason = HOSTILE},
     };
-    h->context.config = &h->config;
     ck_assert_msg(form_parse(form_json, strlen(form_json), &h->form.form, &err) == RESULT_OK, "%s",
                   err.text);
     h->form.json = h->form.form->json;
@@ -373,7 +371,7 @@ static void make_hostile(struct hostile *h, enum language language)
                                                .trace = &h->trace};
     h->partner = (struct person_partner){&hostile_partner, h->answers, 2};
     h->person = (struct person){
-        .context = &h->context,
+        .from = {.config = &h->config},
         .address = &h->address,
         .recipient = &h->recipient,
         .language = language,

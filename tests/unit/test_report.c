@@ -3,7 +3,7 @@
  * history through a real journal, and the walk over everyone. */
 #include "base/html.h"
 #include "cli/history.h"
-#include "cli/words.h"
+#include "office/words.h"
 #include "store/configuration.h"
 #include "store/registry_walk.h"
 #include "store/tally.h"

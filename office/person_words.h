@@ -3,10 +3,10 @@
  * What the words of the consent model mean to the person they are about, said to that person. All
  * of it is English to be given to tr(); po/fr.po has the French.
  */
-#ifndef OCTROI_CLI_PERSON_WORDS_H
-#define OCTROI_CLI_PERSON_WORDS_H
+#ifndef OCTROI_OFFICE_PERSON_WORDS_H
+#define OCTROI_OFFICE_PERSON_WORDS_H
 
-#include "cli/past.h"
+#include "office/past.h"
 #include "policy/judge.h"
 
 /* "e-mail" and "by e-mail". */

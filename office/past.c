@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "cli/past.h"
+#include "office/past.h"
 
 #include "store/registry_view.h"
 

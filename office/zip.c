@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "cli/zip.h"
+#include "office/zip.h"
 
 #include <archive.h>
 #include <archive_entry.h>

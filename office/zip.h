@@ -4,8 +4,8 @@
  * them stays in memory. The same entries give the same bytes on every machine and every day: no
  * time, owner or locale gets in. Why libarchive: docs/adr/0019.
  */
-#ifndef OCTROI_CLI_ZIP_H
-#define OCTROI_CLI_ZIP_H
+#ifndef OCTROI_OFFICE_ZIP_H
+#define OCTROI_OFFICE_ZIP_H
 
 #include "base/error.h"
 

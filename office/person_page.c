@@ -4,7 +4,7 @@
  * art. 15), in words for anybody. One file that needs nothing else: no script, no font, no image,
  * nothing fetched. It prints well. All that others wrote is shown as text.
  */
-#include "cli/person_page.h"
+#include "office/person_page.h"
 
 #include <string.h>
 
@@ -128,7 +128,7 @@ static void begin(const struct person *person, struct sheet *sheet)
 
 static void about(const struct person *person, struct sheet *sheet)
 {
-    const struct config *config = person->context->config;
+    const struct config *config = person->from.config;
     char when[LEAF_TIME];
     sheet_put(sheet, "<dl>\n");
     leaf_pair(sheet, N_("Who is asked about"), person->address->text);

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the files of the person's page share; nobody else includes it. */
-#ifndef OCTROI_CLI_PERSON_PAGE_H
-#define OCTROI_CLI_PERSON_PAGE_H
+#ifndef OCTROI_OFFICE_PERSON_PAGE_H
+#define OCTROI_OFFICE_PERSON_PAGE_H
 
-#include "cli/person.h"
-#include "cli/person_words.h"
-#include "cli/sheet.h"
+#include "office/person.h"
+#include "office/person_words.h"
+#include "office/sheet.h"
 
 /* text is English to be translated; others' words go through sheet_text. */
 void leaf_heading(struct sheet *sheet, const char *anchor, const char *text);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Of the person's page: where the data came from, what happened, and what was shown. */
-#include "cli/person_page.h"
+#include "office/person_page.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -13,7 +13,7 @@ static void staleness(const struct person *person, struct sheet *sheet)
 {
     sheet_put(sheet, "<ul>\n");
     for (int i = 0; i < CHANNEL_COUNT; i++) {
-        const struct channel_policy *policy = &person->context->config->policies[i];
+        const struct channel_policy *policy = &person->from.config->policies[i];
         unsigned months = (unsigned)policy->stale_after.months;
         if (!address_fits(person->address->kind, i) || months == 0)
             continue;
@@ -52,7 +52,7 @@ static const char *period_text(const struct sheet *sheet, struct duration period
  */
 static void retention(const struct person *person, struct sheet *sheet)
 {
-    const struct retention_config *kept = &person->context->config->retention;
+    const struct retention_config *kept = &person->from.config->retention;
     enum language language = sheet->language;
     char period[LEAF_TIME];
     leaf_paragraph(sheet, N_("What is kept is erased when its time is over:"));

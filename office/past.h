@@ -5,8 +5,8 @@
  * the same history, so that they cannot disagree. It owns copies of everything, and knows the
  * person by key only.
  */
-#ifndef OCTROI_CLI_PAST_H
-#define OCTROI_CLI_PAST_H
+#ifndef OCTROI_OFFICE_PAST_H
+#define OCTROI_OFFICE_PAST_H
 
 #include "base/arena.h"
 #include "store/registry.h"

@@ -3,10 +3,10 @@
  * person.json: all that is held on one person, for programs. docs/PERSON.md describes it; its
  * `version` changes when a key changes its meaning or goes, not when one is added.
  */
-#include "cli/output.h"
-#include "cli/person.h"
-#include "cli/sheet.h"
+#include "office/person.h"
+#include "office/sheet.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #define FORMAT_VERSION 1
@@ -68,7 +68,7 @@ static void joined(struct strbuf *json, const char *key, const char *values)
 
 static void head(const struct person *person, struct sheet *sheet)
 {
-    const struct config *config = person->context->config;
+    const struct config *config = person->from.config;
     struct strbuf *json = &sheet->buf;
     char key[2 * RECIPIENT_KEY_BYTES + 1];
     hex_encode(person->recipient->key, RECIPIENT_KEY_BYTES, key);
@@ -126,7 +126,7 @@ static void form_words(struct strbuf *json, const struct form *form)
         if (form->channels & CHANNEL_BIT(i))
             names[count++] = channel_name(i);
     texts(json, "channels", names, count);
-    output_purposes(form->purposes, text, sizeof(text));
+    purposes_text(form->purposes, text, sizeof(text));
     joined(json, "purposes", text);
     texts(json, "partners", form->partners, form->n_partners);
     texts(json, "partner_categories", form->categories, form->n_categories);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The archive: each part in its place, in an order that never changes. */
-#include "cli/person.h"
-#include "cli/sheet.h"
-#include "cli/zip.h"
+#include "office/person.h"
+#include "office/sheet.h"
+#include "office/zip.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -50,7 +50,7 @@ void person_write_readme(const struct person *person, struct sheet *sheet)
         N_("events.csv             the events, as a table"),
         N_("decisions.csv          the decisions, as a table"),
     };
-    const struct config *config = person->context->config;
+    const struct config *config = person->from.config;
     struct strbuf when = {0};
     language_add_time(&when, person->language, person->at);
     line(sheet, tr(person->language, "What is held on one person, and meant for that person "

@@ -4,8 +4,8 @@
  * of any length costs the same memory. The first failure is remembered and everything after it
  * ignored, so that who writes a page checks once, at its end.
  */
-#ifndef OCTROI_CLI_SHEET_H
-#define OCTROI_CLI_SHEET_H
+#ifndef OCTROI_OFFICE_SHEET_H
+#define OCTROI_OFFICE_SHEET_H
 
 #include "base/error.h"
 #include "base/language.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "cli/words.h"
+#include "office/words.h"
 
 #include "base/clock.h"
 #include "policy/model.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Of the person's page: what was decided, what was passed on to whom, and what was stopped. */
-#include "cli/person_page.h"
+#include "office/person_page.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -70,7 +70,7 @@ static const char *period(const struct sheet *sheet, struct duration duration, c
 
 void leaf_erased(const struct person *person, struct sheet *sheet)
 {
-    const struct retention_config *retention = &person->context->config->retention;
+    const struct retention_config *retention = &person->from.config->retention;
     const struct journal_erased *erased = &person->erased;
     char time[LEAF_TIME];
     char date[LEAF_TIME];

@@ -8,13 +8,15 @@
  * The clear address is here because the command line gave it. It goes into the archive, which is
  * for that very person, and nowhere else.
  */
-#ifndef OCTROI_CLI_PERSON_H
-#define OCTROI_CLI_PERSON_H
+#ifndef OCTROI_OFFICE_PERSON_H
+#define OCTROI_OFFICE_PERSON_H
 
 #include "base/language.h"
-#include "cli/context.h"
-#include "cli/past.h"
+#include "config/config.h"
+#include "office/past.h"
 #include "policy/judge.h"
+#include "store/journal.h"
+#include "store/registry.h"
 
 #include <stdbool.h>
 
@@ -62,10 +64,18 @@ struct person_stop {
     const char *resume_reason;
 };
 
+/* What it is read from; all borrowed. */
+struct person_sources {
+    struct config *config;
+    struct registry *registry;
+    struct journal_index *index;
+};
+
 struct person {
-    struct context *context;           /* borrowed, as the next two */
-    const struct address *address;     /* clear and normalised */
-    const struct recipient *recipient; /* key and mask */
+    struct person_sources from;
+    bool read;                         /* person_free has something to free */
+    const struct address *address;     /* borrowed; clear and normalised */
+    const struct recipient *recipient; /* borrowed; key and mask */
     enum language language;
     int64_t at;   /* when this was drawn up; answers are as of then */
     bool viewing; /* the index's view is open */
@@ -87,7 +97,7 @@ struct person {
 
 /* Opens the index's view, which stays open until person_free, so that decisions agree with their
  * sums. */
-enum result person_read(struct context *context, const struct address *address,
+enum result person_read(const struct person_sources *from, const struct address *address,
                         const struct recipient *recipient, int64_t at, struct person *person_out,
                         struct error *err);
 void person_free(struct person *person);
@@ -104,7 +114,7 @@ const char *person_partner_name(const struct person *person, const char *id);
 /* Whether the sum is of what reached the partner or its provider. */
 bool person_sum_passed(const struct person_sum *sum);
 
-/* ---- the archive: cli/person_archive.c ---- */
+/* ---- the archive: office/person_archive.c ---- */
 
 enum result person_write_archive(const struct person *person, int fd, struct error *err);
 

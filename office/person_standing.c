@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Of the person's page: who may write, why, and what may be done about it. */
-#include "cli/person_page.h"
+#include "office/person_page.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -173,7 +173,7 @@ void leaf_rights(const struct person *person, struct sheet *sheet)
         N_("Receive your data in a form that programs can read (article 20): it is in person.json, "
            "beside this page."),
     };
-    const struct config *config = person->context->config;
+    const struct config *config = person->from.config;
     leaf_heading(sheet, "rights", N_("Your rights, and how to use them"));
     leaf_paragraph(sheet, N_("You may:"));
     sheet_put(sheet, "<ul>\n");

@@ -9,10 +9,11 @@
  * Every prefix is spelled out in the file and names are the vocabulary's own: nothing is fetched
  * to read it. What it leaves out, and why it says less than person.json: docs/PERSON.md.
  */
-#include "cli/person.h"
-#include "cli/sheet.h"
+#include "office/person.h"
+#include "office/sheet.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 static const char context[] =
@@ -403,7 +404,7 @@ static void grant_node(struct writing *writing, const struct past_event *grant)
     } else {
         process(json, writing->person, grant);
     }
-    rights(json, writing->person->context->config);
+    rights(json, writing->person->from.config);
     node_end(writing);
 }
 

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Gathers what is held on one person, from the registry and from the journal's index. */
-#include "cli/person.h"
+#include "office/person.h"
 #include "store/index_person.h"
 #include "store/registry_view.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -136,7 +137,7 @@ static enum result judge(struct reading *reading, const struct facts *facts,
     const struct person *person = reading->person;
     const struct question question = {
         .partner = answer->partner,
-        .policy = &person->context->config->policies[answer->channel],
+        .policy = &person->from.config->policies[answer->channel],
         .channel = answer->channel,
         .purpose = answer->purpose,
         .now = person->at,
@@ -156,8 +157,8 @@ static enum result judge_partner(struct reading *reading, const struct partner *
     const struct facts *facts = NULL;
     size_t count = 0;
     bool concerned = concerns(person, partner);
-    enum result result = registry_facts(person->context->registry, person->recipient->key,
-                                        partner->id, NULL, &facts, reading->err);
+    enum result result = registry_facts(person->from.registry, person->recipient->key, partner->id,
+                                        NULL, &facts, reading->err);
     for (int channel = 0; result == RESULT_OK && channel < CHANNEL_COUNT; channel++)
         for (int purpose = 0; result == RESULT_OK && purpose < PURPOSE_COUNT; purpose++) {
             if (!address_fits(person->address->kind, channel))
@@ -186,7 +187,7 @@ static enum result judge_partner(struct reading *reading, const struct partner *
 static enum result read_partners(struct reading *reading)
 {
     struct person *person = reading->person;
-    const struct config *config = person->context->config;
+    const struct config *config = person->from.config;
     size_t count = config->n_partners > 0 ? config->n_partners : 1;
     person->partners = arena_alloc(person->arena, count * sizeof(*person->partners));
     person->others = arena_alloc(person->arena, count * sizeof(const struct partner *));
@@ -200,7 +201,7 @@ static enum result read_partners(struct reading *reading)
 
 const char *person_partner_name(const struct person *person, const char *id)
 {
-    const struct partner *partner = config_partner(person->context->config, id);
+    const struct partner *partner = config_partner(person->from.config, id);
     return partner != NULL ? partner->name : id;
 }
 
@@ -304,7 +305,7 @@ static bool keep_invalid_supplier(void *arg, const struct supplier_row *row)
 static enum result read_registry(struct reading *reading)
 {
     struct person *person = reading->person;
-    struct registry *registry = person->context->registry;
+    struct registry *registry = person->from.registry;
     enum result result = registry_view_begin(registry, reading->err);
     if (result != RESULT_OK)
         return result;
@@ -329,7 +330,7 @@ static enum result read_registry(struct reading *reading)
 static enum result read_index(struct reading *reading)
 {
     struct person *person = reading->person;
-    struct journal_index *index = person->context->index;
+    struct journal_index *index = person->from.index;
     uint64_t rows = 0;
     enum result result = journal_index_catch_up(index, 0, &rows, reading->err);
     if (result == RESULT_OK)
@@ -344,12 +345,13 @@ static enum result read_index(struct reading *reading)
     return result != RESULT_OK ? result : reading->result;
 }
 
-enum result person_read(struct context *context, const struct address *address,
+enum result person_read(const struct person_sources *from, const struct address *address,
                         const struct recipient *recipient, int64_t at, struct person *person,
                         struct error *err)
 {
     struct reading reading = {.person = person, .err = err, .result = RESULT_OK};
-    *person = (struct person){.context = context,
+    *person = (struct person){.from = *from,
+                              .read = true,
                               .address = address,
                               .recipient = recipient,
                               .at = at,
@@ -368,7 +370,7 @@ enum result person_read(struct context *context, const struct address *address,
 void person_free(struct person *person)
 {
     if (person->viewing)
-        journal_index_view_end(person->context->index);
+        journal_index_view_end(person->from.index);
     past_free(&person->history);
     arena_free(&person->arena);
     *person = (struct person){0};
@@ -381,5 +383,5 @@ enum result person_decisions(const struct person *person, log_entry_fn *on_entry
                                       .until = INT64_MAX,
                                       .recipient_key = person->recipient->key,
                                       .oldest_first = true};
-    return journal_index_log(person->context->index, &filter, on_entry, arg, err);
+    return journal_index_log(person->from.index, &filter, on_entry, arg, err);
 }

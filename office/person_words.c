@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "cli/person_words.h"
+#include "office/person_words.h"
 
 #include "base/language.h"
 

@@ -4,9 +4,9 @@
  * spreadsheet takes a field that begins with = + - or @ for a formula: it gets an apostrophe before
  * it. person.json has every field as it is.
  */
-#include "cli/output.h"
-#include "cli/person.h"
-#include "cli/sheet.h"
+#include "base/csv_write.h"
+#include "office/person.h"
+#include "office/sheet.h"
 
 #include <inttypes.h>
 
@@ -14,7 +14,7 @@ static void field(struct sheet *sheet, const char *text)
 {
     strbuf_add_char(&sheet->buf, ',');
     if (text != NULL)
-        output_add_csv(&sheet->buf, text);
+        csv_add_field(&sheet->buf, text);
 }
 
 /* One that others wrote. */
@@ -23,7 +23,7 @@ static void foreign(struct sheet *sheet, const char *text, bool first)
     if (!first)
         strbuf_add_char(&sheet->buf, ',');
     if (text != NULL)
-        output_add_foreign(&sheet->buf, text);
+        csv_add_foreign(&sheet->buf, text);
 }
 
 static void number(struct sheet *sheet, int64_t value)

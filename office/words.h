@@ -3,8 +3,8 @@
  * The words for the codes that stand in the journal and the registry, in the reader's language: no
  * report shows a code without one. A code nobody knows (a later version's) is its own word.
  */
-#ifndef OCTROI_CLI_WORDS_H
-#define OCTROI_CLI_WORDS_H
+#ifndef OCTROI_OFFICE_WORDS_H
+#define OCTROI_OFFICE_WORDS_H
 
 #include "base/language.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "cli/sheet.h"
+#include "office/sheet.h"
 
 #include "base/html.h"
-#include "cli/zip.h"
+#include "office/zip.h"
 
 #include <stdarg.h>
 #include <stdio.h>
