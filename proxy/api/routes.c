@@ -1,7 +1,28 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which path is whose, of the service "api". */
-#include "proxy/http/service.h"
+/* Which path is whose, of the service "api" (docs/openapi.yaml describes each). */
+#include "proxy/api/work.h"
+
+#define GET  HTTP_METHOD_GET
+#define POST HTTP_METHOD_POST
+
+/* A handler is the action it hands to the desk. */
+#define AT_DESK(name)                                     \
+    static void name##_at_desk(struct service_call *call) \
+    {                                                     \
+        api_work(call, api_##name);                       \
+    }
+AT_DESK(suspensions)
+AT_DESK(suspend)
+AT_DESK(resume)
+
+#define ROUTE(methods, pattern, scope, once, name)                        \
+    {                                                                     \
+        pattern, methods, SERVICE_API, scope, false, once, name##_at_desk \
+    }
 
 const struct service_route api_routes[] = {
+    ROUTE(GET, "/v1/suspensions", SCOPE_REPORTS, false, suspensions),
+    ROUTE(POST, "/v1/suspensions", SCOPE_SUSPENSIONS, true, suspend),
+    ROUTE(POST, "/v1/resumptions", SCOPE_SUSPENSIONS, true, resume),
     {0},
 };
