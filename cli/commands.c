@@ -123,6 +123,18 @@ const struct command commands[] = {
      "A stream is written PARTNER/STREAM; a form is its id, for all versions.\n", cli_suspend},
     {"resume", "partner|stream|form|supplier ID --reason TEXT", "end a suspension",
      "A stream is written PARTNER/STREAM; a form is its id, for all versions.\n", cli_resume},
+    {"token add", "NAME --scope S[,S]... [--partner P] [--expires D] [--rate N]",
+     "make a token for the interface for programs, and print it: once",
+     "  --scope S,...             check, events, screen, decisions, persons, reports, forms,\n"
+     "                            suspensions, metrics\n"
+     "  --partner P               for this partner only, who may have check and events\n"
+     "  --expires D               after so long, such as \"90 days\" (default: 1 year)\n"
+     "  --rate N                  at most N requests a second (default: no limit)\n",
+     cli_token_add},
+    {"token list", "[--format F]", "list the tokens, also those that are good no more", FORMAT_HELP,
+     cli_token_list},
+    {"token revoke", "NAME|ID", "let a token count no more, from the next request on", "",
+     cli_token_revoke},
     {"log",
      "[--ref REF] [--verdict V] [--partner P] [--channel C] [--reason R] [--recipient ADDRESS] "
      "[--since T] "

@@ -46,6 +46,9 @@ void explanation_sentence(const struct explanation *explanation, struct strbuf *
 /* The whole as one JSON object. */
 void explanation_add_json(const struct explanation *explanation, struct strbuf *json);
 
+/* The rules tried, as a JSON array. */
+void explanation_add_rules(struct strbuf *json, const struct trace *trace);
+
 /* "jeu-ete@3": the form the verdict speaks of, or "". */
 void explanation_form(const struct explanation *explanation, char out[PAST_FORM]);
 /* What came of this grant alone; NULL when the event is none that was looked at. */

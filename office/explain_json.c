@@ -15,7 +15,7 @@ static void add_instant(struct strbuf *json, const char *key, int64_t instant)
     strbuf_add_json_field(json, key, text);
 }
 
-static void add_rules(struct strbuf *json, const struct trace *trace)
+void explanation_add_rules(struct strbuf *json, const struct trace *trace)
 {
     strbuf_add_char(json, '[');
     for (size_t i = 0; i < trace->count; i++) {
@@ -145,7 +145,7 @@ void explanation_add_json(const struct explanation *explanation, struct strbuf *
     strbuf_add_json_field(json, "policy", question->policy->version);
     strbuf_add_json_field(json, "form", filled(form));
     strbuf_add_str(json, ",\"rules\":");
-    add_rules(json, &explanation->trace);
+    explanation_add_rules(json, &explanation->trace);
     strbuf_add_json_field(json, "summary", summary.failed ? NULL : summary.data);
     strbuf_add_str(json, ",\"relies_on\":");
     add_ground(json, explanation);

@@ -54,13 +54,14 @@ bool token_scopes_parse(const char *text, unsigned *scopes_out, char *unknown_ou
     }
 }
 
-static void scopes_text(unsigned scopes, struct strbuf *out)
+void token_scopes_text(unsigned scopes, char out[TOKEN_SCOPES_TEXT])
 {
+    size_t used = 0;
+    out[0] = '\0';
     for (unsigned i = 0; i < TOKEN_SCOPES; i++)
-        if (scopes & 1u << i) {
-            strbuf_add_str(out, out->length > 0 ? "|" : "");
-            strbuf_add_str(out, scope_names[i]);
-        }
+        if (scopes & 1u << i)
+            used += (size_t)snprintf(out + used, TOKEN_SCOPES_TEXT - used, "%s%s",
+                                     used > 0 ? "|" : "", scope_names[i]);
 }
 
 /* ---- the text ---- */
@@ -171,12 +172,8 @@ static enum result insert(struct registry *registry, const struct token *token,
                           const uint8_t hash[SHA256_BYTES], struct error *err)
 {
     sqlite3_stmt *statement = NULL;
-    struct strbuf scopes = {0};
-    scopes_text(token->scopes, &scopes);
-    if (scopes.failed) {
-        strbuf_free(&scopes);
-        return error_no_memory(err);
-    }
+    char scopes[TOKEN_SCOPES_TEXT];
+    token_scopes_text(token->scopes, scopes);
     enum result result =
         sql_prepare(registry->db,
                     "INSERT INTO token (token_id, name, hash, scopes, partner, rate, created_at,"
@@ -186,7 +183,7 @@ static enum result insert(struct registry *registry, const struct token *token,
         registry_bind_text(statement, 1, token->id);
         registry_bind_text(statement, 2, token->name);
         sqlite3_bind_blob(statement, 3, hash, SHA256_BYTES, SQLITE_STATIC);
-        registry_bind_text(statement, 4, scopes.data);
+        registry_bind_text(statement, 4, scopes);
         registry_bind_text(statement, 5, token->partner);
         sqlite3_bind_int64(statement, 6, token->rate);
         sqlite3_bind_int64(statement, 7, token->created_at);
@@ -194,7 +191,6 @@ static enum result insert(struct registry *registry, const struct token *token,
         result = sql_run(registry->db, statement, err);
     }
     sqlite3_finalize(statement);
-    strbuf_free(&scopes);
     return result;
 }
 

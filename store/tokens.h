@@ -31,8 +31,13 @@ enum token_scope {
 
 /* "check", "events", …; NULL for what is none or several. */
 const char *token_scope_name(enum token_scope scope);
-/* "check|events"; false and why for an unknown one. */
+/* "check|events", or with commas; false and which for an unknown one. */
 bool token_scopes_parse(const char *text, unsigned *scopes_out, char *unknown_out, size_t size);
+
+/* All of them, and a NUL. */
+#define TOKEN_SCOPES_TEXT 96
+/* "check|events" */
+void token_scopes_text(unsigned scopes, char out[TOKEN_SCOPES_TEXT]);
 
 struct token {
     char id[TOKEN_ID];

@@ -21,6 +21,7 @@ AT_DESK(resume)
     }
 
 const struct service_route api_routes[] = {
+    {"/v1/check", POST, SERVICE_API, SCOPE_CHECK, .handle = api_check},
     ROUTE(GET, "/v1/suspensions", SCOPE_REPORTS, false, suspensions),
     ROUTE(POST, "/v1/suspensions", SCOPE_SUSPENSIONS, true, suspend),
     ROUTE(POST, "/v1/resumptions", SCOPE_SUSPENSIONS, true, resume),

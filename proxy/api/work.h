@@ -78,6 +78,10 @@ bool api_instant(struct api_work *work, const char *name, int64_t fallback, int6
 void api_cursor_add(struct strbuf *out, const char *name, int64_t first, int64_t second);
 bool api_cursor(struct api_work *work, bool *given_out, int64_t *first_out, int64_t *second_out);
 
+/* ---- check.c: answered on the loop ---- */
+
+service_handler api_check;
+
 /* ---- actions; one file each ---- */
 
 api_action api_events, api_identifiers;                            /* events.c */
