@@ -3,6 +3,7 @@
  * person.json: all that is held on one person, for programs. docs/PERSON.md describes it; its
  * `version` changes when a key changes its meaning or goes, not when one is added.
  */
+#include "office/decision.h"
 #include "office/person.h"
 #include "office/sheet.h"
 
@@ -308,51 +309,14 @@ struct decisions {
 static bool write_decision(void *arg, const struct log_entry *entry)
 {
     struct decisions *decisions = arg;
-    struct strbuf *json = &decisions->sheet->buf;
-    const struct {
-        const char *key, *value;
-    } fields[] = {
-        {"id", entry->id},
-        {"at", entry->at},
-        {"gateway", entry->gateway},
-        {"session", entry->session},
-        {"partner", entry->partner},
-        {"stream", entry->stream},
-        {"account", entry->account},
-        {"channel", entry->channel},
-        {"purpose", entry->purpose},
-        {"recipient", entry->recipient},
-        {"recipient_key", entry->recipient_key},
-        {"verdict", entry->verdict},
-        {"reason", entry->reason},
-        {"effect", entry->effect},
-        {"mode", entry->mode},
-        {"policy", entry->policy},
-        {"provider", entry->provider},
-        {"outcome", entry->outcome},
-        {"provider_reply", entry->provider_reply},
-        {"queue_id", entry->queue_id},
-        {"hash", entry->hash},
-        {"list", entry->list},
-    };
     item_next(decisions->sheet, decisions->written++);
-    for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)
-        strbuf_add_json_field(json, fields[i].key, fields[i].value);
-    if (entry->event != 0)
-        strbuf_add_json_number(json, "event", entry->event);
-    else
-        strbuf_add_json_field(json, "event", NULL);
-    if (entry->size >= 0)
-        strbuf_add_json_number(json, "size", entry->size);
-    else
-        strbuf_add_json_field(json, "size", NULL);
-    strbuf_add_char(json, '}');
+    decision_add_json(entry, &decisions->sheet->buf);
+    strbuf_add_char(&decisions->sheet->buf, '}');
     return decisions->sheet->result == RESULT_OK;
 }
 
-void person_write_json(const struct person *person, struct sheet *sheet)
+static void all_but_decisions(const struct person *person, struct sheet *sheet)
 {
-    struct decisions decisions = {.sheet = sheet};
     head(person, sheet);
     events(person, sheet);
     forms(person, sheet);
@@ -360,6 +324,18 @@ void person_write_json(const struct person *person, struct sheet *sheet)
     standing(person, sheet);
     stops(person, sheet);
     sums(person, sheet);
+}
+
+void person_write_summary(const struct person *person, struct sheet *sheet)
+{
+    all_but_decisions(person, sheet);
+    sheet_put(sheet, "}\n");
+}
+
+void person_write_json(const struct person *person, struct sheet *sheet)
+{
+    struct decisions decisions = {.sheet = sheet};
+    all_but_decisions(person, sheet);
     list_begin(sheet, "decisions");
     enum result result = person_decisions(person, write_decision, &decisions, sheet->err);
     if (result != RESULT_OK && sheet->result == RESULT_OK)

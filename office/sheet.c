@@ -18,6 +18,11 @@ void sheet_begin(struct sheet *sheet, struct zip *zip, const char *name, struct 
     sheet->result = zip_entry(zip, name, err);
 }
 
+void sheet_begin_loose(struct sheet *sheet, struct error *err)
+{
+    *sheet = (struct sheet){.language = sheet->language, .err = err, .result = RESULT_OK};
+}
+
 static void pass_on(struct sheet *sheet)
 {
     if (sheet->buf.failed && sheet->result == RESULT_OK)
@@ -29,8 +34,17 @@ static void pass_on(struct sheet *sheet)
 
 void sheet_turn(struct sheet *sheet)
 {
-    if (sheet->buf.length >= BLOCK || sheet->result != RESULT_OK)
+    if (sheet->zip != NULL && (sheet->buf.length >= BLOCK || sheet->result != RESULT_OK))
         pass_on(sheet);
+}
+
+enum result sheet_end_loose(struct sheet *sheet, struct strbuf *out)
+{
+    if (sheet->buf.failed && sheet->result == RESULT_OK)
+        sheet->result = error_no_memory(sheet->err);
+    *out = sheet->buf;
+    sheet->buf = (struct strbuf){0};
+    return sheet->result;
 }
 
 enum result sheet_end(struct sheet *sheet)

@@ -14,7 +14,7 @@
 struct zip;
 
 struct sheet {
-    struct zip *zip;   /* borrowed */
+    struct zip *zip;   /* borrowed; NULL: a loose sheet, which stays in buf */
     struct strbuf buf; /* owned; what has not gone on yet. May be added to with strbuf_add_… */
     enum language language;
     enum result result;
@@ -27,6 +27,10 @@ void sheet_begin(struct sheet *sheet, struct zip *zip, const char *name, struct 
 void sheet_turn(struct sheet *sheet);
 /* The rest; what became of all of it. */
 enum result sheet_end(struct sheet *sheet);
+
+/* A sheet of no archive: all of it is in buf until it ends, and then the caller's. */
+void sheet_begin_loose(struct sheet *sheet, struct error *err);
+enum result sheet_end_loose(struct sheet *sheet, struct strbuf *out);
 
 /* As it stands: our own markup, never anybody's words. */
 void sheet_put(struct sheet *sheet, const char *markup);

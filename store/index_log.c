@@ -50,6 +50,8 @@ static void compose(struct strbuf *sql, const struct log_filter *filter)
         strbuf_add_str(sql, " AND at >= ?6");
     if (filter->until != INT64_MAX)
         strbuf_add_str(sql, " AND at < ?7");
+    if (filter->before_seq != 0)
+        strbuf_add_str(sql, " AND (at, seq) < (?10, ?11)");
     strbuf_add_str(sql, filter->oldest_first ? " ORDER BY at, seq LIMIT ?8"
                                              : " ORDER BY at DESC, seq DESC LIMIT ?8");
 }
@@ -74,6 +76,10 @@ static void bind(sqlite3_stmt *statement, const struct log_filter *filter)
     sqlite3_bind_int64(statement, 8, filter->limit > 0 ? (sqlite3_int64)filter->limit : -1);
     if (filter->id != NULL)
         sqlite3_bind_text(statement, 9, filter->id, -1, SQLITE_STATIC);
+    if (filter->before_seq != 0) {
+        sqlite3_bind_int64(statement, 10, filter->before_at);
+        sqlite3_bind_int64(statement, 11, (sqlite3_int64)filter->before_seq);
+    }
 }
 
 static const char *text(sqlite3_stmt *statement, int column)
@@ -100,6 +106,7 @@ static bool give(sqlite3_stmt *row, log_entry_fn *on_entry, void *arg)
     bool sized = sqlite3_column_type(row, 22) != SQLITE_NULL;
     struct log_entry entry = {
         .seq = (uint64_t)sqlite3_column_int64(row, 0),
+        .instant = sqlite3_column_int64(row, 2),
         .id = text(row, 1),
         .at = at,
         .gateway = text(row, 3),

@@ -134,13 +134,17 @@ struct log_filter {
     const uint8_t *recipient_key; /* NULL: any */
     int64_t since;                /* INT64_MIN: no limit */
     int64_t until;                /* exclusive; INT64_MAX: no limit */
-    uint64_t limit;               /* 0: all */
+    /* Newest first: those behind this one alone; before_seq 0: from the newest. */
+    int64_t before_at;
+    uint64_t before_seq;
+    uint64_t limit; /* 0: all */
     bool oldest_first;
 };
 
 /* A decision with its outcome joined, as `log` shows it; NULL where the journal has null. */
 struct log_entry {
     uint64_t seq; /* the decision's row number in the chain, from 1 */
+    int64_t instant; /* of at */
     const char *id, *at, *gateway, *session, *partner, *stream, *account, *channel, *purpose;
     const char *recipient, *recipient_key, *verdict, *reason, *effect, *mode, *policy;
     int64_t event; /* 0: null */

@@ -11,6 +11,16 @@
     {                                                     \
         api_work(call, api_##name);                       \
     }
+AT_DESK(decision)
+AT_DESK(decisions)
+AT_DESK(form)
+AT_DESK(form_add)
+AT_DESK(form_invalidate)
+AT_DESK(forms)
+AT_DESK(partner)
+AT_DESK(partners)
+AT_DESK(person)
+AT_DESK(report)
 AT_DESK(suspensions)
 AT_DESK(suspend)
 AT_DESK(resume)
@@ -22,6 +32,16 @@ AT_DESK(resume)
 
 const struct service_route api_routes[] = {
     {"/v1/check", POST, SERVICE_API, SCOPE_CHECK, .handle = api_check},
+    ROUTE(GET, "/v1/decisions", SCOPE_DECISIONS, false, decisions),
+    ROUTE(GET, "/v1/decisions/*", SCOPE_DECISIONS, false, decision),
+    ROUTE(GET, "/v1/forms", SCOPE_REPORTS, false, forms),
+    ROUTE(POST, "/v1/forms", SCOPE_FORMS, true, form_add),
+    ROUTE(GET, "/v1/forms/*/*", SCOPE_REPORTS, false, form),
+    ROUTE(POST, "/v1/forms/*/*/invalidation", SCOPE_FORMS, true, form_invalidate),
+    ROUTE(GET, "/v1/partners", SCOPE_REPORTS, false, partners),
+    ROUTE(GET, "/v1/partners/*", SCOPE_REPORTS, false, partner),
+    ROUTE(POST, "/v1/persons", SCOPE_PERSONS, false, person),
+    ROUTE(GET, "/v1/reports", SCOPE_REPORTS, false, report),
     ROUTE(GET, "/v1/suspensions", SCOPE_REPORTS, false, suspensions),
     ROUTE(POST, "/v1/suspensions", SCOPE_SUSPENSIONS, true, suspend),
     ROUTE(POST, "/v1/resumptions", SCOPE_SUSPENSIONS, true, resume),

@@ -145,6 +145,11 @@ static struct api_work *new_work(struct service_call *call, api_action *action)
     work->in = http->json;
     http->json = NULL;
     bool whole = work->arena != NULL && take_fields(work, http);
+    if (whole && work->in != NULL) {
+        work->body = arena_copy(work->arena, http->body, http->length);
+        work->length = http->length;
+        whole = work->body != NULL;
+    }
     for (size_t i = 0; i < HTTP_TAILS && whole; i++) {
         work->tails[i] = arena_str(work->arena, http->tails[i]);
         whole = work->tails[i] != NULL;

@@ -37,6 +37,8 @@ struct api_work {
     const char *tails[HTTP_TAILS];
     struct http_field *fields; /* of the query; NULL: none */
     json_t *in;                /* the body; NULL: none */
+    const char *body;          /* as it stood, length bytes; "" */
+    size_t length;
     int64_t now;
     /* What is answered. */
     int status;

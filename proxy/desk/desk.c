@@ -156,6 +156,7 @@ static enum result equip(struct desk *desk, const struct desk_options *options,
     tools->desk = desk;
     tools->seal = options->seal;
     tools->journal_path = desk->journal_path;
+    tools->registry_path = desk->registry_path;
     tools->hmac = hmac_new(options->recipient_key, options->recipient_key_length);
     if (tools->hmac == NULL)
         return error_no_memory(err);
