@@ -574,5 +574,6 @@ int main(void)
         tcase_add_test(cases, *test);
     suite_add_tcase(suite, cases);
     return unit_run((Suite *[]){suite, http_requests_suite(), http_native_suite(),
-                                http_shapes_suite(), http_lists_suite(), NULL});
+                                http_shapes_suite(), http_lists_suite(), http_service_suite(),
+                                NULL});
 }

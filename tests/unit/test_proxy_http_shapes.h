@@ -28,5 +28,6 @@ Suite *http_requests_suite(void);
 Suite *http_native_suite(void);
 Suite *http_shapes_suite(void);
 Suite *http_lists_suite(void);
+Suite *http_service_suite(void);
 
 #endif

@@ -38,6 +38,7 @@ struct stage_hook {
 };
 
 #define STAGE_MESSAGES 600
+#define STAGE_DOORS    9
 
 struct stage {
     char folder[256];
@@ -45,11 +46,11 @@ struct stage {
     struct lane lane;
     struct gate gate;
     struct workers *workers;
-    struct entrance entrances[8];
-    struct http_door *doors[8];
-    struct evconnlistener *sockets[8];
-    int fds[8];
-    uint16_t ports[8];
+    struct entrance entrances[STAGE_DOORS];
+    struct http_door *doors[STAGE_DOORS];
+    struct evconnlistener *sockets[STAGE_DOORS];
+    int fds[STAGE_DOORS];
+    uint16_t ports[STAGE_DOORS];
     size_t n_doors;
     bool hold;       /* messages are not answered until stage_release */
     bool hook_holds; /* … nor webhooks */
