@@ -23,10 +23,15 @@ struct seal;
 enum result seal_load(const char *path, struct seal **seal_out, struct error *err);
 /* A new file with one key, 0600; RESULT_CONFLICT when it exists. */
 enum result seal_create(const char *path, struct error *err);
+/* Puts a new key before those of the file, whose mode stays; its owner is the process's. */
+enum result seal_rotate(const char *path, struct error *err);
+/* From now on seal has the keys of fresh, which is taken; whoever borrowed seal follows. One thread
+ * at a time; others may be sealing and opening meanwhile. */
+void seal_adopt(struct seal *seal, struct seal **fresh);
 /* Wiped. */
 void seal_free(struct seal **seal);
 
-/* Any thread; a struct seal never changes. purpose keeps what is sealed for one use from being
+/* Any thread. purpose keeps what is sealed for one use from being
  * taken for another; a constant. The sealed bytes are appended to out; false: no memory or no
  * randomness, out->failed is set. */
 bool seal_close(const struct seal *seal, const char *purpose, const void *data, size_t length,

@@ -70,12 +70,14 @@ static bool read_secrets(const struct invocation *invocation, struct backup_secr
     struct error err = {0};
     if (!context_load_config(invocation->config_file, &config))
         return false;
-    secrets->list = calloc(config->n_files + 2, sizeof(*secrets->list));
+    secrets->list = calloc(config->n_files + 3, sizeof(*secrets->list));
     enum result result = secrets->list != NULL ? RESULT_OK : error_no_memory(&err);
     if (result == RESULT_OK)
         result = add_secret(secrets, "keys/recipient.key", config->recipient_key_file, &err);
     if (result == RESULT_OK)
         result = add_secret(secrets, "keys/journal.key", config->journal_key_file, &err);
+    if (result == RESULT_OK && file_exists(config->seal_key_file))
+        result = add_secret(secrets, "keys/seal.key", config->seal_key_file, &err);
     for (size_t i = 0; result == RESULT_OK && i < config->n_files; i++)
         result = add_secret(secrets, NULL, config->files[i], &err);
     config_unref(&config);
@@ -98,8 +100,8 @@ static void tell(const struct context *context, const struct backup_counts *coun
     if (with_keys) {
         fputs(
             "THE KEYS AND THE CONFIGURATION ARE IN THIS COPY. Whoever has it can recognise every\n"
-            "recipient, write a journal that verifies, and read every password in it. Keep it as\n"
-            "you would keep the keys.\n",
+            "recipient, open what is sealed, write a journal that verifies, and read every\n"
+            "password in it. Keep it as you would keep the keys.\n",
             stderr);
         return;
     }
@@ -107,6 +109,8 @@ static void tell(const struct context *context, const struct backup_counts *coun
             "No key is in this copy. Keep these apart from it; without the first two it is of no "
             "use:\n  %s\n  %s\n",
             config->recipient_key_file, config->journal_key_file);
+    if (config->seal_key_file != NULL && file_exists(config->seal_key_file))
+        fprintf(stderr, "  %s\n", config->seal_key_file);
     for (size_t i = 0; i < config->n_files; i++)
         fprintf(stderr, "  %s\n", config->files[i]);
 }

@@ -2,6 +2,7 @@
 /* `octroi check-config`: everything that would keep `serve` or a reload from starting. */
 #include "adapters/adapter.h"
 #include "base/file.h"
+#include "base/seal.h"
 #include "cli/context.h"
 #include "cli/options.h"
 
@@ -28,6 +29,25 @@ static bool files_are_there(const struct config *config)
             there = false;
         }
     return there;
+}
+
+/* One that is there is good; one that is not may be missed. */
+static bool seal_is_good(const struct config *config)
+{
+    struct seal *seal = NULL;
+    struct error err;
+    char key[256];
+    enum result result = seal_load(config->seal_key_file, &seal, &err);
+    seal_free(&seal);
+    if (result == RESULT_OK ||
+        (result == RESULT_NOT_FOUND && !config_needs_seal(config, key, sizeof(key))))
+        return true;
+    if (result == RESULT_NOT_FOUND)
+        fprintf(stderr, "%s: seal_key_file: %s does not exist, and %s needs it (octroi key add)\n",
+                config->file, config->seal_key_file, key);
+    else
+        fprintf(stderr, "%s: seal_key_file: %s\n", config->file, err.text);
+    return false;
 }
 
 /* What only a provider's adapter understands, such as the template of one by HTTP. */
@@ -70,6 +90,7 @@ int cli_check_config(const struct invocation *invocation, int argc, char **argv)
         !context_load_config(invocation->config_file, &config))
         return EXIT_FAILED;
     bool there = files_are_there(config);
+    there = seal_is_good(config) && there;
     if (!providers_are_good(config) || !there) {
         config_unref(&config);
         return EXIT_FAILED;

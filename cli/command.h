@@ -65,6 +65,7 @@ command_fn cli_init;
 command_fn cli_serve;
 command_fn cli_check_config;
 command_fn cli_password;
+command_fn cli_key_add;
 command_fn cli_form_add;
 command_fn cli_form_list;
 command_fn cli_form_show;

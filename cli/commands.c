@@ -21,6 +21,10 @@ const struct command commands[] = {
      cli_check_config},
     {"password", "", "read a password, print its hash for an account",
      "Asked for twice on a terminal; otherwise one line of standard input.\n", cli_password},
+    {"key add", "", "make the key that seals addresses in links, or put a new one before it",
+     "What was sealed under the keys before still opens. A running gateway takes the new one\n"
+     "into use with its next reload, the first one of all with its next start.\n",
+     cli_key_add},
     {"form add", "FILE.json [--force]", "take a version of a collection form into the registry",
      "FILE.json may be - for standard input. A version never changes once added.\n"
      "  --force                   also where consents on record would no longer pass, as they\n"

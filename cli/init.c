@@ -4,6 +4,7 @@
  * overwritten, and when a step fails what was made before it is taken away again.
  */
 #include "base/file.h"
+#include "base/seal.h"
 #include "cli/context.h"
 #include "cli/options.h"
 #include "config/template.h"
@@ -21,6 +22,7 @@ enum part {
     PART_RECIPIENT_KEY,
     PART_JOURNAL_KEY,
     PART_JOURNAL_PUB,
+    PART_SEAL_KEY,
     PART_CONFIG,
     PART_REGISTRY,
     PART_JOURNAL,
@@ -37,6 +39,7 @@ static const struct {
     [PART_RECIPIENT_KEY] = {"keys/recipient.key", "turns addresses into keys: back it up, apart"},
     [PART_JOURNAL_KEY] = {"keys/journal.key", "signs the journal's checkpoints"},
     [PART_JOURNAL_PUB] = {"keys/journal.pub", "verifies them: give a copy to your auditor"},
+    [PART_SEAL_KEY] = {"keys/seal.key", "seals the addresses in links: back it up, apart"},
     [PART_CONFIG] = {"octroi.conf", "the configuration"},
     [PART_REGISTRY] = {"state/registry.db", "forms, consent events, suspensions: empty"},
     [PART_JOURNAL] = {"state/journal", "every decision: empty"}};
@@ -146,6 +149,8 @@ static enum result make_part(struct setup *setup, enum part part, struct error *
         return make_recipient_key(path, err);
     case PART_JOURNAL_KEY:
         return make_journal_keys(path, setup->paths[PART_JOURNAL_PUB], err);
+    case PART_SEAL_KEY:
+        return seal_create(path, err);
     case PART_CONFIG:
         return make_config(setup, err);
     case PART_REGISTRY:

@@ -166,6 +166,9 @@ struct config {
                                        beside file */
     const char
         *journal_key_file; /* Ed25519 private key, PEM; default keys/journal.key beside file */
+    /* Keys that seal addresses (base/seal.h); default keys/seal.key beside file. It need not be
+     * there unless config_needs_seal. */
+    const char *seal_key_file;
     int64_t drain_timeout; /* microseconds; how long an end waits for what runs */
     unsigned threads;      /* loops; 0 in the file means the cores, resolved here */
     struct journal_config journal;
@@ -218,6 +221,9 @@ const struct partner *config_partner(const struct config *config, const char *id
 const struct account_config *config_account_of_peer(const struct config *config,
                                                     const struct sockaddr *peer,
                                                     const char *fingerprint);
+/* Whether something asks for the seal's key file, and the key of the first that does:
+ * "partners.acme.streams.news.unsubscribe". */
+bool config_needs_seal(const struct config *config, char *key_out, size_t size);
 /* As in the file: "smtp". */
 const char *config_protocol_name(enum protocol protocol);
 const char *config_adapter_name(enum adapter_kind adapter);

@@ -72,6 +72,7 @@ const struct schema_key schema_table[] = {
     {"drain_timeout", KIND_TIME, false, "30 s", 100 * MILLISECOND, CLOCK_DAY, NULL},
     {"recipient_key_file", KIND_TEXT, false, "keys/recipient.key", PATH_TEXT, NULL},
     {"journal_key_file", KIND_TEXT, false, "keys/journal.key", PATH_TEXT, NULL},
+    {"seal_key_file", KIND_TEXT, false, "keys/seal.key", PATH_TEXT, NULL},
     {"controller.name", KIND_TEXT, false, "", 0, 256, NULL},
     {"controller.contact", KIND_TEXT, false, "", 0, 1024, NULL},
     {"journal.segment_size", KIND_SIZE, false, "64 MB", 64 * KB, 4 * GB, NULL},

@@ -13,6 +13,7 @@
 #include "policy/phone.h"
 
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -130,6 +131,7 @@ static void build_top(struct build *build, const char *path)
     config->region = build_text(build, root, "region");
     config->recipient_key_file = build_path(build, root, "recipient_key_file");
     config->journal_key_file = build_path(build, root, "journal_key_file");
+    config->seal_key_file = build_path(build, root, "seal_key_file");
     config->threads = resolve_threads(build_number(root, "threads"));
     config->drain_timeout = build_number(root, "drain_timeout");
     config->journal.segment_size = (uint64_t)build_number(journal, "segment_size");
@@ -143,6 +145,7 @@ static void build_top(struct build *build, const char *path)
         node_problem(build->problems, region, "\"%s\" is no region such as \"FR\"", region->text);
     check_key_file(build, "recipient_key_file", config->recipient_key_file);
     check_key_file(build, "journal_key_file", config->journal_key_file);
+    check_key_file(build, "seal_key_file", config->seal_key_file);
 }
 
 static struct snapshot *snapshot_new(void)
@@ -274,6 +277,19 @@ const struct partner *config_partner(const struct config *config, const char *id
         if (strcmp(config->partners[i].id, id) == 0)
             return &config->partners[i];
     return NULL;
+}
+
+bool config_needs_seal(const struct config *config, char *key_out, size_t size)
+{
+    for (size_t i = 0; i < config->n_streams; i++) {
+        const struct stream *stream = &config->streams[i].terms;
+        if (stream->unsubscribe != UNSUBSCRIBE_ADD)
+            continue;
+        snprintf(key_out, size, "partners.%s.streams.%s.unsubscribe", stream->partner->id,
+                 stream->id);
+        return true;
+    }
+    return false;
 }
 
 const char *config_protocol_name(enum protocol protocol)

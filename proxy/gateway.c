@@ -377,6 +377,7 @@ static void close_all(struct gateway *gateway)
     binds_free(&gateway->binds);
     rates_free(&gateway->rates);
     signing_key_free(&gateway->journal_key);
+    seal_free(&gateway->seal);
     for (size_t i = 0; i < gateway->n_entrances; i++)
         free(gateway->entrances[i]);
     inlets_free(&gateway->inlets);

@@ -3,6 +3,7 @@
 #ifndef OCTROI_PROXY_INTERNAL_H
 #define OCTROI_PROXY_INTERNAL_H
 
+#include "base/seal.h"
 #include "proxy/anchor.h"
 #include "proxy/control.h"
 #include "proxy/desk/desk.h"
@@ -59,6 +60,7 @@ struct gateway {
     struct inbox *inbox;             /* owned */
     struct desk *desk;               /* owned */
     struct signing_key *journal_key; /* owned */
+    struct seal *seal;               /* owned; NULL: there is no key, and nothing needs one */
     struct journal *journal;         /* owned */
     struct indexer *indexer;         /* owned */
     struct anchor *anchor;           /* owned */
@@ -105,6 +107,9 @@ enum result gateway_plan(struct gateway *gateway, struct config *config, struct 
 void gateway_follow(struct gateway *gateway, struct plan **plan);
 void gateway_forget(struct gateway *gateway, struct plan **plan);
 void gateway_reload(struct gateway *gateway);
+/* The keys that seal, as the file has them now; NULL where there is none and config needs none. */
+enum result gateway_load_seal(const struct config *config, struct seal **seal_out,
+                              struct error *err);
 /* After the start: a socket for each lane where fewer were inherited. */
 void gateway_widen(struct gateway *gateway);
 /* Somebody besides us has the sockets of this address. */

@@ -274,6 +274,9 @@ static enum result open_common(struct gateway *gateway, const struct config *con
     enum result result =
         signing_key_load_private(config->journal_key_file, &gateway->journal_key, err);
     if (result == RESULT_OK)
+        result = gateway_load_seal(config, &gateway->seal, err);
+    gateway->gate.seal = gateway->seal;
+    if (result == RESULT_OK)
         result = check_registry(config, err);
     if (result == RESULT_OK)
         result = workers_new(HELPERS, HELPERS_QUEUE, &gateway->workers, err);

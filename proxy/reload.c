@@ -416,6 +416,7 @@ static enum result check_fixed(const struct config *now, const struct config *ne
         {"registry", now->registry, next->registry},
         {"recipient_key_file", now->recipient_key_file, next->recipient_key_file},
         {"journal_key_file", now->journal_key_file, next->journal_key_file},
+        {"seal_key_file", now->seal_key_file, next->seal_key_file},
     };
     for (size_t i = 0; i < sizeof(fixed) / sizeof(fixed[0]); i++)
         if (strcmp(fixed[i].before, fixed[i].after) != 0)
@@ -432,6 +433,34 @@ static enum result check_fixed(const struct config *now, const struct config *ne
     return RESULT_OK;
 }
 
+enum result gateway_load_seal(const struct config *config, struct seal **seal_out,
+                              struct error *err)
+{
+    char key[256];
+    enum result result = seal_load(config->seal_key_file, seal_out, err);
+    if (result != RESULT_NOT_FOUND)
+        return result;
+    if (!config_needs_seal(config, key, sizeof(key)))
+        return RESULT_OK;
+    return error_set(err, result, "%s does not exist, and %s needs it: octroi key add makes it",
+                     config->seal_key_file, key);
+}
+
+/* A key that was added, or taken away, counts from now on. The first one of all waits for a
+ * restart: who works with a seal was given it when the gateway began. */
+static enum result load_seal_again(struct gateway *gateway, const struct config *config,
+                                   struct seal **seal_out, struct error *err)
+{
+    char key[256];
+    if (gateway->seal != NULL)
+        return seal_load(config->seal_key_file, seal_out, err);
+    return config_needs_seal(config, key, sizeof(key))
+               ? error_set(err, RESULT_BAD_INPUT,
+                           "%s needs %s, which was not there when the gateway began: restart it",
+                           key, config->seal_key_file)
+               : RESULT_OK;
+}
+
 void gateway_reload(struct gateway *gateway)
 {
     struct config *config = NULL;
@@ -440,12 +469,18 @@ void gateway_reload(struct gateway *gateway)
     if (result == RESULT_OK) {
         result = check_fixed(gateway->snapshot->config, config, &err);
         struct plan *plan = NULL;
+        struct seal *seal = NULL;
+        if (result == RESULT_OK)
+            result = load_seal_again(gateway, config, &seal, &err);
         if (result == RESULT_OK)
             result = gateway_plan(gateway, config, &plan, &err);
         if (result == RESULT_OK && strcmp(gateway->snapshot->config->sha256, config->sha256) != 0)
             result = gateway_note_configuration(gateway, config, "reload", &err);
+        if (result == RESULT_OK && seal != NULL)
+            seal_adopt(gateway->seal, &seal);
         if (result == RESULT_OK)
             gateway_follow(gateway, &plan);
+        seal_free(&seal);
         gateway_forget(gateway, &plan);
         config_unref(&config);
     }

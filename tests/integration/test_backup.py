@@ -67,6 +67,7 @@ class Backup(harness.IntegrationTest):
         path, said = self.copy(gateway, "copy.tar")
         gateway.cli("consent", "withdraw", self.people[1])  # not in the copy
         self.assertIn("keys/recipient.key", said)
+        self.assertIn("keys/seal.key", said)
         harness.wait_for("the load to go on", lambda n=len(crowd.queue_ids):
                          len(crowd.queue_ids) > n + 50)
         crowd.stop()
@@ -120,7 +121,7 @@ class Backup(harness.IntegrationTest):
         self.assertTrue((folder / "registry.db").exists())
         shutil.rmtree(folder)
         gateway.cli("restore", path, folder)
-        for name in ("recipient.key", "journal.key"):
+        for name in ("recipient.key", "journal.key", "seal.key"):
             kept = folder / "restored" / "keys" / name
             self.assertEqual(kept.read_bytes(), (gateway.folder / "keys" / name).read_bytes())
             self.assertEqual(kept.stat().st_mode & 0o777, 0o600)

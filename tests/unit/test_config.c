@@ -53,6 +53,7 @@ START_TEST(files_merge_group_by_group)
     ck_assert_str_eq(config->providers[0].directory, sandbox_path(&sandbox, "conf.d/mail"));
     ck_assert_str_eq(config->state_dir, sandbox_path(&sandbox, "state"));
     ck_assert_str_eq(config->journal_key_file, sandbox_path(&sandbox, "keys/journal.key"));
+    ck_assert_str_eq(config->seal_key_file, sandbox_path(&sandbox, "keys/seal.key"));
     config_unref(&config);
 }
 END_TEST
@@ -151,6 +152,9 @@ START_TEST(secrets_are_not_readable_by_others)
     sandbox_write(&sandbox, "key", "x", 0644);
     expect_findings(&sandbox, "key", TOP "journal_key_file = \"key\"\n",
                     "main.conf:2: journal_key_file: key holds a secret and others may read it "
+                    "(mode 0644): chmod o= it\n");
+    expect_findings(&sandbox, "seal", TOP "seal_key_file = \"key\"\n",
+                    "main.conf:2: seal_key_file: key holds a secret and others may read it "
                     "(mode 0644): chmod o= it\n");
 }
 END_TEST
