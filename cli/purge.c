@@ -185,7 +185,8 @@ static void print_kind(struct output *output, const char *what, const struct pur
 static int print_counts(const struct purge *purge, enum output_format format)
 {
     const struct journal_purge_counts *journal = &purge->journal;
-    const struct purge_tally aged = {.events = journal->decisions + journal->outcomes,
+    const struct purge_tally aged = {.events =
+                                         journal->decisions + journal->outcomes + journal->accesses,
                                      .oldest = journal->oldest};
     const struct purge_tally detail = {.events =
                                            journal->detail_decisions + journal->detail_outcomes,

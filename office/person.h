@@ -15,6 +15,7 @@
 #include "config/config.h"
 #include "office/past.h"
 #include "policy/judge.h"
+#include "store/index_person.h"
 #include "store/journal.h"
 #include "store/registry.h"
 
@@ -48,6 +49,13 @@ struct person_partner {
 struct person_sum {
     const char *partner, *channel, *purpose, *verdict, *effect, *outcome;
     const char *list; /* SHA-256 of the list a transmission was on */
+    uint64_t count;
+    int64_t first_at, last_at;
+};
+
+/* How often somebody did the same about this person over HTTP; "" where the journal has null. */
+struct person_access {
+    const char *who, *act, *partner;
     uint64_t count;
     int64_t first_at, last_at;
 };
@@ -86,6 +94,8 @@ struct person {
     struct person_sum *sums;
     size_t n_sums;
     uint64_t n_decisions;
+    struct person_access *accesses;
+    size_t n_accesses;
     struct journal_erased erased;    /* what of the journal is no longer known */
     struct person_partner *partners; /* those that concern the person */
     size_t n_partners;
@@ -104,11 +114,14 @@ void person_free(struct person *person);
 
 static inline bool person_is_unknown(const struct person *person)
 {
-    return person->history.n_events == 0 && person->n_decisions == 0;
+    return person->history.n_events == 0 && person->n_decisions == 0 && person->n_accesses == 0;
 }
 /* Oldest first. */
 enum result person_decisions(const struct person *person, log_entry_fn *on_entry, void *arg,
                              struct error *err);
+/* Who looked at the person; oldest first. */
+enum result person_accesses(const struct person *person, log_access_fn *on_access, void *arg,
+                            struct error *err);
 /* What the configuration calls the partner; its id when it knows none. */
 const char *person_partner_name(const struct person *person, const char *id);
 /* Whether the sum is of what reached the partner or its provider. */
@@ -129,6 +142,9 @@ void person_write_json(const struct person *person, struct sheet *sheet);
 void person_write_summary(const struct person *person, struct sheet *sheet);
 void person_write_record(const struct person *person, struct sheet *sheet);
 void person_write_events_csv(const struct person *person, struct sheet *sheet);
+void person_write_accesses_csv(const struct person *person, struct sheet *sheet);
+/* Of the JSON: "accesses". */
+void person_add_accesses(const struct person *person, struct sheet *sheet);
 void person_write_decisions_csv(const struct person *person, struct sheet *sheet);
 void person_write_readme(const struct person *person, struct sheet *sheet);
 

@@ -49,6 +49,7 @@ void person_write_readme(const struct person *person, struct sheet *sheet)
         N_("consent-record.jsonld  the consents, in the W3C Data Privacy Vocabulary"),
         N_("events.csv             the events, as a table"),
         N_("decisions.csv          the decisions, as a table"),
+        N_("accesses.csv           who looked you up, as a table"),
     };
     const struct config *config = person->from.config;
     struct strbuf when = {0};
@@ -85,6 +86,7 @@ enum result person_write_archive(const struct person *person, int fd, struct err
         {"consent-record.jsonld", person_write_record},
         {"events.csv", person_write_events_csv},
         {"decisions.csv", person_write_decisions_csv},
+        {"accesses.csv", person_write_accesses_csv},
     };
     struct zip *zip = NULL;
     enum result result = zip_new(fd, &zip, err);

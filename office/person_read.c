@@ -93,6 +93,25 @@ static bool keep_sum(void *arg, const struct log_sum *row)
     return reading->result == RESULT_OK;
 }
 
+static bool keep_access(void *arg, const struct log_access_sum *row)
+{
+    struct reading *reading = arg;
+    struct person *person = reading->person;
+    person->accesses =
+        more(reading, person->accesses, person->n_accesses, sizeof(*person->accesses));
+    if (person->accesses == NULL)
+        return false;
+    person->accesses[person->n_accesses++] = (struct person_access){
+        .who = keep(reading, row->who),
+        .act = keep(reading, row->act),
+        .partner = keep(reading, row->partner),
+        .count = row->count,
+        .first_at = row->first_at,
+        .last_at = row->last_at,
+    };
+    return reading->result == RESULT_OK;
+}
+
 bool person_sum_passed(const struct person_sum *sum)
 {
     return strcmp(sum->effect, effect_name(EFFECT_PASSED)) == 0 &&
@@ -341,6 +360,10 @@ static enum result read_index(struct reading *reading)
     result = journal_index_erased(index, &person->erased, reading->err);
     if (result != RESULT_OK)
         return result;
+    result = journal_index_access_sums(index, person->recipient->key, keep_access, reading,
+                                       reading->err);
+    if (result != RESULT_OK)
+        return result;
     result = journal_index_sums(index, person->recipient->key, keep_sum, reading, reading->err);
     return result != RESULT_OK ? result : reading->result;
 }
@@ -374,6 +397,12 @@ void person_free(struct person *person)
     past_free(&person->history);
     arena_free(&person->arena);
     *person = (struct person){0};
+}
+
+enum result person_accesses(const struct person *person, log_access_fn *on_access, void *arg,
+                            struct error *err)
+{
+    return journal_index_accesses(person->from.index, person->recipient->key, on_access, arg, err);
 }
 
 enum result person_decisions(const struct person *person, log_entry_fn *on_entry, void *arg,

@@ -15,7 +15,7 @@
 
 /* Said once: an index of another version than the tables claim would be built anew at each opening.
  */
-#define INDEX_VERSION         9
+#define INDEX_VERSION         10
 #define TEXT_OF(value)        #value
 #define NUMBER_AS_TEXT(value) TEXT_OF(value)
 
@@ -59,6 +59,12 @@ static const char schema[] =
     " record TEXT NOT NULL);"
     "CREATE TABLE checkpoint (seq INTEGER PRIMARY KEY, at INTEGER NOT NULL, record TEXT NOT NULL);"
     "CREATE INDEX checkpoint_at ON checkpoint (at);"
+    /* Who looked at whom, or acted on whom; acts that concern nobody in particular are not in it.
+     */
+    "CREATE TABLE access (seq INTEGER PRIMARY KEY, at INTEGER NOT NULL,"
+    " recipient_key BLOB NOT NULL, id TEXT, gateway TEXT, who TEXT, act TEXT, partner TEXT,"
+    " channel TEXT, subject TEXT, answer TEXT);"
+    "CREATE INDEX access_recipient ON access (recipient_key, at);"
     "CREATE TABLE position (one INTEGER PRIMARY KEY CHECK (one = 1), segment INTEGER NOT NULL,"
     " offset INTEGER NOT NULL, rows INTEGER NOT NULL, hash BLOB NOT NULL,"
     " seen_rows INTEGER NOT NULL, seen_hash BLOB NOT NULL);"
@@ -93,7 +99,7 @@ static void close_db(struct journal_index *index)
 {
     sqlite3_stmt **const statements[] = {&index->insert, &index->outcome, &index->position,
                                          &index->move,   &index->find,    &index->contacts,
-                                         &index->sent,   &index->reached};
+                                         &index->sent,   &index->reached, &index->access};
     for (size_t i = 0; i < sizeof(statements) / sizeof(statements[0]); i++) {
         sqlite3_finalize(*statements[i]);
         *statements[i] = NULL;

@@ -21,7 +21,8 @@ struct journal_index {
     sqlite3_stmt *contacts; /* index_contacts.c; likewise */
     sqlite3_stmt *sent;     /* index_sent.c; likewise */
     sqlite3_stmt *reached;
-    bool broken; /* the file itself does not hold, as opposed to the segments */
+    sqlite3_stmt *access; /* index_row.c; likewise */
+    bool broken;          /* the file itself does not hold, as opposed to the segments */
 };
 
 /* The last row an index knows, indexed or only seen. *rows_out is 0 when there is no index, or one

@@ -68,3 +68,85 @@ enum result journal_index_sums(struct journal_index *index,
     sqlite3_finalize(statement);
     return result;
 }
+
+/* ---- who looked ---- */
+
+static enum result ask_accesses(struct journal_index *index, const char *sql,
+                                const uint8_t recipient_key[RECIPIENT_KEY_BYTES],
+                                bool (*on_row)(void *arg, sqlite3_stmt *row), void *arg,
+                                struct error *err)
+{
+    sqlite3_stmt *statement = NULL;
+    int code;
+    enum result result = sql_prepare(index->db, sql, &statement, err);
+    if (result != RESULT_OK)
+        return result;
+    sqlite3_bind_blob(statement, 1, recipient_key, RECIPIENT_KEY_BYTES, SQLITE_STATIC);
+    while ((code = sqlite3_step(statement)) == SQLITE_ROW)
+        if (!on_row(arg, statement))
+            break;
+    if (code != SQLITE_ROW && code != SQLITE_DONE)
+        result = sql_failure(index->db, "index", err);
+    sqlite3_finalize(statement);
+    return result;
+}
+
+struct access_call {
+    log_access_fn *on_access;
+    log_access_sum_fn *on_sum;
+    void *arg;
+};
+
+static bool give_access(void *arg, sqlite3_stmt *row)
+{
+    const struct access_call *call = arg;
+    const struct log_access access = {
+        .id = text(row, 0),
+        .gateway = text(row, 1),
+        .who = text(row, 2),
+        .act = text(row, 3),
+        .partner = text(row, 4),
+        .channel = text(row, 5),
+        .subject = text(row, 6),
+        .answer = text(row, 7),
+        .at = sqlite3_column_int64(row, 8),
+    };
+    return call->on_access(call->arg, &access);
+}
+
+enum result journal_index_accesses(struct journal_index *index,
+                                   const uint8_t recipient_key[RECIPIENT_KEY_BYTES],
+                                   log_access_fn *on_access, void *arg, struct error *err)
+{
+    struct access_call call = {.on_access = on_access, .arg = arg};
+    return ask_accesses(index,
+                        "SELECT id, gateway, who, act, partner, channel, subject, answer, at"
+                        " FROM access WHERE recipient_key = ?1 ORDER BY at, seq",
+                        recipient_key, give_access, &call, err);
+}
+
+static bool give_access_sum(void *arg, sqlite3_stmt *row)
+{
+    const struct access_call *call = arg;
+    const struct log_access_sum sum = {
+        .who = text(row, 0),
+        .act = text(row, 1),
+        .partner = text(row, 2),
+        .count = (uint64_t)sqlite3_column_int64(row, 3),
+        .first_at = sqlite3_column_int64(row, 4),
+        .last_at = sqlite3_column_int64(row, 5),
+    };
+    return call->on_sum(call->arg, &sum);
+}
+
+enum result journal_index_access_sums(struct journal_index *index,
+                                      const uint8_t recipient_key[RECIPIENT_KEY_BYTES],
+                                      log_access_sum_fn *on_sum, void *arg, struct error *err)
+{
+    struct access_call call = {.on_sum = on_sum, .arg = arg};
+    return ask_accesses(index,
+                        "SELECT who, act, partner, count(*), min(at), max(at) FROM access"
+                        " WHERE recipient_key = ?1 GROUP BY who, act, partner"
+                        " ORDER BY who, act, partner",
+                        recipient_key, give_access_sum, &call, err);
+}

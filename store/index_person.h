@@ -23,4 +23,26 @@ enum result journal_index_sums(struct journal_index *index,
                                const uint8_t recipient_key[RECIPIENT_KEY_BYTES], log_sum_fn *on_sum,
                                void *arg, struct error *err);
 
+/* Who looked at the person, or acted on her, over HTTP; NULL where the journal has null. */
+struct log_access {
+    const char *id, *gateway, *who, *act, *partner, *channel, *subject, *answer;
+    int64_t at;
+};
+/* Oldest first; return false to stop. */
+typedef bool log_access_fn(void *arg, const struct log_access *access);
+enum result journal_index_accesses(struct journal_index *index,
+                                   const uint8_t recipient_key[RECIPIENT_KEY_BYTES],
+                                   log_access_fn *on_access, void *arg, struct error *err);
+
+/* How often somebody did the same. */
+struct log_access_sum {
+    const char *who, *act, *partner;
+    uint64_t count;
+    int64_t first_at, last_at;
+};
+typedef bool log_access_sum_fn(void *arg, const struct log_access_sum *sum);
+enum result journal_index_access_sums(struct journal_index *index,
+                                      const uint8_t recipient_key[RECIPIENT_KEY_BYTES],
+                                      log_access_sum_fn *on_sum, void *arg, struct error *err);
+
 #endif

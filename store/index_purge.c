@@ -104,25 +104,41 @@ static void compose_forget(struct strbuf *sql)
     strbuf_add_format(sql, "))) LIMIT %d)", FORGET_ROWS);
 }
 
-enum result index_forget(struct journal_index *index, const struct journal_purge_limits *limits,
-                         uint64_t from, uint64_t to, struct error *err)
+static enum result forget(struct journal_index *index, const char *sql,
+                          const struct journal_purge_limits *limits, uint64_t from, uint64_t to,
+                          struct error *err)
 {
-    struct strbuf sql = {0};
     sqlite3_stmt *statement = NULL;
-    compose_forget(&sql);
-    enum result result =
-        sql.failed ? error_no_memory(err) : sql_prepare(index->db, sql.data, &statement, err);
-    strbuf_free(&sql);
+    enum result result = sql_prepare(index->db, sql, &statement, err);
     if (result != RESULT_OK)
         return result;
     do {
         sqlite3_bind_int64(statement, 1, (sqlite3_int64)from);
         sqlite3_bind_int64(statement, 2, (sqlite3_int64)to);
         sqlite3_bind_int64(statement, 3, limits->journal);
-        sqlite3_bind_int64(statement, 4, limits->detail);
+        if (sqlite3_bind_parameter_count(statement) > 3)
+            sqlite3_bind_int64(statement, 4, limits->detail);
         result = sql_run(index->db, statement, err);
     } while (result == RESULT_OK && sqlite3_changes(index->db) > 0);
     sqlite3_finalize(statement);
+    return result;
+}
+
+enum result index_forget(struct journal_index *index, const struct journal_purge_limits *limits,
+                         uint64_t from, uint64_t to, struct error *err)
+{
+    struct strbuf sql = {0};
+    compose_forget(&sql);
+    enum result result =
+        sql.failed ? error_no_memory(err) : forget(index, sql.data, limits, from, to, err);
+    strbuf_clear(&sql);
+    strbuf_add_format(&sql,
+                      "DELETE FROM access WHERE seq IN (SELECT seq FROM access"
+                      " WHERE seq BETWEEN ?1 AND ?2 AND at < ?3 LIMIT %d)",
+                      FORGET_ROWS);
+    if (result == RESULT_OK)
+        result = sql.failed ? error_no_memory(err) : forget(index, sql.data, limits, from, to, err);
+    strbuf_free(&sql);
     return result;
 }
 

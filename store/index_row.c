@@ -36,6 +36,10 @@ static const char *const decision_names[] = {
 static const char *const outcome_names[] = {
     "id",       "outcome", "effect", "provider", "provider_reply",
     "queue_id", "size",    "report", "at",       "type"};
+static const char *const access_names[] = {
+    "at",      "recipient_key", "id",     "gateway",   "who",   "act", "partner",
+    "channel", "subject",       "answer", "recipient", "count", "type"};
+enum { ACCESS_AT, ACCESS_KEY, ACCESS_TEXTS, ACCESS_BOUND = 10 };
 enum {
     DECISION_ID,
     DECISION_AT,
@@ -238,6 +242,33 @@ static enum result add_outcome(struct journal_index *index, uint64_t seq,
     return sql_run(index->db, index->outcome, err);
 }
 
+static enum result add_access(struct journal_index *index, uint64_t seq,
+                              const struct fields *fields, struct error *err)
+{
+    const struct field *all = fields->all;
+    enum result result = RESULT_OK;
+    int64_t instant;
+    if (all[ACCESS_KEY].text == NULL)
+        return RESULT_OK;
+    if (index->access == NULL)
+        result = sql_prepare(index->db,
+                             "INSERT INTO access (seq, at, recipient_key, id, gateway, who, act,"
+                             " partner, channel, subject, answer) VALUES"
+                             " (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+                             &index->access, err);
+    if (result != RESULT_OK)
+        return result;
+    if (all[ACCESS_AT].text == NULL ||
+        !clock_parse(all[ACCESS_AT].text, all[ACCESS_AT].length, &instant) ||
+        !bind_hex(index->access, 3, &all[ACCESS_KEY]))
+        return index_unreadable(seq, err);
+    sqlite3_bind_int64(index->access, 1, (sqlite3_int64)seq);
+    sqlite3_bind_int64(index->access, 2, instant);
+    for (int i = ACCESS_TEXTS; i < ACCESS_BOUND; i++)
+        bind_text(index->access, 2 + i, &all[i]);
+    return sql_run(index->db, index->access, err);
+}
+
 /* Records that come seldom and are read as a whole: the text and its moment are all that is kept.
  */
 static enum result add_whole(struct journal_index *index, const char *table, uint64_t seq,
@@ -277,6 +308,8 @@ enum result index_record(struct journal_index *index, uint64_t seq,
         fields_name(&fields, decision_names, sizeof(decision_names) / sizeof(decision_names[0]));
     else if (type == RECORD_OUTCOME)
         fields_name(&fields, outcome_names, sizeof(outcome_names) / sizeof(outcome_names[0]));
+    else if (type == RECORD_ACCESS)
+        fields_name(&fields, access_names, sizeof(access_names) / sizeof(access_names[0]));
     else if (type == RECORD_SCREENING || type == RECORD_SCREENED)
         return index_screening(index, seq, record, length, err);
     else if (type == RECORD_TOTALS)
@@ -295,8 +328,9 @@ enum result index_record(struct journal_index *index, uint64_t seq,
             return index_unreadable(seq, err);
         fields_of_json(&fields, json);
     }
-    enum result result = type == RECORD_DECISION ? add_decision(index, seq, hash, &fields, err)
-                                                 : add_outcome(index, seq, &fields, err);
+    enum result result = type == RECORD_DECISION  ? add_decision(index, seq, hash, &fields, err)
+                         : type == RECORD_OUTCOME ? add_outcome(index, seq, &fields, err)
+                                                  : add_access(index, seq, &fields, err);
     json_decref(json);
     return result;
 }

@@ -36,7 +36,9 @@ static bool count_row(struct purger *purger, enum purge_fate fate, const struct 
     struct journal_purge_counts *counts = purger->counts;
     bool outcome = row->type == RECORD_OUTCOME;
     purger->segment_rows++;
-    if (fate == PURGE_AGED)
+    if (row->type == RECORD_ACCESS)
+        note(&counts->accesses, &counts->oldest, row->at);
+    else if (fate == PURGE_AGED)
         note(outcome ? &counts->outcomes : &counts->decisions, &counts->oldest, row->at);
     else
         note(outcome ? &counts->detail_outcomes : &counts->detail_decisions, &counts->oldest_detail,

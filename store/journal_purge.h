@@ -26,6 +26,7 @@ int64_t journal_purge_limit(int64_t now, struct duration period);
 struct journal_purge_counts {
     uint64_t decisions, outcomes;               /* past limits.journal */
     uint64_t detail_decisions, detail_outcomes; /* past limits.detail only */
+    uint64_t accesses;                          /* past limits.journal: looks at people */
     int64_t oldest, oldest_detail;              /* INT64_MAX: none */
     uint64_t totals;                            /* records that were appended */
 };

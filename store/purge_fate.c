@@ -2,8 +2,8 @@
 /*
  * Which records go. A decision by its own moment, an outcome with its decision: the index knows
  * whose it is. An outcome whose decision is nowhere has lost it to an earlier purge that did not
- * come to its end, and follows. Records of other kinds stay, but for those that name a person: a
- * later version's, which this one cannot weigh, end with the decisions.
+ * come to its end, and follows. Records of other kinds stay, but for those that name a person: who
+ * looked at her, and a later version's, which this one cannot weigh, end with the decisions.
  */
 #include "policy/judge.h"
 #include "store/purge_internal.h"
@@ -112,6 +112,7 @@ enum result purge_fate(const struct journal_purge *purge, uint64_t row_number, c
         return RESULT_OK;
     case RECORD_OUTCOME:
         return fate_of_outcome(purge, row_number, record, length, row_out->at, fate_out, err);
+    case RECORD_ACCESS:
     case RECORD_OTHER:
         if (FIELD(record, length, "recipient_key").text != NULL)
             *fate_out = by_moment(purge, row_out->at, false);

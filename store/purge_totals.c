@@ -193,6 +193,7 @@ void record_purged(struct strbuf *out, const struct journal_purge_limits *limits
                            (int64_t)(journal->decisions + journal->detail_decisions));
     strbuf_add_json_number(out, "outcomes",
                            (int64_t)(journal->outcomes + journal->detail_outcomes));
+    strbuf_add_json_number(out, "accesses", (int64_t)journal->accesses);
     strbuf_add_json_number(out, "observe_detail", (int64_t)journal->detail_decisions);
     strbuf_add_json_number(out, "persons", (int64_t)registry->persons);
     strbuf_add_json_number(out, "proofs", (int64_t)registry->proofs);

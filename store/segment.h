@@ -76,7 +76,8 @@ enum record_type {
     RECORD_TOTALS,
     RECORD_PURGING,
     RECORD_PURGED,
-    RECORD_CONFIGURATION
+    RECORD_CONFIGURATION,
+    RECORD_ACCESS
 };
 
 enum record_type record_type(const char *record, size_t length);

@@ -24,6 +24,7 @@ enum record_type record_type(const char *record, size_t length)
         {"{\"type\":\"purging\",", RECORD_PURGING},
         {"{\"type\":\"purged\",", RECORD_PURGED},
         {"{\"type\":\"configuration\",", RECORD_CONFIGURATION},
+        {"{\"type\":\"access\",", RECORD_ACCESS},
     };
     for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
         size_t n = strlen(types[i].start);

@@ -319,7 +319,8 @@ class Person(harness.IntegrationTest):
         forms = {f"forms/jeu@{version}.json" for version in LISTS} | {"forms/news@1.json"}
         self.assertEqual(set(parts), forms | {
             "LISEZMOI.txt" if language == "fr" else "README.txt", "person.html", "person.json",
-            "consent-record.jsonld", "events.csv", "decisions.csv"})
+            "consent-record.jsonld", "events.csv", "decisions.csv",
+            "accesses.csv"})
         for name, text in parts.items():
             self.assertFalse(other in text, name)
             self.assertFalse("entry of another" in text, name)
