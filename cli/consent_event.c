@@ -107,11 +107,13 @@ static int record(struct context *context, const char *text, struct event_input 
     memcpy(event->recipient_key, recipient.key, sizeof(event->recipient_key));
     event->address_kind = address.kind;
     event->origin = "command";
+    event->address = address.text;
     recipient_hide(event->evidence, text, &address, &recipient, &evidence);
-    wipe(address.text, sizeof(address.text));
     event->evidence = evidence.data;
     int code = evidence.failed ? command_failed_text("out of memory")
                                : record_for(context, &recipient, event);
+    wipe(address.text, sizeof(address.text));
+    event->address = NULL;
     strbuf_free(&evidence);
     return code;
 }

@@ -237,9 +237,12 @@ bool import_record(struct import *import, const struct import_record *record)
     begin_record(import);
     enum result result = read_event(import, record, &err);
     if (result == RESULT_OK) {
-        if (!import->replays && !begin_batch(import))
+        if (!import->replays && !begin_batch(import)) {
+            import_event_wipe(&import->event);
             return false;
+        }
         result = store_event(import, &added, &err);
+        import_event_wipe(&import->event);
     }
     if (result == RESULT_BAD_INPUT)
         return refuse_record(import, record, &err) && go_on(import);

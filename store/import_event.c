@@ -219,8 +219,16 @@ enum result import_event_read(struct import_event *event, const char *const *fie
     if (result == RESULT_OK)
         result = read_evidence(event, err);
     event->event.partners = event->partners;
-    wipe(&event->address, sizeof(event->address));
+    event->event.address = event->address.text;
+    if (result != RESULT_OK)
+        import_event_wipe(event);
     return result;
+}
+
+void import_event_wipe(struct import_event *event)
+{
+    event->event.address = NULL;
+    wipe(&event->address, sizeof(event->address));
 }
 
 void import_event_free(struct import_event *event)

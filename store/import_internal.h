@@ -25,9 +25,11 @@ struct import_event {
     enum import_column refused; /* the column the error is about */
 };
 void import_event_free(struct import_event *event);
-/* RESULT_BAD_INPUT when a value does not hold; err says why, without the column. */
+/* RESULT_BAD_INPUT when a value does not hold; err says why, without the column. What was read has
+ * the clear address, for as long as it takes to store it: import_event_wipe. */
 enum result import_event_read(struct import_event *event, const char *const *fields,
                               struct error *err);
+void import_event_wipe(struct import_event *event);
 /* Twilio's values as the contract's; what fields_out points to lives as long as values and the
  * event's buffers. */
 enum result import_twilio_fields(struct import_event *event, const char *const *values,

@@ -89,6 +89,7 @@ void registry_close(struct registry **registry_pointer)
     strbuf_free(&registry->scratch);
     strbuf_free(&registry->masked);
     strbuf_free(&registry->partners);
+    strbuf_free(&registry->sealed);
     arena_free(&registry->arena);
     arena_free(&registry->kept.arena);
     free(registry->events);

@@ -138,6 +138,9 @@ struct event_input {
     const char *collector; /* objected to this collector only; "" : none */
     const char *evidence;  /* "" : none */
     const char *origin;    /* who recorded it: "import FILE", "command" */
+    /* The person's address, clear and normalised, for the notice of a withdrawal or objection
+     * (store/notices.h); NULL: not known. It comes to rest sealed or not at all. */
+    const char *address;
 };
 
 /* One write transaction for many events. */

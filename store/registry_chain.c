@@ -270,6 +270,10 @@ static enum result erase_row(struct registry *registry, sqlite3_stmt *statement,
     result = event_link(registry, &record, salt, nowhere, inner, hash, err);
     if (result == RESULT_OK)
         result = standing_drop(registry, standing_id(record.recipient_key, record.id), err);
+    if (result == RESULT_OK)
+        result = notice_drop(registry, id, err);
+    if (result == RESULT_OK)
+        result = notice_forget_person(registry, record.recipient_key, err);
     return result == RESULT_OK ? blank(registry, id, inner, err) : result;
 }
 

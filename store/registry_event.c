@@ -303,6 +303,8 @@ static enum result add_record(struct registry *registry, const struct event_inpu
         result = standing_add(registry, record, digest, err);
     if (result == RESULT_OK && !known)
         result = event_append(registry, record, false, err);
+    if (result == RESULT_OK && !known && is_stop(event->kind))
+        result = notice_add(registry, event, record, err);
     *added += result == RESULT_OK && !known;
     return result;
 }
@@ -446,7 +448,7 @@ enum result registry_check_event(struct registry *registry, const struct event_i
 
 /* ---- reading ---- */
 
-static enum result read_row(sqlite3_stmt *statement, struct event_row *row, struct error *err)
+enum result event_read_row(sqlite3_stmt *statement, struct event_row *row, struct error *err)
 {
     struct event_record record;
     enum result result = event_read(statement, &record, err);
@@ -489,7 +491,7 @@ enum result registry_events(struct registry *registry, const uint8_t key[RECIPIE
         result = registry_step(registry, statement, &row, err);
         if (result != RESULT_OK || !row)
             break;
-        result = read_row(statement, &event, err);
+        result = event_read_row(statement, &event, err);
         if (result == RESULT_OK && !on_row(arg, &event))
             break;
     }

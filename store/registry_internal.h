@@ -56,6 +56,18 @@ enum registry_statement {
     STATEMENT_HORIZON_SET,
     STATEMENT_PERSON,
     STATEMENT_TOKEN_FIND,
+    STATEMENT_NOTICE_ADD,
+    STATEMENT_NOTICES_UNSPREAD,
+    STATEMENT_NOTICE_SPREAD,
+    STATEMENT_NOTICE_DROP,
+    STATEMENT_NOTICE_HOLDERS,
+    STATEMENT_DELIVERY_ADD,
+    STATEMENT_DELIVERY_DUE,
+    STATEMENT_DELIVERY_PARTNERS,
+    STATEMENT_DELIVERY_NOTE,
+    STATEMENT_DELIVERIES_DROP,
+    STATEMENT_ADDRESS_DROP,
+    STATEMENT_IDENTIFIERS_DROP,
     STATEMENT_COUNT
 };
 
@@ -121,11 +133,13 @@ struct registry {
     struct event_head head;
     struct event_salts salts;
     struct registry_seen seen;
-    struct strbuf scratch;  /* canonical text of an event */
-    struct strbuf masked;   /* its free texts without addresses, each with its NUL */
-    const char *refused;    /* the consent CSV's column the last refusal of an event is about */
-    struct strbuf partners; /* its joined partners */
-    struct arena *arena;    /* owned; strings of the last facts' events */
+    struct strbuf scratch;   /* canonical text of an event */
+    struct strbuf masked;    /* its free texts without addresses, each with its NUL */
+    const char *refused;     /* the consent CSV's column the last refusal of an event is about */
+    struct strbuf partners;  /* its joined partners */
+    const struct seal *seal; /* borrowed; NULL: notices have no address */
+    struct strbuf sealed;
+    struct arena *arena; /* owned; strings of the last facts' events */
     struct registry_kept kept;
     struct consent_event *events; /* owned; grows, reused */
     size_t events_capacity;
@@ -182,6 +196,23 @@ enum result event_find_head(struct registry *registry, struct error *err);
 /* erased: only its place in the chain, as if retention had erased it at once. */
 enum result event_append(struct registry *registry, const struct event_record *record, bool erased,
                          struct error *err);
+
+/* The row event_read takes, as others are shown it. */
+enum result event_read_row(sqlite3_stmt *statement, struct event_row *row, struct error *err);
+
+/* ---- store/notices.c ---- */
+
+/* Within the write transaction of a withdrawal or objection that was just appended. */
+enum result notice_add(struct registry *registry, const struct event_input *event,
+                       const struct event_record *record, struct error *err);
+/* The columns behind EVENT_COLUMNS: the event's hash, sealed, created_at. */
+enum { NOTICE_COLUMN_COUNT = 3 };
+struct notice;
+enum result notice_read(sqlite3_stmt *statement, struct notice *notice, struct error *err);
+/* Within a write transaction: all that is kept of the event's notice. */
+enum result notice_drop(struct registry *registry, int64_t event_id, struct error *err);
+/* Within a write transaction: what partners call a person of whom nothing else is left. */
+enum result notice_forget_person(struct registry *registry, const uint8_t *key, struct error *err);
 
 /* ---- store/registry_standing.c: what is derived from the events ---- */
 

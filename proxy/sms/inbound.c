@@ -33,6 +33,7 @@ struct arrival {
     char id[SMPP_ID_MAX]; /* the provider's */
     char origin[128];
     char evidence[256];
+    char number[20]; /* hers, E.164 */
 };
 
 /* Printable ASCII, so that whatever a provider calls it fits on a line. */
@@ -378,10 +379,12 @@ static bool identify(struct arrival *arrival, const struct sms_inbound *inbound,
         return false;
     write_evidence(arrival, inbound, from);
     job->at = clock_now();
+    job->address = arrival->number;
     job->shared = !sms_is_number(inbound->to, arrival->snapshot->config->region);
     job->candidates = arrival->candidates.partners;
     job->n_candidates = arrival->candidates.n_partners;
-    return str_copy(arrival->what.from, sizeof(arrival->what.from), from->text + 1);
+    return str_copy(arrival->number, sizeof(arrival->number), from->text) &&
+           str_copy(arrival->what.from, sizeof(arrival->what.from), from->text + 1);
 }
 
 static void arrive_message(struct arrival *arrival, const struct sms_inbound *inbound)

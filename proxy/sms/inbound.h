@@ -8,6 +8,7 @@
 #define OCTROI_PROXY_SMS_INBOUND_H
 
 #include "adapters/sms.h"
+#include "base/seal.h"
 #include "proxy/lane.h"
 #include "proxy/sms/binds.h"
 #include "proxy/sms/sent.h"
@@ -22,8 +23,9 @@ struct inbox *inbox_new(struct lane *const *lanes, unsigned n_lanes, struct bind
 const struct sms_sink *inbox_sink(const struct inbox *inbox);
 /* Before the lanes' threads: opens the registry (there, of this program's layout) for writing and
  * the journal's index, and starts the recorder's thread. */
+/* seal: for the notices of withdrawals; borrowed until inbox_stop, NULL without a key. */
 enum result inbox_start(struct inbox *inbox, const char *registry_path, const char *index_path,
-                        const char *journal_directory, struct error *err);
+                        const char *journal_directory, const struct seal *seal, struct error *err);
 /* When the lanes' threads have ended, before binds_shut, the journal's last anchor and the end of
  * the providers: what was taken is finished, its answers are in the loops' mailboxes (turn each
  * once), and what comes later is SMS_TAKE_LATER. */
@@ -32,10 +34,10 @@ void inbox_stop(struct inbox *inbox);
 void inbox_free(struct inbox **inbox);
 
 /* Any lane's thread: a provider refused a message because this person opted out there; a withdrawal
- * for the partner whose message it was. Nobody waits: a failure is logged and counted, and the next
- * message brings it again. */
+ * for the partner whose message it was. number: hers, E.164; copied. Nobody waits: a failure is
+ * logged and counted, and the next message brings it again. */
 void inbox_opted_out(struct inbox *inbox, const char *provider, const char *partner,
-                     const uint8_t key[RECIPIENT_KEY_BYTES]);
+                     const uint8_t key[RECIPIENT_KEY_BYTES], const char *number);
 
 struct inbox_counts {
     uint64_t stops_recorded;    /* withdrawals that became durable */

@@ -18,6 +18,7 @@ struct opt_out {
     char provider[SENT_NAME_MAX];
     char partner[SENT_NAME_MAX];
     char origin[128];
+    char number[20]; /* the person's, clear */
 };
 
 static void on_opt_out(struct loop_task *task)
@@ -28,11 +29,12 @@ static void on_opt_out(struct loop_task *task)
     else if (!opt_out->job.repeated)
         inbox_count(opt_out->inbox, STOPS_RECORDED);
     recorder_job_end(&opt_out->job);
+    wipe(opt_out, sizeof(*opt_out));
     free(opt_out);
 }
 
 void inbox_opted_out(struct inbox *inbox, const char *provider, const char *partner,
-                     const uint8_t key[RECIPIENT_KEY_BYTES])
+                     const uint8_t key[RECIPIENT_KEY_BYTES], const char *number)
 {
     struct opt_out *opt_out = inbox->recorder != NULL ? calloc(1, sizeof(*opt_out)) : NULL;
     if (opt_out != NULL) {
@@ -52,6 +54,8 @@ void inbox_opted_out(struct inbox *inbox, const char *provider, const char *part
             .origin = opt_out->origin,
             .evidence = "the provider's refusal of a message",
         };
+        if (str_copy(opt_out->number, sizeof(opt_out->number), number))
+            opt_out->job.address = opt_out->number;
         memcpy(opt_out->job.key, key, sizeof(opt_out->job.key));
     }
     if (opt_out != NULL && recorder_submit(inbox->recorder, &opt_out->job))
@@ -89,13 +93,14 @@ const struct sms_sink *inbox_sink(const struct inbox *inbox)
 }
 
 enum result inbox_start(struct inbox *inbox, const char *registry_path, const char *index_path,
-                        const char *journal_directory, struct error *err)
+                        const char *journal_directory, const struct seal *seal, struct error *err)
 {
     const struct recorder_options options = {
         .registry = registry_path,
         .index = index_path,
         .directory = journal_directory,
         .sent = inbox->sent,
+        .seal = seal,
     };
     enum result result = callbacks_new(&inbox->callbacks, err);
     return result == RESULT_OK ? recorder_start(&options, &inbox->recorder, err) : result;

@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "proxy/sms/withdrawal.h"
+#include "store/notices.h"
 #include "wire/receipt.h"
 
 #include <pthread.h>
@@ -41,6 +42,7 @@ struct recorder {
     size_t held[RECORDER_KINDS]; /* under lock: jobs taken and not done */
     bool stopping;               /* under lock */
     struct sent *sent;           /* borrowed */
+    const struct seal *seal;     /* borrowed; NULL: none */
     char *registry_path;         /* owned */
     struct registry *writer;     /* owned; the thread's, as those below */
     char *index_path;            /* owned */
@@ -232,6 +234,7 @@ static enum result follow(struct recorder *recorder, struct error *err)
     log_event(LOG_LEVEL_WARN, "registry was replaced, opened anew to record withdrawals");
     registry_close(&recorder->writer);
     recorder->writer = fresh;
+    registry_seal_with(fresh, recorder->seal);
     return RESULT_OK;
 }
 
@@ -503,6 +506,7 @@ enum result recorder_start(const struct recorder_options *options, struct record
     list_init(&recorder->waiting);
     list_init(&recorder->later);
     recorder->sent = options->sent;
+    recorder->seal = options->seal;
     recorder->registry_path = strdup(options->registry);
     recorder->index_path = strdup(options->index);
     recorder->directory = strdup(options->directory);
@@ -512,6 +516,8 @@ enum result recorder_start(const struct recorder_options *options, struct record
         result = error_no_memory(err);
     if (result == RESULT_OK)
         result = registry_open(options->registry, false, &recorder->writer, err);
+    if (result == RESULT_OK)
+        registry_seal_with(recorder->writer, options->seal);
     if (result == RESULT_OK)
         result = journal_index_open(options->index, options->directory, &recorder->db, err);
     if (result == RESULT_OK)

@@ -8,6 +8,7 @@
 #define OCTROI_PROXY_SMS_RECORDER_H
 
 #include "base/loop.h"
+#include "base/seal.h"
 #include "proxy/sms/sent.h"
 
 struct recorder;
@@ -41,6 +42,7 @@ struct recorder_job {
     const char *provider; /* borrowed until task.run, as everything below that is not an answer */
 
     uint8_t key[RECIPIENT_KEY_BYTES]; /* the person */
+    const char *address;              /* WITHDRAW: her number, E.164; NULL: not known */
     bool nobody;                      /* REPORT: there is no key, the id alone has to do */
     int64_t at;                       /* when she wrote */
     const char **candidates;          /* partner ids */
@@ -64,10 +66,11 @@ struct recorder_job {
 void recorder_job_end(struct recorder_job *job);
 
 struct recorder_options {
-    const char *registry;  /* there, and of this program's layout */
-    const char *index;     /* state_dir/journal.db */
-    const char *directory; /* state_dir/journal */
-    struct sent *sent;     /* borrowed; outlives the recorder */
+    const char *registry;    /* there, and of this program's layout */
+    const char *index;       /* state_dir/journal.db */
+    const char *directory;   /* state_dir/journal */
+    struct sent *sent;       /* borrowed; outlives the recorder */
+    const struct seal *seal; /* borrowed, likewise; for notices. NULL: there is no key */
 };
 enum result recorder_start(const struct recorder_options *options, struct recorder **recorder_out,
                            struct error *err);

@@ -88,5 +88,5 @@ void sms_record_outcome(struct sms_flight *flight, enum outcome outcome, enum ef
 void sms_note_opted_out(struct sms_flight *flight)
 {
     inbox_opted_out(flight->lane->gate->inbox, sms_flight_provider(flight)->name,
-                    flight->account->stream->terms.partner->id, flight->who.key);
+                    flight->account->stream->terms.partner->id, flight->who.key, flight->to);
 }

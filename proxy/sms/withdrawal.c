@@ -77,6 +77,7 @@ enum result withdrawal_add(struct registry *registry, struct recorder_job *job, 
         .collector = "",
         .evidence = job->evidence,
         .origin = job->origin,
+        .address = job->address,
     };
     memcpy(event.recipient_key, job->key, sizeof(event.recipient_key));
     enum result result = registry_events(registry, job->key, look_at, &look, err);

@@ -290,10 +290,11 @@ START_TEST(a_provider_that_knows_of_an_opt_out)
     uint8_t key[RECIPIENT_KEY_BYTES];
     sms_world_begin();
     sms_world_key(SHE, key);
-    inbox_opted_out(sms_world.inbox, "agg", "beta", key);
+    inbox_opted_out(sms_world.inbox, "agg", "beta", key, SHE);
     sms_world_restart(); /* which finishes it */
     ck_assert_str_eq(sms_world_events(SHE), "withdrawn sms [beta] refused as opted out by agg: "
                                             "the provider's refusal of a message\n");
+    ck_assert_str_eq(sms_world_notices(), "withdrawn sms [beta] " SHE "\n");
     sms_world_end();
 }
 END_TEST

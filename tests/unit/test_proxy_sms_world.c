@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "store/journal.h"
+#include "store/notices.h"
 
 #include <arpa/inet.h>
 #include <event2/buffer.h>
@@ -118,7 +119,7 @@ static void open_inbox(void)
     ck_assert_ptr_nonnull(world->sent);
     ck_assert_ptr_nonnull(world->inbox);
     ck_assert_msg(inbox_start(world->inbox, world->registry, world->index, world->directory,
-                              &err) == RESULT_OK,
+                              world->seal, &err) == RESULT_OK,
                   "%s", err.text);
 }
 
@@ -145,6 +146,9 @@ void sms_world_begin(void)
     ck_assert_msg(registry_open(world->registry, true, &registry, &err) == RESULT_OK, "%s",
                   err.text);
     registry_close(&registry);
+    ck_assert_int_eq(seal_create(sandbox_path(&world->sandbox, "seal.key"), &err), RESULT_OK);
+    ck_assert_int_eq(seal_load(sandbox_path(&world->sandbox, "seal.key"), &world->seal, &err),
+                     RESULT_OK);
     open_journal();
     open_lanes();
     world->binds = binds_new();
@@ -186,6 +190,7 @@ void sms_world_end(void)
         lane_end(&world->lanes[i]);
     binds_free(&world->binds);
     signing_key_free(&world->key);
+    seal_free(&world->seal);
     sandbox_remove(&world->sandbox);
 }
 
@@ -300,6 +305,38 @@ const char *sms_world_events(const char *number)
     registry_close(&registry);
     ck_assert(str_copy(text, sizeof(text), events.data != NULL ? events.data : ""));
     strbuf_free(&events);
+    return text;
+}
+
+static bool add_notice(void *arg, const struct notice *notice)
+{
+    struct strbuf *text = arg;
+    struct error err;
+    const struct event_row *row = &notice->event;
+    strbuf_add_format(text, "%s %s [%s] ", event_kind_name(row->kind), channel_name(row->channel),
+                      row->partners);
+    if (notice->sealed == NULL)
+        strbuf_add_str(text, "?");
+    else
+        ck_assert_int_eq(seal_open(sms_world.seal, SEAL_FOR_NOTICES, notice->sealed,
+                                   notice->sealed_length, text, &err),
+                         RESULT_OK);
+    strbuf_add_char(text, '\n');
+    return true;
+}
+
+const char *sms_world_notices(void)
+{
+    static char text[4096];
+    struct registry *registry = NULL;
+    struct strbuf notices = {0};
+    struct error err;
+    ck_assert_int_eq(registry_open_reader(sms_world.registry, &registry, &err), RESULT_OK);
+    ck_assert_int_eq(registry_unspread_notices(registry, 1000, add_notice, &notices, &err),
+                     RESULT_OK);
+    registry_close(&registry);
+    ck_assert(str_copy(text, sizeof(text), notices.data != NULL ? notices.data : ""));
+    strbuf_free(&notices);
     return text;
 }
 

@@ -38,6 +38,7 @@ struct sms_world {
     struct binds *binds;
     struct sent *sent;
     struct inbox *inbox;
+    struct seal *seal;
     struct sms_web web;
     bool unasked; /* what is sent now, nobody wants reports of */
     char registry[300], index[300], directory[300];
@@ -64,6 +65,8 @@ const char *sms_world_send(const struct sms_sent *sent);
 void sms_world_key(const char *number, uint8_t key_out[RECIPIENT_KEY_BYTES]);
 /* "withdrawn sms [acme|beta] ORIGIN: EVIDENCE" a line, oldest first; for number. */
 const char *sms_world_events(const char *number);
+/* "withdrawn sms [acme|beta] ADDRESS" a line, oldest first: notices of all people. */
+const char *sms_world_notices(void);
 /* Runs SQL on the registry over a connection of its own. */
 void sms_world_sql(const char *sql);
 

@@ -5,6 +5,7 @@
  */
 #include "store/import.h"
 
+#include "store/notices.h"
 #include "tests/unit/test_registry.h"
 
 #define HEADER "recipient,channel,event,occurred_at,form,partners,basis,supplier,evidence\n"
@@ -564,6 +565,56 @@ START_TEST(only_the_same_file_goes_on)
 }
 END_TEST
 
+/* ---- notices ---- */
+
+static const struct seal *notice_seal;
+
+static bool see_notice(void *arg, const struct notice *notice)
+{
+    struct error err;
+    strbuf_add_format(arg, "%s ", channel_name(notice->event.channel));
+    ck_assert_int_eq(
+        seal_open(notice_seal, SEAL_FOR_NOTICES, notice->sealed, notice->sealed_length, arg, &err),
+        RESULT_OK);
+    strbuf_add_char(arg, '\n');
+    return true;
+}
+
+START_TEST(withdrawals_leave_notices)
+{
+    static const char text[] =
+        HEADER "Jean.Dupont@Example.org,email,withdrawn,2026-01-01T00:00:00Z,,,,,\n"
+               "paul@example.org,email,given,2026-01-01T00:00:00Z,,acme,,,\n"
+               "06 12 34 56 78,sms|call,objected,2026-01-01T00:00:00Z,,,,,by letter\n"
+               "Jean.Dupont@Example.org,email,withdrawn,2026-01-01T00:00:00Z,,,,,\n";
+    struct bench bench;
+    struct run run;
+    struct seal *seal = NULL;
+    struct strbuf notices = {0};
+    char path[320];
+    bench_open(&bench);
+    snprintf(path, sizeof(path), "%s/seal.key", bench.folder);
+    ck_assert_int_eq(seal_create(path, &bench.err), RESULT_OK);
+    ck_assert_int_eq(seal_load(path, &seal, &bench.err), RESULT_OK);
+    notice_seal = seal;
+    registry_seal_with(bench.registry, seal);
+    for (int i = 0; i < 2; i++) { /* the second time nothing is new */
+        run_begin(&run, bench.registry);
+        ck_assert_int_eq(run_text(&run, text, strlen(text), 7), RESULT_OK);
+    }
+    ck_assert_int_eq(
+        registry_unspread_notices(bench.registry, 100, see_notice, &notices, &bench.err),
+        RESULT_OK);
+    ck_assert_str_eq(notices.data, "email jean.dupont@example.org\n"
+                                   "sms +33612345678\n"
+                                   "call +33612345678\n");
+    strbuf_free(&notices);
+    seal_free(&seal);
+    unlink(path);
+    bench_close(&bench);
+}
+END_TEST
+
 int main(void)
 {
     const TTest *const tests[] = {json_lines_become_events,
@@ -575,6 +626,7 @@ int main(void)
                                   inputs_are_told_apart,
                                   an_interrupted_import_goes_on,
                                   only_the_same_file_goes_on,
+                                  withdrawals_leave_notices,
                                   NULL};
     Suite *const suites[] = {unit_suite("import", tests), NULL};
     return unit_run(suites);
