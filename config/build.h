@@ -21,6 +21,9 @@ void build_listeners(struct build *build);
 void build_providers(struct build *build);
 /* After the providers. */
 void build_partners(struct build *build);
+/* Of one partner, if it has any; config->notices has room. */
+void build_notices(struct build *build, const struct node *partner_group,
+                   const struct partner *partner);
 void build_policies(struct build *build);
 /* After the policies. */
 void build_retention(struct build *build);

@@ -196,13 +196,15 @@ void build_partners(struct build *build)
     size_t n_streams = count_streams(build, all);
     config->partners = build_array(build, all->n_children, sizeof(*config->partners));
     config->streams = build_array(build, n_streams, sizeof(*config->streams));
-    if (config->partners == NULL || config->streams == NULL)
+    config->notices = build_array(build, all->n_children, sizeof(*config->notices));
+    if (config->partners == NULL || config->streams == NULL || config->notices == NULL)
         return;
     for (const struct node *group = all->first; group != NULL; group = group->next) {
         if (group->type != NODE_GROUP)
             continue;
         struct partner *partner = &config->partners[config->n_partners++];
         build_partner(build, group, partner);
+        build_notices(build, group, partner);
         const struct node *streams = build_group(build, group, "streams");
         for (const struct node *stream = streams->first; stream; stream = stream->next)
             if (stream->type == NODE_GROUP)

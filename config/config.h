@@ -135,6 +135,27 @@ struct stream_config {
     unsigned index; /* unique in the snapshot, 0 … n_streams-1 */
 };
 
+/* How a partner learns whom a notice is about. */
+enum notice_address {
+    NOTICE_SEALED,     /* the address, sealed with a key that the partner has */
+    NOTICE_IDENTIFIER, /* what the partner itself calls the person */
+};
+#define NOTICE_SECRET_LEAST 24 /* bytes, as Standard Webhooks has it */
+#define NOTICE_SECRET_MOST  64
+#define NOTICE_KEY_BYTES    32
+
+/* How a partner is told of withdrawals and objections. */
+struct notices_config {
+    const struct partner *partner;
+    const char *url;
+    const char *tls_ca_file; /* NULL: the system's */
+    uint8_t secret[NOTICE_SECRET_MOST]; /* signs; wiped with the snapshot */
+    size_t secret_length;
+    enum notice_address address;
+    uint8_t address_key[NOTICE_KEY_BYTES]; /* likewise wiped; of NOTICE_SEALED */
+    int64_t overdue_after;                 /* microseconds */
+};
+
 struct journal_config {
     uint64_t segment_size;    /* bytes */
     int64_t checkpoint_every; /* microseconds */
@@ -178,6 +199,8 @@ struct config {
     size_t n_providers;
     struct partner *partners;
     size_t n_partners;
+    struct notices_config *notices; /* of the partners that have any */
+    size_t n_notices;
     struct stream_config *streams;
     size_t n_streams;
     struct account_config *accounts; /* sorted by name */
@@ -215,6 +238,8 @@ const struct account_config *config_account_by_application_key(const struct conf
                                                                const char *key);
 const struct provider_config *config_provider(const struct config *config, const char *name);
 const struct partner *config_partner(const struct config *config, const char *id);
+/* NULL: this partner cannot be told of anything. */
+const struct notices_config *config_notices(const struct config *config, const char *partner);
 /* The account without a password or application key whose conditions this client meets: networks,
  * certificate, or both; NULL when there is none. fingerprint: lower-case hex, NULL when none was
  * presented. */

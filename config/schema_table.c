@@ -45,6 +45,8 @@ static const struct word classes[] = {
     {"prospecting", CLASS_PROSPECTING}, {"service", CLASS_SERVICE}, {NULL, 0}};
 static const struct word unsubscribes[] = {
     {"off", UNSUBSCRIBE_OFF}, {"require", UNSUBSCRIBE_REQUIRE}, {"add", WORD_LATER}, {NULL, 0}};
+static const struct word notice_addresses[] = {
+    {"sealed", NOTICE_SEALED}, {"identifier", NOTICE_IDENTIFIER}, {NULL, 0}};
 static const struct word bases[] = {{"consent", BASIS_CONSENT},
                                     {"soft-opt-in", BASIS_SOFT_OPT_IN},
                                     {"professional", BASIS_PROFESSIONAL},
@@ -139,6 +141,15 @@ const struct schema_key schema_table[] = {
     {"partners.*.mode", KIND_CHOICE, false, "enforce", 0, 0, modes},
     {"partners.*.max_connections", KIND_NUMBER, false, "0", 0, 1000000, NULL},
     {"partners.*.smpp_refusal", KIND_NUMBER, false, "69", 1, 255, NULL}, /* 0x45 */
+    {"partners.*.notices.url", KIND_TEXT, true, NULL, URL_TEXT, NULL},
+    {"partners.*.notices.tls_ca_file", KIND_TEXT, false, NULL, PATH_TEXT, NULL},
+    {"partners.*.notices.secret", KIND_SECRET, false, NULL, KEY_TEXT, NULL},
+    {"partners.*.notices.secret_file", KIND_TEXT, false, NULL, PATH_TEXT, NULL},
+    {"partners.*.notices.address", KIND_CHOICE, true, NULL, 0, 0, notice_addresses},
+    {"partners.*.notices.address_key", KIND_SECRET, false, NULL, KEY_TEXT, NULL},
+    {"partners.*.notices.address_key_file", KIND_TEXT, false, NULL, PATH_TEXT, NULL},
+    {"partners.*.notices.overdue_after", KIND_TIME, false, "3 days", CLOCK_SECOND, 365 * CLOCK_DAY,
+     NULL},
     {"partners.*.streams.*.channel", KIND_CHOICE, true, NULL, 0, 0, channels},
     {"partners.*.streams.*.class", KIND_CHOICE, false, "prospecting", 0, 0, classes},
     {"partners.*.streams.*.providers", KIND_TEXTS, true, NULL, 1, 16, NULL},

@@ -46,6 +46,10 @@ static void snapshot_free(struct snapshot *snapshot)
     }
     for (size_t i = 0; i < config->n_accounts; i++)
         wipe_text(config->accounts[i].application_secret);
+    for (size_t i = 0; i < config->n_notices; i++) {
+        wipe(config->notices[i].secret, sizeof(config->notices[i].secret));
+        wipe(config->notices[i].address_key, sizeof(config->notices[i].address_key));
+    }
     arena_free(&arena);
 }
 
@@ -290,6 +294,14 @@ bool config_needs_seal(const struct config *config, char *key_out, size_t size)
         return true;
     }
     return false;
+}
+
+const struct notices_config *config_notices(const struct config *config, const char *partner)
+{
+    for (size_t i = 0; i < config->n_notices; i++)
+        if (strcmp(config->notices[i].partner->id, partner) == 0)
+            return &config->notices[i];
+    return NULL;
 }
 
 const char *config_protocol_name(enum protocol protocol)
