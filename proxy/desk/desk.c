@@ -53,6 +53,7 @@ static enum result follow(struct desk_tools *tools, struct error *err)
     log_event(LOG_LEVEL_WARN, "registry was replaced, opened anew at the desk");
     registry_close(&tools->registry);
     tools->registry = fresh;
+    registry_seal_with(fresh, tools->seal);
     return RESULT_OK;
 }
 
@@ -160,7 +161,10 @@ static enum result equip(struct desk *desk, const struct desk_options *options,
     tools->hmac = hmac_new(options->recipient_key, options->recipient_key_length);
     if (tools->hmac == NULL)
         return error_no_memory(err);
-    return registry_open(desk->registry_path, false, &tools->registry, err);
+    enum result result = registry_open(desk->registry_path, false, &tools->registry, err);
+    if (result == RESULT_OK)
+        registry_seal_with(tools->registry, tools->seal);
+    return result;
 }
 
 static enum result start_threads(struct desk *desk, struct error *err)
