@@ -2,6 +2,7 @@
 #include "cli/context.h"
 
 #include "base/file.h"
+#include "store/notices.h"
 #include "store/state_lock.h"
 
 #include <errno.h>
@@ -132,6 +133,22 @@ static bool load_public_key(struct context *context)
     return result == RESULT_OK;
 }
 
+/* No withdrawal is kept out by a key that is not good: its notice has no address then. */
+static void load_seal(struct context *context)
+{
+    const struct config *config = context->config;
+    struct error err = {0};
+    char key[256];
+    if (config->seal_key_file == NULL)
+        return; /* that was warned of */
+    enum result result = seal_load(config->seal_key_file, &context->seal, &err);
+    if (result == RESULT_OK ||
+        (result == RESULT_NOT_FOUND && !config_needs_seal(config, key, sizeof(key))))
+        return;
+    command_warn("%s; partners can be told of what is recorded now only by their own identifiers",
+                 err.text);
+}
+
 /* A gateway of the version before reads its own layout only slowly once it is another. */
 static enum result leave_to_gateway(const struct context *context, struct error *err)
 {
@@ -154,6 +171,8 @@ static bool open_store(struct context *context, unsigned needs)
         result = leave_to_gateway(context, &err);
     if (result == RESULT_OK && (needs & CONTEXT_REGISTRY) != 0)
         result = registry_open(context->registry_path, false, &context->registry, &err);
+    if (result == RESULT_OK && (needs & CONTEXT_REGISTRY) != 0)
+        registry_seal_with(context->registry, context->seal);
     if (result == RESULT_OK && (needs & CONTEXT_INDEX) != 0)
         result =
             journal_index_open(context->index_path, context->journal_path, &context->index, &err);
@@ -170,8 +189,11 @@ bool context_open(const struct invocation *invocation, unsigned needs, struct co
                       : load_essentials(invocation->config_file, &context->config);
     bool opened = loaded && make_paths(context) &&
                   ((needs & CONTEXT_RECIPIENT_KEY) == 0 || load_recipient_key(context)) &&
-                  ((needs & CONTEXT_JOURNAL_PUBLIC) == 0 || load_public_key(context)) &&
-                  context_become_owner(context->config->state_dir) && open_store(context, needs);
+                  ((needs & CONTEXT_JOURNAL_PUBLIC) == 0 || load_public_key(context));
+    if (opened && (needs & CONTEXT_REGISTRY) != 0)
+        load_seal(context);
+    opened =
+        opened && context_become_owner(context->config->state_dir) && open_store(context, needs);
     if (!opened)
         context_close(context);
     return opened;
@@ -183,6 +205,8 @@ void context_close(struct context *context)
         journal_index_close(&context->index);
     if (context->registry != NULL)
         registry_close(&context->registry);
+    if (context->seal != NULL)
+        seal_free(&context->seal);
     if (context->journal_public != NULL)
         signing_key_free(&context->journal_public);
     if (context->hmac != NULL)

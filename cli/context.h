@@ -9,6 +9,7 @@
 #define OCTROI_CLI_CONTEXT_H
 
 #include "base/crypto.h"
+#include "base/seal.h"
 #include "cli/command.h"
 #include "config/config.h"
 #include "policy/recipient.h"
@@ -23,6 +24,7 @@ struct context {
     struct config *config;
     struct hmac *hmac;
     struct signing_key *journal_public;
+    struct seal *seal; /* with the registry, which seals with it; NULL: there is no key */
     struct registry *registry;
     struct journal_index *index;
     char *registry_path; /* state_dir/registry.db */

@@ -65,7 +65,7 @@ static void build_sealing(struct build *build, const struct node *group, struct 
     if (build_node(group, "address") == NULL)
         return; /* that is missing or wrong, and was said */
     if (out->address == NOTICE_IDENTIFIER) {
-        build_refuse(build, group, keys, "is for address = \"sealed\" only");
+        build_refuse(build, group, keys, "address is \"identifier\"");
         return;
     }
     if (!given)

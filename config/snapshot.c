@@ -293,6 +293,12 @@ bool config_needs_seal(const struct config *config, char *key_out, size_t size)
                  stream->id);
         return true;
     }
+    for (size_t i = 0; i < config->n_notices; i++) {
+        if (config->notices[i].address != NOTICE_SEALED)
+            continue;
+        snprintf(key_out, size, "partners.%s.notices", config->notices[i].partner->id);
+        return true;
+    }
     return false;
 }
 

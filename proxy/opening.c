@@ -122,7 +122,7 @@ static enum result start_inbox(struct gateway *gateway, const struct config *con
     if (registry == NULL || directory == NULL || index == NULL)
         result = error_no_memory(err);
     else
-        result = inbox_start(gateway->inbox, registry, index, directory, NULL, err);
+        result = inbox_start(gateway->inbox, registry, index, directory, gateway->gate.seal, err);
     free(registry);
     free(directory);
     free(index);

@@ -6,6 +6,7 @@
 #include "proxy/desk/desk.h"
 
 #include "base/log.h"
+#include "store/notices.h"
 
 #include <pthread.h>
 #include <signal.h>

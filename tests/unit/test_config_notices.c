@@ -5,16 +5,18 @@
 #include <stdio.h>
 #include <string.h>
 
-#define TOP \
-    "hostname = \"gate.example\" state_dir = \"state\"\npartners: { acme: { name = \"ACME\"\nnotices: {"
-#define END    "} } }\n"
-#define URL    "url = \"https://acme.example/octroi?x=1\"\n"
-#define SECRET "secret = \"whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz\"\n" /* 24 digits */
-#define KEY    "address_key = \"MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=\"\n"
-#define SEALED "address = \"sealed\"\n"
+#define TOP                                                                          \
+    "hostname = \"gate.example\" state_dir = \"state\"\npartners: { acme: { name = " \
+    "\"ACME\"\nnotices: {"
+#define END           "} } }\n"
+#define URL           "url = \"https://acme.example/octroi?x=1\"\n"
+#define SECRET        "secret = \"whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz\"\n" /* 24 digits */
+#define KEY           "address_key = \"MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=\"\n"
+#define SEALED        "address = \"sealed\"\n"
 #define AT(line, key) "main.conf:" line ": partners.acme.notices." key ": "
-#define NO_SECRET \
-    "is not \"whsec_\" and the base64 of 24 to 64 bytes, such as `echo whsec_$(openssl rand -base64 32)` makes\n"
+#define NO_SECRET                                                                             \
+    "is not \"whsec_\" and the base64 of 24 to 64 bytes, such as `echo whsec_$(openssl rand " \
+    "-base64 32)` makes\n"
 #define NO_KEY "is not the base64 of 32 bytes, such as `openssl rand -base64 32` makes\n"
 
 static struct sandbox sandbox;
@@ -53,19 +55,18 @@ static const struct {
     const char *text, *findings;
 } rows[] = {
     {URL SECRET SEALED KEY, ""},
-    {"", AT("3", "address") "is missing\n" AT("3", "secret") "is missing (or secret_file): what the "
-         "notices are signed with\n" AT("3", "url") "is missing\n"},
+    {"", AT("3", "url") "is missing\n" AT("3", "address") "is missing\n" AT(
+             "3", "secret") "is missing (or secret_file): what the notices are signed with\n"},
     {URL SECRET SEALED, AT("3", "address_key") "is missing (or address_key_file): what addresses "
                                                "are sealed with\n"},
     {URL SECRET "address = \"identifier\"\n" KEY,
-     AT("6", "address_key") "is for address = \"sealed\" only\n"},
+     AT("6", "address_key") "is not used when address is \"identifier\"\n"},
     {"url = \"http://acme.example/\"\n" SECRET SEALED KEY,
      AT("3", "url") "is http://, and acme.example is another machine: who withdrew would cross the "
                     "network in clear\n"},
     {"url = \"ftp://acme.example/\"\n" SECRET SEALED KEY,
      AT("3", "url") "is no address such as \"https://acme.example/octroi\" (without a login)\n"},
-    {URL SEALED KEY "secret = \"MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz\"",
-     AT("6", "secret") NO_SECRET},
+    {URL SEALED KEY "secret = \"MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz\"", AT("6", "secret") NO_SECRET},
     {URL SEALED KEY "secret = \"whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTI=\"",
      AT("6", "secret") NO_SECRET},
     {URL SEALED KEY "secret = \"whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDEyMzQ1Njc4OTAxMjM0"
@@ -74,12 +75,12 @@ static const struct {
     {URL SEALED KEY "secret = \"whsec_*\"", AT("6", "secret") NO_SECRET},
     {URL SECRET SEALED "address_key = \"MDEyMw==\"", AT("6", "address_key") NO_KEY},
     {URL SECRET SEALED "address_key_file = \"open\"",
-     AT("6", "address_key_file") "open holds a secret and others may read it (mode 0644); chmod 600 "
-                                 "open\n"},
+     AT("6", "address_key_file") "open holds a secret and others may read it (mode 0644): chmod o= "
+                                 "it\n"},
     {URL SECRET SEALED KEY "overdue_after = \"0 s\"",
-     AT("7", "overdue_after") "\"0 s\" is not from 1 s to 365 days\n"},
+     AT("7", "overdue_after") "\"0 s\" is no time between \"1 s\" and \"365 d\"\n"},
     {URL SECRET KEY "address = \"clear\"",
-     AT("6", "address") "\"clear\" is not one of: sealed, identifier\n"},
+     AT("6", "address") "\"clear\" is none of \"sealed\" or \"identifier\"\n"},
 };
 
 START_TEST(each_mistake)
