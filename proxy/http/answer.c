@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What shapes answer with: statuses, problems (RFC 9457), the words for what goes wrong before a
  * shape comes to speak. */
-#include "proxy/http/call.h"
+#include "proxy/http/shape.h"
 
 #include <stdio.h>
 #include <string.h>

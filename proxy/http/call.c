@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What shapes read from a request. Answers are made in answer.c. */
-#include "proxy/http/call.h"
+#include "proxy/http/shape.h"
 
 #include "base/crypto.h"
 

@@ -1,20 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A request as a shape sees it, and what it makes of it: messages to submit, and an answer. Nothing
- * here knows a socket or evhttp; a shape is a pair of translations, tested and fuzzed without
- * either.
+ * A request as those see it who answer it, the shapes of SMS (shape.h) and the services
+ * (service.h), and the answer they make. Nothing here knows a socket or evhttp.
  */
 #ifndef OCTROI_PROXY_HTTP_CALL_H
 #define OCTROI_PROXY_HTTP_CALL_H
 
 #include "base/arena.h"
+#include "base/clock.h"
 #include "base/str.h"
+#include "config/config.h"
 #include "proxy/http/idempotency.h"
-#include "proxy/sms/sms.h"
 
 #include <jansson.h>
 
 struct evkeyvalq;
+struct http_message;
 
 enum http_method {
     HTTP_METHOD_OTHER = 0,
@@ -24,12 +25,8 @@ enum http_method {
 };
 
 #define HTTP_TAILS         2
-#define HTTP_FIELDS        1000         /* of a query and a form */
-#define HTTP_RECIPIENTS    500          /* of one request */
-#define HTTP_NUMBER_MAX    32           /* bytes of a telephone number as a partner writes it */
-#define HTTP_SENDER_MAX    32           /* bytes of a sender id */
-#define HTTP_CREDENTIAL    512          /* bytes of a name or of a password */
-#define HTTP_CALL_ARENA    (256 * 1024) /* beside what the body may take */
+#define HTTP_FIELDS        1000               /* of a query and a form */
+#define HTTP_CALL_ARENA    (256 * 1024)       /* beside what the body may take */
 #define HTTP_STRAIGHT_AWAY (5 * CLOCK_SECOND) /* Retry-After where nothing is known */
 
 /* Common errors; each shape says them in its own words. */
@@ -43,13 +40,6 @@ enum http_trouble {
     TROUBLE_CONNECTION, /* the partner has all the connections it may have */
     TROUBLE_MEMORY,
     TROUBLE_COUNT
-};
-
-/* One message to one number, and once it was submitted, what came of it. */
-struct http_message {
-    struct sms_submission what; /* snapshot, account and session are filled in by request.c */
-    bool ended;
-    struct sms_reply reply; /* its texts are in the arena */
 };
 
 struct http_answer {
@@ -68,21 +58,6 @@ struct http_field {
     const char *name;
     const char *value; /* length bytes and a NUL */
     size_t length;
-};
-
-enum http_login_kind {
-    LOGIN_NONE,     /* none given: the network or a certificate may say */
-    LOGIN_PASSWORD, /* name and password */
-    LOGIN_SIGNED,   /* name, and whether the signature was right */
-    LOGIN_BAD,      /* given in a way that cannot be read */
-};
-
-struct http_login {
-    enum http_login_kind kind;
-    char name[HTTP_CREDENTIAL + 1];
-    char password[HTTP_CREDENTIAL + 1];   /* wiped by who asked */
-    const struct account_config *account; /* of LOGIN_SIGNED: whose key it is; NULL: nobody's */
-    bool right;
 };
 
 struct http_call {
@@ -106,32 +81,13 @@ struct http_call {
     struct http_field
         *fields;  /* in the arena, the first first; NULL until http_fields was called */
     json_t *json; /* owned; NULL until http_json was called */
-    struct http_message *messages;
+    struct http_message *messages; /* of SMS, in the arena */
     size_t n_messages;
     void *own;         /* the shape's, in the arena */
     struct kept *kept; /* native: what the answer is to be remembered under; NULL: nothing */
     bool remember;     /* native: it is an answer to be remembered */
     struct http_answer answer;
 };
-
-struct http_shape {
-    const char *name;
-    /* Reads who calls. */
-    void (*login)(struct http_call *call, struct http_login *login_out);
-    /* Reads the messages; account is known. False: the answer is set. */
-    bool (*read)(struct http_call *call);
-    /* All messages have ended: writes the answer. */
-    void (*render)(struct http_call *call);
-    /* Writes the answer for what went wrong before there were messages. */
-    void (*refuse)(struct http_call *call, enum http_trouble trouble);
-};
-
-extern const struct http_shape native_shape, twilio_shape, vonage_shape, ovh_shape, kannel_shape;
-
-/* What else is asked for in these shapes, and answered at once. */
-void twilio_no_message(struct http_call *call);
-void ovh_time(struct http_call *call);
-void ovh_services(struct http_call *call);
 
 /* Frees what a call owns, the arena aside. */
 void http_call_end(struct http_call *call);
@@ -157,31 +113,14 @@ const char *http_field(const struct http_call *call, const char *name);
 bool http_json(struct http_call *call, char *why_out, size_t size);
 /* After http_json: a member that is a string; NULL when it is not there or something else. */
 const char *http_member(const struct http_call *call, const char *name);
-/* "Authorization: Basic …" or, with bearer, "Bearer NAME:PASSWORD" into login. */
-void http_authorization(const struct http_call *call, bool bearer, struct http_login *login);
-void http_login_set(struct http_login *login, const char *name, const char *password);
-/* A text that can be a message: not empty, UTF-8, within 255 parts. */
-bool http_is_text(const char *text);
 /* Printable ASCII or UTF-8, without controls, 1 … max bytes. */
 bool http_is_plain(const char *text, size_t max);
-/* Room for n messages, all zero. False: no memory. */
-bool http_messages(struct http_call *call, size_t n);
-/* Puts sender (NULL: "") with what kind of sender it is. */
-void http_set_sender(struct http_message *message, const char *sender);
 /* Digits only, 1 … max; false when it is none. */
 bool http_number(const char *text, int64_t max, int64_t *number_out);
-/* A 53-bit number that goes with a decision's id, the same whenever it is asked for. */
-int64_t http_stable_number(const char *ref);
-
 /* ---- answering ---- */
 
 /* The body must be empty; what is added to call->answer.body afterwards is the answer. */
 void http_answer(struct http_call *call, int status, const char *type);
-/* The status a message's end has where a shape has no opinion of its own. */
-int http_status_of(enum sms_end end);
-/* Retry-After of an end that may pass; 0 for one that will not, and for a lost answer: who comes
- * again by itself would send the message twice. */
-int64_t http_retry_after(const struct sms_reply *reply);
 /* RFC 9457. type is the last part of the type's URI; reason and ref may be "". */
 void http_problem(struct http_call *call, int status, const char *type, const char *title,
                   const char *detail, const char *reason, const char *ref);

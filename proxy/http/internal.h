@@ -4,16 +4,16 @@
  * life: server.c (doors), connection.c (connections and their time), strangers.c (what is read of
  * them before they are known), client.c (whose request it
  * is), routes.c, request.c (from its arrival to its answer), auth.c (its account); then hook.c for
- * what providers call, service.c for what is not SMS. call.h is the side of the shapes, service.h
- * that of the services.
+ * what providers call, service.c for what is not SMS. call.h and shape.h are the side of the
+ * shapes, service.h that of the services.
  */
 #ifndef OCTROI_PROXY_HTTP_INTERNAL_H
 #define OCTROI_PROXY_HTTP_INTERNAL_H
 
 #include "base/flush.h"
-#include "proxy/http/call.h"
 #include "proxy/http/server.h"
 #include "proxy/http/service.h"
+#include "proxy/http/shape.h"
 #include "store/record.h"
 
 #include <event2/buffer.h>

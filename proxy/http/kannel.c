@@ -4,7 +4,7 @@
  * reports go where the administrator said. What would change the message and is not carried is
  * refused, not forgotten.
  */
-#include "proxy/http/call.h"
+#include "proxy/http/shape.h"
 
 #include <iconv.h>
 #include <stdio.h>

@@ -3,7 +3,7 @@
  * The gate's own shape: POST /v1/messages, JSON in and JSON out, problems as RFC 9457 has them,
  * Idempotency-Key.
  */
-#include "proxy/http/call.h"
+#include "proxy/http/shape.h"
 
 #include <stdio.h>
 #include <string.h>

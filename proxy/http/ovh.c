@@ -3,7 +3,7 @@
  * The shape of OVHcloud's SMS API: POST /1.0/sms/{service}/jobs, signed with the application's
  * secret, to several receivers at a time. The service is the account's stream.
  */
-#include "proxy/http/call.h"
+#include "proxy/http/shape.h"
 
 #include "base/crypto.h"
 

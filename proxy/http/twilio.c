@@ -4,7 +4,7 @@
  * StatusCallback is taken as a wish for a report; it is never called: reports go where the
  * administrator said. The account's Sid is its name here.
  */
-#include "proxy/http/call.h"
+#include "proxy/http/shape.h"
 
 #include "base/crypto.h"
 

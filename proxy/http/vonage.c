@@ -3,7 +3,7 @@
  * The shape of Vonage's SMS API: POST /sms/json (and GET, which it also takes). Every answer is
  * 200 with a status in it. `callback` is not called: reports go where the administrator said.
  */
-#include "proxy/http/call.h"
+#include "proxy/http/shape.h"
 
 #include <stdio.h>
 #include <string.h>
