@@ -143,7 +143,8 @@ struct http_request {
         struct http_call call;       /* its arena is owned */
         struct service_call service; /* the same with what services see beside it */
     };
-    bool counted; /* among the gate's calls */
+    bool counted;  /* among the gate's calls */
+    bool windowed; /* … its token's, by login.name */
     struct http_login login;
     bool right; /* in PENALTY: which answer */
     int64_t began;
@@ -258,6 +259,8 @@ void http_request_hook(struct http_request *request);
 void http_request_serve(struct http_request *request);
 /* Its token is right. */
 void http_request_admitted(struct http_request *request);
+/* It is about to be freed: is counted no more. */
+void http_service_end(struct http_request *request);
 /* Writes the answer for what went wrong before it was served. */
 void http_service_refuse(struct http_request *request, enum http_trouble trouble);
 

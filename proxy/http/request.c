@@ -56,8 +56,7 @@ static void free_request(struct loop_task *task)
     struct http_request *request = CONTAINER_OF(task, struct http_request, task);
     if (request->call.kept != NULL)
         idempotency_end(request->call.memory, &request->call.kept, 0, "", 0);
-    if (request->counted)
-        atomic_fetch_sub(&request->lane->gate->calls, 1);
+    http_service_end(request);
     http_call_end(&request->call);
     arena_free(&request->call.arena);
     snapshot_unref(&request->snapshot);

@@ -74,15 +74,13 @@ static enum idempotency_found begin_key(struct http_request *request, const char
                                         int *status_out, char *body_out)
 {
     struct http_call *call = &request->call;
-    char owner[sizeof(TOKEN_MARK) + TOKEN_ID];
     struct strbuf place = {0};
     enum idempotency_found found = IDEMPOTENCY_FULL;
-    snprintf(owner, sizeof(owner), TOKEN_MARK "%s", request->service.token.id);
     strbuf_add_format(&place, "%s?%s ", call->path, call->query);
     strbuf_add_str(&place, key);
     if (!place.failed && call->memory != NULL)
-        found = idempotency_begin(call->memory, owner, place.data, call->body, call->length,
-                                  call->now, &call->kept, status_out, body_out);
+        found = idempotency_begin(call->memory, request->login.name, place.data, call->body,
+                                  call->length, call->now, &call->kept, status_out, body_out);
     strbuf_free(&place);
     return found;
 }
@@ -133,6 +131,30 @@ static void serve(struct http_request *request)
     request->service_route->handle(&request->service);
 }
 
+void http_service_end(struct http_request *request)
+{
+    struct gate *gate = request->lane->gate;
+    if (request->windowed)
+        peers_leave(gate->peers, PEER_WINDOW, request->login.name, strlen(request->login.name));
+    if (request->counted)
+        atomic_fetch_sub(&gate->calls, 1);
+    request->windowed = request->counted = false;
+}
+
+/* False: that was answered. */
+static bool enter_window(struct http_request *request)
+{
+    const char *name = request->login.name;
+    request->windowed =
+        peers_enter(request->lane->gate->peers, PEER_WINDOW, name, strlen(name), SERVICE_WINDOW);
+    if (request->windowed)
+        return true;
+    request->call.answer.retry_after = CLOCK_SECOND;
+    refuse(request, 429, "over-window", "Too many requests at a time",
+           "This token has as many requests under way as it may, wait for their answers.");
+    return false;
+}
+
 static void lacks_scope(struct http_request *request, unsigned missing)
 {
     char detail[120];
@@ -148,6 +170,7 @@ void http_request_admitted(struct http_request *request)
     const struct token *token = &request->service.token;
     unsigned missing = request->service_route->scope & ~token->scopes;
     request->connection->identified = true;
+    snprintf(request->login.name, sizeof(request->login.name), TOKEN_MARK "%s", token->id);
     if (!rates_admit(request->lane->gate->rates, "", token->id, token->rate, request->began)) {
         request->call.answer.retry_after = CLOCK_SECOND;
         refuse(request, 429, "over-rate", "Too many requests",
@@ -158,7 +181,7 @@ void http_request_admitted(struct http_request *request)
         lacks_scope(request, missing);
         return;
     }
-    if (begin_once(request))
+    if (enter_window(request) && begin_once(request))
         serve(request);
 }
 

@@ -17,6 +17,10 @@
 
 struct service_call;
 
+/* Requests of one token that may be worked on at a time, over all lanes: few beside what the desk
+ * takes, so that no program keeps others', or a person's withdrawal, waiting. */
+#define SERVICE_WINDOW 100
+
 /* On the lane's thread, once. It must end with service_answer, at once or later, exactly once. */
 typedef void service_handler(struct service_call *call);
 

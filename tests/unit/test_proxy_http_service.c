@@ -282,6 +282,22 @@ START_TEST(test_rate_of_a_token)
 }
 END_TEST
 
+START_TEST(test_window_of_a_token)
+{
+    static const char name[] = "token:id-good";
+    const size_t length = strlen(name);
+    for (int i = 0; i < SERVICE_WINDOW - 1; i++)
+        ck_assert(peers_enter(stage.gate.peers, PEER_WINDOW, name, length, 0));
+    ck_assert_int_eq(check(GOOD, CHECK).status, 200); /* gives its place back */
+    ck_assert_int_eq(check(GOOD, CHECK).status, 200);
+    ck_assert(peers_enter(stage.gate.peers, PEER_WINDOW, name, length, 0));
+    struct answer answer = check(GOOD, CHECK);
+    must_be(&answer, 429, "over-window");
+    ck_assert_str_eq(answer_header(&answer, "Retry-After"), "1");
+    ck_assert_int_eq(check(BEARER("acme"), CHECK).status, 200);
+}
+END_TEST
+
 /* ---- what cannot be said, or put on record ---- */
 
 START_TEST(test_store_away)
@@ -509,6 +525,7 @@ Suite *http_service_suite(void)
         test_token_in_clear,
         test_terms_of_a_token,
         test_rate_of_a_token,
+        test_window_of_a_token,
         test_store_away,
         test_record_before_answer,
         test_client_leaves,
