@@ -116,6 +116,32 @@ static void build_routes(struct build *build, const struct node *group, struct s
             add_route(build, item, build_node(group, "channel") != NULL, out);
 }
 
+/* Where the links of an added way out lead: by https (RFC 8058), only on this machine also in
+ * clear, which is for trials. */
+static void check_way_out(struct build *build, struct node *unsubscribe)
+{
+    const char *url = build->config->public_url;
+    char host[URL_HOST_MAX + 1];
+    bool secure = false;
+    if (url == NULL || url[0] == '\0')
+        node_problem(build->problems, unsubscribe,
+                     "\"add\" needs public_url, which its links begin with");
+    else if (strlen(url) > LINK_URL_MAX)
+        node_problem(build->problems, unsubscribe,
+                     "\"add\" needs a public_url of at most %d bytes, or its links do not fit a "
+                     "header line",
+                     LINK_URL_MAX);
+    else if (url_parse(url, false, &secure, host) && !secure && !host_is_loopback(host))
+        node_problem(build->problems, unsubscribe,
+                     "\"add\" needs a public_url that begins with https:// (RFC 8058)");
+    for (size_t i = 0; i < build->config->n_listeners; i++)
+        if ((build->config->listeners[i].services & SERVICE_UNSUBSCRIBE) != 0)
+            return;
+    node_problem(build->problems, unsubscribe,
+                 "\"add\" needs a listener with the service \"unsubscribe\", or nobody answers its "
+                 "links");
+}
+
 /* What means something on one channel only. */
 static void check_channel_keys(struct build *build, const struct node *group,
                                const struct stream *terms)
@@ -126,6 +152,11 @@ static void check_channel_keys(struct build *build, const struct node *group,
         return;
     if (terms->channel != CHANNEL_EMAIL && terms->unsubscribe != UNSUBSCRIBE_OFF)
         node_problem(build->problems, unsubscribe, "is for email only");
+    if (terms->channel != CHANNEL_EMAIL && build_node(group, "unsubscribe_existing") != NULL)
+        node_problem(build->problems, build_node(group, "unsubscribe_existing"),
+                     "is for email only");
+    if (stream_adds_unsubscribe(terms))
+        check_way_out(build, unsubscribe);
     if (terms->channel != CHANNEL_SMS && window != NULL)
         node_problem(build->problems, window, "is for sms only");
 }
@@ -142,6 +173,7 @@ static void build_stream(struct build *build, const struct node *group,
     out->terms.class = (enum stream_class)build_number(group, "class");
     out->terms.sector = build_text(build, group, "sector");
     out->terms.unsubscribe = (enum unsubscribe)build_number(group, "unsubscribe");
+    out->terms.existing = (enum unsubscribe_existing)build_number(group, "unsubscribe_existing");
     out->rate = (unsigned)build_number(group, "rate");
     out->window = (unsigned)build_number(group, "window");
     out->smpp_refusal = (uint32_t)build_number(partner_group, "smpp_refusal");

@@ -32,6 +32,10 @@ enum long_messages { LONG_PAYLOAD, LONG_SEGMENTS };
 #define SERVICE_UNSUBSCRIBE 0x04u /* one-click links and their pages */
 #define SERVICE_METRICS     0x08u
 
+/* Bytes of public_url where links for recipients are made of it: a link and its brackets fit one
+ * header line (998 bytes) whatever it is sealed about. */
+#define LINK_URL_MAX 250
+
 /* "name=value" */
 struct setting {
     const char *name;

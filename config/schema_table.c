@@ -43,10 +43,14 @@ static const struct word modes[] = {
 static const struct word channels[] = {{"email", CHANNEL_EMAIL}, {"sms", CHANNEL_SMS}, {NULL, 0}};
 static const struct word classes[] = {
     {"prospecting", CLASS_PROSPECTING}, {"service", CLASS_SERVICE}, {NULL, 0}};
-static const struct word unsubscribes[] = {
-    {"off", UNSUBSCRIBE_OFF}, {"require", UNSUBSCRIBE_REQUIRE}, {"add", WORD_LATER}, {NULL, 0}};
 static const struct word notice_addresses[] = {
     {"sealed", NOTICE_SEALED}, {"identifier", NOTICE_IDENTIFIER}, {NULL, 0}};
+static const struct word unsubscribes[] = {{"off", UNSUBSCRIBE_OFF},
+                                           {"require", UNSUBSCRIBE_REQUIRE},
+                                           {"add", UNSUBSCRIBE_ADD},
+                                           {NULL, 0}};
+static const struct word existings[] = {
+    {"refuse", EXISTING_REFUSE}, {"leave", EXISTING_LEAVE}, {NULL, 0}};
 static const struct word bases[] = {{"consent", BASIS_CONSENT},
                                     {"soft-opt-in", BASIS_SOFT_OPT_IN},
                                     {"professional", BASIS_PROFESSIONAL},
@@ -156,6 +160,7 @@ const struct schema_key schema_table[] = {
     {"partners.*.streams.*.senders", KIND_TEXTS, true, NULL, 1, 1000, NULL},
     {"partners.*.streams.*.sector", KIND_TEXT, false, "", 0, NAME_BYTES_MAX, NULL},
     {"partners.*.streams.*.unsubscribe", KIND_CHOICE, false, "off", 0, 0, unsubscribes},
+    {"partners.*.streams.*.unsubscribe_existing", KIND_CHOICE, false, "refuse", 0, 0, existings},
     {"partners.*.streams.*.rate", KIND_NUMBER, false, "0", 0, 1000000, NULL},
     {"partners.*.streams.*.window", KIND_NUMBER, false, "100", 1, 10000, NULL},
     {"partners.*.streams.*.accounts.*.password", KIND_SECRET, false, NULL, 1, 512, NULL},

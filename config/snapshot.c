@@ -287,7 +287,7 @@ bool config_needs_seal(const struct config *config, char *key_out, size_t size)
 {
     for (size_t i = 0; i < config->n_streams; i++) {
         const struct stream *stream = &config->streams[i].terms;
-        if (stream->unsubscribe != UNSUBSCRIBE_ADD)
+        if (!stream_adds_unsubscribe(stream))
             continue;
         snprintf(key_out, size, "partners.%s.streams.%s.unsubscribe", stream->partner->id,
                  stream->id);

@@ -78,12 +78,16 @@ struct mail_content {
     bool from_unreadable;       /* a From field that does not follow RFC 5322 */
     bool list_unsubscribe;      /* an HTTPS URI in List-Unsubscribe */
     bool list_unsubscribe_post; /* List-Unsubscribe-Post: List-Unsubscribe=One-Click */
+    /* Either field is there, whatever it says, or a DKIM signature covers its name, so that to add
+     * one would break it. */
+    bool unsubscribe_taken;
 };
 
 /* Rules 2 and 18 on the content of a mail, after policy_judge let it pass. Returns true when the
  * content holds; else fills the verdict and reason of judgement (its event is left as it is). Two
  * From fields, an unreadable one or a foreign domain are SENDER_NOT_ALLOWED, for every class; none
- * at all is IDENTITY_MISSING. */
+ * at all is IDENTITY_MISSING. Where a way out is to be added and its place is taken, that is
+ * MALFORMED, or by the stream's `existing` left as it is, if it works: else OPTOUT_MISSING. */
 bool policy_judge_mail(const struct stream *stream, const struct mail_content *content,
                        struct judgement *judgement);
 

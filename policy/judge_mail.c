@@ -23,11 +23,22 @@ bool policy_judge_mail(const struct stream *stream, const struct mail_content *c
     for (size_t i = 0; i < content->n_from_domains; i++)
         if (!stream_allows_domain(stream, content->from_domains[i]))
             return blocked(judgement, REASON_SENDER_NOT_ALLOWED);
+    bool adds = stream_adds_unsubscribe(stream);
+    if (adds && !content->unsubscribe_taken)
+        return true;
+    if (adds && stream->existing == EXISTING_REFUSE)
+        return blocked(judgement, REASON_MALFORMED);
     /* One click takes both fields (RFC 8058). */
-    if (stream->class == CLASS_PROSPECTING && stream->unsubscribe == UNSUBSCRIBE_REQUIRE &&
-        !(content->list_unsubscribe && content->list_unsubscribe_post))
+    bool required = stream->class == CLASS_PROSPECTING && stream->unsubscribe != UNSUBSCRIBE_OFF;
+    if (required && !(content->list_unsubscribe && content->list_unsubscribe_post))
         return blocked(judgement, REASON_OPTOUT_MISSING);
     return true;
+}
+
+bool stream_adds_unsubscribe(const struct stream *stream)
+{
+    return stream->unsubscribe == UNSUBSCRIBE_ADD && stream->channel == CHANNEL_EMAIL &&
+           stream->class == CLASS_PROSPECTING;
 }
 
 bool reason_always_enforced(enum reason reason)

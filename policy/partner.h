@@ -20,6 +20,8 @@ struct partner {
 };
 
 enum unsubscribe { UNSUBSCRIBE_OFF, UNSUBSCRIBE_ADD, UNSUBSCRIBE_REQUIRE };
+/* With UNSUBSCRIBE_ADD, what becomes of a message that brings a way out of its own. */
+enum unsubscribe_existing { EXISTING_REFUSE, EXISTING_LEAVE };
 
 struct stream {
     const char *id;
@@ -32,10 +34,13 @@ struct stream {
     size_t n_senders;
     const char *sector; /* "" when none */
     enum unsubscribe unsubscribe;
+    enum unsubscribe_existing existing;
 };
 
 /* True when the domain (lower-case A-label) of a MAIL FROM or From header belongs to the stream. */
 bool stream_allows_domain(const struct stream *stream, const char *domain);
+/* Whether a way out is added to the stream's messages: to prospecting mail only. */
+bool stream_adds_unsubscribe(const struct stream *stream);
 /* True when the SMS sender id belongs to the stream. */
 bool stream_allows_sender_id(const struct stream *stream, const char *sender_id);
 

@@ -49,7 +49,10 @@ struct http_answer {
     int64_t retry_after;      /* microseconds; 0: no such header */
     const char *allow;        /* NULL: no such header */
     const char *authenticate; /* NULL: no such header */
-    bool close;               /* the connection ends with it */
+    /* Content-Security-Policy of a page, which then also keeps its address to itself; NULL: no
+     * page. */
+    const char *content_policy;
+    bool close; /* the connection ends with it */
 };
 
 /* One of a query or a form, decoded. */

@@ -118,6 +118,11 @@ static void send_answer(struct http_connection *connection, struct evhttp_reques
         add_header(evreq, "Content-Type", answer->type);
     add_header(evreq, "Cache-Control", "no-store");
     add_header(evreq, "X-Content-Type-Options", "nosniff");
+    if (answer->content_policy != NULL) {
+        add_header(evreq, "Content-Security-Policy", answer->content_policy);
+        add_header(evreq, "Referrer-Policy", "no-referrer");
+        add_header(evreq, "X-Robots-Tag", "noindex, nofollow");
+    }
     add_header(evreq, "Allow", answer->allow);
     add_header(evreq, "WWW-Authenticate", answer->authenticate);
     if (answer->retry_after > 0 || !whole) {

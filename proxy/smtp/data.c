@@ -6,8 +6,10 @@
 #include "proxy/smtp/session.h"
 
 #include "base/clock.h"
+#include "base/crypto.h"
 #include "base/log.h"
 #include "proxy/smtp/header.h"
+#include "proxy/unsubscribe/link.h"
 #include "store/journal.h"
 
 #include <stdio.h>
@@ -249,6 +251,8 @@ static void let_pass(struct smtp_session *session)
     struct smtp_transaction *transaction = session->transaction;
     struct evbuffer *out = evbuffer_new();
     if (out == NULL || !add_received(session, out) ||
+        (transaction->way_out != NULL &&
+         evbuffer_add(out, transaction->way_out, strlen(transaction->way_out)) != 0) ||
         evbuffer_add_buffer(out, transaction->header) != 0) {
         if (out != NULL)
             evbuffer_free(out);
@@ -305,8 +309,50 @@ static void announce_content(struct smtp_session *session)
     evbuffer_free(nothing);
 }
 
+/* The link of the one recipient there is, sealed before the rows say that the message passed.
+ * False: it could not be. */
+static bool make_way_out(struct smtp_session *session)
+{
+    struct smtp_transaction *transaction = session->transaction;
+    const struct stream *stream = &session->account->stream->terms;
+    const struct smtp_recipient *r = transaction->first;
+    struct link link = {.channel = CHANNEL_EMAIL};
+    struct strbuf fields = {0};
+    struct error err;
+    if (!stream_adds_unsubscribe(stream) || transaction->taken)
+        return true;
+    while (r != NULL && !r->accepted)
+        r = r->next;
+    bool made = r != NULL && session->lane->gate->seal != NULL &&
+                address_parse_email(r->address, &link.address, &err) == RESULT_OK &&
+                str_copy(link.partner, sizeof(link.partner), stream->partner->id) &&
+                str_copy(link.stream, sizeof(link.stream), stream->id) &&
+                str_copy(link.ref, sizeof(link.ref), r->id);
+    if (made) {
+        strbuf_add_str(&fields, "List-Unsubscribe:\r\n <");
+        made = link_add(session->lane->gate->seal, session->snapshot->config->public_url, &link,
+                        &fields);
+        strbuf_add_str(&fields, ">\r\nList-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n");
+    }
+    if (made && !fields.failed)
+        transaction->way_out = arena_str(transaction->arena, fields.data);
+    strbuf_free(&fields);
+    wipe(&link, sizeof(link));
+    return transaction->way_out != NULL;
+}
+
+static void defer_content(struct smtp_session *session)
+{
+    set_effect(session->transaction, EFFECT_DEFERRED);
+    smtp_drain_content(session, 451, SMTP_UNABLE);
+}
+
 static void pass_content(struct smtp_session *session)
 {
+    if (!make_way_out(session)) {
+        defer_content(session);
+        return;
+    }
     struct journal_batch *batch = journal_batch_new();
     set_effect(session->transaction, EFFECT_PASSED);
     bool ok = record_accepted(session, batch);
@@ -314,6 +360,18 @@ static void pass_content(struct smtp_session *session)
     if (ok)
         announce_content(session);
     smtp_append(session, batch, ok, on_judged_rows, 0);
+}
+
+/* What policy_judge_mail finds malformed is this alone, and the partner is told what to change. */
+static const char *taken_text(struct smtp_transaction *transaction, const char *id)
+{
+    char text[256];
+    snprintf(text, sizeof(text),
+             "5.7.1 MALFORMED The gate adds List-Unsubscribe here, and this message has it, or has "
+             "signed its name, ref %s",
+             id);
+    const char *copy = arena_str(transaction->arena, text);
+    return copy != NULL ? copy : "5.7.1 Refused by the gate";
 }
 
 /* The content breaks a rule; what becomes of it depends on the partner's mode. */
@@ -340,8 +398,11 @@ static void block_content(struct smtp_session *session, const struct judgement *
         smtp_drain_content(session, 250, "2.0.0 Ok");
     else
         smtp_drain_content(session, smtp_verdict_code(judgement->verdict),
-                           smtp_verdict_text(transaction, judgement->verdict, judgement->reason,
-                                             id != NULL ? id : session->id));
+                           judgement->reason == REASON_MALFORMED
+                               ? taken_text(transaction, id != NULL ? id : session->id)
+                               : smtp_verdict_text(transaction, judgement->verdict,
+                                                   judgement->reason,
+                                                   id != NULL ? id : session->id));
 }
 
 /*
@@ -375,8 +436,7 @@ static void judge_header(struct smtp_session *session)
     struct error err;
     enum result result = read_header(transaction, &content, &err);
     if (result == RESULT_NO_MEMORY) {
-        set_effect(transaction, EFFECT_DEFERRED);
-        smtp_drain_content(session, 451, SMTP_UNABLE);
+        defer_content(session);
         return;
     }
     if (result != RESULT_OK) {
@@ -387,6 +447,7 @@ static void judge_header(struct smtp_session *session)
         return;
     }
     struct judgement judgement = {.verdict = VERDICT_PASS};
+    transaction->taken = content.unsubscribe_taken;
     if (policy_judge_mail(&session->account->stream->terms, &content, &judgement))
         pass_content(session);
     else

@@ -207,6 +207,56 @@ static bool body_contains(const struct field *field, const char *text)
     return false;
 }
 
+static bool is_unsubscribe(const char *name, size_t length)
+{
+    return ascii_equal_n(name, length, "List-Unsubscribe") ||
+           ascii_equal_n(name, length, "List-Unsubscribe-Post");
+}
+
+static void trim(const char **start, const char **end)
+{
+    while (*start < *end && strchr(" \t\r\n", **start) != NULL)
+        ++*start;
+    while (*end > *start && strchr(" \t\r\n", (*end)[-1]) != NULL)
+        --*end;
+}
+
+/* Whether what stands between start and end, names parted by colons, has one of ours. */
+static bool list_covers(const char *start, const char *end)
+{
+    while (start < end) {
+        const char *colon = memchr(start, ':', (size_t)(end - start));
+        const char *from = start;
+        const char *to = colon != NULL ? colon : end;
+        trim(&from, &to);
+        if (is_unsubscribe(from, (size_t)(to - from)))
+            return true;
+        start = colon != NULL ? colon + 1 : end;
+    }
+    return false;
+}
+
+/* A DKIM-Signature (RFC 6376, 3.5): whether its tag h names one of ours, also where it is not there
+ * yet, which signs that it never will be. */
+static bool signature_covers(const struct field *field)
+{
+    const char *at = field->body;
+    const char *end = at + field->body_length;
+    while (at < end) {
+        const char *semicolon = memchr(at, ';', (size_t)(end - at));
+        const char *stop = semicolon != NULL ? semicolon : end;
+        const char *equals = memchr(at, '=', (size_t)(stop - at));
+        const char *from = at;
+        const char *to = equals != NULL ? equals : stop;
+        trim(&from, &to);
+        if (equals != NULL && ascii_equal_n(from, (size_t)(to - from), "h") &&
+            list_covers(equals + 1, stop))
+            return true;
+        at = semicolon != NULL ? semicolon + 1 : end;
+    }
+    return false;
+}
+
 /* Without SMTPUTF8 bytes beyond ASCII are not of the standard, but much software sends them in
  * names and subjects, where the rules do not look; in a domain they are read as UTF-8 or not at
  * all. */
@@ -239,6 +289,10 @@ enum result header_read(const char *block, size_t length, bool utf8, struct aren
             content_out->list_unsubscribe_post |=
                 body_contains(&field, "List-Unsubscribe=One-Click");
         }
+        if (is_unsubscribe(field.name, field.name_length))
+            content_out->unsubscribe_taken = true;
+        else if (ascii_equal_n(field.name, field.name_length, "DKIM-Signature"))
+            content_out->unsubscribe_taken |= signature_covers(&field);
         if (result != RESULT_OK)
             return result;
     }

@@ -237,6 +237,13 @@ void smtp_relay_abort(struct smtp_session *session)
         mail_abort(&session->transaction->upstream);
 }
 
+unsigned smtp_max_recipients(const struct smtp_session *session, const struct provider *provider)
+{
+    return stream_adds_unsubscribe(&session->account->stream->terms)
+               ? 1
+               : provider_max_recipients(provider);
+}
+
 /* Room for one recipient more; the list it grew out of stays in the arena until the end. */
 static bool reserve_offered(struct smtp_transaction *transaction)
 {
@@ -259,10 +266,13 @@ void smtp_offer(struct smtp_session *session, struct smtp_recipient *recipient)
     struct smtp_transaction *transaction = session->transaction;
     struct provider *provider = snapshot_provider(session->snapshot, smtp_provider(session));
     struct error err;
-    if (transaction->n_offered >= provider_max_recipients(provider)) {
+    if (transaction->n_offered >= smtp_max_recipients(session, provider)) {
         /* Nothing was decided yet that would have to be on record: it comes again by itself. */
-        smtp_answer_recipient(session, recipient, 452,
-                              "4.5.3 The provider takes no more recipients in one message");
+        smtp_answer_recipient(
+            session, recipient, 452,
+            transaction->n_offered >= provider_max_recipients(provider)
+                ? "4.5.3 The provider takes no more recipients in one message"
+                : "4.5.3 Each recipient is given a link of their own: one in a message");
         return;
     }
     if (!reserve_offered(transaction)) {

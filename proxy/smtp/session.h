@@ -88,6 +88,8 @@ struct smtp_transaction {
     /* Content. */
     struct content_scan scan;
     struct evbuffer *header; /* owned; held until the rules have spoken */
+    bool taken;              /* content.unsubscribe_taken: no way out is added */
+    const char *way_out;     /* in the arena: the header fields that are added; NULL: none */
     bool complete;           /* the final dot was read */
     bool passed;             /* decision rows with effect passed are durable, outcomes are owed */
     bool reading_paused;
@@ -245,6 +247,9 @@ void smtp_rcpt_command(struct smtp_session *session, const char *arguments);
 /* Sets a recipient's answer and sends all answers whose turn has come. */
 void smtp_answer_recipient(struct smtp_session *session, struct smtp_recipient *recipient, int code,
                            const char *text);
+/* How many recipients a transaction takes, for its provider, or because each is given a link of its
+ * own. */
+unsigned smtp_max_recipients(const struct smtp_session *session, const struct provider *provider);
 /* The answer that goes with a verdict other than pass: "NO_CONSENT … ref ID". */
 const char *smtp_verdict_text(struct smtp_transaction *transaction, enum verdict verdict,
                               enum reason reason, const char *id);

@@ -14,6 +14,12 @@
 #define END_ACCOUNTS " } } } } }\n"
 #define HASH         "$y$j9T$DEBQ5UmuRZhkvPdLPgSBT/$nbaNCUNxSYRVBzYGvTv5GbaT9zLUiQzX6sc3Rm2FJD2"
 
+#define WEB(url)                                                                                   \
+    "public_url = \"" url "\"\n"                                                                   \
+    "listeners: { web: { protocol = \"http\" tls = \"none\" bind = \"127.0.0.1:8080\" services = " \
+    "[ "                                                                                           \
+    "\"unsubscribe\" ] } }\n"
+
 struct row {
     const char *label;
     const char *text;
@@ -275,10 +281,32 @@ static const struct row partner_rows[] = {
          "providers = [ \"x\" ] } } } }",
      "main.conf:2: partners.a.streams.s.channel: \"call\" is none of \"email\" or \"sms\"\n"
      "main.conf:2: partners.a.streams.s.providers: there is no providers.x\n"},
-    {"unsubscribe to come",
+    {"a way out that leads nowhere",
      IN_STREAM "senders = [ \"a.example\" ] unsubscribe = \"add\"" END_STREAM,
-     "main.conf:5: partners.acme.streams.news.unsubscribe: \"add\" is not available in this "
-     "version\n"},
+     "main.conf:5: partners.acme.streams.news.unsubscribe: \"add\" needs public_url, which its "
+     "links begin with\n"
+     "main.conf:5: partners.acme.streams.news.unsubscribe: \"add\" needs a listener with the "
+     "service \"unsubscribe\", or nobody answers its links\n"},
+    {"a way out in clear",
+     IN_STREAM
+     "senders = [ \"a.example\" ] unsubscribe = \"add\"" END_STREAM WEB("http://gate.example"),
+     "main.conf:5: partners.acme.streams.news.unsubscribe: \"add\" needs a public_url that begins "
+     "with https:// (RFC 8058)\n"},
+    {"a way out in clear on this machine",
+     IN_STREAM
+     "senders = [ \"a.example\" ] unsubscribe = \"add\"" END_STREAM WEB("http://127.0.0.1:8080"),
+     ""},
+    {"a way out",
+     IN_STREAM "senders = [ \"a.example\" ] unsubscribe = \"add\" unsubscribe_existing = "
+               "\"leave\"" END_STREAM WEB("https://gate.example/x/"),
+     ""},
+    {"no way out for service",
+     IN_STREAM "senders = [ \"a.example\" ] class = \"service\" unsubscribe = \"add\"" END_STREAM,
+     ""},
+    {"what is there already",
+     IN_STREAM "senders = [ \"a.example\" ] unsubscribe_existing = \"keep\"" END_STREAM,
+     "main.conf:5: partners.acme.streams.news.unsubscribe_existing: \"keep\" is none of "
+     "\"refuse\" or \"leave\"\n"},
     {"connections of a partner", TOP "partners: { a: { name = \"A\" max_connections = 1000001 } }",
      "main.conf:2: partners.a.max_connections: 1000001 is not between 0 and 1000000\n"},
     {"rate", IN_STREAM "senders = [ \"a.example\" ] rate = -1" END_STREAM,

@@ -602,6 +602,46 @@ END_TEST
 
 #define ANY REASON_CONSENT /* stands for: the content holds */
 
+START_TEST(a_way_out_is_added_where_there_is_room)
+{
+    const char *own[] = {"acme.example"};
+    const struct {
+        enum stream_class class;
+        enum unsubscribe_existing existing;
+        bool taken, uri, post;
+        enum reason reason;
+    } rows[] = {
+        {CLASS_PROSPECTING, EXISTING_REFUSE, false, false, false, ANY},
+        {CLASS_PROSPECTING, EXISTING_LEAVE, false, false, false, ANY},
+        {CLASS_PROSPECTING, EXISTING_REFUSE, true, true, true, REASON_MALFORMED},
+        {CLASS_PROSPECTING, EXISTING_REFUSE, true, false, false, REASON_MALFORMED},
+        {CLASS_PROSPECTING, EXISTING_LEAVE, true, true, true, ANY},
+        {CLASS_PROSPECTING, EXISTING_LEAVE, true, true, false, REASON_OPTOUT_MISSING},
+        {CLASS_PROSPECTING, EXISTING_LEAVE, true, false, true, REASON_OPTOUT_MISSING},
+        {CLASS_PROSPECTING, EXISTING_LEAVE, true, false, false, REASON_OPTOUT_MISSING},
+        {CLASS_SERVICE, EXISTING_REFUSE, true, false, false, ANY},
+    };
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        const struct stream stream = {.senders = own,
+                                      .n_senders = 1,
+                                      .class = rows[i].class,
+                                      .channel = CHANNEL_EMAIL,
+                                      .unsubscribe = UNSUBSCRIBE_ADD,
+                                      .existing = rows[i].existing};
+        const struct mail_content content = {.from_domains = own,
+                                             .n_from_domains = 1,
+                                             .from_headers = 1,
+                                             .list_unsubscribe = rows[i].uri,
+                                             .list_unsubscribe_post = rows[i].post,
+                                             .unsubscribe_taken = rows[i].taken};
+        struct judgement judgement = {.verdict = VERDICT_PASS, .reason = ANY};
+        ck_assert_int_eq(policy_judge_mail(&stream, &content, &judgement), rows[i].reason == ANY);
+        ck_assert_msg(judgement.reason == rows[i].reason, "row %zu", i);
+        ck_assert_int_eq(stream_adds_unsubscribe(&stream), rows[i].class == CLASS_PROSPECTING);
+    }
+}
+END_TEST
+
 START_TEST(mail_content_is_judged)
 {
     const char *senders[] = {"acme.example"};
@@ -613,39 +653,42 @@ START_TEST(mail_content_is_judged)
         struct mail_content content;
         enum reason reason;
     } rows[] = {
-        {CLASS_PROSPECTING, UNSUBSCRIBE_OFF, {own, 1, 1, false, false, false}, ANY},
-        {CLASS_SERVICE, UNSUBSCRIBE_REQUIRE, {own, 1, 1, false, false, false}, ANY},
-        {CLASS_PROSPECTING, UNSUBSCRIBE_ADD, {own, 1, 1, false, false, false}, ANY},
-        {CLASS_PROSPECTING, UNSUBSCRIBE_REQUIRE, {own, 1, 1, false, true, true}, ANY},
+        {CLASS_PROSPECTING, UNSUBSCRIBE_OFF, {own, 1, 1, false, false, false, false}, ANY},
+        {CLASS_SERVICE, UNSUBSCRIBE_REQUIRE, {own, 1, 1, false, false, false, false}, ANY},
+        {CLASS_PROSPECTING, UNSUBSCRIBE_ADD, {own, 1, 1, false, false, false, false}, ANY},
+        {CLASS_PROSPECTING, UNSUBSCRIBE_REQUIRE, {own, 1, 1, false, true, true, false}, ANY},
         {CLASS_PROSPECTING,
          UNSUBSCRIBE_REQUIRE,
-         {own, 1, 1, false, true, false},
+         {own, 1, 1, false, true, false, false},
          REASON_OPTOUT_MISSING},
         {CLASS_PROSPECTING,
          UNSUBSCRIBE_REQUIRE,
-         {own, 1, 1, false, false, true},
+         {own, 1, 1, false, false, true, false},
          REASON_OPTOUT_MISSING},
         {CLASS_PROSPECTING,
          UNSUBSCRIBE_OFF,
-         {NULL, 0, 0, false, true, true},
+         {NULL, 0, 0, false, true, true, false},
          REASON_IDENTITY_MISSING},
         {CLASS_PROSPECTING,
          UNSUBSCRIBE_OFF,
-         {NULL, 0, 1, false, true, true},
+         {NULL, 0, 1, false, true, true, false},
          REASON_SENDER_NOT_ALLOWED},
         {CLASS_PROSPECTING,
          UNSUBSCRIBE_OFF,
-         {own, 1, 1, true, true, true},
+         {own, 1, 1, true, true, true, false},
          REASON_SENDER_NOT_ALLOWED},
         {CLASS_PROSPECTING,
          UNSUBSCRIBE_OFF,
-         {own, 1, 2, false, true, true},
+         {own, 1, 2, false, true, true, false},
          REASON_SENDER_NOT_ALLOWED},
         {CLASS_SERVICE,
          UNSUBSCRIBE_OFF,
-         {mixed, 2, 1, false, true, true},
+         {mixed, 2, 1, false, true, true, false},
          REASON_SENDER_NOT_ALLOWED},
-        {CLASS_SERVICE, UNSUBSCRIBE_OFF, {own, 1, 2, false, true, true}, REASON_SENDER_NOT_ALLOWED},
+        {CLASS_SERVICE,
+         UNSUBSCRIBE_OFF,
+         {own, 1, 2, false, true, true, false},
+         REASON_SENDER_NOT_ALLOWED},
     };
     for (size_t i = 0; i < COUNT(rows); i++) {
         const struct stream stream = {.senders = senders,
@@ -679,7 +722,8 @@ int main(void)
                                     the_law_of_calls_has_a_date, NULL};
     const TTest *const calendar[] = {paris_follows_the_union, french_holidays, NULL};
     const TTest *const judge[] = {words_are_read_as_written, modes_make_effects,
-                                  mail_content_is_judged, NULL};
+                                  a_way_out_is_added_where_there_is_room, mail_content_is_judged,
+                                  NULL};
     Suite *const suites[] = {unit_suite("recipient", recipient), unit_suite("partner", partner),
                              unit_suite("calendar", calendar), unit_suite("judge", judge), NULL};
     return unit_run(suites);

@@ -217,7 +217,8 @@ int main(void)
     tcase_add_loop_test(cases, mail_from, 0, (int)(sizeof(mails) / sizeof(mails[0])));
     tcase_add_loop_test(cases, rcpt_to, 0, (int)(sizeof(rcpts) / sizeof(rcpts[0])));
     suite_add_tcase(command, cases);
-    Suite *const suites[] = {command,          parameters_suite(), content_suite(),  fence_suite(),
-                             handover_suite(), header_suite(),     balancer_suite(), NULL};
+    Suite *const suites[] = {command,       parameters_suite(), content_suite(),
+                             fence_suite(), handover_suite(),   header_suite(),
+                             link_suite(),  balancer_suite(),   NULL};
     return unit_run(suites);
 }

@@ -61,6 +61,7 @@ struct world {
     struct entrance entrance;
     struct workers *workers;
     struct smtp_session *session; /* valid while gate.sessions is 1 */
+    struct seal *seal;            /* owned; the gate has it unless a script took it away */
     bool store_hold;
     enum journal_mode journal;
     struct fake_provider provider;

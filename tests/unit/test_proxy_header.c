@@ -7,10 +7,12 @@
 #include <stdio.h>
 #include <string.h>
 
-#define F "From: "
+#define F    "From: "
+#define DKIM F "a@a.example\r\nDKIM-Signature: "
 
 /* What is expected, in one word: the domains joined by ' ', "?" unreadable, "!" no header at all,
- * "-" no From; then "+u" List-Unsubscribe, "+p" List-Unsubscribe-Post, "xN" N From fields. */
+ * "-" no From; then "+u" List-Unsubscribe, "+p" List-Unsubscribe-Post, "xN" N From fields, "+t" the
+ * place of an unsubscribe field is taken. */
 static const struct row {
     const char *block;
     const char *want;
@@ -89,13 +91,25 @@ static const struct row {
     {"Two words: a\r\n\r\n", "!"},
     {F "a@acme.example", "!"},
     /* One click (RFC 8058). */
-    {F "a@a.example\r\nList-Unsubscribe: <mailto:u@a.example>\r\n\r\n", "a.example"},
+    {F "a@a.example\r\nList-Unsubscribe: <mailto:u@a.example>\r\n\r\n", "a.example +t"},
     {F "a@a.example\r\nList-Unsubscribe: <mailto:u@a.example>,\r\n <HTTPS://a.example/u>\r\n\r\n",
-     "a.example +u"},
+     "a.example +u +t"},
     {F "a@a.example\r\nlist-unsubscribe: <https://a.example/>\r\n"
        "List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n\r\n",
-     "a.example +u +p"},
-    {F "a@a.example\r\nList-Unsubscribe-Post: yes\r\n\r\n", "a.example"},
+     "a.example +u +p +t"},
+    {F "a@a.example\r\nList-Unsubscribe-Post: yes\r\n\r\n", "a.example +t"},
+    {F "a@a.example\r\nlist-unsubscribe: <mailto:x@a.example>\r\n\r\n", "a.example +t"},
+    {F "a@a.example\r\nList-Unsubscribe-X: y\r\n\r\n", "a.example"},
+    /* Signed, whether it is there or not. */
+    {DKIM "v=1; h=From:List-Unsubscribe; b=A\r\n\r\n", "a.example +t"},
+    {DKIM "v=1; h=from : list-unsubscribe-post\r\n\t:to; b=A\r\n\r\n", "a.example +t"},
+    {DKIM "h\r\n =\r\n list-UNSUBSCRIBE\r\n\r\n", "a.example +t"},
+    {DKIM "v=1; h=From:To:Subject; b=A\r\n\r\n", "a.example"},
+    {DKIM "v=1; h=From:X-List-Unsubscribe:List-Unsubscribed; b=A\r\n\r\n", "a.example"},
+    {DKIM "v=1; z=List-Unsubscribe; bh=List-Unsubscribe; b=A\r\n\r\n", "a.example"},
+    {DKIM "\r\n\r\n", "a.example"},
+    {DKIM ";;=:;h\r\n\r\n", "a.example"},
+    {F "a@a.example\r\nX-DKIM-Signature: h=List-Unsubscribe\r\n\r\n", "a.example"},
     {F "a@a.example\r\n\r\nList-Unsubscribe: <https://a.example/>\r\n", "a.example"},
 };
 
@@ -132,6 +146,7 @@ static void describe(const struct mail_content *content, char *out, size_t size)
         strbuf_add_format(&text, " x%u", content->from_headers);
     strbuf_add_str(&text, content->list_unsubscribe ? " +u" : "");
     strbuf_add_str(&text, content->list_unsubscribe_post ? " +p" : "");
+    strbuf_add_str(&text, content->unsubscribe_taken ? " +t" : "");
     ck_assert(str_copy(out, size, text.data));
     strbuf_free(&text);
 }

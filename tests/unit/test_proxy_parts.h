@@ -10,6 +10,7 @@ Suite *content_suite(void);
 Suite *fence_suite(void);
 Suite *handover_suite(void);
 Suite *header_suite(void);
+Suite *link_suite(void);
 Suite *parameters_suite(void);
 
 #endif

@@ -130,6 +130,8 @@ bool script_event(const char *word, char *text)
         return false;
     else if (strcmp(word, "provider") == 0)
         return do_provider(text);
+    else if (strcmp(word, "seal") == 0 && strcmp(text, "lost") == 0)
+        world.gate.seal = NULL;
     else if (strcmp(word, "store") == 0)
         return do_store(text);
     else if (strcmp(word, "journal") == 0)

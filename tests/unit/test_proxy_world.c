@@ -2,6 +2,8 @@
 /* The world's beginning and end: configuration, certificate, loop, lane. */
 #include "tests/unit/test_proxy_fakes.h"
 
+#include "base/seal.h"
+
 #include "base/file.h"
 
 #include <arpa/inet.h>
@@ -58,9 +60,11 @@ static void make_certificate(void)
 }
 
 static const char config_text[] =
-    "hostname = \"gate.example\"\n"
+    "hostname = \"gate.example\" public_url = \"https://gate.example/\"\n"
     "state_dir = \"state\"\n"
     "listeners: {\n"
+    "  web: { protocol = \"http\" bind = \"127.0.0.1:2532\" tls = \"none\""
+    "         services = [ \"unsubscribe\" ] }\n"
     "  plain: { bind = \"127.0.0.1:2525\" tls = \"none\" max_message_size = \"256 KB\""
     "           max_recipients = 100 }\n"
     "  maybe: { bind = \"127.0.0.1:2526\" tls = \"optional\""
@@ -92,13 +96,22 @@ static const char config_text[] =
     "    offers: { channel = \"email\" providers = [ \"first\" ] unsubscribe = \"require\""
     "              senders = [ \"acme.example\" ]\n"
     "      accounts: { acme-offers: { networks = [ \"192.0.2.50\" ] } } }\n"
+    "    links: { channel = \"email\" providers = [ \"first\" ] unsubscribe = \"add\""
+    "             senders = [ \"acme.example\", \"b\u00fccher.example\" ]\n"
+    "      accounts: { acme-links: { networks = [ \"192.0.2.70\" ] } } }\n"
+    "    kept: { channel = \"email\" providers = [ \"first\" ] unsubscribe = \"add\""
+    "            unsubscribe_existing = \"leave\" senders = [ \"acme.example\" ]\n"
+    "      accounts: { acme-kept: { networks = [ \"192.0.2.71\" ] } } }\n"
     "    slow: { channel = \"email\" providers = [ \"first\" ] rate = 1"
     "            senders = [ \"acme.example\" ]\n"
     "      accounts: { acme-slow: { networks = [ \"192.0.2.60\" ] } } }\n"
     "  } }\n"
     "  watch: { name = \"Watched\" mode = \"observe\" streams: {\n"
     "    news: { channel = \"email\" providers = [ \"first\" ] senders = [ \"acme.example\" ]\n"
-    "      accounts: { watch-lan: { networks = [ \"192.0.2.20\" ] } } } } }\n"
+    "      accounts: { watch-lan: { networks = [ \"192.0.2.20\" ] } } }\n"
+    "    links: { channel = \"email\" providers = [ \"first\" ] unsubscribe = \"add\""
+    "             senders = [ \"acme.example\" ]\n"
+    "      accounts: { watch-links: { networks = [ \"192.0.2.72\" ] } } } } }\n"
     "  quiet: { name = \"Discarded\" mode = \"discard\" streams: {\n"
     "    news: { channel = \"email\" providers = [ \"first\" ] senders = [ \"acme.example\" ]\n"
     "      accounts: { quiet-lan: { networks = [ \"192.0.2.30\" ] } } } } }\n"
@@ -130,6 +143,17 @@ static struct config *load_config(void)
     return config;
 }
 
+/* The key that seals links; one that is taken away again is a key nobody has. */
+static void world_seal(void)
+{
+    char path[512];
+    struct error err;
+    snprintf(path, sizeof(path), "%s/seal.key", world.folder);
+    must(seal_create(path, &err) == RESULT_OK);
+    must(seal_load(path, &world.seal, &err) == RESULT_OK);
+    world.gate.seal = world.seal;
+}
+
 void world_make(void)
 {
     static const uint8_t key[32] = {1};
@@ -142,6 +166,7 @@ void world_make(void)
     must(mkdtemp(world.folder) != NULL);
     make_certificate();
     write_file("recipient.key", "", 0);
+    world_seal();
     struct config *config = load_config();
     must(loop_new(0, &world.loop, &err) == RESULT_OK);
     must(workers_new(1, 16, &world.workers, &err) == RESULT_OK);
@@ -168,6 +193,7 @@ static int remove_one(const char *path, const struct stat *st, int type, struct 
 
 void world_free(void)
 {
+    seal_free(&world.seal);
     workers_free(&world.workers);
     loop_turn(world.loop);
     snapshot_unref(&world.lane.snapshot);
