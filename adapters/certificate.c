@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "adapters/certificate.h"
 
-#include <arpa/inet.h>
+#include "base/tls.h"
+
 #include <openssl/x509v3.h>
 #include <stdio.h>
 #include <time.h>
@@ -43,16 +44,10 @@ void certificate_watch(struct certificate_seen *seen, SSL *ssl,
                        const struct provider_config *config)
 {
     const char *name = config->tls_name != NULL ? config->tls_name : config->host;
-    unsigned char address[16];
     seen->text[0] = seen->unverified[0] = '\0';
     /* Where verification is not asked for, what it would have said is still worth telling. */
-    if (!config->tls_verify) {
-        bool numeric =
-            inet_pton(AF_INET, name, address) == 1 || inet_pton(AF_INET6, name, address) == 1;
-        X509_VERIFY_PARAM *param = SSL_get0_param(ssl);
-        (void)(numeric ? X509_VERIFY_PARAM_set1_ip_asc(param, name)
-                       : X509_VERIFY_PARAM_set1_host(param, name, 0));
-    }
+    if (!config->tls_verify)
+        (void)tls_expect(SSL_get0_param(ssl), name);
     SSL_set_app_data(ssl, seen);
     SSL_set_verify(ssl, SSL_get_verify_mode(ssl), on_verify);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "adapters/dial.h"
 
+#include "base/sockaddr.h"
 #include "base/tls.h"
 
 #include <arpa/inet.h>
@@ -184,15 +185,6 @@ static void on_dialled(evutil_socket_t fd, short what, void *arg)
         connected(dial);
 }
 
-static bool is_loopback(const struct sockaddr *address)
-{
-    if (address->sa_family == AF_INET)
-        return (ntohl(((const struct sockaddr_in *)(const void *)address)->sin_addr.s_addr) >>
-                24) == 127;
-    return address->sa_family == AF_INET6 &&
-           IN6_IS_ADDR_LOOPBACK(&((const struct sockaddr_in6 *)(const void *)address)->sin6_addr);
-}
-
 /* 0, or the errno of the first address that could not even be begun with. */
 static int begin_connect(struct dial *dial, const struct addrinfo *address)
 {
@@ -213,7 +205,7 @@ static void connect_next(struct dial *dial, struct error *why)
     for (; dial->address != NULL; dial->address = dial->address->ai_next) {
         int failed = begin_connect(dial, dial->address);
         if (failed == 0) {
-            dial->loopback = is_loopback(dial->address->ai_addr);
+            dial->loopback = sockaddr_is_loopback(dial->address->ai_addr);
             dial->ops->trying(dial);
             return;
         }
@@ -244,11 +236,7 @@ struct bufferevent *dial_wrap(const struct dial *dial, int fd, bool tls,
         return NULL;
     if (watch != NULL)
         certificate_watch(watch, ssl, config);
-    struct bufferevent *bev = bufferevent_openssl_socket_new(
-        loop_base(dial->loop), fd, ssl, BUFFEREVENT_SSL_CONNECTING, BEV_OPT_CLOSE_ON_FREE);
-    if (bev != NULL)
-        bufferevent_openssl_set_allow_dirty_shutdown(bev, 1);
-    return bev;
+    return tls_bufferevent(loop_base(dial->loop), fd, ssl, false);
 }
 
 void dial_tls_problem(const struct dial *dial, struct bufferevent *bev, short events, char *out,

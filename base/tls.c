@@ -2,10 +2,12 @@
 #include "base/tls.h"
 
 #include "base/crypto.h"
+#include "base/sockaddr.h"
 #include "base/str.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
+#include <event2/bufferevent.h>
+#include <event2/bufferevent_ssl.h>
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
 #include <unistd.h>
@@ -109,26 +111,54 @@ enum result tls_client_context(bool verify, const char *ca_file, SSL_CTX **conte
     return RESULT_OK;
 }
 
+static bool is_address(const char *name)
+{
+    struct sockaddr_storage address;
+    return sockaddr_parse(name, &address);
+}
+
+bool tls_expect(X509_VERIFY_PARAM *param, const char *name)
+{
+    X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+    return is_address(name) ? X509_VERIFY_PARAM_set1_ip_asc(param, name) == 1
+                            : X509_VERIFY_PARAM_set1_host(param, name, 0) == 1;
+}
+
 SSL *tls_client_session(SSL_CTX *context, const char *name, bool verify)
 {
-    unsigned char address[16];
-    bool is_address =
-        inet_pton(AF_INET, name, address) == 1 || inet_pton(AF_INET6, name, address) == 1;
     SSL *ssl = SSL_new(context);
     if (ssl == NULL)
         return NULL;
-    bool ok = is_address || SSL_set_tlsext_host_name(ssl, name) == 1;
-    if (ok && verify) {
-        X509_VERIFY_PARAM *param = SSL_get0_param(ssl);
-        X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
-        ok = is_address ? X509_VERIFY_PARAM_set1_ip_asc(param, name) == 1
-                        : X509_VERIFY_PARAM_set1_host(param, name, 0) == 1;
-    }
-    if (!ok) {
+    bool ok = is_address(name) || SSL_set_tlsext_host_name(ssl, name) == 1;
+    if (!ok || (verify && !tls_expect(SSL_get0_param(ssl), name))) {
         SSL_free(ssl);
         return NULL;
     }
     return ssl;
+}
+
+struct bufferevent *tls_bufferevent(struct event_base *base, int fd, SSL *ssl, bool accepts)
+{
+    if (ssl == NULL)
+        return NULL;
+    struct bufferevent *bev = bufferevent_openssl_socket_new(
+        base, fd, ssl, accepts ? BUFFEREVENT_SSL_ACCEPTING : BUFFEREVENT_SSL_CONNECTING,
+        BEV_OPT_CLOSE_ON_FREE);
+    /* Out of memory halfway, libevent may or may not have freed ssl, and losing it is better than
+     * freeing it twice. */
+    if (bev != NULL)
+        bufferevent_openssl_set_allow_dirty_shutdown(bev, 1);
+    return bev;
+}
+
+void tls_say_goodbye(struct bufferevent *bev)
+{
+    SSL *ssl = bufferevent_openssl_get_ssl(bev);
+    if (ssl == NULL || !SSL_is_init_finished(ssl))
+        return;
+    SSL_set_shutdown(ssl, SSL_RECEIVED_SHUTDOWN);
+    SSL_shutdown(ssl);
+    ERR_clear_error();
 }
 
 bool tls_peer_fingerprint(SSL *ssl, char out[65])

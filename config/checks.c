@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config/checks.h"
 
+#include "base/sockaddr.h"
 #include "base/str.h"
 
 #include <arpa/inet.h>
@@ -49,19 +50,15 @@ bool host_name_valid(const char *text)
 
 bool host_address_valid(const char *text)
 {
-    struct in6_addr address;
-    return inet_pton(AF_INET, text, &address) == 1 || inet_pton(AF_INET6, text, &address) == 1;
+    struct sockaddr_storage address;
+    return sockaddr_parse(text, &address);
 }
 
 bool host_is_loopback(const char *host)
 {
-    struct in_addr v4;
-    struct in6_addr v6;
-    if (inet_pton(AF_INET, host, &v4) == 1)
-        return (ntohl(v4.s_addr) >> 24) == 127;
-    if (inet_pton(AF_INET6, host, &v6) == 1)
-        return IN6_IS_ADDR_LOOPBACK(&v6) || (IN6_IS_ADDR_V4MAPPED(&v6) && v6.s6_addr[12] == 127);
-    return ascii_equal(host, "localhost");
+    struct sockaddr_storage address;
+    return sockaddr_parse(host, &address) ? sockaddr_is_loopback((struct sockaddr *)&address)
+                                          : ascii_equal(host, "localhost");
 }
 
 bool size_parse(const char *text, uint64_t *bytes_out)

@@ -241,6 +241,8 @@ const struct account_config *config_account(const struct config *config, const c
 const struct account_config *config_account_by_application_key(const struct config *config,
                                                                const char *key);
 const struct provider_config *config_provider(const struct config *config, const char *name);
+/* The listener of a bind, which is its identity over reloads; NULL when there is none. */
+const struct listener_config *config_listener(const struct config *config, const char *bind_text);
 const struct partner *config_partner(const struct config *config, const char *id);
 /* NULL: this partner cannot be told of anything. */
 const struct notices_config *config_notices(const struct config *config, const char *partner);

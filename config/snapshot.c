@@ -267,6 +267,14 @@ const struct account_config *config_account_by_application_key(const struct conf
     return found != NULL ? *found : NULL;
 }
 
+const struct listener_config *config_listener(const struct config *config, const char *bind_text)
+{
+    for (size_t i = 0; i < config->n_listeners; i++)
+        if (strcmp(config->listeners[i].bind, bind_text) == 0)
+            return &config->listeners[i];
+    return NULL;
+}
+
 const struct provider_config *config_provider(const struct config *config, const char *name)
 {
     for (size_t i = 0; i < config->n_providers; i++)

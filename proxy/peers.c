@@ -40,16 +40,6 @@ void peer_key_of(const struct sockaddr *address, struct peer_key *key_out)
     }
 }
 
-bool peer_is_loopback(const struct sockaddr *address)
-{
-    if (address->sa_family == AF_INET)
-        return (ntohl(((const struct sockaddr_in *)address)->sin_addr.s_addr) >> 24) == 127;
-    if (address->sa_family != AF_INET6)
-        return false;
-    const struct in6_addr *six = &((const struct sockaddr_in6 *)address)->sin6_addr;
-    return IN6_IS_ADDR_LOOPBACK(six) || (IN6_IS_ADDR_V4MAPPED(six) && six->s6_addr[12] == 127);
-}
-
 struct peers *peers_new(void)
 {
     struct peers *peers = calloc(1, sizeof(*peers));

@@ -30,8 +30,6 @@ enum peer_kind {
 };
 
 void peer_key_of(const struct sockaddr *address, struct peer_key *key_out);
-/* Whether the address is this machine's own, which nobody listens in on. */
-bool peer_is_loopback(const struct sockaddr *address);
 
 /* NULL: no memory, or no randomness. */
 struct peers *peers_new(void);

@@ -36,17 +36,9 @@ struct install {
     struct new_door *openings; /* owned */
 };
 
-static bool is_listened_on(const struct config *config, const char *bind_text)
-{
-    for (size_t i = 0; i < config->n_listeners; i++)
-        if (strcmp(config->listeners[i].bind, bind_text) == 0)
-            return true;
-    return false;
-}
-
 static bool is_gone(const struct entrance *entrance, const void *config)
 {
-    return !is_listened_on(config, entrance->bind);
+    return config_listener(config, entrance->bind) == NULL;
 }
 
 static void run_install(struct loop_task *task)
@@ -222,7 +214,7 @@ static void drop_unlisted(struct gateway *gateway, const struct config *config)
 {
     for (size_t i = gateway->inlets.n; i-- > 0;) {
         const struct inlet *inlet = &gateway->inlets.list[i];
-        if (is_listened_on(config, inlet->bind))
+        if (config_listener(config, inlet->bind) != NULL)
             continue;
         struct entrance *entrance = find_entrance(gateway, inlet->bind);
         if (entrance != NULL && entrance->open && !inlet->lent)
@@ -231,13 +223,13 @@ static void drop_unlisted(struct gateway *gateway, const struct config *config)
     for (size_t i = gateway->inlets.n; i-- > 0;) {
         char bind_text[INLET_BIND];
         str_copy(bind_text, sizeof(bind_text), gateway->inlets.list[i].bind);
-        if (is_listened_on(config, bind_text))
+        if (config_listener(config, bind_text) != NULL)
             continue;
         inlets_drop(&gateway->inlets, bind_text);
         i = gateway->inlets.n;
     }
     for (size_t i = 0; i < gateway->n_entrances; i++)
-        gateway->entrances[i]->open = is_listened_on(config, gateway->entrances[i]->bind);
+        gateway->entrances[i]->open = config_listener(config, gateway->entrances[i]->bind) != NULL;
 }
 
 struct warm_task {

@@ -8,8 +8,8 @@
  */
 #include "base/tls.h"
 #include "adapters/esmtp/esmtp.h"
+#include "base/sockaddr.h"
 
-#include <arpa/inet.h>
 #include <openssl/x509v3.h>
 
 static void on_info(const SSL *ssl, int where, int value)
@@ -24,22 +24,16 @@ static void on_info(const SSL *ssl, int where, int value)
 enum result esmtp_tls_new(const struct provider_config *config, SSL_CTX **context_out,
                           struct error *err)
 {
-    unsigned char address[16];
+    struct sockaddr_storage address;
     const char *name = config->tls_name != NULL ? config->tls_name : config->host;
-    bool is_address =
-        inet_pton(AF_INET, name, address) == 1 || inet_pton(AF_INET6, name, address) == 1;
     SSL_CTX *context = NULL;
     enum result result = tls_client_context(config->tls_verify, config->tls_ca_file, &context, err);
     if (result != RESULT_OK)
         return result;
     bool ok = SSL_CTX_set_max_proto_version(context, TLS1_2_VERSION) == 1;
-    if (ok && config->tls_verify) {
-        X509_VERIFY_PARAM *param = SSL_CTX_get0_param(context);
-        X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
-        ok = is_address ? X509_VERIFY_PARAM_set1_ip_asc(param, name) == 1
-                        : X509_VERIFY_PARAM_set1_host(param, name, 0) == 1;
-    }
-    if (ok && !is_address) {
+    if (ok && config->tls_verify)
+        ok = tls_expect(SSL_CTX_get0_param(context), name);
+    if (ok && !sockaddr_parse(name, &address)) {
         /* The name lives as long as the configuration, which the workers keep. */
         SSL_CTX_set_app_data(context, (void *)name);
         SSL_CTX_set_info_callback(context, on_info);

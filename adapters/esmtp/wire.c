@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/str.h"
+#include "config/checks.h"
 
 #include <string.h>
 
@@ -29,11 +30,6 @@ bool session_given(const struct session *session)
 void session_expect_within(struct session *session, int64_t timeout)
 {
     atomic_store(&session->submission->deadline, clock_monotonic() + timeout);
-}
-
-static bool is_loopback(const char *host)
-{
-    return strncmp(host, "127.", 4) == 0 || ascii_equal(host, "localhost");
 }
 
 /* Nothing stands between it and the provider's mail any more. */
@@ -62,7 +58,7 @@ static void judge_offer(struct session *session)
     bool wants_dsn = letter->ret[0] != '\0' || letter->envid[0] != '\0' ||
                      letter->recipients[0].notify[0] != '\0' ||
                      letter->recipients[0].orcpt[0] != '\0';
-    if (config->username != NULL && !watch->secure && !is_loopback(config->host))
+    if (config->username != NULL && !watch->secure && !host_is_loopback(config->host))
         session_stop(session, RESULT_DENIED,
                      "it offers no TLS, and the password must not go in clear");
     else if (config->username != NULL && !watch->offers_auth)

@@ -6,35 +6,10 @@
  */
 #include "proxy/http/internal.h"
 
-#include <arpa/inet.h>
 #include <event2/keyvalq_struct.h>
 #include <string.h>
 
 #define HOPS_MAX 16
-
-static const void *bytes_of(const struct sockaddr_storage *address)
-{
-    return address->ss_family == AF_INET6
-               ? (const void *)&((const struct sockaddr_in6 *)address)->sin6_addr
-               : (const void *)&((const struct sockaddr_in *)address)->sin_addr;
-}
-
-void http_address_text(const struct sockaddr_storage *address, char *out, size_t size)
-{
-    if (address->ss_family == AF_UNSPEC ||
-        inet_ntop(address->ss_family, bytes_of(address), out, (socklen_t)size) == NULL)
-        str_copy(out, size, "unknown");
-}
-
-static bool is_loopback(const struct sockaddr_storage *address)
-{
-    if (address->ss_family == AF_INET)
-        return (ntohl(((const struct sockaddr_in *)address)->sin_addr.s_addr) >> 24) == 127;
-    if (address->ss_family != AF_INET6)
-        return false;
-    const struct in6_addr *in6 = &((const struct sockaddr_in6 *)address)->sin6_addr;
-    return IN6_IS_ADDR_LOOPBACK(in6) || (IN6_IS_ADDR_V4MAPPED(in6) && in6->s6_addr[12] == 127);
-}
 
 /* "192.0.2.1", "192.0.2.1:4711", "2001:db8::1", "[2001:db8::1]", "[2001:db8::1]:4711". */
 static bool parse_address(const char *text, size_t length, struct sockaddr_storage *out)
@@ -60,17 +35,7 @@ static bool parse_address(const char *text, size_t length, struct sockaddr_stora
     } else if (first != NULL && strchr(first + 1, ':') == NULL) {
         *first = '\0';
     }
-    struct sockaddr_in *in = (struct sockaddr_in *)out;
-    struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)out;
-    if (inet_pton(AF_INET, start, &in->sin_addr) == 1) {
-        in->sin_family = AF_INET;
-        return true;
-    }
-    memset(out, 0, sizeof(*out));
-    if (inet_pton(AF_INET6, start, &in6->sin6_addr) != 1)
-        return false;
-    in6->sin6_family = AF_INET6;
-    return true;
+    return sockaddr_parse(start, out);
 }
 
 /* Walks back along the hops of all headers of that name as long as they are believed. */
@@ -134,7 +99,8 @@ void http_client_find(const struct http_connection *connection,
                                        .unclear = believed && is_unclear(headers)};
     if (forwarded != NULL)
         walk_back(listener, headers, &client_out->address);
-    bool local = is_loopback(&connection->peer) && is_loopback(&client_out->address);
+    bool local = sockaddr_is_loopback((const struct sockaddr *)&connection->peer) &&
+                 sockaddr_is_loopback((const struct sockaddr *)&client_out->address);
     /* A proxy on this machine that the listener does not trust passes on anybody. */
     client_out->local =
         local && (believed || (evhttp_find_header(headers, "X-Forwarded-For") == NULL &&
@@ -143,7 +109,8 @@ void http_client_find(const struct http_connection *connection,
                           (scheme != NULL && ascii_equal(scheme, "https"));
     client_out->fingerprint =
         forwarded == NULL && connection->fingerprint[0] ? connection->fingerprint : NULL;
-    http_address_text(&client_out->address, client_out->text, sizeof(client_out->text));
+    sockaddr_text((const struct sockaddr *)&client_out->address, client_out->text,
+                  sizeof(client_out->text));
     /* Whom a balancer does not name is counted as the balancer. */
     peer_key_of((const struct sockaddr *)(client_out->address.ss_family != AF_UNSPEC
                                               ? &client_out->address

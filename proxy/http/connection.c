@@ -43,18 +43,6 @@ static struct lane *lane_of(const struct http_connection *connection)
 
 /* ---- time ---- */
 
-static void arm_timer(struct http_connection *connection)
-{
-    if (connection->deadline == INT64_MAX || connection->timer_at <= connection->deadline)
-        return;
-    int64_t wait = connection->deadline - clock_monotonic();
-    if (wait < 1000)
-        wait = 1000;
-    struct timeval tv = {.tv_sec = wait / CLOCK_SECOND, .tv_usec = wait % CLOCK_SECOND};
-    event_add(connection->timer, &tv);
-    connection->timer_at = connection->deadline;
-}
-
 /* What it has read buys a request time, at the listener's min_rate; without one each byte lets the
  * time begin anew. More than a body may be buys no more. */
 static int64_t bought(const struct http_connection *connection)
@@ -94,8 +82,7 @@ static int64_t deadline_of(const struct http_connection *connection)
 
 void http_connection_wake_at(struct http_connection *connection, int64_t deadline)
 {
-    connection->deadline = deadline;
-    arm_timer(connection);
+    deadline_set(&connection->deadline, deadline);
 }
 
 void http_connection_enter(struct http_connection *connection, enum http_state state)
@@ -129,21 +116,12 @@ static void refuse(const struct http_connection *connection, enum refusal refusa
                  connection->peer_text, why);
 }
 
-static void on_timer(evutil_socket_t fd, short what, void *arg)
+static void on_late(void *arg)
 {
-    (void)fd;
-    (void)what;
     struct http_connection *connection = arg;
-    connection->timer_at = INT64_MAX;
-    if (connection->deadline == INT64_MAX)
-        return;
-    if (clock_monotonic() < connection->deadline) {
-        arm_timer(connection);
-        return;
-    }
     switch (connection->state) {
     case HTTP_WORKING:
-        connection->deadline = INT64_MAX;
+        deadline_set(&connection->deadline, DEADLINE_NEVER);
         http_request_timer(connection->request);
         return;
     case HTTP_READING:
@@ -163,34 +141,11 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 
 /* ---- the end ---- */
 
-static void leave_partner(struct http_connection *connection)
-{
-    if (connection->partner_counted != NULL)
-        peers_leave(lane_of(connection)->gate->peers, PEER_PARTNER, connection->partner_counted,
-                    strlen(connection->partner_counted));
-    connection->partner_counted = NULL;
-    snapshot_unref(&connection->partner_snapshot);
-}
-
-static void leave(struct http_connection *connection)
-{
-    struct gate *gate = lane_of(connection)->gate;
-    leave_partner(connection);
-    if (connection->address_counted)
-        peers_leave(gate->peers, PEER_ADDRESS, &connection->address, sizeof(connection->address));
-    connection->address_counted = false;
-    if (connection->counted) {
-        atomic_fetch_sub(&connection->door->entrance->sessions, 1);
-        atomic_fetch_sub(&gate->sessions, 1);
-    }
-    connection->counted = false;
-}
-
 static void free_connection(struct loop_task *task)
 {
     struct http_connection *connection = CONTAINER_OF(task, struct http_connection, task);
-    if (connection->timer != NULL)
-        event_free(connection->timer);
+    deadline_end(&connection->deadline);
+    admission_leave(&connection->admission);
     snapshot_unref(&connection->snapshot);
     free(connection);
 }
@@ -223,14 +178,14 @@ static void on_closed(struct evhttp_connection *evcon, void *arg)
     connection->watch = NULL;
     connection->bev = NULL;
     flush_forget(lane_of(connection)->loop, &connection->flush);
-    event_del(connection->timer);
+    deadline_stop(&connection->deadline);
     forget(connection);
     if (connection->request != NULL)
         http_request_orphan(connection->request);
     log_event(connection->identified ? LOG_LEVEL_INFO : LOG_LEVEL_DEBUG, "session ended",
               LOG_TEXT("session", connection->id), LOG_TEXT("peer", connection->peer_text),
               LOG_TEXT("listener", connection->listener->name));
-    leave(connection);
+    admission_leave(&connection->admission);
     struct http_door *door = connection->door;
     TAILQ_REMOVE(&door->front->connections, connection, entry);
     connection->task.run = free_connection;
@@ -259,7 +214,7 @@ static void on_input(struct evbuffer *buffer, const struct evbuffer_cb_info *inf
         return;
     connection->bytes += info->n_added;
     connection->read_at = clock_monotonic();
-    connection->deadline = deadline_of(connection);
+    http_connection_wake_at(connection, deadline_of(connection));
     http_stranger_charge(connection, info->n_added);
 }
 
@@ -333,43 +288,20 @@ static void turn_away_last(struct http_connection *connection)
 static bool enter_gate(struct http_connection *connection, enum refusal *refusal_out)
 {
     const struct listener_config *listener = connection->listener;
-    struct gate *gate = lane_of(connection)->gate;
-    struct entrance *entrance = connection->door->entrance;
-    unsigned most = atomic_load(&gate->sessions_most);
     bool balancer = listener_trusts(listener, (const struct sockaddr *)&connection->peer);
     *refusal_out = REFUSAL_ADDRESS;
-    connection->address_counted =
-        peers_enter(gate->peers, PEER_ADDRESS, &connection->address, sizeof(connection->address),
-                    balancer ? 0 : listener->max_connections_per_address);
-    if (!connection->address_counted)
-        return false;
-    *refusal_out = REFUSAL_LISTENER;
-    if (atomic_fetch_add(&entrance->sessions, 1) < listener->max_connections) {
-        *refusal_out = REFUSAL_DESCRIPTORS;
-        connection->counted = atomic_fetch_add(&gate->sessions, 1) < most || most == 0;
-        if (connection->counted)
-            return true;
-        atomic_fetch_sub(&gate->sessions, 1);
-    }
-    atomic_fetch_sub(&entrance->sessions, 1);
-    return false;
+    return admission_address(&connection->admission, (const struct sockaddr *)&connection->peer,
+                             balancer ? 0 : listener->max_connections_per_address) &&
+           admission_enter(&connection->admission, listener->max_connections, refusal_out);
 }
 
 bool http_connection_admit(struct http_connection *connection, struct snapshot *snapshot,
                            const struct account_config *account)
 {
-    const char *partner = account->stream->terms.partner->id;
-    if (connection->partner_counted != NULL && strcmp(connection->partner_counted, partner) == 0)
+    if (admission_partner(&connection->admission, snapshot, account))
         return true;
-    leave_partner(connection);
-    if (!peers_enter(lane_of(connection)->gate->peers, PEER_PARTNER, partner, strlen(partner),
-                     account->stream->partner_connections)) {
-        refuse(connection, REFUSAL_PARTNER, partner);
-        return false;
-    }
-    connection->partner_counted = partner;
-    connection->partner_snapshot = snapshot_ref(snapshot);
-    return true;
+    refuse(connection, REFUSAL_PARTNER, account->stream->terms.partner->id);
+    return false;
 }
 
 /* The socket is there, and whose it is can be seen. False: it was refused, or is gone already. */
@@ -384,8 +316,9 @@ static bool meet(struct http_connection *connection)
         return false;
     }
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-    http_address_text(&connection->peer, connection->peer_text, sizeof(connection->peer_text));
-    peer_key_of((const struct sockaddr *)&connection->peer, &connection->address);
+    sockaddr_text((const struct sockaddr *)&connection->peer, connection->peer_text,
+                  sizeof(connection->peer_text));
+    peer_key_of((const struct sockaddr *)&connection->peer, &connection->admission.address);
     http_stranger_meet(connection);
     if (!reserve_allows(lane_of(connection)->gate->reserve)) {
         turn_away_last(connection);
@@ -445,16 +378,7 @@ static struct bufferevent *new_bufferevent(struct event_base *base, SSL_CTX *tls
 {
     if (tls == NULL)
         return bufferevent_socket_new(base, -1, BEV_OPT_CLOSE_ON_FREE);
-    SSL *ssl = SSL_new(tls);
-    if (ssl == NULL)
-        return NULL;
-    struct bufferevent *bev = bufferevent_openssl_socket_new(
-        base, -1, ssl, BUFFEREVENT_SSL_ACCEPTING, BEV_OPT_CLOSE_ON_FREE);
-    /* On failure libevent may or may not have freed ssl, and losing it is better than freeing it
-     * twice. */
-    if (bev != NULL)
-        bufferevent_openssl_set_allow_dirty_shutdown(bev, 1);
-    return bev;
+    return tls_bufferevent(base, -1, SSL_new(tls), true);
 }
 
 static bool prepare(struct http_connection *connection, struct event_base *base,
@@ -464,8 +388,8 @@ static bool prepare(struct http_connection *connection, struct event_base *base,
     connection->snapshot = snapshot_ref(lane->snapshot);
     connection->listener = &lane->snapshot->config->listeners[index];
     connection->tls = connection->listener->tls != TLS_NONE;
-    connection->timer = event_new(base, -1, 0, on_timer, connection);
-    if (connection->timer == NULL || (connection->tls && lane->snapshot->tls[index] == NULL))
+    if (!deadline_begin(&connection->deadline, base, on_late, connection) ||
+        (connection->tls && lane->snapshot->tls[index] == NULL))
         return false;
     connection->bev = new_bufferevent(base, lane->snapshot->tls[index]);
     if (connection->bev == NULL)
@@ -494,8 +418,9 @@ struct bufferevent *http_connection_new(struct event_base *base, void *arg)
         return NULL;
     }
     connection->door = door;
+    connection->admission.gate = front->lane->gate;
+    connection->admission.entrance = door->entrance;
     connection->state = HTTP_BORN;
-    connection->timer_at = connection->deadline = INT64_MAX;
     connection->born_at = clock_monotonic();
     connection->flush = (struct flush){.source = flush_source, .written = flush_written};
     record_new_id(connection->id);
@@ -530,6 +455,6 @@ void http_connection_drain(struct http_connection *connection)
         return;
     }
     int64_t grace = clock_monotonic() + DRAIN_GRACE;
-    if (grace < connection->deadline)
+    if (grace < connection->deadline.at)
         http_connection_wake_at(connection, grace);
 }

@@ -10,10 +10,13 @@
 #ifndef OCTROI_PROXY_HTTP_INTERNAL_H
 #define OCTROI_PROXY_HTTP_INTERNAL_H
 
+#include "base/deadline.h"
 #include "base/flush.h"
+#include "base/sockaddr.h"
 #include "proxy/http/server.h"
 #include "proxy/http/service.h"
 #include "proxy/http/shape.h"
+#include "proxy/net/admission.h"
 #include "store/record.h"
 
 #include <event2/buffer.h>
@@ -47,10 +50,9 @@ struct http_connection {
     struct bufferevent *bev;                /* owned reference while BORN, then borrowed */
     struct evhttp_connection *evcon;        /* borrowed; NULL while BORN and when GONE */
     struct evbuffer_cb_entry *watch;        /* on the input buffer; NULL: not there */
-    struct event *timer;                    /* owned */
     struct flush flush;                     /* of its output */
-    int64_t deadline;                       /* monotonic; INT64_MAX: none */
-    int64_t timer_at;                       /* when the timer will fire; it re-arms itself lazily */
+    struct deadline deadline;
+    struct admission admission;
     int64_t born_at;
     int64_t since;   /* when the state began */
     int64_t read_at; /* when something was read last */
@@ -60,17 +62,12 @@ struct http_connection {
     bool too_heavy;  /* it ends as soon as the loop comes round */
     enum http_state state;
     bool tls;
-    bool asked;           /* a request came over it */
-    bool identified;      /* … of an account, or of a provider */
-    bool counted;         /* under entrance and gate */
-    bool address_counted; /* … under address */
+    bool asked;      /* a request came over it */
+    bool identified; /* … of an account, or of a provider */
     unsigned auth_failures;
-    const char *partner_counted;       /* of partner_snapshot; NULL: under none */
-    struct snapshot *partner_snapshot; /* owned reference */
-    struct http_request *request;      /* the one being worked on; NULL */
-    struct sockaddr_storage peer;      /* the socket's other end */
-    char peer_text[64];
-    struct peer_key address;
+    struct http_request *request; /* the one being worked on; NULL */
+    struct sockaddr_storage peer; /* the socket's other end */
+    char peer_text[SOCKADDR_TEXT];
     char fingerprint[65]; /* of the client's certificate; "" */
     char id[RECORD_ID];
 };
@@ -227,8 +224,6 @@ void http_stranger_release(struct http_connection *connection);
 void http_client_find(const struct http_connection *connection,
                       const struct listener_config *listener, const struct evkeyvalq *headers,
                       struct http_client *client_out);
-/* The address as text; "unknown" of AF_UNSPEC. */
-void http_address_text(const struct sockaddr_storage *address, char *out, size_t size);
 
 /* ---- request.c ---- */
 

@@ -17,14 +17,11 @@
 bool http_find_listener(const struct config *config, const struct entrance *entrance,
                         size_t *index_out)
 {
-    for (size_t i = 0; i < config->n_listeners; i++) {
-        const struct listener_config *listener = &config->listeners[i];
-        if (strcmp(listener->bind, entrance->bind) == 0 && listener->protocol == PROTOCOL_HTTP) {
-            *index_out = i;
-            return true;
-        }
-    }
-    return false;
+    const struct listener_config *listener = config_listener(config, entrance->bind);
+    if (listener == NULL || listener->protocol != PROTOCOL_HTTP)
+        return false;
+    *index_out = (size_t)(listener - config->listeners);
+    return true;
 }
 
 /* ---- the front ---- */

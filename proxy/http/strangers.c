@@ -21,8 +21,8 @@ void http_stranger_meet(struct http_connection *connection)
     if (listener_trusts(connection->listener, (const struct sockaddr *)&connection->peer))
         hash ^= (uintptr_t)connection >> 6;
     else
-        for (size_t i = 0; i < sizeof(connection->address.bytes); i++)
-            hash = (hash ^ connection->address.bytes[i]) * UINT64_C(0x100000001b3);
+        for (size_t i = 0; i < sizeof(connection->admission.address.bytes); i++)
+            hash = (hash ^ connection->admission.address.bytes[i]) * UINT64_C(0x100000001b3);
     hash ^= hash >> 29;
     connection->holder = (unsigned)(hash * UINT64_C(0x9e3779b97f4a7c15) >> 32) % HTTP_HOLDERS;
 }

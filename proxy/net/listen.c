@@ -3,12 +3,13 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/sockaddr.h"
 #include "proxy/descriptors.h"
 #include "proxy/http/server.h"
+#include "proxy/net/admission.h"
 #include "proxy/smpp/server.h"
 #include "proxy/smtp/server.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <event2/bufferevent.h>
 #include <event2/event.h>
@@ -91,17 +92,6 @@ void listen_unshut(int fd)
     (void)setsockopt(fd, SOL_SOCKET, SO_DETACH_FILTER, &unused, sizeof(unused));
 }
 
-/* Index of the listener the snapshot has for this entrance; false when it is gone. */
-static bool find_listener(const struct config *config, const char *bind_text, size_t *index_out)
-{
-    for (size_t i = 0; i < config->n_listeners; i++)
-        if (strcmp(config->listeners[i].bind, bind_text) == 0) {
-            *index_out = i;
-            return true;
-        }
-    return false;
-}
-
 /* 421, if that can be said before TLS, and the end. Nothing of the connection is kept: whoever is
  * turned away costs as little as can be. */
 static void turn_away(const struct door *door, const struct listener_config *listener,
@@ -110,44 +100,32 @@ static void turn_away(const struct door *door, const struct listener_config *lis
     const char *busy = refusal == REFUSAL_ADDRESS
                            ? "421 " SMTP_ADDRESS_FULL "\r\n"
                            : "421 4.3.2 Too many connections, try again later\r\n";
-    char text[64] = "-";
+    char text[SOCKADDR_TEXT];
     if (listener->protocol == PROTOCOL_SMTP && listener->tls != TLS_IMPLICIT) {
         /* A fresh socket takes these bytes, or the peer is gone: nothing to wait for. */
         ssize_t ignored = send(fd, busy, strlen(busy), MSG_NOSIGNAL | MSG_DONTWAIT);
         (void)ignored;
     }
-    if (peer != NULL && peer->sa_family == AF_INET)
-        inet_ntop(AF_INET, &((const struct sockaddr_in *)peer)->sin_addr, text, sizeof(text));
-    else if (peer != NULL && peer->sa_family == AF_INET6)
-        inet_ntop(AF_INET6, &((const struct sockaddr_in6 *)peer)->sin6_addr, text, sizeof(text));
+    sockaddr_text(peer, text, sizeof(text));
     refusals_add(&door->lane->gate->refusals, refusal, NULL, text, door->entrance->bind);
     close(fd);
 }
 
 /* Counts the session that is to begin; false when there is no room for it. A full address is only
  * looked at here, so that its crowd takes no room from others even while it is turned away; the
- * session counts itself (smtp_peer_known), for it knows better whose connection it is. */
+ * session counts itself (smtp_client_known), for it knows better whose connection it is. */
 static bool enter(struct door *door, const struct listener_config *listener,
-                  const struct sockaddr *peer, enum refusal *refusal_out)
+                  const struct sockaddr *peer, struct admission *admission,
+                  enum refusal *refusal_out)
 {
-    struct gate *gate = door->lane->gate;
-    unsigned most = atomic_load(&gate->sessions_most);
     struct peer_key key;
     peer_key_of(peer, &key);
     *refusal_out = REFUSAL_ADDRESS;
     if (listener->max_connections_per_address > 0 && !listener_trusts(listener, peer) &&
-        peers_count(gate->peers, PEER_ADDRESS, &key, sizeof(key)) >=
+        peers_count(door->lane->gate->peers, PEER_ADDRESS, &key, sizeof(key)) >=
             listener->max_connections_per_address)
         return false;
-    *refusal_out = REFUSAL_LISTENER;
-    if (atomic_fetch_add(&door->entrance->sessions, 1) < listener->max_connections) {
-        *refusal_out = REFUSAL_DESCRIPTORS;
-        if (atomic_fetch_add(&gate->sessions, 1) < most || most == 0)
-            return true;
-        atomic_fetch_sub(&gate->sessions, 1);
-    }
-    atomic_fetch_sub(&door->entrance->sessions, 1);
-    return false;
+    return admission_enter(admission, listener->max_connections, refusal_out);
 }
 
 static void end_pausing(struct door *door)
@@ -171,20 +149,21 @@ static void refuse_last(struct door *door, const struct listener_config *listene
 static void take_in(struct door *door, evutil_socket_t fd, struct sockaddr *peer)
 {
     struct lane *lane = door->lane;
+    struct admission admission = {.gate = lane->gate, .entrance = door->entrance};
     const struct config *config = lane->snapshot->config;
-    size_t index;
+    const struct listener_config *listener = config_listener(config, door->entrance->bind);
     enum refusal refusal;
-    if (!find_listener(config, door->entrance->bind, &index)) {
+    if (listener == NULL) {
         close(fd);
         return;
     }
     if (!reserve_allows(lane->gate->reserve)) {
-        refuse_last(door, &config->listeners[index], fd, peer);
+        refuse_last(door, listener, fd, peer);
         return;
     }
     end_pausing(door);
-    if (!enter(door, &config->listeners[index], peer, &refusal)) {
-        turn_away(door, &config->listeners[index], fd, peer, refusal);
+    if (!enter(door, listener, peer, &admission, &refusal)) {
+        turn_away(door, listener, fd, peer, refusal);
         return;
     }
     int one = 1;
@@ -193,12 +172,13 @@ static void take_in(struct door *door, evutil_socket_t fd, struct sockaddr *peer
     struct bufferevent *bev =
         bufferevent_socket_new(loop_base(lane->loop), fd, BEV_OPT_CLOSE_ON_FREE);
     if (bev == NULL) {
-        atomic_fetch_sub(&door->entrance->sessions, 1);
-        atomic_fetch_sub(&lane->gate->sessions, 1);
+        admission_leave(&admission);
         close(fd);
         return;
     }
-    if (config->listeners[index].protocol == PROTOCOL_SMPP)
+    /* The session is what is counted, from now on. */
+    size_t index = (size_t)(listener - config->listeners);
+    if (listener->protocol == PROTOCOL_SMPP)
         smpp_serve(lane, door->entrance, index, bev, peer);
     else
         smtp_serve(lane, door->entrance, index, bev, peer);
@@ -209,9 +189,9 @@ static void take_in(struct door *door, evutil_socket_t fd, struct sockaddr *peer
  * a descriptor is free. Another loop that takes it puts it back (take_in). */
 static void refuse_waiting(struct door *door)
 {
-    const struct config *config = door->lane->snapshot->config;
-    size_t index;
-    if (!find_listener(config, door->entrance->bind, &index))
+    const struct listener_config *listener =
+        config_listener(door->lane->snapshot->config, door->entrance->bind);
+    if (listener == NULL)
         return;
     for (int i = 0; i < REFUSED_AT_ONCE; i++) {
         struct sockaddr_storage peer = {0};
@@ -219,7 +199,7 @@ static void refuse_waiting(struct door *door)
             reserve_accept(door->lane->gate->reserve, evconnlistener_get_fd(door->socket), &peer);
         if (fd < 0)
             return;
-        refuse_last(door, &config->listeners[index], fd, (struct sockaddr *)&peer);
+        refuse_last(door, listener, fd, (struct sockaddr *)&peer);
     }
 }
 
@@ -317,10 +297,9 @@ static void on_leave(evutil_socket_t fd, short what, void *arg)
 
 static bool is_http(const struct lane *lane, const struct entrance *entrance)
 {
-    size_t index;
-    const struct config *config = lane->snapshot->config;
-    return find_listener(config, entrance->bind, &index) &&
-           config->listeners[index].protocol == PROTOCOL_HTTP;
+    const struct listener_config *listener =
+        config_listener(lane->snapshot->config, entrance->bind);
+    return listener != NULL && listener->protocol == PROTOCOL_HTTP;
 }
 
 bool door_open(struct lane *lane, struct entrance *entrance, int fd)

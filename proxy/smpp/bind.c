@@ -19,47 +19,14 @@
 
 /* ---- who holds how many ---- */
 
-static void turned_away(struct smpp_session *session, enum refusal refusal, const char *whose)
-{
-    refusals_add(&session->lane->gate->refusals, refusal, session->id, session->peer_text, whose);
-    session->refused = true;
-}
-
 bool esme_admit_address(struct smpp_session *session)
 {
-    peer_key_of((const struct sockaddr *)&session->peer, &session->address);
-    session->address_counted =
-        peers_enter(session->lane->gate->peers, PEER_ADDRESS, &session->address,
-                    sizeof(session->address), session->listener->max_connections_per_address);
-    if (session->address_counted)
+    if (connection_admit_address(session->connection,
+                                 session->listener->max_connections_per_address))
         return true;
-    turned_away(session, REFUSAL_ADDRESS, session->listener->name);
+    connection_turn_away(session->connection, REFUSAL_ADDRESS, session->listener->name);
     esme_end(session, "refused"); /* SMPP has no word for it before a bind */
     return false;
-}
-
-static bool admit_partner(struct smpp_session *session, const struct account_config *account)
-{
-    const char *partner = account->stream->terms.partner->id;
-    if (!peers_enter(session->lane->gate->peers, PEER_PARTNER, partner, strlen(partner),
-                     account->stream->partner_connections)) {
-        turned_away(session, REFUSAL_PARTNER, partner);
-        return false;
-    }
-    session->partner_counted = partner;
-    return true;
-}
-
-void esme_leave(struct smpp_session *session)
-{
-    struct peers *peers = session->lane->gate->peers;
-    if (session->address_counted)
-        peers_leave(peers, PEER_ADDRESS, &session->address, sizeof(session->address));
-    session->address_counted = false;
-    if (session->partner_counted != NULL)
-        peers_leave(peers, PEER_PARTNER, session->partner_counted,
-                    strlen(session->partner_counted));
-    session->partner_counted = NULL;
 }
 
 /* ---- conditions ---- */
@@ -72,8 +39,8 @@ static bool is_sms(const struct account_config *account)
 /* All of an account's conditions must hold, whatever the password says. */
 static bool admits(const struct smpp_session *session, const struct account_config *account)
 {
-    return account_admits(account, (const struct sockaddr *)&session->peer,
-                          session->fingerprint[0] ? session->fingerprint : NULL);
+    return account_admits(account, (const struct sockaddr *)connection_client(session->connection),
+                          connection_fingerprint(session->connection));
 }
 
 /* An account that does not log in is its network's or its certificate's: one of them at least. */
@@ -88,22 +55,19 @@ static bool is_open_to(const struct smpp_session *session, const struct account_
 static bool may_say_password(const struct smpp_session *session,
                              const struct listener_config *listener)
 {
-    return session->tls_active || listener->plain_passwords ||
-           peer_is_loopback((const struct sockaddr *)&session->peer);
+    return connection_is_secured(session->connection) || listener->plain_passwords ||
+           connection_is_local(session->connection);
 }
 
 /* ---- a new configuration ---- */
 
-/* Its index; n_listeners: nobody listens there any more, or not to such a connection. */
-static size_t find_listener(const struct smpp_session *session, const struct config *config)
+/* NULL: nobody listens there any more, or not to such a connection. */
+static const struct listener_config *find_listener(const struct smpp_session *session,
+                                                   const struct config *config)
 {
-    size_t i = 0;
-    while (i < config->n_listeners &&
-           strcmp(config->listeners[i].bind, session->listener->bind) != 0)
-        i++;
-    if (i < config->n_listeners && config->listeners[i].tls == TLS_IMPLICIT && !session->tls_active)
-        return config->n_listeners;
-    return i;
+    const struct listener_config *listener = config_listener(config, session->listener->bind);
+    bool in_clear = !connection_is_secured(session->connection);
+    return listener != NULL && listener->tls == TLS_IMPLICIT && in_clear ? NULL : listener;
 }
 
 /* Whether who is bound would be bound as account as well. */
@@ -126,21 +90,20 @@ bool esme_adopt(struct smpp_session *session)
     const struct account_config *account = NULL;
     if (next == session->snapshot || session->leaving != NULL)
         return session->leaving == NULL;
-    size_t listener = find_listener(session, next->config);
-    bool stays = listener < next->config->n_listeners;
+    const struct listener_config *listener = find_listener(session, next->config);
+    bool stays = listener != NULL;
     if (stays && session->account != NULL) {
         account = config_account(next->config, session->account->name);
-        stays = is_same(session, &next->config->listeners[listener], account);
+        stays = is_same(session, listener, account);
     }
     if (!stays) {
         session->leaving = "the configuration has changed";
         return false;
     }
-    if (session->partner_counted != NULL && account != NULL) /* the same word, of the new one */
-        session->partner_counted = account->stream->terms.partner->id;
+    if (account != NULL) /* the same partner, by the word of the new one */
+        connection_admit_partner(session->connection, next, account);
     session->account = account;
-    session->listener = &next->config->listeners[listener];
-    session->tls_context = next->tls[listener];
+    session->listener = listener;
     snapshot_unref(&session->snapshot);
     session->snapshot = snapshot_ref(next);
     esme_arm(session);
@@ -175,7 +138,9 @@ static void welcome(struct smpp_session *session)
 {
     const struct account_config *account =
         config_account(session->snapshot->config, session->bind_name);
-    if (!admit_partner(session, account)) {
+    if (!connection_admit_partner(session->connection, session->snapshot, account)) {
+        connection_turn_away(session->connection, REFUSAL_PARTNER,
+                             account->stream->terms.partner->id);
         turn_away(session, "refused");
         return;
     }
@@ -194,7 +159,7 @@ static void welcome(struct smpp_session *session)
     session->errors = 0;
     session->busy_at = session->heard_at = clock_monotonic();
     log_event(LOG_LEVEL_INFO, "authenticated", LOG_TEXT("session", session->id),
-              LOG_TEXT("peer", session->peer_text), LOG_TEXT("account", account->name),
+              LOG_TEXT("peer", session->peer), LOG_TEXT("account", account->name),
               LOG_TEXT("as", esme_state_name(state)));
     size_t length =
         smpp_bind_response_write(pdu, sizeof(pdu), SMPP_RESP(session->bind_command), SMPP_ROK,
@@ -227,8 +192,8 @@ static void on_checked(void *lane, struct ticket ticket, bool matches)
         config_account(session->snapshot->config, session->bind_name);
     session->auth_right =
         matches && is_sms(account) && account->password != NULL && admits(session, account);
-    session->auth_delay = guesses_note(gate->guesses, &session->address, session->bind_name,
-                                       session->auth_right, clock_monotonic());
+    session->auth_delay = guesses_note(gate->guesses, connection_key(session->connection),
+                                       session->bind_name, session->auth_right, clock_monotonic());
     if (session->auth_right && session->auth_delay == 0) {
         welcome(session);
         esme_continue(session);
@@ -236,7 +201,7 @@ static void on_checked(void *lane, struct ticket ticket, bool matches)
     }
     if (!session->auth_right) {
         session->auth_failures++;
-        refusals_add(&gate->refusals, REFUSAL_AUTH_FAILED, session->id, session->peer_text, NULL);
+        connection_refuse(session->connection, REFUSAL_AUTH_FAILED, NULL);
         if (session->auth_delay < (int64_t)session->auth_failures * CLOCK_SECOND)
             session->auth_delay = (int64_t)session->auth_failures * CLOCK_SECOND;
     }
@@ -249,8 +214,8 @@ static void on_checked(void *lane, struct ticket ticket, bool matches)
 void esme_bind_abandoned(struct smpp_session *session)
 {
     if (!session->ended && session->state == ESME_AUTH_CHECK)
-        guesses_note(session->lane->gate->guesses, &session->address, session->bind_name, false,
-                     clock_monotonic());
+        guesses_note(session->lane->gate->guesses, connection_key(session->connection),
+                     session->bind_name, false, clock_monotonic());
 }
 
 static void check(struct smpp_session *session, const struct account_config *account,
@@ -258,22 +223,23 @@ static void check(struct smpp_session *session, const struct account_config *acc
 {
     struct gate *gate = session->lane->gate;
     if (!may_say_password(session, session->listener)) {
-        turned_away(session, REFUSAL_AUTH_HELD, "a password in clear, see plain_passwords");
+        connection_turn_away(session->connection, REFUSAL_AUTH_HELD,
+                             "a password in clear, see plain_passwords");
         turn_away(session, "a password in clear");
         return;
     }
     session->auth_began = clock_monotonic();
-    if (!guesses_admit(gate->guesses, &session->address, session->bind_name, session->auth_began)) {
-        turned_away(session, REFUSAL_AUTH_HELD, "too many failures");
+    if (!guesses_admit(gate->guesses, connection_key(session->connection), session->bind_name,
+                       session->auth_began)) {
+        connection_turn_away(session->connection, REFUSAL_AUTH_HELD, "too many failures");
         turn_away(session, "too many failed binds");
         return;
     }
     esme_enter(session, ESME_AUTH_CHECK);
-    if (!credentials_check(gate->credentials, &session->address, session->bind_name,
-                           is_sms(account) ? account->password : NULL, password,
+    if (!credentials_check(gate->credentials, connection_key(session->connection),
+                           session->bind_name, is_sms(account) ? account->password : NULL, password,
                            session->lane->loop, on_checked, session->lane, session->ticket)) {
-        refusals_add(&gate->refusals, REFUSAL_AUTH_HELD, session->id, session->peer_text,
-                     "no helper is free");
+        connection_refuse(session->connection, REFUSAL_AUTH_HELD, "no helper is free");
         refuse(session, SMPP_RBINDFAIL);
     }
 }

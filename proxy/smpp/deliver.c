@@ -81,7 +81,7 @@ static bool send_delivery(struct smpp_session *session, const struct sms_deliver
                   ? put_report(session, what, &message, tlvs, room, text)
                   : put_message(session, what, &message, tlvs, room);
     size_t length = ok ? smpp_message_write(pdu, room, SMPP_DELIVER_SM, sequence, &message) : 0;
-    ok = length > 0 && evbuffer_add(bufferevent_get_output(session->bev), pdu, length) == 0;
+    ok = length > 0 && evbuffer_add(connection_output(session->connection), pdu, length) == 0;
     free(tlvs);
     return ok;
 }

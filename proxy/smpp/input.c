@@ -23,9 +23,8 @@ void esme_malformed(struct smpp_session *session, uint32_t command, uint32_t sta
     esme_answer(session, command, status, sequence);
     if (++session->errors <= ERRORS_MAX)
         return;
-    refusals_add(&session->lane->gate->refusals, REFUSAL_CHATTER, session->id, session->peer_text,
-                 session->account != NULL ? session->account->name : NULL);
-    session->refused = true;
+    connection_turn_away(session->connection, REFUSAL_CHATTER,
+                         session->account != NULL ? session->account->name : NULL);
     esme_close(session, "too many malformed PDUs");
 }
 
@@ -189,11 +188,11 @@ static void bad_length(struct smpp_session *session, const struct smpp_header *h
     /* Where the next PDU begins is not known any more. Of strangers there may be thousands a
      * second: a browser, a scanner, TLS where there is none. */
     if (session->account == NULL)
-        refusals_add(&session->lane->gate->refusals, REFUSAL_NONSENSE, session->id,
-                     session->peer_text, "smpp command_length is not possible");
+        connection_refuse(session->connection, REFUSAL_NONSENSE,
+                          "smpp command_length is not possible");
     else
         log_event(LOG_LEVEL_WARN, "smpp command_length is not possible",
-                  LOG_TEXT("session", session->id), LOG_TEXT("peer", session->peer_text),
+                  LOG_TEXT("session", session->id), LOG_TEXT("peer", session->peer),
                   LOG_TEXT("account", session->account->name),
                   LOG_NUMBER("length", header->length));
     esme_answer(session, (uint32_t)SMPP_GENERIC_NACK, SMPP_RINVCMDLEN, header->sequence);
@@ -217,7 +216,7 @@ static bool step(struct smpp_session *session)
         return false;
     uint8_t bytes[SMPP_HEADER_BYTES];
     struct smpp_header header;
-    struct evbuffer *input = bufferevent_get_input(session->bev);
+    struct evbuffer *input = connection_input(session->connection);
     size_t held = evbuffer_get_length(input);
     if (held < sizeof(bytes)) {
         await_rest(session, held);
@@ -248,35 +247,19 @@ static bool step(struct smpp_session *session)
     return true;
 }
 
-/* Once over the mark, until all is out: libevent calls for that, and for nothing before. */
+/* Once over the mark, until all is out: libevent calls for that, and for nothing before. Then, too,
+ * somebody waits to be told. */
 bool esme_stalled(const struct smpp_session *session)
 {
-    size_t unread = evbuffer_get_length(bufferevent_get_output(session->bev));
+    size_t unread = evbuffer_get_length(connection_output(session->connection));
     return unread > ESME_OUTPUT_HIGH || (unread > 0 && session->stalled_deadline != ESME_NEVER);
-}
-
-/* In these states the end of writing means more than that there is room again. Over the mark, too,
- * somebody waits to be told. */
-static bool may_flush(const struct smpp_session *session)
-{
-    return !esme_is(session, ESME_BIT(ESME_CLOSING) | ESME_BIT(ESME_HANDSHAKE)) &&
-           !session->tls_active && !esme_stalled(session);
-}
-
-struct bufferevent *esme_flush_source(struct flush *flush)
-{
-    struct smpp_session *session = CONTAINER_OF(flush, struct smpp_session, flush);
-    return !session->ended && may_flush(session) ? session->bev : NULL;
 }
 
 void esme_flush(struct smpp_session *session)
 {
     if (session->ended || session->processing)
         return;
-    if (may_flush(session))
-        flush_later(session->lane->loop, &session->flush);
-    else /* libevent writes, and calls when it has: it must not find that somebody else did */
-        flush_forget(session->lane->loop, &session->flush);
+    connection_flush(session->connection);
     bool stalled = session->state != ESME_CLOSING && esme_stalled(session);
     if (!stalled) {
         session->stalled_deadline = ESME_NEVER;
@@ -286,19 +269,12 @@ void esme_flush(struct smpp_session *session)
     }
 }
 
-/* Reads on unless enough was read already, for libevent's high mark see smtp/input.c. */
+/* Reads on unless enough was read already. */
 static void update_reading(struct smpp_session *session)
 {
-    struct bufferevent *bev = session->bev;
-    if (session->peer_closed || session->state == ESME_CLOSING)
-        return; /* libevent has disabled it, or we have */
-    bool wanted =
-        !esme_stalled(session) && evbuffer_get_length(bufferevent_get_input(bev)) < SMPP_PDU_MAX;
-    bool enabled = (bufferevent_get_enabled(bev) & EV_READ) != 0;
-    if (wanted && !enabled)
-        bufferevent_enable(bev, EV_READ);
-    else if (!wanted && enabled)
-        bufferevent_disable(bev, EV_READ);
+    size_t held = evbuffer_get_length(connection_input(session->connection));
+    connection_read(session->connection, session->state != ESME_CLOSING && !esme_stalled(session) &&
+                                             held < SMPP_PDU_MAX);
 }
 
 void esme_continue(struct smpp_session *session)

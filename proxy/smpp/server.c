@@ -7,14 +7,8 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "base/str.h"
 
-#include <arpa/inet.h>
-#include <event2/bufferevent_ssl.h>
-#include <event2/event.h>
-#include <openssl/err.h>
 #include <stdlib.h>
-#include <string.h>
 
 /* ---- states ---- */
 
@@ -65,7 +59,7 @@ bool esme_write(struct smpp_session *session, const void *pdu, size_t length)
 {
     if (session->ended)
         return false;
-    if (evbuffer_add(bufferevent_get_output(session->bev), pdu, length) == 0)
+    if (evbuffer_add(connection_output(session->connection), pdu, length) == 0)
         return true;
     esme_end(session, "out of memory");
     return false;
@@ -105,40 +99,19 @@ void esme_close(struct smpp_session *session, const char *why)
     esme_bind_abandoned(session);
     esme_enter(session, ESME_CLOSING);
     session->close_why = why;
-    bufferevent_disable(session->bev, EV_READ);
-    if (evbuffer_get_length(bufferevent_get_output(session->bev)) == 0)
+    if (connection_close(session->connection))
         esme_end(session, why);
-    else /* libevent writes, and calls when it has: it must not find that somebody else did */
-        flush_forget(session->lane->loop, &session->flush);
 }
 
 /* ---- the end ---- */
 
-/* Says close_notify, so that the peer can tell an end from a cut (RFC 8446, 6.1). What the socket
- * does not take at once is not worth waiting for. */
-static void end_tls(struct smpp_session *session)
-{
-    SSL *ssl = bufferevent_openssl_get_ssl(session->bev);
-    if (ssl == NULL || !SSL_is_init_finished(ssl))
-        return;
-    SSL_set_shutdown(ssl, SSL_RECEIVED_SHUTDOWN);
-    SSL_shutdown(ssl);
-    ERR_clear_error();
-}
-
 static void free_session(struct loop_task *task)
 {
     struct smpp_session *session = (struct smpp_session *)task;
-    if (session->bev != NULL) {
-        flush_forget(session->lane->loop, &session->flush);
-        end_tls(session);
-        bufferevent_free(session->bev);
-        session->bev = NULL;
-        event_free(session->timer);
-        session->timer = NULL;
-    }
+    connection_shut(session->connection);
     if (!session->released)
         return; /* it comes again when what is in flight was replied to */
+    connection_free(&session->connection);
     esme_multi_free_all(session);
     snapshot_unref(&session->snapshot);
     free(session->flights);
@@ -149,7 +122,7 @@ static void free_session(struct loop_task *task)
 /* The connection is over and nothing is in flight. */
 static void release(struct smpp_session *session)
 {
-    bool pending = session->bev != NULL; /* the task is on its way already */
+    bool pending = !connection_is_shut(session->connection); /* the task is on its way already */
     session->released = true;
     ticket_revoke(session->lane->binds, session->ticket);
     if (!pending)
@@ -163,18 +136,9 @@ void esme_end(struct smpp_session *session, const char *why)
     esme_receive_no_more(session);
     esme_bind_abandoned(session);
     session->ended = true;
-    /* Of strangers there may be thousands a second: what they were refused is counted already. */
-    bool stranger = session->refused || session->account == NULL;
-    log_event(stranger ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO, "session ended",
-              LOG_TEXT("session", session->id), LOG_TEXT("peer", session->peer_text),
-              LOG_TEXT("account", session->account != NULL ? session->account->name : "-"),
-              LOG_NUMBER("submitted", session->submitted), LOG_TEXT("why", why));
-    esme_leave(session);
-    bufferevent_setcb(session->bev, NULL, NULL, NULL, NULL);
-    bufferevent_disable(session->bev, EV_READ | EV_WRITE);
-    event_del(session->timer);
-    atomic_fetch_sub(&session->entrance->sessions, 1);
-    atomic_fetch_sub(&session->lane->gate->sessions, 1);
+    const struct log_field submitted = LOG_NUMBER("submitted", session->submitted);
+    connection_end(session->connection, session->account != NULL ? session->account->name : NULL,
+                   &submitted, why);
     session->end_task.run = free_session;
     loop_defer(session->lane->loop, &session->end_task);
     if (session->open == 0)
@@ -229,7 +193,7 @@ void esme_settle(struct smpp_session *session)
     /* A peer that closed only its sending side still reads: what it asked is answered. */
     bool others = session->open > 0 || session->state == ESME_AUTH_CHECK ||
                   session->state == ESME_PENALTY || esme_stalled(session);
-    if (session->peer_closed && !others)
+    if (connection_was_hung_up(session->connection) && !others)
         esme_close(session, "closed by the peer");
     else if (session->lane->draining)
         drain(session);
@@ -237,20 +201,17 @@ void esme_settle(struct smpp_session *session)
         leave_idle(session, session->leaving);
 }
 
-/* ---- libevent's callbacks ---- */
+/* ---- the connection's callbacks ---- */
 
-static void on_read(struct bufferevent *bev, void *arg)
+static void on_heard(void *arg)
 {
-    (void)bev;
     struct smpp_session *session = arg;
     esme_heard(session, clock_monotonic());
     esme_continue(session);
 }
 
-/* All output is out. */
-static void on_written(struct bufferevent *bev, void *arg)
+static void on_written(void *arg)
 {
-    (void)bev;
     struct smpp_session *session = arg;
     session->stalled_deadline = ESME_NEVER;
     if (session->state == ESME_CLOSING)
@@ -259,145 +220,95 @@ static void on_written(struct bufferevent *bev, void *arg)
         esme_continue(session);
 }
 
-static void on_secured(struct smpp_session *session)
+static void on_secured(void *arg)
 {
-    SSL *ssl = bufferevent_openssl_get_ssl(session->bev);
-    if (!tls_peer_fingerprint(ssl, session->fingerprint))
-        session->fingerprint[0] = '\0';
-    session->tls_active = true;
+    struct smpp_session *session = arg;
     esme_enter(session, ESME_OPEN);
     esme_continue(session);
 }
 
-static void on_event(struct bufferevent *bev, short what, void *arg)
+static void on_hung_up(void *arg)
 {
     struct smpp_session *session = arg;
-    if ((what & BEV_EVENT_CONNECTED) != 0) {
-        if (session->state == ESME_HANDSHAKE)
-            on_secured(session);
-        return;
-    }
-    if (session->state == ESME_HANDSHAKE) {
-        unsigned long code = bufferevent_get_openssl_error(bev);
-        char reason[160] = "peer closed the connection";
-        if (code != 0)
-            ERR_error_string_n(code, reason, sizeof(reason));
-        refusals_add(&session->lane->gate->refusals, REFUSAL_HANDSHAKE, session->id,
-                     session->peer_text, reason);
-        esme_end(session, "TLS handshake failed");
-        return;
-    }
-    session->peer_closed = true;
-    if ((what & BEV_EVENT_EOF) != 0) {
-        /* It will answer nothing any more. */
-        session->enquire_deadline = ESME_NEVER;
-        esme_receive_no_more(session);
-        esme_continue(session);
-    } else {
-        esme_end(session, "connection lost");
-    }
+    /* It will answer nothing any more. */
+    session->enquire_deadline = ESME_NEVER;
+    esme_receive_no_more(session);
+    esme_continue(session);
 }
 
-static void set_callbacks(struct smpp_session *session)
+static void on_lost(void *session, const char *why)
 {
-    bufferevent_setcb(session->bev, on_read, on_written, on_event, session);
+    esme_end(session, why);
 }
+
+static bool awaits_written(const void *session)
+{
+    return esme_stalled(session);
+}
+
+static const struct connection_calls calls = {
+    .heard = on_heard,
+    .written = on_written,
+    .secured = on_secured,
+    .hung_up = on_hung_up,
+    .lost = on_lost,
+    .late = esme_late,
+    .awaits_written = awaits_written,
+};
 
 /* ---- beginning ---- */
 
-static void start_handshake(struct smpp_session *session)
-{
-    evutil_socket_t fd = bufferevent_getfd(session->bev);
-    SSL *ssl = SSL_new(session->tls_context);
-    if (ssl == NULL) {
-        esme_end(session, "out of memory");
-        return;
-    }
-    struct bufferevent *plain = session->bev;
-    bufferevent_setcb(plain, NULL, NULL, NULL, NULL);
-    struct bufferevent *secure = bufferevent_openssl_socket_new(
-        loop_base(session->lane->loop), fd, ssl, BUFFEREVENT_SSL_ACCEPTING, BEV_OPT_CLOSE_ON_FREE);
-    if (secure == NULL) {
-        /* Out of memory halfway: libevent may or may not have freed ssl, and losing it is better
-         * than freeing it twice. The plain one still has the socket, and closes it. */
-        esme_end(session, "out of memory");
-        return;
-    }
-    bufferevent_setfd(plain, -1);
-    bufferevent_free(plain);
-    bufferevent_openssl_set_allow_dirty_shutdown(secure, 1);
-    session->bev = secure;
-    set_callbacks(session);
-    bufferevent_enable(secure, EV_READ | EV_WRITE);
-}
-
-static struct smpp_session *new_session(struct lane *lane, struct bufferevent *bev)
+/* NULL: no memory, the connection is closed. */
+static struct smpp_session *new_session(struct lane *lane, struct entrance *entrance,
+                                        struct bufferevent *bev, const struct sockaddr *peer)
 {
     struct smpp_session *session = calloc(1, sizeof(*session));
-    if (session == NULL)
-        return NULL;
-    session->timer = event_new(loop_base(lane->loop), -1, 0, esme_on_timer, session);
-    session->ticket = ticket_issue(lane->binds, session);
-    if (session->timer == NULL || session->ticket.generation == 0) {
-        if (session->timer != NULL)
-            event_free(session->timer);
-        ticket_revoke(lane->binds, session->ticket);
+    struct connection *connection = connection_new(lane, entrance, bev, peer, &calls, session);
+    if (session != NULL)
+        session->ticket = ticket_issue(lane->binds, session);
+    if (session == NULL || connection == NULL || session->ticket.generation == 0) {
+        connection_free(&connection);
+        if (session != NULL)
+            ticket_revoke(lane->binds, session->ticket);
         free(session);
         return NULL;
     }
     session->lane = lane;
-    session->bev = bev;
-    session->flush.source = esme_flush_source;
+    session->connection = connection;
+    session->id = connection_id(connection);
+    session->peer = connection_shown_text(connection);
     session->first_free = UINT32_MAX;
-    session->timer_at = session->state_deadline = session->partial_deadline = ESME_NEVER;
+    session->state_deadline = session->partial_deadline = ESME_NEVER;
     session->stalled_deadline = session->enquire_deadline = ESME_NEVER;
     session->snapshot = snapshot_ref(lane->snapshot);
     return session;
 }
 
-static void name_peer(struct smpp_session *session, const struct sockaddr *peer)
-{
-    bool six = peer->sa_family == AF_INET6;
-    memcpy(&session->peer, peer, six ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in));
-    const void *address = six ? (const void *)&((const struct sockaddr_in6 *)peer)->sin6_addr
-                              : (const void *)&((const struct sockaddr_in *)peer)->sin_addr;
-    if (inet_ntop(peer->sa_family, address, session->peer_text, sizeof(session->peer_text)) == NULL)
-        str_copy(session->peer_text, sizeof(session->peer_text), "unknown");
-}
-
 struct smpp_session *smpp_serve(struct lane *lane, struct entrance *entrance, size_t listener,
                                 struct bufferevent *bev, const struct sockaddr *peer)
 {
-    struct smpp_session *session = new_session(lane, bev);
-    if (session == NULL) {
-        bufferevent_free(bev);
-        atomic_fetch_sub(&entrance->sessions, 1);
-        atomic_fetch_sub(&lane->gate->sessions, 1);
+    struct smpp_session *session = new_session(lane, entrance, bev, peer);
+    if (session == NULL)
         return NULL;
-    }
-    session->entrance = entrance;
     session->listener = &session->snapshot->config->listeners[listener];
-    session->tls_context = session->snapshot->tls[listener];
     int64_t now = clock_monotonic();
     session->login_deadline = now + session->listener->login_timeout;
     session->heard_at = session->busy_at = now;
-    record_new_id(session->id);
-    name_peer(session, peer);
+    connection_name_client(session->connection, connection_peer(session->connection));
     bool implicit = session->listener->tls == TLS_IMPLICIT;
     session->state = implicit ? ESME_HANDSHAKE : ESME_OPEN;
     session->state_deadline = esme_patience(session, session->state);
-    set_callbacks(session);
     if (!esme_admit_address(session))
         return NULL;
     log_event(LOG_LEVEL_DEBUG, "session opened", LOG_TEXT("session", session->id),
-              LOG_TEXT("listener", session->listener->name), LOG_TEXT("peer", session->peer_text));
+              LOG_TEXT("listener", session->listener->name), LOG_TEXT("peer", session->peer));
     esme_arm(session);
     if (lane->draining)
         esme_end(session, "the gate drains"); /* SMPP has no word for it before a bind */
-    else if (implicit)
-        start_handshake(session);
-    else
-        bufferevent_enable(session->bev, EV_READ | EV_WRITE);
+    else if (!implicit)
+        connection_open(session->connection);
+    else if (!connection_start_tls(session->connection, session->snapshot->tls[listener]))
+        esme_end(session, "out of memory");
     return session->ended ? NULL : session;
 }
 
@@ -434,8 +345,8 @@ static void abort_one(void *object, void *arg)
     (void)arg;
     struct smpp_session *session = object;
     /* What was answered in this turn may tell of a message that the provider has. */
-    if (!session->ended && !session->tls_active && session->state != ESME_HANDSHAKE)
-        flush_now(session->bev);
+    if (!session->ended)
+        connection_flush_now(session->connection);
     esme_end(session, "the gate shuts down");
     if (session->released)
         return;

@@ -8,16 +8,12 @@
 #ifndef OCTROI_PROXY_SMPP_SESSION_H
 #define OCTROI_PROXY_SMPP_SESSION_H
 
-#include "base/flush.h"
-#include "proxy/lane.h"
+#include "proxy/net/connection.h"
 #include "proxy/smpp/server.h"
 #include "proxy/sms/binds.h"
 #include "proxy/sms/sms.h"
 #include "store/record.h"
 #include "wire/smpp.h"
-
-#include <event2/buffer.h>
-#include <event2/bufferevent.h>
 
 enum esme_state {
     ESME_HANDSHAKE,  /* TLS is being set up */
@@ -37,7 +33,7 @@ enum esme_state {
 #define ESME_RECEIVES   (ESME_BIT(ESME_BOUND_RX) | ESME_BIT(ESME_BOUND_TRX))
 #define ESME_BOUND      (ESME_SENDS | ESME_RECEIVES)
 
-#define ESME_NEVER INT64_MAX
+#define ESME_NEVER DEADLINE_NEVER
 /* Bytes the peer does not read: nothing more is taken from it, and nothing delivered. */
 #define ESME_OUTPUT_HIGH (256 * 1024)
 /* Deliveries of one session that wait for their deliver_sm_resp. */
@@ -63,12 +59,9 @@ struct smpp_session {
     struct lane *lane;                      /* borrowed */
     struct snapshot *snapshot;              /* owned reference; esme_adopt may change it */
     const struct listener_config *listener; /* of the snapshot */
-    SSL_CTX *tls_context;                   /* of the snapshot; NULL when the listener has none */
-    struct entrance *entrance;              /* borrowed */
-    struct bufferevent *bev;                /* owned; NULL once the connection is gone */
-    struct flush flush;                     /* of its output */
-    struct event *timer;                    /* owned */
-    int64_t timer_at;                       /* when the timer will fire; it re-arms itself lazily */
+    struct connection *connection;          /* owned; its deadline is the next of these */
+    const char *id;                         /* the connection's */
+    const char *peer;                       /* the connection's: its address as text */
     /* Deadlines, monotonic; ESME_NEVER: none. */
     int64_t state_deadline;   /* when the state must have been left */
     int64_t login_deadline;   /* while there is no account */
@@ -81,13 +74,10 @@ struct smpp_session {
     uint32_t unbind_sequence; /* of the peer's unbind, or of ours */
     struct ticket ticket;
     enum esme_state state;
-    bool ended;       /* the connection is over; what is in flight keeps the rest */
-    bool released;    /* nothing is in flight any more: marked for the loop's end */
-    bool refused;     /* a client turned away: counted, and not told of again at its end */
-    bool peer_closed; /* EOF was read; what it sent before is still served */
-    bool processing;  /* guards against re-entry of the input loop */
-    bool input_again; /* something changed while processing */
-    bool tls_active;
+    bool ended;         /* the connection is over; what is in flight keeps the rest */
+    bool released;      /* nothing is in flight any more: marked for the loop's end */
+    bool processing;    /* guards against re-entry of the input loop */
+    bool input_again;   /* something changed while processing */
     bool unbind_theirs; /* while UNBINDING: whose unbind it is */
     bool tlvs;          /* it speaks 3.4 or later: optional parameters mean something to it */
     unsigned errors;    /* malformed PDUs since the last good submission */
@@ -106,13 +96,6 @@ struct smpp_session {
     int64_t auth_delay; /* … so much later */
     /* Who it is. */
     const struct account_config *account; /* of the snapshot; NULL until bound */
-    struct sockaddr_storage peer;
-    char peer_text[64];
-    struct peer_key address; /* what connections and failed logins are counted by */
-    bool address_counted;
-    const char *partner_counted; /* of the snapshot; NULL: under none */
-    char fingerprint[65];        /* of the client's certificate; "" when none */
-    char id[RECORD_ID];
     /* What it submitted. */
     struct esme_flight *flights; /* owned */
     uint32_t n_slots;
@@ -162,8 +145,8 @@ struct smpp_session *esme_redeem(void *lane, struct ticket ticket);
 void esme_arm(struct smpp_session *session);
 /* Bytes came. */
 void esme_heard(struct smpp_session *session, int64_t now);
-/* For event_new. */
-void esme_on_timer(evutil_socket_t fd, short what, void *session);
+/* The connection's deadline has passed. */
+void esme_late(void *session);
 /* The deadline of a state that is being entered. */
 int64_t esme_patience(const struct smpp_session *session, enum esme_state state);
 
@@ -171,8 +154,6 @@ int64_t esme_patience(const struct smpp_session *session, enum esme_state state)
 
 /* Works on what was read, as far as that can be done now. */
 void esme_continue(struct smpp_session *session);
-/* The session's output, when it may be written at the end of the loop's turn. */
-struct bufferevent *esme_flush_source(struct flush *flush);
 /* Too much of the output is unread. */
 bool esme_stalled(const struct smpp_session *session);
 /* Answers a request that was not well-formed or not possible now; too many end the session. */
@@ -183,8 +164,6 @@ void esme_malformed(struct smpp_session *session, uint32_t command, uint32_t sta
 
 /* Counts the session under its peer's address. False: over its cap, the session has ended. */
 bool esme_admit_address(struct smpp_session *session);
-/* Takes back what was counted. */
-void esme_leave(struct smpp_session *session);
 /* The body may be overwritten: it held a password. */
 void esme_bind(struct smpp_session *session, const struct smpp_header *header, uint8_t *body,
                size_t length);

@@ -8,17 +8,13 @@
 
 #include "base/clock.h"
 
-#include <event2/event.h>
-
-#define HANDSHAKE_US (30 * CLOCK_SECOND)
 #define UNBINDING_US (5 * CLOCK_SECOND)
-#define CLOSING_US   (10 * CLOCK_SECOND)
 
 int64_t esme_patience(const struct smpp_session *session, enum esme_state state)
 {
     switch (state) {
     case ESME_HANDSHAKE:
-        return clock_monotonic() + HANDSHAKE_US;
+        return clock_monotonic() + CONNECTION_HANDSHAKE_US;
     case ESME_PENALTY:
         /* From when the password came, so that it shows nothing of how long the hash took. */
         return session->auth_began + session->auth_delay;
@@ -26,7 +22,7 @@ int64_t esme_patience(const struct smpp_session *session, enum esme_state state)
         /* The peer's own unbind waits for others, who have deadlines of their own. */
         return session->unbind_theirs ? ESME_NEVER : clock_monotonic() + UNBINDING_US;
     case ESME_CLOSING:
-        return clock_monotonic() + CLOSING_US;
+        return clock_monotonic() + CONNECTION_CLOSING_US;
     default:
         return ESME_NEVER;
     }
@@ -56,7 +52,7 @@ static int64_t idle_deadline(const struct smpp_session *session)
 
 static int64_t enquire_at(const struct smpp_session *session)
 {
-    return esme_is(session, ESME_BOUND) && !session->peer_closed &&
+    return esme_is(session, ESME_BOUND) && !connection_was_hung_up(session->connection) &&
                    session->enquire_deadline == ESME_NEVER && session->listener->enquire_every > 0
                ? session->heard_at + session->listener->enquire_every
                : ESME_NEVER;
@@ -79,19 +75,9 @@ static int64_t next_deadline(const struct smpp_session *session)
     return at;
 }
 
-/* The timer fires at the deadline it was set for and then looks whether that has moved: a later
- * deadline, which comes with every PDU, costs no call. */
 void esme_arm(struct smpp_session *session)
 {
-    int64_t deadline = next_deadline(session);
-    if (session->ended || deadline == ESME_NEVER || session->timer_at <= deadline)
-        return;
-    int64_t wait = deadline - clock_monotonic();
-    if (wait < 1000)
-        wait = 1000;
-    struct timeval tv = {.tv_sec = wait / CLOCK_SECOND, .tv_usec = wait % CLOCK_SECOND};
-    event_add(session->timer, &tv);
-    session->timer_at = deadline;
+    connection_set_deadline(session->connection, next_deadline(session));
 }
 
 /* Whatever it said shows that it is there, not only the answer. */
@@ -113,9 +99,9 @@ static void enquire(struct smpp_session *session, int64_t now)
 
 static void refuse(struct smpp_session *session, enum refusal refusal, const char *why)
 {
-    refusals_add(&session->lane->gate->refusals, refusal, session->id, session->peer_text,
-                 session->account != NULL ? session->account->name : session->listener->name);
-    session->refused = true;
+    connection_turn_away(session->connection, refusal,
+                         session->account != NULL ? session->account->name
+                                                  : session->listener->name);
     esme_end(session, why);
 }
 
@@ -126,8 +112,7 @@ static void state_over(struct smpp_session *session)
         esme_penalty_over(session);
         break;
     case ESME_HANDSHAKE:
-        refusals_add(&session->lane->gate->refusals, REFUSAL_HANDSHAKE, session->id,
-                     session->peer_text, "timed out");
+        connection_refuse(session->connection, REFUSAL_HANDSHAKE, "timed out");
         esme_end(session, "timed out");
         break;
     case ESME_UNBINDING:
@@ -163,13 +148,11 @@ static void look(struct smpp_session *session, int64_t now)
     }
 }
 
-void esme_on_timer(evutil_socket_t fd, short what, void *arg)
+void esme_late(void *arg)
 {
-    (void)fd;
-    (void)what;
     struct smpp_session *session = arg;
-    session->timer_at = ESME_NEVER;
     int64_t now = clock_monotonic();
+    /* What the peer did since may have moved it. */
     if (now >= next_deadline(session))
         look(session, now);
     if (!session->ended)

@@ -17,7 +17,7 @@ static void welcome(struct smtp_session *session)
     session->account = config_account(session->snapshot->config, session->auth_name);
     session->authenticated = true;
     log_event(LOG_LEVEL_INFO, "authenticated", LOG_TEXT("session", session->id),
-              LOG_TEXT("peer", session->peer_text), LOG_TEXT("account", session->account->name));
+              LOG_TEXT("peer", session->peer), LOG_TEXT("account", session->account->name));
     smtp_enter(session, SMTP_COMMAND);
     if (!smtp_admit_partner(session))
         return;
@@ -49,19 +49,20 @@ static void on_checked(void *lane, struct ticket ticket, bool matches)
     const struct account_config *account =
         config_account(session->snapshot->config, session->auth_name);
     /* All of an account's conditions must hold, whatever the password says. */
-    const char *fingerprint = session->fingerprint[0] ? session->fingerprint : NULL;
+    const char *fingerprint = connection_fingerprint(session->connection);
     session->auth_right =
         matches && account != NULL && account->password != NULL &&
-        account_admits(account, (const struct sockaddr *)&session->peer, fingerprint);
-    session->auth_delay = guesses_note(gate->guesses, &session->address, session->auth_name,
-                                       session->auth_right, clock_monotonic());
+        account_admits(account, (const struct sockaddr *)connection_client(session->connection),
+                       fingerprint);
+    session->auth_delay = guesses_note(gate->guesses, connection_key(session->connection),
+                                       session->auth_name, session->auth_right, clock_monotonic());
     if (session->auth_right && session->auth_delay == 0) {
         welcome(session);
         return;
     }
     if (!session->auth_right) {
         session->auth_failures++;
-        refusals_add(&gate->refusals, REFUSAL_AUTH_FAILED, session->id, session->peer_text, NULL);
+        connection_refuse(session->connection, REFUSAL_AUTH_FAILED, NULL);
         if (session->auth_delay < (int64_t)session->auth_failures * CLOCK_SECOND)
             session->auth_delay = (int64_t)session->auth_failures * CLOCK_SECOND;
     }
@@ -73,15 +74,8 @@ static void on_checked(void *lane, struct ticket ticket, bool matches)
 void smtp_auth_abandoned(struct smtp_session *session)
 {
     if (session->state == SMTP_AUTH_CHECK)
-        guesses_note(session->lane->gate->guesses, &session->address, session->auth_name, false,
-                     clock_monotonic());
-}
-
-/* Nothing is known of the password: it was not looked at. */
-static void hold(struct smtp_session *session, const char *why)
-{
-    refusals_add(&session->lane->gate->refusals, REFUSAL_AUTH_HELD, session->id, session->peer_text,
-                 why);
+        guesses_note(session->lane->gate->guesses, connection_key(session->connection),
+                     session->auth_name, false, clock_monotonic());
 }
 
 /* name and password: NUL-terminated. */
@@ -93,10 +87,9 @@ static void check(struct smtp_session *session, const char *name, const char *pa
     session->auth_step = AUTH_NONE;
     session->auth_began = clock_monotonic();
     struct gate *gate = session->lane->gate;
-    if (copy != NULL &&
-        !guesses_admit(gate->guesses, &session->address, copy, session->auth_began)) {
-        hold(session, "too many failures");
-        session->refused = true;
+    if (copy != NULL && !guesses_admit(gate->guesses, connection_key(session->connection), copy,
+                                       session->auth_began)) {
+        connection_turn_away(session->connection, REFUSAL_AUTH_HELD, "too many failures");
         smtp_reply(session, 421, "4.7.0 Too many failed logins from your address, try again later");
         smtp_close(session);
         return;
@@ -105,10 +98,10 @@ static void check(struct smtp_session *session, const char *name, const char *pa
         copy != NULL ? config_account(session->snapshot->config, copy) : NULL;
     smtp_enter(session, SMTP_AUTH_CHECK);
     if (copy == NULL ||
-        !credentials_check(gate->credentials, &session->address, copy,
+        !credentials_check(gate->credentials, connection_key(session->connection), copy,
                            account != NULL ? account->password : NULL, password,
                            session->lane->loop, on_checked, session->lane, session->ticket)) {
-        hold(session, "no helper is free");
+        connection_refuse(session->connection, REFUSAL_AUTH_HELD, "no helper is free");
         smtp_enter(session, SMTP_COMMAND);
         smtp_reply(session, 454, "4.7.0 Authentication is not possible right now, try again later");
     }

@@ -6,35 +6,22 @@
  */
 #include "proxy/smtp/session.h"
 
-#include "base/log.h"
+#include "base/sockaddr.h"
 #include "proxy/net/proxy_protocol.h"
 #include "proxy/smtp/xclient.h"
-
-#include <arpa/inet.h>
-#include <event2/event.h>
 
 bool smtp_is_trusted(const struct smtp_session *session, const struct sockaddr_storage *peer)
 {
     return listener_trusts(session->listener, (const struct sockaddr *)peer);
 }
 
-/* The address of the socket's other end, which for a forwarded session is not peer_text. */
-static const char *via(const struct smtp_session *session, char out[INET6_ADDRSTRLEN])
-{
-    const struct sockaddr_storage *end = &session->connection;
-    const void *address = end->ss_family == AF_INET6
-                              ? (const void *)&((const struct sockaddr_in6 *)end)->sin6_addr
-                              : (const void *)&((const struct sockaddr_in *)end)->sin_addr;
-    const char *text = inet_ntop(end->ss_family, address, out, INET6_ADDRSTRLEN);
-    return text != NULL ? text : "unknown";
-}
-
 static void log_via(const struct smtp_session *session, enum log_level level, const char *what)
 {
-    char address[INET6_ADDRSTRLEN];
+    char via[SOCKADDR_TEXT]; /* the socket's other end, which for a forwarded session is not peer */
+    sockaddr_text((const struct sockaddr *)connection_peer(session->connection), via, sizeof(via));
     log_event(level, what, LOG_TEXT("session", session->id),
-              LOG_TEXT("listener", session->listener->name), LOG_TEXT("peer", session->peer_text),
-              LOG_TEXT("via", via(session, address)));
+              LOG_TEXT("listener", session->listener->name), LOG_TEXT("peer", session->peer),
+              LOG_TEXT("via", via));
 }
 
 /* ---- the PROXY protocol ---- */
@@ -43,20 +30,20 @@ void smtp_await_header(struct smtp_session *session)
 {
     session->state = SMTP_PROXY;
     smtp_touch(session);
-    if (!smtp_is_trusted(session, &session->connection)) {
+    if (!smtp_is_trusted(session, connection_peer(session->connection))) {
         log_via(session, LOG_LEVEL_WARN, "connection past the balancers refused");
         smtp_end(session, "not from a trusted balancer");
         return;
     }
     /* What is behind the header stays in the kernel: a ClientHello must be there for TLS to find.
      */
-    bufferevent_set_max_single_read(session->bev, PROXY_HEADER_MIN);
-    bufferevent_enable(session->bev, EV_READ | EV_WRITE);
+    connection_read_at_most(session->connection, PROXY_HEADER_MIN);
+    connection_open(session->connection);
 }
 
 bool smtp_header_step(struct smtp_session *session)
 {
-    struct evbuffer *input = bufferevent_get_input(session->bev);
+    struct evbuffer *input = connection_input(session->connection);
     size_t held = evbuffer_get_length(input);
     struct sockaddr_storage client;
     size_t length = 0;
@@ -65,23 +52,22 @@ bool smtp_header_step(struct smtp_session *session)
         return false;
     switch (proxy_protocol_parse(bytes, held, &length, &client)) {
     case PROXY_MORE:
-        bufferevent_set_max_single_read(session->bev, length - held);
+        connection_read_at_most(session->connection, length - held);
         return false;
     case PROXY_BAD:
         log_via(session, LOG_LEVEL_WARN, "PROXY header expected");
         smtp_end(session, "no PROXY header");
         return false;
     case PROXY_LOCAL:
-        session->peer = session->connection;
+        client = *connection_peer(session->connection);
         break;
     case PROXY_UNKNOWN: /* somebody's, so that no network is theirs: the family is AF_UNSPEC */
     case PROXY_CLIENT:
-        session->peer = client;
         break;
     }
     evbuffer_drain(input, length);
-    bufferevent_set_max_single_read(session->bev, 0); /* libevent's own */
-    if (!smtp_peer_known(session))
+    connection_read_at_most(session->connection, 0);
+    if (!smtp_client_known(session, &client))
         return false;
     log_via(session, LOG_LEVEL_DEBUG, "session forwarded");
     if (session->listener->tls != TLS_IMPLICIT)
@@ -108,14 +94,12 @@ void smtp_xclient_command(struct smtp_session *session, const char *arguments)
         smtp_refuse(session, refusal.code, refusal.text);
         return;
     }
-    if (client.has_address) {
-        session->peer = client.address;
-        session->forwarded = true;
-        session->fingerprint[0] = '\0';
-    }
+    if (client.has_address)
+        connection_disown_certificate(session->connection);
     smtp_start_over(session);
     /* From here on the client speaks, and it is the client who is, or is not, a balancer. */
-    if (!smtp_peer_known(session))
+    if (!smtp_client_known(session, client.has_address ? &client.address
+                                                       : connection_client(session->connection)))
         return;
     log_via(session, LOG_LEVEL_DEBUG, "session forwarded");
     smtp_greet(session);

@@ -50,7 +50,7 @@ static void set_effect(struct smtp_transaction *transaction, enum effect effect)
 void smtp_data_command(struct smtp_session *session)
 {
     struct smtp_transaction *transaction = session->transaction;
-    if (evbuffer_get_length(bufferevent_get_input(session->bev)) > 0) {
+    if (evbuffer_get_length(connection_input(session->connection)) > 0) {
         /* RFC 2920, 3.1: DATA ends a pipeline. What came behind it could be taken for content or
          * for commands, depending on the answer; here it is neither. */
         smtp_reply(session, 503, "5.5.0 Wait for the answer to DATA");
@@ -235,14 +235,14 @@ static bool add_received(struct smtp_session *session, struct evbuffer *out)
     char date[32];
     clock_format_mail(clock_now(), date);
     /* RFC 3848; what greets with HELO speaks plain SMTP. */
-    const char *with = !session->extended    ? "SMTP"
-                       : session->tls_active ? (session->authenticated ? "ESMTPSA" : "ESMTPS")
-                                             : (session->authenticated ? "ESMTPA" : "ESMTP");
+    const char *with = !session->extended ? "SMTP"
+                       : connection_is_secured(session->connection)
+                           ? (session->authenticated ? "ESMTPSA" : "ESMTPS")
+                           : (session->authenticated ? "ESMTPA" : "ESMTP");
     return evbuffer_add_printf(
                out, "Received: from %s ([%s%s])\r\n\tby %s with %s id %s;\r\n\t%s\r\n",
-               session->helo, strchr(session->peer_text, ':') != NULL ? "IPv6:" : "",
-               session->peer_text, session->snapshot->config->hostname, with, session->id,
-               date) > 0;
+               session->helo, strchr(session->peer, ':') != NULL ? "IPv6:" : "", session->peer,
+               session->snapshot->config->hostname, with, session->id, date) > 0;
 }
 
 /* Nothing stands between the message and the provider any more. */
@@ -508,7 +508,7 @@ static void forward(struct smtp_session *session)
 bool smtp_content(struct smtp_session *session)
 {
     struct smtp_transaction *transaction = session->transaction;
-    struct evbuffer *input = bufferevent_get_input(session->bev);
+    struct evbuffer *input = connection_input(session->connection);
     struct evbuffer_iovec chunk;
     size_t total = evbuffer_get_length(input);
     if (total == 0 || transaction->reading_paused || evbuffer_peek(input, -1, NULL, &chunk, 1) < 1)

@@ -10,8 +10,6 @@
 
 #include "base/clock.h"
 
-#include <string.h>
-
 /* Commands between two recipients or messages. A pool that says NOOP every half minute to keep a
  * connection open is let do so for most of an hour; then it is told to come again. */
 #define CHATTER_MAX 100
@@ -25,10 +23,9 @@ static bool turn_away(struct smtp_session *session, enum refusal refusal, const 
 {
     const char *partner = session->account != NULL ? session->account->stream->terms.partner->id
                                                    : session->listener->name;
-    refusals_add(&session->lane->gate->refusals, refusal, session->id, session->peer_text,
-                 refusal == REFUSAL_PARTNER ? partner : session->listener->name);
-    session->refused = true;
-    if (session->listener->tls == TLS_IMPLICIT && !session->tls_active) {
+    connection_turn_away(session->connection, refusal,
+                         refusal == REFUSAL_PARTNER ? partner : session->listener->name);
+    if (session->listener->tls == TLS_IMPLICIT && !connection_is_secured(session->connection)) {
         smtp_end(session, "refused"); /* nothing can be said in clear */
         return false;
     }
@@ -37,56 +34,20 @@ static bool turn_away(struct smtp_session *session, enum refusal refusal, const 
     return false;
 }
 
-static void leave_address(struct smtp_session *session)
-{
-    if (session->address_counted)
-        peers_leave(session->lane->gate->peers, PEER_ADDRESS, &session->address,
-                    sizeof(session->address));
-    session->address_counted = false;
-}
-
-static void leave_partner(struct smtp_session *session)
-{
-    if (session->partner_counted != NULL)
-        peers_leave(session->lane->gate->peers, PEER_PARTNER, session->partner_counted,
-                    strlen(session->partner_counted));
-    session->partner_counted = NULL;
-}
-
 bool smtp_admit_address(struct smtp_session *session)
 {
-    leave_address(session);
-    peer_key_of((const struct sockaddr *)smtp_shown_peer(session), &session->address);
     /* A balancer stands for all whom it has not named yet, or will not name. */
-    unsigned most = smtp_is_trusted(session, smtp_shown_peer(session))
-                        ? 0
-                        : session->listener->max_connections_per_address;
-    session->address_counted = peers_enter(session->lane->gate->peers, PEER_ADDRESS,
-                                           &session->address, sizeof(session->address), most);
-    return session->address_counted || turn_away(session, REFUSAL_ADDRESS, SMTP_ADDRESS_FULL);
+    bool balancer = smtp_is_trusted(session, connection_shown(session->connection));
+    unsigned most = balancer ? 0 : session->listener->max_connections_per_address;
+    return connection_admit_address(session->connection, most) ||
+           turn_away(session, REFUSAL_ADDRESS, SMTP_ADDRESS_FULL);
 }
 
 bool smtp_admit_partner(struct smtp_session *session)
 {
-    const struct stream_config *stream = session->account != NULL ? session->account->stream : NULL;
-    const char *partner = stream != NULL ? stream->terms.partner->id : NULL;
-    if (partner == session->partner_counted)
-        return true;
-    leave_partner(session);
-    if (partner == NULL)
-        return true;
-    if (!peers_enter(session->lane->gate->peers, PEER_PARTNER, partner, strlen(partner),
-                     stream->partner_connections))
-        return turn_away(session, REFUSAL_PARTNER,
-                         "4.7.0 Too many connections of your company, try again later");
-    session->partner_counted = partner;
-    return true;
-}
-
-void smtp_leave(struct smtp_session *session)
-{
-    leave_address(session);
-    leave_partner(session);
+    return connection_admit_partner(session->connection, session->snapshot, session->account) ||
+           turn_away(session, REFUSAL_PARTNER,
+                     "4.7.0 Too many connections of your company, try again later");
 }
 
 /* ---- how long it takes ---- */
@@ -148,15 +109,12 @@ int64_t smtp_fence(struct smtp_session *session, int64_t now)
 bool smtp_time_out(struct smtp_session *session)
 {
     int64_t now = clock_monotonic();
-    struct refusals *refusals = &session->lane->gate->refusals;
     if (must_log_in(session) && now >= session->login_deadline) {
-        refusals_add(refusals, REFUSAL_LOGIN_LATE, session->id, session->peer_text,
-                     session->listener->name);
-        session->refused = true;
+        connection_turn_away(session->connection, REFUSAL_LOGIN_LATE, session->listener->name);
         smtp_reply(session, 421, "4.7.0 You did not log in in time, closing");
     } else if (now >= smtp_fence(session, now)) {
-        refusals_add(refusals, REFUSAL_SLOW, session->id, session->peer_text,
-                     session->account != NULL ? session->account->name : NULL);
+        connection_refuse(session->connection, REFUSAL_SLOW,
+                          session->account != NULL ? session->account->name : NULL);
         smtp_reply(session, 421, "4.4.2 You are too slow, closing");
     } else if (now >= session->idle_deadline) {
         smtp_reply(session, 421, "4.4.2 Timed out waiting for you, closing");
@@ -179,8 +137,8 @@ bool smtp_talks_idly(struct smtp_session *session, enum smtp_verb verb)
     }
     if (++session->chatter <= CHATTER_MAX)
         return false;
-    refusals_add(&session->lane->gate->refusals, REFUSAL_CHATTER, session->id, session->peer_text,
-                 session->account != NULL ? session->account->name : NULL);
+    connection_refuse(session->connection, REFUSAL_CHATTER,
+                      session->account != NULL ? session->account->name : NULL);
     smtp_reply(session, 421, "4.7.0 Too many commands without a message, closing");
     smtp_close(session);
     return true;

@@ -29,7 +29,7 @@ static bool ends_in_crlf(struct evbuffer *input, size_t length)
  * line without its CRLF when good. *length_out: bytes to drain once it is taken. */
 static enum line_kind peek_line(struct smtp_session *session, char *line, size_t *length_out)
 {
-    struct evbuffer *input = bufferevent_get_input(session->bev);
+    struct evbuffer *input = connection_input(session->connection);
     struct evbuffer_ptr feed = evbuffer_search_eol(input, NULL, NULL, EVBUFFER_EOL_LF);
     if (feed.pos < 0) {
         size_t held = evbuffer_get_length(input);
@@ -53,7 +53,7 @@ static enum line_kind peek_line(struct smtp_session *session, char *line, size_t
 
 static void take_bad_line(struct smtp_session *session, enum line_kind kind, size_t length)
 {
-    struct evbuffer *input = bufferevent_get_input(session->bev);
+    struct evbuffer *input = connection_input(session->connection);
     if (kind == LINE_BARE) {
         smtp_reply(session, 554, "5.5.2 A line must end in CRLF and hold no other CR or LF");
         smtp_close(session);
@@ -96,7 +96,7 @@ static bool step_command(struct smtp_session *session)
         take_bad_line(session, kind, length);
         return true;
     }
-    evbuffer_drain(bufferevent_get_input(session->bev), length);
+    evbuffer_drain(connection_input(session->connection), length);
     bool envelope = session->transaction != NULL;
     if (length > smtp_verb_limit(verb))
         smtp_refuse(session, 500, "5.5.6 The line is too long");
@@ -121,7 +121,7 @@ static bool step_auth(struct smtp_session *session)
         take_bad_line(session, kind, length);
         return true;
     }
-    evbuffer_drain(bufferevent_get_input(session->bev), length);
+    evbuffer_drain(connection_input(session->connection), length);
     smtp_auth_line(session, line);
     wipe(line, length);
     return true;
@@ -131,7 +131,7 @@ static bool step_auth(struct smtp_session *session)
 
 static bool step(struct smtp_session *session)
 {
-    if (session->ended || evbuffer_get_length(bufferevent_get_output(session->bev)) > OUTPUT_HIGH)
+    if (session->ended || evbuffer_get_length(connection_output(session->connection)) > OUTPUT_HIGH)
         return false;
     switch (session->state) {
     case SMTP_PROXY:
@@ -166,48 +166,29 @@ bool smtp_waits_for_peer(const struct smtp_session *session)
     }
 }
 
-/* In these states the end of writing means more than that there is room again. Over OUTPUT_HIGH,
- * too, somebody waits to be told. */
-static bool may_flush(const struct smtp_session *session)
+bool smtp_awaits_written(const void *arg)
 {
-    return session->state != SMTP_CLOSING && session->state != SMTP_TLS_FLUSH &&
-           session->state != SMTP_HANDSHAKE && !session->tls_active &&
-           evbuffer_get_length(bufferevent_get_output(session->bev)) <= OUTPUT_HIGH;
-}
-
-struct bufferevent *smtp_flush_source(struct flush *flush)
-{
-    struct smtp_session *session = CONTAINER_OF(flush, struct smtp_session, flush);
-    return !session->ended && may_flush(session) ? session->bev : NULL;
+    const struct smtp_session *session = arg;
+    return session->state == SMTP_TLS_FLUSH ||
+           evbuffer_get_length(connection_output(session->connection)) > OUTPUT_HIGH;
 }
 
 /* A peer that closed only its sending side still reads: what was answered must reach it. */
 static void end_for_closed_peer(struct smtp_session *session)
 {
-    size_t unsent = evbuffer_get_length(bufferevent_get_output(session->bev));
-    if (unsent == 0 || (bufferevent_get_enabled(session->bev) & EV_WRITE) == 0)
+    size_t unsent = evbuffer_get_length(connection_output(session->connection));
+    if (unsent == 0 || !connection_writes(session->connection))
         smtp_end(session, "closed by the peer");
     else if (unsent <= OUTPUT_HIGH)
         smtp_close(session);
     /* Else there may be more commands to answer, once this is out. */
 }
 
-/* Reads on unless somebody else's step is awaited or enough was read already. Not by libevent's
- * high mark: it calls back again and again for an input that has reached it and may be read, so
- * that a peer that sends ahead of an answer would keep the loop busy until that comes; and setting
- * it writes through the entry of a callback that it may have found no memory for. */
+/* Reads on unless somebody else's step is awaited or enough was read already. */
 static void update_reading(struct smtp_session *session)
 {
-    struct bufferevent *bev = session->bev;
-    if (session->peer_closed)
-        return; /* there is nothing to read, and libevent has disabled it */
-    bool wanted = !session->reading_paused &&
-                  evbuffer_get_length(bufferevent_get_input(bev)) < SMTP_INPUT_HIGH;
-    bool enabled = (bufferevent_get_enabled(bev) & EV_READ) != 0;
-    if (wanted && !enabled)
-        bufferevent_enable(bev, EV_READ);
-    else if (!wanted && enabled)
-        bufferevent_disable(bev, EV_READ);
+    size_t held = evbuffer_get_length(connection_input(session->connection));
+    connection_read(session->connection, !session->reading_paused && held < SMTP_INPUT_HIGH);
 }
 
 void smtp_continue(struct smtp_session *session)
@@ -228,11 +209,8 @@ void smtp_continue(struct smtp_session *session)
         return;
     update_reading(session);
     smtp_pace(session);
-    if (may_flush(session))
-        flush_later(session->lane->loop, &session->flush);
-    else /* libevent writes, and calls when it has: it must not find that somebody else did */
-        flush_forget(session->lane->loop, &session->flush);
-    if (session->peer_closed && smtp_waits_for_peer(session))
+    connection_flush(session->connection);
+    if (connection_was_hung_up(session->connection) && smtp_waits_for_peer(session))
         end_for_closed_peer(session);
     else if (session->lane->draining && session->transaction == NULL &&
              (session->state == SMTP_COMMAND || session->state == SMTP_AUTH ||

@@ -10,16 +10,12 @@
 #define OCTROI_PROXY_SMTP_SESSION_H
 
 #include "base/arena.h"
-#include "base/flush.h"
 #include "policy/judge.h"
-#include "proxy/lane.h"
+#include "proxy/net/connection.h"
 #include "proxy/smtp/command.h"
 #include "proxy/smtp/content.h"
 #include "proxy/smtp/server.h"
 #include "store/record.h"
-
-#include <event2/buffer.h>
-#include <event2/bufferevent.h>
 
 enum smtp_state {
     SMTP_PROXY,      /* waits for the header in which a balancer says whose connection it is */
@@ -108,36 +104,27 @@ struct smtp_session {
     struct snapshot *snapshot;              /* owned reference */
     const struct listener_config *listener; /* of the snapshot */
     SSL_CTX *tls_context;                   /* of the snapshot; NULL when the listener has none */
-    struct entrance *entrance;              /* borrowed */
-    struct bufferevent *bev;                /* owned */
-    struct flush flush;                     /* of its output */
-    struct event *timer;                    /* owned */
-    int64_t deadline;                       /* monotonic; when the state must have been left */
-    int64_t timer_at;                       /* when the timer will fire; it re-arms itself lazily */
-    int64_t idle_deadline;                  /* the part of deadline that begins anew */
-    int64_t login_deadline;                 /* … that does not; while there is no account */
-    int64_t waited;    /* for the client alone, since MAIL or DATA: what fence.c allots */
-    int64_t waited_at; /* up to when waited was counted */
+    struct connection *connection;          /* owned; its deadline is the state's */
+    const char *id;                         /* the connection's */
+    const char *peer; /* the connection's: the address shown; "" while the client is not known */
+    int64_t idle_deadline;  /* the part of the deadline that begins anew */
+    int64_t login_deadline; /* … that does not; while there is no account */
+    int64_t waited;         /* for the client alone, since MAIL or DATA: what fence.c allots */
+    int64_t waited_at;      /* up to when waited was counted */
     struct ticket ticket;
     enum smtp_state state;
-    bool waiting;     /* for the client alone, since waited_at */
-    bool ended;       /* marked for the loop's end */
-    bool refused;     /* a client turned away: counted, and not told of again at its end */
-    bool peer_closed; /* EOF was read; what it sent before is still served */
+    bool waiting; /* for the client alone, since waited_at */
+    bool ended;   /* marked for the loop's end */
     bool reading_paused;
     bool processing;    /* guards against re-entry of the input loop */
     bool input_again;   /* something changed while processing */
     bool skipping_line; /* the rest of a line that was too long */
-    bool tls_active;
-    bool loopback;  /* the client is on this machine, and so is all that lies between */
-    bool balancer;  /* the peer is one of the listener's trusted balancers: XCLIENT is believed */
-    bool forwarded; /* a balancer said who the client is: a certificate would be the balancer's */
-    bool greeted;   /* EHLO or HELO was accepted */
-    bool extended;  /* by EHLO */
+    bool balancer; /* the client is one of the listener's trusted balancers: XCLIENT is believed */
+    bool greeted;  /* EHLO or HELO was accepted */
+    bool extended; /* by EHLO */
     bool quit_after_reply;
-    bool auth_right;      /* while in SMTP_PENALTY: which answer */
-    bool authenticated;   /* by AUTH, not by network or certificate */
-    bool address_counted; /* address is */
+    bool auth_right;    /* while in SMTP_PENALTY: which answer */
+    bool authenticated; /* by AUTH, not by network or certificate */
     enum { AUTH_NONE, AUTH_PLAIN, AUTH_LOGIN_NAME, AUTH_LOGIN_PASSWORD } auth_step;
     unsigned errors;  /* commands refused; too many end the session */
     unsigned chatter; /* commands since the last recipient or message */
@@ -147,14 +134,6 @@ struct smtp_session {
     const struct account_config *account; /* of the snapshot; NULL until identified */
     char *auth_name; /* owned; LOGIN's first answer, or PLAIN's name while it is checked */
     char *helo;      /* owned */
-    /* The client. Family AF_UNSPEC: a balancer would not say, and no network is the client's. */
-    struct sockaddr_storage peer;
-    struct sockaddr_storage connection; /* the socket's other end: the client, or a balancer */
-    char peer_text[64];                 /* the client's address; of AF_UNSPEC the connection's */
-    struct peer_key address; /* of peer_text: what connections and failed logins are counted by */
-    const char *partner_counted; /* of the snapshot; NULL: under none */
-    char fingerprint[65];        /* of the client's certificate; "" when none */
-    char id[RECORD_ID];
     struct smtp_transaction *transaction; /* owned; from MAIL to its end */
 };
 
@@ -171,11 +150,9 @@ void smtp_refuse(struct smtp_session *session, int code, const char *text);
 void smtp_close(struct smtp_session *session);
 /* Ends the session now. Safe from any callback: the memory goes at the loop's end. */
 void smtp_end(struct smtp_session *session, const char *why);
-/* To be called whenever session->peer has become known, at accept, by a PROXY header, by XCLIENT:
- * counts it and finds its account. False: the session was told 421, it is closing or has ended. */
-bool smtp_peer_known(struct smtp_session *session);
-/* The address that is logged and counted: the client's, or its balancer's if that would not say. */
-const struct sockaddr_storage *smtp_shown_peer(const struct smtp_session *session);
+/* Who the client is has become known, at accept, by a PROXY header, by XCLIENT: counts it and finds
+ * its account. False: the session was told 421, it is closing or has ended. */
+bool smtp_client_known(struct smtp_session *session, const struct sockaddr_storage *client);
 /* Who the peer is by network and certificate. */
 void smtp_identify(struct smtp_session *session);
 /* Forgets what the client said so far, its login and its name, and identifies it anew. */
@@ -191,12 +168,10 @@ void smtp_start_handshake(struct smtp_session *session);
 
 /* ---- fence.c ---- */
 
-/* Counts the session under session->peer; under the account's partner, once there is one. False: it
+/* Counts the session under its client; under the account's partner, once there is one. False: it
  * was over a cap, was told 421 and ends. Both may be called again when that changes. */
 bool smtp_admit_address(struct smtp_session *session);
 bool smtp_admit_partner(struct smtp_session *session);
-/* Takes back what they counted. */
-void smtp_leave(struct smtp_session *session);
 /* Whose turn it is may have changed: counts the time of the one whose it was. */
 void smtp_pace(struct smtp_session *session);
 /* An envelope or content begins. */
@@ -213,8 +188,8 @@ bool smtp_talks_idly(struct smtp_session *session, enum smtp_verb verb);
 
 /* Takes up reading commands or content again, after an asynchronous answer. */
 void smtp_continue(struct smtp_session *session);
-/* The session's output, when it may be written at the end of the loop's turn. */
-struct bufferevent *smtp_flush_source(struct flush *flush);
+/* For the connection: whether `written` means more now than that there is room again. */
+bool smtp_awaits_written(const void *session);
 /* Whether the next step is the partner's: nobody else owes an answer, and reading is not paused. */
 bool smtp_waits_for_peer(const struct smtp_session *session);
 

@@ -26,7 +26,7 @@ static bool offers_auth(const struct smtp_session *session)
 {
     const struct config *config = session->snapshot->config;
     if (!smtp_auth_allowed(session) || session->authenticated ||
-        (session->listener->tls == TLS_REQUIRED && !session->tls_active))
+        (session->listener->tls == TLS_REQUIRED && !connection_is_secured(session->connection)))
         return false;
     for (size_t i = 0; i < config->n_accounts; i++)
         if (config->accounts[i].password != NULL)
@@ -36,7 +36,7 @@ static bool offers_auth(const struct smtp_session *session)
 
 static bool offers_starttls(const struct smtp_session *session)
 {
-    return !session->tls_active &&
+    return !connection_is_secured(session->connection) &&
            (session->listener->tls == TLS_OPTIONAL || session->listener->tls == TLS_REQUIRED);
 }
 
@@ -79,7 +79,7 @@ static void starttls(struct smtp_session *session, const char *arguments)
 {
     if (*arguments != '\0') {
         smtp_refuse(session, 501, "5.5.4 STARTTLS takes no parameter");
-    } else if (session->tls_active) {
+    } else if (connection_is_secured(session->connection)) {
         smtp_refuse(session, 503, "5.5.1 TLS is active already");
     } else if (!offers_starttls(session)) {
         smtp_refuse(session, 502, "5.5.1 TLS is not offered here");
@@ -176,7 +176,7 @@ static void quit(struct smtp_session *session)
 /* What may be said before TLS where TLS is required (RFC 3207, 4). */
 static bool needs_tls(const struct smtp_session *session, enum smtp_verb verb)
 {
-    return session->listener->tls == TLS_REQUIRED && !session->tls_active &&
+    return session->listener->tls == TLS_REQUIRED && !connection_is_secured(session->connection) &&
            (verb == VERB_AUTH || verb == VERB_MAIL || verb == VERB_RCPT || verb == VERB_DATA ||
             verb == VERB_VRFY);
 }

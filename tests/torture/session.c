@@ -344,8 +344,8 @@ static void come_to_an_end(void)
     world_release_lookups(false);
     await_replies();
     turns(10);
-    if (session_lives() && world.session->deadline != INT64_MAX &&
-        !event_pending(world.session->timer, EV_TIMEOUT, NULL))
+    if (session_lives() && connection_deadline(world.session->connection)->at != INT64_MAX &&
+        !event_pending(connection_deadline(world.session->connection)->timer, EV_TIMEOUT, NULL))
         finding("a deadline without a timer");
     if (session_lives() && oracle_owed()) {
         world_advance(3600 * CLOCK_SECOND);
@@ -358,7 +358,7 @@ static void come_to_an_end(void)
         finding("the session is over and its connection is not");
     close_client();
     /* libevent may have lost the event that would have told of the client's end. */
-    if (session_lives() && world.session->deadline != INT64_MAX)
+    if (session_lives() && connection_deadline(world.session->connection)->at != INT64_MAX)
         world_advance(3600 * CLOCK_SECOND);
     turns(3);
     if (session_lives())

@@ -26,7 +26,7 @@ void world_advance(int64_t microseconds)
 {
     world.time_ahead += microseconds;
     if (atomic_load(&world.gate.sessions) > 0)
-        event_active(world.session->timer, EV_TIMEOUT, 0);
+        event_active(connection_deadline(world.session->connection)->timer, EV_TIMEOUT, 0);
 }
 
 static void say(const char *format, ...) __attribute__((format(printf, 1, 2)));

@@ -285,18 +285,18 @@ START_TEST(deaf_client)
     }
     /* More than the sockets hold was answered, and then no more was read. */
     ck_assert(esme_stalled(client.session));
-    size_t output = evbuffer_get_length(bufferevent_get_output(client.session->bev));
-    size_t input = evbuffer_get_length(bufferevent_get_input(client.session->bev));
+    size_t output = evbuffer_get_length(connection_output(client.session->connection));
+    size_t input = evbuffer_get_length(connection_input(client.session->connection));
     ck_assert_uint_lt(output, ESME_OUTPUT_HIGH + SMPP_PDU_MAX);
     ck_assert_uint_lt(input, 2 * SMPP_PDU_MAX);
-    ck_assert_uint_eq(bufferevent_get_enabled(client.session->bev) & EV_READ, 0);
+    ck_assert(!connection_reads(client.session->connection));
     /* Nothing is delivered to it either. */
     stage_deliver("acme-lan", SMS_INBOUND_REPORT, 0);
     stage_turn(&client);
     ck_assert_uint_eq(stage.later, 1);
     if (_i < 2) { /* it reads on: all is answered */
         /* Also if there is something to say while it has read a part. */
-        struct evbuffer *unread = bufferevent_get_output(client.session->bev);
+        struct evbuffer *unread = connection_output(client.session->connection);
         char chunk[8192];
         ssize_t got = 0;
         while (_i == 1 && evbuffer_get_length(unread) > ESME_OUTPUT_HIGH / 2) {

@@ -146,7 +146,7 @@ START_TEST(no_memory_for_the_answer)
     static const char *const lists[] = {"@a", "@b"};
     struct client client;
     bound(&client, SMPP_BIND_TRANSMITTER);
-    ck_assert_int_eq(evbuffer_freeze(bufferevent_get_output(client.session->bev), 0), 0);
+    ck_assert_int_eq(evbuffer_freeze(connection_output(client.session->connection), 0), 0);
     say_multi(&client, 2, lists, 2);
     expect_end(&client);
     client_free(&client);

@@ -7,6 +7,7 @@
 #include <arpa/inet.h>
 #include <crypt.h>
 #include <errno.h>
+#include <event2/bufferevent.h>
 #include <event2/event.h>
 #include <ftw.h>
 #include <openssl/pem.h>
@@ -504,7 +505,7 @@ static void fire(void *object, void *arg)
     (void)arg;
     struct smpp_session *session = object;
     if (!session->ended)
-        event_active(session->timer, EV_TIMEOUT, 0);
+        event_active(connection_deadline(session->connection)->timer, EV_TIMEOUT, 0);
 }
 
 void stage_advance(struct client *client, int64_t microseconds)

@@ -8,6 +8,7 @@
 
 #include <arpa/inet.h>
 #include <crypt.h>
+#include <event2/bufferevent.h>
 #include <fcntl.h>
 #include <ftw.h>
 #include <openssl/pem.h>
