@@ -350,6 +350,8 @@ START_TEST(test_client_leaves)
     turn_until(fake.waiting);
     http_abort_all(&stage.lane); /* who leaves is not read meanwhile, and noticed later */
     turn_until(stage.gate.sessions == 0);
+    for (int i = 0; i < 5; i++)
+        loop_turn(stage.loop);
     ck_assert_uint_eq(stage.gate.calls, 1);
     release();
     turn_until(stage.gate.calls == 0);
