@@ -4,7 +4,7 @@
 # in tests/replay/MATRIX, and the script, row or test it names exists.
 set -eu
 srcdir=${srcdir:-.}
-rows=$srcdir/tests/unit/test_adapters_smtp.c
+rows=$srcdir/tests/unit/test_adapters_smtp
 
 # The names of enum $2 in header $1, without the prefix $3.
 states() {
@@ -41,7 +41,7 @@ proofs() {
     grep '^provider ' "$1" | while read -r who state fault names; do
         case $names in -*) continue ;; esac
         printf '%s\n' "$names" | sed 's/; /\n/g' | while IFS= read -r name; do
-            grep -Fq "\"$name\"" "$rows" || grep -Fq "START_TEST($name)" "$rows" ||
+            grep -Fq "\"$name\"" "$rows"*.c || grep -Fq "START_TEST($name)" "$rows"*.c ||
                 echo "no row or test: $who $state $fault: $name"
         done
     done

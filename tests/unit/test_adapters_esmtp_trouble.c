@@ -13,12 +13,11 @@
 #define CONTENT                                                                                  \
     "Date: Mon, 1 Jan 2024 00:00:00 +0000\r\nFrom: <a@example.org>\r\nMessage-ID: <1@x.org>\r\n" \
     "\r\nbody\r\n"
-#define EIGHT   ">220 hi", "<EHLO", ">250-fake\r\n250-DSN\r\n250 8BITMIME"
-#define LOGIN   ">220 hi", "<EHLO", ">250-fake\r\n250 AUTH PLAIN"
-#define QUIT    "<QUIT", ">221 bye"
-#define ALL     HELLO, MESSAGE, QUIT
-#define SECOND  "P", "P", "P", "P", "P", "P", "P", "P", "P", "P", "P", "P", "P", "P", "P", "P", "P"
-#define ROWS(a) ((int)(sizeof(a) / sizeof((a)[0])))
+#define EIGHT  ">220 hi", "<EHLO", ">250-fake\r\n250-DSN\r\n250 8BITMIME"
+#define LOGIN  ">220 hi", "<EHLO", ">250-fake\r\n250 AUTH PLAIN"
+#define QUIT   "<QUIT", ">221 bye"
+#define ALL    HELLO, MESSAGE, QUIT
+#define SECOND "P", "P", "P", "P", "P", "P", "P", "P", "P", "P", "P", "P", "P", "P", "P", "P", "P"
 
 static const char *const dead[] = {">554 no", QUIT, NULL};
 static const char *const mute[] = {HELLO, MAIL, "W", NULL};

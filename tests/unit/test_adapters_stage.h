@@ -75,5 +75,14 @@ void session_run(struct session *session, struct stage *stage);
 #define RCPT      "<RCPT TO:<r", ">250 2.1.5 ok"
 #define DATA      "<DATA", ">354 go"
 #define MESSAGE   MAIL, RCPT, DATA, ".", ">250 ok"
+#define STEPS     24 /* of the longest, with its NULL */
+/* More than a line of a reply may hold. */
+#define X100                                             \
+    "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx" \
+    "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
+#define X700 X100 X100 X100 X100 X100 X100 X100
+#define LONG X700 X700 X700
+
+#define ROWS(array) ((int)(sizeof(array) / sizeof((array)[0])))
 
 #endif

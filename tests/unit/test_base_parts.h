@@ -9,6 +9,7 @@ Suite *csv_suite(void);
 Suite *flush_suite(void);
 Suite *language_suite(void);
 Suite *loop_suite(void);
+Suite *net_suite(void);
 Suite *seal_suite(void);
 Suite *secrets_suite(void);
 

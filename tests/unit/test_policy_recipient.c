@@ -1,0 +1,381 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Addresses and numbers: what is taken for one, what becomes of it, what is shown of it. */
+#include "base/str.h"
+#include "policy/phone.h"
+#include "policy/recipient.h"
+#include "tests/unit/test_policy_parts.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static void repeat(char *out, const char *piece, size_t times)
+{
+    *out = '\0';
+    while (times-- > 0)
+        out = stpcpy(out, piece);
+}
+
+START_TEST(emails_are_normalised)
+{
+    static const struct {
+        const char *text, *normal;
+    } rows[] = {
+        {"John.Doe+News@Example.ORG", "john.doe+news@example.org"},
+        {"john@example.org", "john@example.org"},
+        {"#$&'*+-/=?^_`{|}~@example.org", "#$&'*+-/=?^_`{|}~@example.org"},
+        {"\"john\"@example.org", "john@example.org"},
+        {"\"John.Doe\"@example.org", "john.doe@example.org"},
+        {"\"j\\ohn\"@example.org", "john@example.org"},
+        {"\"john doe\"@example.org", "\"john doe\"@example.org"},
+        {"\"john\\ doe\"@example.org", "\"john doe\"@example.org"},
+        {"\"a..b\"@example.org", "\"a..b\"@example.org"},
+        {"\" \"@example.org", "\" \"@example.org"},
+        {"a@b.c.d.example", "a@b.c.d.example"},
+        {"a@1.example", "a@1.example"},
+        {"\u00c9lo\u00efse@example.org", "\u00e9lo\u00efse@example.org"},
+        {"E\u0301lo\u00efse@example.org", "\u00e9lo\u00efse@example.org"},
+        {"\u212aelvin@example.org", "kelvin@example.org"},
+        {"\u03a3\u03af\u03c3\u03c5\u03c6\u03bf\u03a3@example.org",
+         "\u03c3\u03af\u03c3\u03c5\u03c6\u03bf\u03c3@example.org"},
+        {"a@B\u00dcCHER.de", "a@xn--bcher-kva.de"},
+        {"a@bu\u0308cher.de", "a@xn--bcher-kva.de"},
+        {"a@XN--bcher-KVA.de", "a@xn--bcher-kva.de"},
+        {"a@fa\u00df.de", "a@xn--fa-hia.de"},
+        {"a@example\u3002org", "a@example.org"},
+        {"a@r3---sn.example", "a@r3---sn.example"},
+    };
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct address address, again;
+        struct error err = {0};
+        ck_assert_msg(address_parse_email(rows[i].text, &address, &err) == RESULT_OK, "%s: %s",
+                      rows[i].text, err.text);
+        ck_assert_int_eq(address.kind, ADDRESS_EMAIL);
+        ck_assert_str_eq(address.text, rows[i].normal);
+        /* What is normal stays as it is. */
+        ck_assert_int_eq(address_parse_email(address.text, &again, &err), RESULT_OK);
+        ck_assert_str_eq(again.text, address.text);
+    }
+}
+END_TEST
+
+START_TEST(emails_are_refused)
+{
+    static const char *const rows[] = {
+        "",
+        "@",
+        "john",
+        "@example.org",
+        "john@",
+        "\"\"@example.org",
+        "\"john@example.org",
+        "\"jo\\\xc3\\\xa9l\"@example.org",
+        "\"john\"doe@example.org",
+        "\"john\" @example.org",
+        "\"jo\"hn\"@example.org",
+        "\"jo\\\"hn\"@example.org",
+        "\"jo\\\\hn\"@example.org",
+        "\"john\\",
+        "\"a@b\"@example.org",
+        "\"a\\@b\"@example.org",
+        "\"a%b\"@example.org",
+        "\"a!b\"@example.org",
+        "\"a\tb\"@example.org",
+        "a@b@example.org",
+        "a%b@example.org",
+        "host!a@example.org",
+        "@relay.example:a@example.org",
+        ".john@example.org",
+        "john.@example.org",
+        "jo..hn@example.org",
+        "jo hn@example.org",
+        " john@example.org",
+        "john@example.org ",
+        "<john@example.org>",
+        "john(x)@example.org",
+        "jo\x01hn@example.org",
+        "jo\x7fhn@example.org",
+        "john@example.org\r\n",
+        "john@exam\x01ple.org",
+        "john@[192.0.2.1]",
+        "john@[IPv6:2001:db8::1]",
+        "john@192.0.2.1",
+        "john@example.org.",
+        "john@.example.org",
+        "john@example..org",
+        "john@-example.org",
+        "john@example-.org",
+        "john@exa_mple.org",
+        "john@localhost",
+        "john@xn--a.example",
+        "john@xn--.example",
+        "john@\u2603\u200d.example",
+        /* NFC makes ';' of it, which needs quotes the writer did not give. */
+        "jo\u037ehn@example.org",
+        "jo\xc2\x85hn@example.org",
+        "jo\u200bhn@example.org",
+        "jo\u00a0hn@example.org",
+        "jo\u202ehn@example.org",
+        "jo\xc3@example.org",
+        "jo\xed\xa0\x80hn@example.org",
+        "john@b\xfc"
+        "cher.de",
+    };
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct address address;
+        struct error err = {0};
+        ck_assert_msg(address_parse_email(rows[i], &address, &err) == RESULT_BAD_INPUT, "%zu: %s",
+                      i, rows[i]);
+        ck_assert_str_ne(err.text, "");
+        ck_assert_ptr_null(strstr(err.text, "john"));
+        ck_assert_ptr_null(strstr(err.text, "example"));
+    }
+}
+END_TEST
+
+START_TEST(email_lengths_have_limits)
+{
+    char local[80], label[80], text[512];
+    struct address address;
+    struct error err;
+    for (size_t length = 63; length <= 65; length++) {
+        repeat(local, "a", length);
+        snprintf(text, sizeof(text), "%s@example.org", local);
+        ck_assert_int_eq(address_parse_email(text, &address, &err) == RESULT_OK, length <= 64);
+        repeat(local, "a ", length / 2);
+        snprintf(text, sizeof(text), "\"%s\"@example.org", local);
+        ck_assert_int_eq(address_parse_email(text, &address, &err) == RESULT_OK, length <= 63);
+        repeat(label, "b", length);
+        snprintf(text, sizeof(text), "a@%s.example", label);
+        ck_assert_int_eq(address_parse_email(text, &address, &err) == RESULT_OK, length <= 63);
+    }
+    /* Folding can make a local part shorter (U+1E9E becomes ss) or longer (U+0149). */
+    repeat(local, "\u1e9e", 21);
+    snprintf(text, sizeof(text), "%s@example.org", local);
+    ck_assert_int_eq(address_parse_email(text, &address, &err), RESULT_OK);
+    repeat(local, "\u0149", 32);
+    snprintf(text, sizeof(text), "%s@example.org", local);
+    ck_assert_int_eq(address_parse_email(text, &address, &err), RESULT_BAD_INPUT);
+    for (size_t last = 60; last <= 63; last++) {
+        /* Three labels of 63, their dots, and one of last: 192 + last, whole domain ≤ 255. */
+        repeat(label, "b", 63);
+        repeat(local, "c", last);
+        snprintf(text, sizeof(text), "a@%s.%s.%s.%s", label, label, label, local);
+        ck_assert_int_eq(address_parse_email(text, &address, &err), RESULT_OK);
+        snprintf(text, sizeof(text), "a@%s.%s.%s.%s.d", label, label, label, local);
+        ck_assert_int_eq(address_parse_email(text, &address, &err) == RESULT_OK, last <= 61);
+    }
+    repeat(local, "a", 64);
+    char domain[4 * sizeof(label)];
+    repeat(label, "b", 63);
+    snprintf(domain, sizeof(domain), "%s.%s.%s.%s", label, label, label, label);
+    snprintf(text, sizeof(text), "%s@%s", local, domain);
+    ck_assert_int_eq(address_parse_email(text, &address, &err), RESULT_BAD_INPUT);
+    snprintf(text, sizeof(text), "%s@%s", local, domain + 1);
+    ck_assert_int_eq(address_parse_email(text, &address, &err), RESULT_OK);
+    ck_assert_uint_eq(strlen(address.text), ADDRESS_MAX - 1);
+}
+END_TEST
+
+START_TEST(long_domains_are_refused_unread)
+{
+    static char text[8192];
+    char out[DOMAIN_MAX];
+    struct error err;
+    repeat(text, "\u00e9", 4000);
+    ck_assert_int_eq(domain_normalise(text, out, &err), RESULT_BAD_INPUT);
+    repeat(text, "a", 8000);
+    ck_assert_int_eq(domain_normalise(text, out, &err), RESULT_BAD_INPUT);
+    ck_assert_int_eq(domain_normalise("Localhost", out, &err), RESULT_OK);
+    ck_assert_str_eq(out, "localhost");
+    ck_assert_int_eq(domain_normalise("", out, &err), RESULT_BAD_INPUT);
+}
+END_TEST
+
+START_TEST(phones_are_normalised)
+{
+    static const struct {
+        const char *text, *region, *normal;
+    } rows[] = {
+        {"0612345678", "FR", "+33612345678"},
+        {"06 12 34 56 78", "FR", "+33612345678"},
+        {"06.12.34.56.78", "FR", "+33612345678"},
+        {"06\u00a012\u202f34-56/78", "FR", "+33612345678"},
+        {"+33 (0)6 12 34 56 78", "FR", "+33612345678"},
+        {"+33612345678", "DE", "+33612345678"},
+        {"0033612345678", "FR", "+33612345678"},
+        {"(415) 555-2671", "US", "+14155552671"},
+        {"0692 12 34 56", "RE", "+262692123456"},
+    };
+    static const char *const refused[] = {
+        "",
+        "+",
+        "-",
+        "112",
+        "0012",
+        "06123",
+        "+336123456789012",
+        "06 12 34 56 78 ext. 4",
+        "06 12 34 56 7A",
+        "tel:+33612345678",
+        "+33+612345678",
+        "06+12345678",
+        "0612345678;ext=4",
+        "\u0660\u0666",
+        "06 12 34 56 78\n",
+        "1-800-FLOWERS",
+        "+999123456789",
+    };
+    struct address address;
+    struct error err;
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        ck_assert_msg(address_parse(rows[i].text, rows[i].region, &address, &err) == RESULT_OK,
+                      "%s", rows[i].text);
+        ck_assert_int_eq(address.kind, ADDRESS_PHONE);
+        ck_assert_str_eq(address.text, rows[i].normal);
+    }
+    for (size_t i = 0; i < COUNT(refused); i++)
+        ck_assert_msg(address_parse(refused[i], "FR", &address, &err) == RESULT_BAD_INPUT, "%s",
+                      refused[i]);
+    ck_assert(phone_region_known("FR") && phone_region_known("RE"));
+    ck_assert(!phone_region_known("fr") && !phone_region_known("") && !phone_region_known("XX"));
+    char small[8];
+    ck_assert(!phone_to_e164("+33612345678", "FR", small, sizeof(small)));
+}
+END_TEST
+
+START_TEST(masks_hide)
+{
+    static const struct {
+        const char *text, *masked;
+    } rows[] = {
+        {"john@example.org", "j•••@example.org"},
+        {"jo@example.org", "j•••@example.org"},
+        {"j@example.org", "•••@example.org"},
+        {"\u00e9lo@example.org", "\u00e9•••@example.org"},
+        {"\u00e9@example.org", "•••@example.org"},
+        {"\"john doe\"@example.org", "j•••@example.org"},
+        {"\" \"@example.org", "•••@example.org"},
+        {"+33612345678", "+33 6 •• •• •• 78"},
+        {"+14155552671", "+1 4••-•••-••71"},
+        {"+4740612345", "+47 4•• •• •45"},
+        {"+29022158", "+290 ••••8"},
+        {"+6834002", "+683 ••••"},
+    };
+    static const uint8_t key[32] = {1};
+    struct hmac *hmac = hmac_new(key, sizeof(key));
+    ck_assert_ptr_nonnull(hmac);
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct address address;
+        struct recipient recipient;
+        struct error err = {0};
+        uint8_t expected[SHA256_BYTES];
+        ck_assert_msg(address_parse(rows[i].text, "FR", &address, &err) == RESULT_OK, "%s: %s",
+                      rows[i].text, err.text);
+        ck_assert_int_eq(recipient_make(hmac, &address, &recipient, &err), RESULT_OK);
+        ck_assert_str_eq(recipient.masked, rows[i].masked);
+        ck_assert(hmac_compute(hmac, address.text, strlen(address.text), expected));
+        ck_assert_mem_eq(recipient.key, expected, sizeof(expected));
+    }
+    hmac_free(&hmac);
+}
+END_TEST
+
+START_TEST(emails_in_texts_are_hidden)
+{
+    static const struct {
+        const char *text, *hidden;
+    } rows[] = {
+        {"", ""},
+        {"entry 4711 of jeu-ete@3, 10.0.0.1", "entry 4711 of jeu-ete@3, 10.0.0.1"},
+        {"mail of jean@example.org.", "mail of j•••@example.org."},
+        {"<jean.dupont+x@example.org>,<a@b>", "<j•••@example.org>,<•••@b>"},
+        {"https://f.example/?email=jean%40example.org&x=1",
+         "https://f.example/?email=j•••%40example.org&x=1"},
+        {"j•••@example.org", "j•••@example.org"},
+        {"\"jean d\"@example.org", "•••@example.org"},
+        {"élodie@exemple.fr élodie＠exemple.fr", "é•••@exemple.fr é•••＠exemple.fr"},
+        {"jean@[10.0.0.1] jean@163.com", "j•••@[10.0.0.1] j•••@163.com"},
+        {"@ @x a @ b jean@", "@ @x a @ b jean@"},
+        {"a@b@c.example", "•••@•••@c.example"},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct strbuf out = {0};
+        text_hide_emails(rows[i].text, &out);
+        ck_assert_str_eq(out.data, rows[i].hidden);
+        strbuf_free(&out);
+    }
+}
+END_TEST
+
+START_TEST(addresses_in_names_are_hidden)
+{
+    static const struct {
+        const char *text, *hidden;
+    } rows[] = {
+        {"06 12 34 56 78.csv", "+33 6 •• •• •• 78.csv"},
+        {"tel_06-12.34_56 78_jean@example.org", "tel_+33 6 •• •• •• 7•••@example.org"},
+        {"jean.0612345678@example.org", "j•••@example.org"},
+        {"+33 (0)6 12 34 56 78", "+33 6 •• •• •• 78"},
+        {"0033612345678", "+33 6 •• •• •• 78"},
+        {"0612345678", "+33 6 •• •• •• 78"},
+        {"2026-11-28_06 12 34 56 78.csv", "2026-11-28_+33 6 •• •• •• 78.csv"},
+        {"(06)12345678 et 0698765432", "(+33 6 •• •• •• 78 et +33 6 •• •• •• 32"},
+        {"consents-2026-11-28.csv", "consents-2026-11-28.csv"},
+        {"export 20261128 143052 (2).csv", "export 20261128 143052 (2).csv"},
+        {"lot 4711, 12 rue, 75001", "lot 4711, 12 rue, 75001"},
+        {"+ ++ 1+1 +", "+ ++ 1+1 +"},
+        {"", ""},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct strbuf out = {0};
+        text_hide_addresses(rows[i].text, "FR", &out);
+        ck_assert_str_eq(out.data != NULL ? out.data : "", rows[i].hidden);
+        strbuf_free(&out);
+    }
+}
+END_TEST
+
+START_TEST(longest_address_is_masked_whole)
+{
+    struct address address = {.kind = ADDRESS_EMAIL};
+    struct recipient recipient;
+    struct error err;
+    char domain[DOMAIN_MAX];
+    repeat(domain, "b", 254);
+    snprintf(address.text, sizeof(address.text), "ab@%s", domain);
+    struct hmac *hmac = hmac_new((const uint8_t *)"key", 3);
+    ck_assert_ptr_nonnull(hmac);
+    ck_assert_int_eq(recipient_make(hmac, &address, &recipient, &err), RESULT_OK);
+    ck_assert_uint_eq(strlen(recipient.masked), strlen("a•••@") + 254);
+    hmac_free(&hmac);
+}
+END_TEST
+
+START_TEST(addresses_fit_channels)
+{
+    ck_assert(address_fits(ADDRESS_EMAIL, CHANNEL_EMAIL));
+    ck_assert(!address_fits(ADDRESS_PHONE, CHANNEL_EMAIL));
+    for (enum channel channel = CHANNEL_SMS; channel <= CHANNEL_AUTOCALL; channel++) {
+        ck_assert(address_fits(ADDRESS_PHONE, channel));
+        ck_assert(!address_fits(ADDRESS_EMAIL, channel));
+    }
+    ck_assert(address_fits(ADDRESS_PHONE, CHANNEL_POST));
+    ck_assert(address_fits(ADDRESS_EMAIL, CHANNEL_POST));
+}
+END_TEST
+
+Suite *recipient_suite(void)
+{
+    const TTest *const tests[] = {emails_are_normalised,
+                                  emails_are_refused,
+                                  email_lengths_have_limits,
+                                  long_domains_are_refused_unread,
+                                  phones_are_normalised,
+                                  masks_hide,
+                                  emails_in_texts_are_hidden,
+                                  longest_address_is_masked_whole,
+                                  addresses_in_names_are_hidden,
+                                  addresses_fit_channels,
+                                  NULL};
+    return unit_suite("recipient", tests);
+}
