@@ -975,6 +975,7 @@ class IntegrationTest(unittest.TestCase):
     """Makes a folder, ends everything in the opposite order of its making."""
 
     timeout = 180  # seconds, kept by run.py
+    long = False  # run.py begins with the long ones
 
     def setUp(self):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="octroi-it-"))

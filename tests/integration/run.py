@@ -1,10 +1,12 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""Runs the integration tests: each test in a process of its own, a few at a time.
+"""Runs the integration tests: each test in a process of its own, more at a time than there are
+processors, since most of them mostly wait. Those marked "long = True" begin first.
 
-A line a test; of a failed one also its report, the gateways' configurations and logs. At the end
-what failed once more, shortly, for whoever sees only the end. The last line is
-"N passed, N failed"; exit code 0 only if none failed and some ran.
+A line a test: the seconds it took and, of these, how many of a processor; of a failed one also its
+report, the gateways' configurations and logs. At the end what failed once more, shortly, for whoever
+sees only the end. The last line is "N passed, N failed"; exit code 0 only if none failed and some
+ran.
 """
 
 import argparse
@@ -42,10 +44,16 @@ def discover(pattern):
         name = test.id()
         broken = name.startswith("unittest.loader._FailedTest")
         if broken or pattern is None or pattern in name or fnmatch.fnmatch(name, pattern):
-            tests.append((name, getattr(test, "timeout", MOST_SECONDS)))
+            tests.append(test)
     if loader.errors:
         print("\n".join(loader.errors))
     return tests
+
+
+def is_long(test):
+    """As it or its class says. What takes long and begins last leaves processors idle."""
+    method = getattr(test, getattr(test, "_testMethodName", ""), None)
+    return bool(getattr(method, "long", getattr(test, "long", False)))
 
 
 def run_one(name):
@@ -92,9 +100,10 @@ def describe(harness):
 
 
 class Running:
-    def __init__(self, name, timeout):
-        self.name = name
-        self.timeout = timeout
+    def __init__(self, test):
+        self.name = name = test.id()
+        self.timeout = getattr(test, "timeout", MOST_SECONDS)
+        self.used = 0.0  # seconds of a processor, with all that it started and waited for
         self.output = tempfile.TemporaryFile()
         self.folder = tempfile.TemporaryDirectory(prefix="octroi-run-")
         os.chmod(self.folder.name, 0o755)
@@ -105,8 +114,17 @@ class Running:
             stdout=self.output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
             env=environment, start_new_session=True)
 
+    def reap(self):
+        """Whether it has ended; takes its exit code and what it used."""
+        pid, status, usage = os.wait4(self.process.pid, os.WNOHANG)
+        if pid == 0:
+            return False
+        self.process.returncode = os.waitstatus_to_exitcode(status)
+        self.used = usage.ru_utime + usage.ru_stime
+        return True
+
     def finished(self):
-        if self.process.poll() is not None:
+        if self.reap():
             return True
         if time.monotonic() - self.since > self.timeout:
             # What the test started dies with it.
@@ -128,21 +146,21 @@ class Running:
         self.output.close()
         self.folder.cleanup()
         passed = self.process.returncode == 0
-        print(f"{'PASS' if passed else 'FAIL'} {self.name} {seconds:.1f}", flush=True)
+        print(f"{'PASS' if passed else 'FAIL'} {self.name} {seconds:.1f} {self.used:.1f}", flush=True)
         if text.strip():
             print(text.rstrip(), flush=True)
         return passed, text
 
 
 def run_all(tests, jobs):
-    waiting = list(tests)
+    waiting = sorted(tests, key=is_long, reverse=True)
     running = []
     counts = {True: 0, False: 0}
     failures = []
     try:
         while waiting or running:
             while waiting and len(running) < jobs:
-                running.append(Running(*waiting.pop(0)))
+                running.append(Running(waiting.pop(0)))
             for each in [each for each in running if each.finished()]:
                 running.remove(each)
                 passed, text = each.report()
@@ -173,7 +191,7 @@ def main():
     parser.add_argument("--octroi", help="the program under test")
     parser.add_argument("--plain", help="an uninstrumented build, for measuring memory")
     parser.add_argument("-k", metavar="PATTERN", help="only tests whose name holds or matches this")
-    parser.add_argument("--jobs", type=int, default=max(1, os.cpu_count() or 1))
+    parser.add_argument("--jobs", type=int, default=(os.cpu_count() or 1) + 2)
     parser.add_argument("--list", action="store_true", help="print the tests' names")
     parser.add_argument("--one", help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -185,7 +203,7 @@ def main():
         os.environ["OCTROI_PLAIN"] = str(pathlib.Path(options.plain).resolve())
     tests = discover(options.k)
     if options.list:
-        print(json.dumps([name for name, _ in tests], indent=0))
+        print(json.dumps([test.id() for test in tests], indent=0))
         return 0
     if not os.access(os.environ.get("OCTROI_BIN", ""), os.X_OK):
         parser.error("--octroi must name the program under test")

@@ -29,6 +29,7 @@ def tools():
 
 
 class BenchSms(harness.IntegrationTest):
+    long = True
     timeout = 300
 
     def setUp(self):

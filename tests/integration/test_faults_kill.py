@@ -20,6 +20,7 @@ MOST_A_ROUND = 400  # messages that may pass
 
 
 class Kill(harness.IntegrationTest):
+    long = True
     timeout = 120 + 3 * ROUNDS
 
     def test_killed_at_any_moment(self):

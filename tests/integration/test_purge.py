@@ -29,6 +29,7 @@ def years(count):
 
 
 class Purge(harness.IntegrationTest):
+    long = True
     timeout = 240
 
     def age(self, gateway, segments=4, rows=30):

@@ -19,6 +19,8 @@ POLICIES = {channel: {} for channel in ("email", "sms", "call", "autocall", "pos
 
 
 class Screening(harness.IntegrationTest):
+    long = True
+
     def idle(self, start=False, **config):
         return self.gateway(start=start, policies=POLICIES, providers={
             "smarthost": harness.smtp_provider(harness.free_port())}, **config)

@@ -29,6 +29,7 @@ def numbers(prefix, count):
 
 
 class Kill(sms_harness.SmsTest):
+    long = True
     timeout = 120 + 4 * ROUNDS
 
     def test_killed_at_any_moment(self):
