@@ -9,6 +9,9 @@ shift
 cd "$(dirname "$0")/.."
 top=$PWD
 
+# Two builds may begin together: the first prepares for both.
+exec 9<.
+flock 9
 stale=$(find configure.ac Makefile.am ./*/include.am tests/*/*.am -newer configure 2>/dev/null | head -n 1)
 if [ ! -x configure ] || [ -n "$stale" ]; then
     echo "preparing the build system"
@@ -18,6 +21,7 @@ if [ ! -x configure ] || [ -n "$stale" ]; then
     }
     rm -f autoreconf.log
 fi
+exec 9<&-
 mkdir -p "$folder"
 cd "$folder"
 if [ ! -f Makefile ] || [ "$top/configure" -nt Makefile ] || [ ! -f .options ] ||

@@ -243,6 +243,7 @@ class Gateway:
         self.addresses = set()  # clear text that may not be found anywhere
         self.errors = ""  # standard error of the commands
         self.sent_kill = False
+        self.has_form = False  # as far as consent() knows
         created.append(self)
         self.cli("init", self.folder, configured=False)
         self.port = free_port()
@@ -308,8 +309,10 @@ class Gateway:
 
     def consent(self, *addresses):
         """Valid, proven consents for partner acme."""
-        if self.cli("form", "list", "--format", "json") == "":
-            self.add_form()
+        if not self.has_form:
+            if self.cli("form", "list", "--format", "json") == "":
+                self.add_form()
+            self.has_form = True
         self.import_events([{"recipient": address} for address in addresses])
 
     def log_rows(self, *arguments):
@@ -332,7 +335,8 @@ class Gateway:
         return json.loads(self.cli("status", "--format", "json"))
 
     def ask_status(self):
-        """What status shows, from the control socket itself: needs no readable octroi.conf."""
+        """What status shows, from the control socket itself: needs no readable octroi.conf, and no
+        process, for whoever asks again and again."""
         folder = os.open(self.state, os.O_RDONLY | os.O_DIRECTORY)
         try:
             with socket.socket(socket.AF_UNIX) as control:
@@ -366,7 +370,7 @@ class Gateway:
         """Waits until every SMTP provider has shown what it can do: listeners offer it then."""
         def known():
             return all("8BITMIME" in provider.get("capabilities", ())
-                       for provider in self.status()["providers"])
+                       for provider in self.ask_status()["providers"])
         wait_for("the providers' capabilities", known)
         return self
 

@@ -235,7 +235,7 @@ class Esmtp(harness.IntegrationTest):
         self.assertLess(time.monotonic() - begun, 20)
 
     def state(self, gate, name="smarthost"):
-        return next(p for p in gate.status()["providers"] if p["name"] == name)
+        return next(p for p in gate.ask_status()["providers"] if p["name"] == name)
 
     def comes_back(self, gate, recipient):
         """Sends until the smarthost, due to be tried, has taken a message."""

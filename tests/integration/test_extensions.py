@@ -18,7 +18,7 @@ class Extensions(harness.IntegrationTest):
     def gate_before(self, provider, wanted=("DSN", "SMTPUTF8"), **config):
         gate = self.gateway(provider, **config)
         harness.wait_for(f"{wanted} to be known", lambda: all(
-            each in gate.status()["providers"][0]["capabilities"] for each in wanted))
+            each in gate.ask_status()["providers"][0]["capabilities"] for each in wanted))
         self.sender = self.address(gate, "news", "acme.example")
         return gate
 

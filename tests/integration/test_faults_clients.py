@@ -117,7 +117,7 @@ class Clients(harness.IntegrationTest):
                          pause=0.02)
         harness.wait_for("enough of both", lambda: len(good.passed) > 300
                          and crowd.greetings.get("421", 0) > 1500 and crowd.ends.get("421 4.7.0"))
-        harness.wait_for("late ones", lambda: gateway.status()["refusals"]["login_late"] > 0)
+        harness.wait_for("late ones", lambda: gateway.ask_status()["refusals"]["login_late"] > 0)
         good.stop()
         crowd.stop()
         print(f"{sum(crowd.greetings.values())} connections of the one address, {crowd.most} at a "

@@ -169,7 +169,7 @@ class Memory(harness.IntegrationTest):
         self.assertLess(time.monotonic() - since, 2)
         clients.stdin.close()
         clients.wait(harness.PATIENCE)
-        harness.wait_for("the sessions' end", lambda: gateway.status()["sessions"] <= 1)
+        harness.wait_for("the sessions' end", lambda: gateway.ask_status()["sessions"] <= 1)
         after, _ = memory(gateway.pid)
         print(f"and {after} kB once they were gone")
         self.assertLessEqual(each, IDLE_BYTES_MOST)

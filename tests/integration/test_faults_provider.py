@@ -276,7 +276,7 @@ class Provider(harness.IntegrationTest):
         self.assertEqual(len(sick.messages), 1)
 
     def breaker(self, gateway, name="sick"):
-        return next(p for p in gateway.status()["providers"] if p["name"] == name)["breaker"]
+        return next(p for p in gateway.ask_status()["providers"] if p["name"] == name)["breaker"]
 
     def test_is_left_alone_and_comes_back(self):
         """Out of service after three failures: nobody is made to wait, nobody connects but the

@@ -324,7 +324,7 @@ class Screening(harness.IntegrationTest):
         rows = 20000
         listed = self.crowd(gateway, rows)
         process = self.begin(gateway, listed)
-        harness.wait_for("some rows", lambda: gateway.status()["journal"]["rows"] > 100)
+        harness.wait_for("some rows", lambda: gateway.ask_status()["journal"]["rows"] > 100)
         process.kill()
         process.communicate()
         _, _, said = self.screen(gateway, listed)
@@ -388,7 +388,7 @@ class Screening(harness.IntegrationTest):
         rows = 20000
         listed = self.crowd(gateway, rows)
         process = self.begin(gateway, listed)
-        harness.wait_for("some rows", lambda: gateway.status()["journal"]["rows"] > 5000)
+        harness.wait_for("some rows", lambda: gateway.ask_status()["journal"]["rows"] > 5000)
         process.kill()
         process.communicate()
         gateway.cli("consent", "withdraw", "person@d2.example.org")
@@ -431,7 +431,7 @@ class Screening(harness.IntegrationTest):
         text = "email,mail\n" + "".join(f"{address},x{address}\n" for address in addresses)
         listed = self.write(text)
         process = self.begin(gateway, listed)
-        harness.wait_for("some rows", lambda: gateway.status()["journal"]["rows"] > 100)
+        harness.wait_for("some rows", lambda: gateway.ask_status()["journal"]["rows"] > 100)
         process.kill()
         process.communicate()
         before = gateway.status()["journal"]["rows"]
@@ -448,7 +448,7 @@ class Screening(harness.IntegrationTest):
         gateway = self.idle(start=True)
         listed = self.crowd(gateway, 20000)
         process = self.begin(gateway, listed)
-        harness.wait_for("some rows", lambda: gateway.status()["journal"]["rows"] > 100)
+        harness.wait_for("some rows", lambda: gateway.ask_status()["journal"]["rows"] > 100)
         process.send_signal(signal.SIGSTOP)
         for blocked, why in (("blocked.csv", b"another command is writing it"),
                              ("second.csv", b"another command is doing the same")):
@@ -469,7 +469,7 @@ class Screening(harness.IntegrationTest):
                 listed = self.crowd(gateway, rows)
                 process = self.begin(gateway, listed)
                 harness.wait_for("some rows",
-                                 lambda: gateway.status()["journal"]["rows"] > 1000)
+                                 lambda: gateway.ask_status()["journal"]["rows"] > 1000)
                 process.send_signal(signal.SIGSTOP)  # so that it cannot be done before
                 process.send_signal(signal.SIGCONT)
                 getattr(gateway, how)()
@@ -547,7 +547,7 @@ class Screening(harness.IntegrationTest):
         listed = self.crowd(gateway, 20000)
         data = listed.read_bytes()
         process = self.begin(gateway, listed)
-        harness.wait_for("some rows", lambda: gateway.status()["journal"]["rows"] > 100)
+        harness.wait_for("some rows", lambda: gateway.ask_status()["journal"]["rows"] > 100)
         with open(listed, "r+b") as file:
             file.seek(-3, os.SEEK_END)
             file.write(b"X")

@@ -52,4 +52,4 @@ class DriveSmpp(SmsTest):
         self.assertEqual({row["queue_id"] for row in rows}, {None}, "it names no messages")
         # What it floods with is for no partner of ours: taken, counted, and never in the way.
         harness.wait_for("its messages to be taken",
-                         lambda: gate.status()["sms"]["replies_nobodys"] >= FLOOD)
+                         lambda: gate.ask_status()["sms"]["replies_nobodys"] >= FLOOD)

@@ -71,7 +71,7 @@ class End(SmsTest):
             **config)
         smsc.wait_pdus("bind_transceiver", 2)
         client = self.client(gate)
-        harness.wait_for("both binds", lambda: gate.status()["providers"][0]["connections"] == 2)
+        harness.wait_for("both binds", lambda: gate.ask_status()["providers"][0]["connections"] == 2)
         smsc.order(do="silence")
         # Six fill both windows, whichever loop they came in by; two wait.
         self.submit(client, gate, 8)
