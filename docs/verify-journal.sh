@@ -19,10 +19,6 @@ bad() {
     exit 1
 }
 
-sha() {
-    sha256sum | cut -d' ' -f1
-}
-
 # The value of a plain text or number field of the record.
 field() {
     printf '%s' "$record" | sed -n "s/.*\"$1\":\"\{0,1\}\([^,\"}]*\).*/\1/p"
@@ -80,9 +76,11 @@ for path in "$folder"/????????.seg; do
         if [ "$record" = "-" ]; then
             inner=$salt # erased: what was left of it is the hash
         else
-            inner=$({ printf '%s' "$salt" | xxd -r -p; printf '%s' "$record"; } | sha)
+            inner=$({ printf '%s' "$salt" | xxd -r -p; printf '%s' "$record"; } | sha256sum)
+            inner=${inner%% *}
         fi
-        [ "$(printf '%s%s' "$head" "$inner" | xxd -r -p | sha)" = "$hash" ] ||
+        sum=$(printf '%s%s' "$head" "$inner" | xxd -r -p | sha256sum)
+        [ "${sum%% *}" = "$hash" ] ||
             bad "the record does not match its hash"
         case $record in
         '{"type":"checkpoint",'*) check_checkpoint ;;

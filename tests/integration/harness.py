@@ -351,12 +351,12 @@ class Gateway:
 
     def start(self, wrapper=(), environment=None):
         """Starts `serve`; wrapper: a command to run it under, such as ["prlimit", "--fsize=…"]."""
+        offset = len(self.log())
         with open(self.log_file, "ab") as log:
             self.process = spawn([*wrapper, self.binary, "-c", self.file, "serve"], stdout=log,
                                  stderr=log, stdin=subprocess.DEVNULL,
                                  env={**sanitizer_environment(), **(environment or {})})
         self.sent_kill = False
-        offset = self._log_offset = getattr(self, "_log_end", 0)
 
         def serving():
             if self.process.poll() is not None:
@@ -400,16 +400,15 @@ class Gateway:
             return
         code = end(self.process, 60)
         self.process = None
-        self._log_end = len(self.log())
         if code != 0 and not self.sent_kill:
-            raise AssertionError(f"octroi serve ended with {code}")
+            # What it wrote at its end, a sanitizer's report say, is in no earlier description.
+            raise AssertionError(f"octroi serve ended with {code}:\n{self.log()[-8000:]}")
 
     def kill9(self):
         self.sent_kill = True
         self.process.kill()
         self.process.wait(PATIENCE)
         self.process = None
-        self._log_end = len(self.log())
 
     # -- what must hold in the end
 

@@ -92,11 +92,11 @@ class Purge(harness.IntegrationTest):
         gateway = self.gateway(provider, start=False)
         names = self.age(gateway)
         self.persons(gateway)
-        people = [f"yes{i}@example.org" for i in range(20000)]
+        people = [f"yes{i}@example.org" for i in range(8000)]
         gateway.cli("consent", "import", "-", input=self.people_csv(people), timeout=120)
         gateway.start()
         crowd = load.Load(gateway.port, 8, iter(people),
-                          (f"no{i}@example.org" for i in itertools.count()), pause=0.01)
+                          (f"no{i}@example.org" for i in itertools.count()), pause=0.04)
         harness.wait_for("the load to move", lambda: len(crowd.passed) > 20)
 
         counted = self.counts(gateway, "--dry-run")
