@@ -14,6 +14,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Threads may outlive main: who is stuck in a library or a look-up is let go of. OpenSSL must not
+ * be taken apart under them at exit, where it would free what a thread that ends then frees again.
+ * It has to be told before anybody uses it. */
+__attribute__((constructor)) static void keep_to_the_end(void)
+{
+    OPENSSL_init_crypto(OPENSSL_INIT_NO_ATEXIT, NULL);
+}
+
 bool sha256(const void *data, size_t length, uint8_t out[SHA256_BYTES])
 {
     return SHA256(data, length, out) != NULL;

@@ -6,7 +6,10 @@
 #include "tests/unit/test_adapters_stage.h"
 #include "tests/unit/unit.h"
 
+#include <dirent.h>
+#include <openssl/crypto.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -288,7 +291,7 @@ START_TEST(given_up_by_ourselves)
     static const char *const silent[] = {"W", NULL};
     const char *const *const scripts[] = {dead, dead, dead, silent, alive, NULL};
     struct session probe = letter();
-    struct stage stage;
+    static struct stage stage; /* a worker that is left behind reads the configuration to its end */
     begin(&stage);
     stage.provider_config.connect_timeout = CLOCK_SECOND;
     stage.provider_config.reply_timeout = CLOCK_SECOND;
@@ -305,6 +308,87 @@ START_TEST(given_up_by_ourselves)
     send_told(&stage, "250 accepted 250");
     ck_assert_str_eq(state_of(&stage).breaker, "closed");
     stage_end(&stage);
+}
+END_TEST
+
+/* A worker that is idle takes one letter, however many come before it wakes: the others get one of
+ * their own. */
+START_TEST(letters_that_come_together)
+{
+    static const char *const slow[] = {"P", "P", "P", "P", "P", ALL, NULL};
+    const char *const *const scripts[] = {alive, slow, NULL};
+    struct session sessions[4];
+    struct stage stage;
+    begin(&stage);
+    stage_serve(&stage, scripts);
+    send_told(&stage, "250 accepted 250");
+    for (unsigned i = 0; i < 4; i++) {
+        sessions[i] = letter();
+        session_begin(&sessions[i], &stage, 0);
+    }
+    for (unsigned i = 0; i < 4; i++) {
+        WAIT_UNTIL(&stage, sessions[i].done);
+        ck_assert_str_eq(sessions[i].log, "250 accepted 250");
+    }
+    ck_assert_uint_eq(fake_most_at_once(stage.fake), 4);
+    stage_end(&stage);
+}
+END_TEST
+
+/* ---- a worker that outlives main ---- */
+
+static struct stage left; /* it reads the configuration to its end */
+static unsigned threads_before;
+
+static unsigned threads_now(void)
+{
+    DIR *tasks = opendir("/proc/self/task");
+    unsigned n = 0;
+    ck_assert_ptr_nonnull(tasks);
+    for (const struct dirent *entry; (entry = readdir(tasks)) != NULL;)
+        n += entry->d_name[0] != '.';
+    closedir(tasks);
+    return n;
+}
+
+/* Registered before OpenSSL could register anything: this runs after all that it does at exit. */
+static void at_the_end(void)
+{
+    int64_t guard = clock_monotonic() + GUARD;
+    /* It fails when all was cleaned up. */
+    bool kept = OPENSSL_init_crypto(0, NULL) == 1;
+    fake_stop(left.fake); /* until the library hangs up */
+    while (threads_now() > threads_before && clock_monotonic() < guard)
+        usleep(1000);
+    if (!kept || threads_now() > threads_before)
+        _exit(EXIT_FAILURE);
+    fake_free(left.fake);
+}
+
+/* A worker that was left behind may end after main, and has something of OpenSSL's to free then. */
+START_TEST(left_behind_at_the_end_of_the_process)
+{
+    static const char *const silent[] = {"W", NULL};
+    static const char *const *const scripts[] = {silent, NULL};
+    static struct session lost;
+    char path[160];
+    threads_before = threads_now();
+    ck_assert_int_eq(atexit(at_the_end), 0);
+    lost = letter();
+    begin(&left);
+    left.provider_config.connect_timeout = CLOCK_SECOND;
+    left.provider_config.reply_timeout = CLOCK_SECOND;
+    stage_serve(&left, scripts);
+    session_begin(&lost, &left, 0);
+    WAIT_UNTIL(&left, fake_connections(left.fake) == 1);
+    mail_abort(&lost.transaction);
+    provider_unref(&left.provider);
+    loop_free(&left.loops[0]);
+    stage_remove(&left, "providers/fake.json");
+    stage_path(&left, "providers", path);
+    rmdir(path);
+    rmdir(left.folder);
+    ck_assert_uint_ge(threads_now(), threads_before + 3); /* two of the server, and the worker */
 }
 END_TEST
 
@@ -341,6 +425,8 @@ int main(void)
                                   on_parole_after_silences,
                                   those_in_line_are_told,
                                   given_up_by_ourselves,
+                                  letters_that_come_together,
+                                  left_behind_at_the_end_of_the_process,
                                   turned_away_beside_others,
                                   NULL};
     Suite *trouble = unit_suite("esmtp trouble", tests);
