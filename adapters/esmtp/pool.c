@@ -36,6 +36,7 @@ struct esmtp_pool {
     pthread_cond_t fewer;     /* a thread ended */
     struct submission *first; /* those that wait; all below under lock */
     struct submission **last;
+    unsigned waiting; /* how many those are */
     unsigned started; /* workers[0 … started-1] */
     unsigned threads; /* of those, not ended */
     unsigned idle;
@@ -71,6 +72,7 @@ static void work_at(struct esmtp_pool *pool, struct submission *submission)
     pool->first = submission->next;
     if (pool->first == NULL)
         pool->last = &pool->first;
+    pool->waiting--;
     submission->state = ESMTP_RUNNING;
     pthread_mutex_unlock(&pool->lock);
     esmtp_deliver(&pool->route, submission);
@@ -138,10 +140,11 @@ static void *run_worker(void *arg)
     return NULL;
 }
 
-/* With the lock held. False when there is no thread at all and none can be made. */
+/* With the lock held, for one letter more. False when there is no thread at all and none can be
+ * made. Who is idle may be wanted already by a letter before: it has not come round yet. */
 static bool staff(struct esmtp_pool *pool)
 {
-    if (pool->idle > 0 || pool->started >= pool->route.config->connections)
+    if (pool->idle > pool->waiting || pool->started >= pool->route.config->connections)
         return true;
     struct worker *worker = &pool->workers[pool->started];
     sigset_t all, before;
@@ -237,6 +240,7 @@ static void give_up(struct submission *submission)
         *at = submission->next;
         if (*at == NULL)
             pool->last = at;
+        pool->waiting--;
     } else if (state == ESMTP_RUNNING) {
         submission->given_up = true;
         pool->stuck++;
@@ -258,6 +262,7 @@ static void turn_out(struct esmtp_pool *pool, struct provider *provider)
     struct submission *next = pool->first;
     pool->first = NULL;
     pool->last = &pool->first;
+    pool->waiting = 0;
     while (next != NULL) {
         struct submission *submission = next;
         next = submission->next;
@@ -399,6 +404,7 @@ static bool enqueue(struct esmtp_pool *pool, struct submission *submission)
     if (taken) {
         *pool->last = submission;
         pool->last = &submission->next;
+        pool->waiting++;
         pthread_cond_signal(&pool->more);
     }
     pthread_mutex_unlock(&pool->lock);
