@@ -19,6 +19,7 @@
 #include "proxy/sms/sent.h"
 #include "proxy/sms/sms.h"
 #include "proxy/smtp/server.h"
+#include "proxy/waiting.h"
 
 #include <event2/event.h>
 #include <signal.h>
@@ -222,6 +223,8 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
     }
     if ((doors == 0 && sessions == 0 && flights == 0 && calls == 0) || late)
         loop_stop(gateway->main_loop);
+    else
+        waiting_tick(gateway);
 }
 
 static void on_hangup(evutil_socket_t signal_number, short what, void *arg)
@@ -309,8 +312,9 @@ static void turn_lanes(const struct gateway *gateway)
         log_event(LOG_LEVEL_WARN, "loops do not come to rest");
 }
 
-static void stop_lanes(struct gateway *gateway)
+static void stop_lanes(struct gateway *gateway, struct farewell *farewell)
 {
+    farewell_step(farewell, "loops");
     for (unsigned i = 0; i < gateway->n_lanes; i++)
         if (gateway->lanes[i].started)
             loop_stop(gateway->loops[i]);
@@ -319,22 +323,29 @@ static void stop_lanes(struct gateway *gateway)
             pthread_join(gateway->lanes[i].thread, NULL);
     /* Answers of helpers and of the journal's writer still come to the loops' mailboxes: both end
      * before the loops go. */
+    farewell_step(farewell, "helpers");
     workers_free(&gateway->workers);
+    farewell_step(farewell, "inbox");
     if (gateway->inbox != NULL)
         inbox_stop(gateway->inbox);
     /* What the desk was given is done, and goes on record while there is a journal. */
+    farewell_step(farewell, "desk");
     gateway->gate.desk = NULL;
     desk_stop(&gateway->desk);
     turn_lanes(gateway);
     indexer_let_go(gateway->indexer);
+    farewell_step(farewell, "registry");
     anchor_now(gateway->anchor);
     anchor_free(&gateway->anchor);
+    farewell_step(farewell, "journal");
     journal_close(&gateway->journal);
+    farewell_step(farewell, "index");
     indexer_stop(&gateway->indexer);
 }
 
 static void close_all(struct gateway *gateway)
 {
+    struct farewell *farewell = farewell_begin();
     control_free(&gateway->control);
     intake_shut(gateway->intake);
     handover_free(&gateway->handover);
@@ -343,7 +354,8 @@ static void close_all(struct gateway *gateway)
     /* Also after a failed start: the mailbox is in order, so this runs before the stop. */
     if (gateway->main_loop != NULL)
         drain_lanes(gateway, true);
-    stop_lanes(gateway);
+    stop_lanes(gateway, farewell);
+    farewell_step(farewell, "providers");
     for (unsigned i = 0; i < gateway->n_lanes; i++)
         doors_close(&gateway->lanes[i].lane);
     /* What sessions left to be freed, and answers of providers, go while every loop still stands.
@@ -383,6 +395,7 @@ static void close_all(struct gateway *gateway)
     inlets_free(&gateway->inlets);
     if (gateway->lock_fd >= 0)
         close(gateway->lock_fd);
+    farewell_end(&farewell);
 }
 
 /* ---- one life, or several ---- */

@@ -27,6 +27,13 @@ struct pulse {
 
 struct lane_slot;
 
+/* Posted to a lane to say what it still has (waiting.c). */
+struct survey {
+    struct loop_task task;
+    struct lane_slot *slot;
+    _Atomic bool awaited;
+};
+
 /* Asks a lane to come to its end: in good order, or at once. */
 struct lane_drain {
     struct loop_task task;
@@ -41,6 +48,7 @@ struct lane_slot {
     pthread_t thread;
     bool started;
     struct pulse pulse;
+    struct survey survey;
     struct lane_drain drain;
     struct lane_drain end;
 };
@@ -82,6 +90,7 @@ struct gateway {
     int lock_fd;
     int64_t started_at;
     int64_t drain_until;    /* monotonic; 0: not draining */
+    int64_t say_at;         /* waiting.c; 0: nothing was to be said yet */
     int64_t watchdog_every; /* 0: nobody asked */
     int64_t watchdog_at;
     char reload_error[512];

@@ -36,6 +36,20 @@ static const struct {
     [HTTP_GONE] = {"GONE", 0},
 };
 
+void http_survey(struct lane *lane, struct strbuf *out)
+{
+    unsigned counts[HTTP_STATE_COUNT] = {0};
+    const struct http_connection *connection;
+    if (lane->http == NULL)
+        return;
+    TAILQ_FOREACH(connection, &lane->http->connections, entry)
+    counts[connection->state]++;
+    for (int i = 0; i < HTTP_STATE_COUNT; i++)
+        if (counts[i] > 0)
+            strbuf_add_format(out, "%s%s %u", out->length > 0 ? ", " : "", states[i].name,
+                              counts[i]);
+}
+
 static struct lane *lane_of(const struct http_connection *connection)
 {
     return connection->door->front->lane;

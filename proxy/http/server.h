@@ -23,6 +23,8 @@ void http_door_close(struct http_door **door);
 
 /* Connections that wait for a request are closed; the others after their answer. */
 void http_drain(struct lane *lane);
+/* Appends "STATE COUNT, …" of the connections that have not ended, nothing when there are none. */
+void http_survey(struct lane *lane, struct strbuf *out);
 /* Ends every connection now. */
 void http_abort_all(struct lane *lane);
 /* On the lane's thread or after it ended, before the loop is freed; doors that were not closed are

@@ -340,6 +340,22 @@ void smpp_drain(struct lane *lane)
     ticket_each(lane->binds, drain_one, NULL);
 }
 
+static void count_one(void *object, void *arg)
+{
+    const struct smpp_session *session = object;
+    ((unsigned *)arg)[session->state]++;
+}
+
+void smpp_survey(struct lane *lane, struct strbuf *out)
+{
+    unsigned counts[ESME_STATE_COUNT] = {0};
+    ticket_each(lane->binds, count_one, counts);
+    for (int i = 0; i < ESME_STATE_COUNT; i++)
+        if (counts[i] > 0)
+            strbuf_add_format(out, "%s%s %u", out->length > 0 ? ", " : "", states[i].name,
+                              counts[i]);
+}
+
 static void abort_one(void *object, void *arg)
 {
     (void)arg;

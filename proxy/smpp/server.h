@@ -19,6 +19,8 @@ void smpp_adopt_all(struct lane *lane);
 /* Says unbind to every peer once what it submitted is answered; what it submits meanwhile is
  * answered 0x08. */
 void smpp_drain(struct lane *lane);
+/* Appends "STATE COUNT, …" of the sessions that have not ended, nothing when there are none. */
+void smpp_survey(struct lane *lane, struct strbuf *out);
 /* Ends every session now, whatever it is doing. */
 void smpp_abort_all(struct lane *lane);
 

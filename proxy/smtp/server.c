@@ -396,6 +396,22 @@ void smtp_drain(struct lane *lane)
     ticket_each(lane->sessions, drain_one, NULL);
 }
 
+static void count_one(void *object, void *arg)
+{
+    const struct smtp_session *session = object;
+    ((unsigned *)arg)[session->state]++;
+}
+
+void smtp_survey(struct lane *lane, struct strbuf *out)
+{
+    unsigned counts[SMTP_STATE_COUNT] = {0};
+    ticket_each(lane->sessions, count_one, counts);
+    for (int i = 0; i < SMTP_STATE_COUNT; i++)
+        if (counts[i] > 0)
+            strbuf_add_format(out, "%s%s %u", out->length > 0 ? ", " : "", states[i].name,
+                              counts[i]);
+}
+
 static void abort_one(void *object, void *arg)
 {
     (void)arg;

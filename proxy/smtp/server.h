@@ -18,6 +18,8 @@ struct smtp_session *smtp_serve(struct lane *lane, struct entrance *entrance, si
 
 /* Ends the sessions that wait for a command with 421; the others end after their transaction. */
 void smtp_drain(struct lane *lane);
+/* Appends "STATE COUNT, …" of the sessions that have not ended, nothing when there are none. */
+void smtp_survey(struct lane *lane, struct strbuf *out);
 /* Ends every session now, whatever it is doing. */
 void smtp_abort_all(struct lane *lane);
 

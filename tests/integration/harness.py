@@ -33,6 +33,8 @@ import unittest
 
 # Sanitizers make everything several times slower, and other tests run beside.
 PATIENCE = 30.0
+# For who ends: longer than drain_timeout, so that the log tells what it waited for before we give up.
+LEAVING = 2.5 * PATIENCE
 SANITIZER = re.compile(r"ERROR: \w+Sanitizer|WARNING: \w+Sanitizer|runtime error:|LeakSanitizer")
 SANITIZER_EXIT = 86
 
@@ -398,7 +400,7 @@ class Gateway:
         """SIGTERM; the exit code must be 0."""
         if self.process is None:
             return
-        code = end(self.process, 60)
+        code = end(self.process, LEAVING)
         self.process = None
         if code != 0 and not self.sent_kill:
             # What it wrote at its end, a sanitizer's report say, is in no earlier description.

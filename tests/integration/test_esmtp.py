@@ -308,7 +308,7 @@ class Esmtp(harness.IntegrationTest):
         gate.process.send_signal(signal.SIGTERM)
         time.sleep(1)
         gate.process.send_signal(signal.SIGTERM)
-        self.assertEqual(gate.process.wait(harness.PATIENCE), 0)
+        self.assertEqual(gate.process.wait(harness.LEAVING), 0)
         self.assertLess(time.monotonic() - begun, 20)
         gate.process = None
 

@@ -69,7 +69,7 @@ class Signals(harness.IntegrationTest):
             self.assertEqual(code, 250, text)
             self.assertEqual(wire.reply()[0], 421)
             self.assertTrue(wire.closed())
-        self.assertEqual(self.gate.process.wait(harness.PATIENCE), 0)
+        self.assertEqual(self.gate.process.wait(harness.LEAVING), 0)
         self.gate.process = None
         self.assertEqual(set(self.provider.acknowledged), set(people))
         self.assertClosedJournal()
@@ -91,7 +91,7 @@ class Signals(harness.IntegrationTest):
             told = load.Load(self.gate.port, 12, everyone, strangers, per_session=20)
             time.sleep(0.5)
             self.gate.process.send_signal(signal.SIGTERM)
-            self.assertEqual(self.gate.process.wait(harness.PATIENCE), 0)
+            self.assertEqual(self.gate.process.wait(harness.LEAVING), 0)
             self.gate.process = None
             told.stop()
             self.assertEqual(told.other, [])

@@ -143,5 +143,5 @@ class Reload(harness.IntegrationTest):
         harness.wait_for("the listener to be gone", lambda: self.refused(self.gate.port))
         self.end(running)
         self.assertEqual(running.reply()[0], 421)
-        self.assertEqual(self.gate.process.wait(harness.PATIENCE), 0)
+        self.assertEqual(self.gate.process.wait(harness.LEAVING), 0)
         self.assertRow(self.gate.log_rows()[0], outcome="accepted")

@@ -15,6 +15,7 @@ import resource
 import signal
 import smtplib
 import socket
+import sqlite3
 import ssl
 import subprocess
 import threading
@@ -205,8 +206,9 @@ class Restart(harness.IntegrationTest):
         old, before = self.gate.process, self.serving()
         self.gate.process = self.spawn("--takeover")
         if wait:
-            harness.wait_for("the new process to serve", lambda: self.serving() > before)
-            self.assertEqual(old.wait(harness.PATIENCE), 0)
+            harness.wait_for("the new process to serve", lambda: self.serving() > before,
+                             harness.LEAVING)
+            self.assertEqual(old.wait(harness.LEAVING), 0)
         return old
 
     def people(self, count):
@@ -429,7 +431,7 @@ class Restart(harness.IntegrationTest):
         for client in waiting:
             self.assertEqual(client.reply()[0], 220)
             self.send(client)
-        self.assertEqual(old.wait(harness.PATIENCE), 0)
+        self.assertEqual(old.wait(harness.LEAVING), 0)
         self.assertEqual(self.gate.status()["pid"], self.gate.pid)
         self.assertEqual(len(self.gate.wait_rows(6)), 6)
 
@@ -449,7 +451,7 @@ class Restart(harness.IntegrationTest):
         time.sleep(0.3)
         old.send_signal(signal.SIGCONT)
         harness.wait_for("the new process to serve", lambda: self.serving() > before)
-        self.assertEqual(old.wait(harness.PATIENCE), 0)
+        self.assertEqual(old.wait(harness.LEAVING), 0)
         # Greeted before the word came, or told 421: not one is cut off.
         self.assertLessEqual({client.reply()[0] for client in waiting}, {220, 421})
         self.message()
@@ -607,7 +609,7 @@ class Restart(harness.IntegrationTest):
                 seen.append(replies)
         self.assertEqual([each for each in seen if each not in ([421], [220, 421])], [])
         self.assertGreater(seen.count([421]), 0)  # they did wait
-        self.assertEqual(self.gate.process.wait(harness.PATIENCE), 0)
+        self.assertEqual(self.gate.process.wait(harness.LEAVING), 0)
         self.gate.process = None
 
     def test_reload_serves_who_waits(self):
@@ -632,11 +634,36 @@ class Restart(harness.IntegrationTest):
         stuck = self.begin()
         began = time.monotonic()
         self.gate.process.terminate()
-        self.assertEqual(self.gate.process.wait(harness.PATIENCE), 0)
+        self.assertEqual(self.gate.process.wait(harness.LEAVING), 0)
         self.assertGreater(time.monotonic() - began, 0.9)
         self.assertTrue(stuck.closed())
         self.assertIn("ending sessions that did not finish", self.gate.log())
         self.gate.process = None
+
+    def test_drain_says_what_it_waits_for(self):
+        self.start()
+        slow = self.begin()
+        self.gate.process.terminate()
+        self.gate.wait_log('event="still draining" doors=0 sessions=1 messages=0 ends_in_s=2')
+        self.gate.wait_log('smtp="COMMAND 1" smpp=- http=- messages=0 doors=closed')
+        self.finish(slow)
+        self.assertEqual(slow.reply()[0], 421)
+        self.assertEqual(self.gate.process.wait(harness.LEAVING), 0)
+        self.gate.process = None
+
+    def test_the_way_down_says_where_it_is(self):
+        """Somebody else writes to the index, which is brought up to date last."""
+        self.start()
+        index = sqlite3.connect(self.gate.state / "journal.db", isolation_level=None)
+        self.addCleanup(index.close)
+        index.execute("BEGIN IMMEDIATE")
+        self.message()
+        self.gate.process.terminate()
+        self.gate.wait_log('event="still ending" step=index for_s=')
+        index.execute("ROLLBACK")
+        self.assertEqual(self.gate.process.wait(harness.LEAVING), 0)
+        self.gate.process = None
+        self.assertNotIn("still draining", self.gate.log())
 
     # -- the service manager
 
@@ -687,7 +714,7 @@ class Restart(harness.IntegrationTest):
             time.sleep(0.5)
             self.gate.process.terminate()
             manager.told("STOPPING=1")
-            self.assertEqual(self.gate.process.wait(harness.PATIENCE), 0)
+            self.assertEqual(self.gate.process.wait(harness.LEAVING), 0)
             # Nobody serves, and yet nobody is refused.
             waiting.append(self.wire(self.gate, greet=False, timeout=5))
         self.assertIn("no listener asks for, closing it", self.gate.log())
@@ -699,7 +726,7 @@ class Restart(harness.IntegrationTest):
         self.take_over()
         self.assertEqual(manager.told("MAINPID")["MAINPID"], str(self.gate.pid))
         self.gate.process.terminate()
-        self.assertEqual(self.gate.process.wait(harness.PATIENCE), 0)
+        self.assertEqual(self.gate.process.wait(harness.LEAVING), 0)
         self.gate.process = self.passed([listening], {})
         senders.stop()
         print(f"{len(senders.passed)} messages, longest pause {senders.gap:.2f} s")

@@ -127,7 +127,7 @@ class SmppServer(SmsTest):
         self.assertEqual(command, UNBIND)
         busy.say(pdu(UNBIND | RESPONSE, sequence))
         self.assertIsNone(busy.hear())
-        gate.process.wait(harness.PATIENCE)
+        gate.process.wait(harness.LEAVING)
 
     def test_reload(self):
         """A bind lasts for weeks: a reload reaches it, and ends it where its account is gone."""
