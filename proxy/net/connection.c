@@ -43,10 +43,13 @@ static void on_read(struct bufferevent *bev, void *arg)
     connection->calls->heard(connection->session);
 }
 
+/* All output is out; but under TLS this is told late, and more may have been written meanwhile: then
+ * it comes again. */
 static void on_written(struct bufferevent *bev, void *arg)
 {
-    (void)bev;
     struct connection *connection = arg;
+    if (evbuffer_get_length(bufferevent_get_output(bev)) > 0)
+        return;
     connection->calls->written(connection->session);
 }
 

@@ -596,6 +596,8 @@ START_TEST(refuses_a_bad_script)
 }
 END_TEST
 
+Suite *late_suite(void); /* test_proxy_late.c */
+
 int main(void)
 {
     signal(SIGPIPE, SIG_IGN); /* as the gateway does */
@@ -610,7 +612,7 @@ int main(void)
     tcase_add_loop_test(cases, refuses_a_bad_script, 0,
                         (int)(sizeof(malformed) / sizeof(malformed[0])));
     suite_add_tcase(suite, cases);
-    Suite *const suites[] = {suite, NULL};
+    Suite *const suites[] = {suite, late_suite(), NULL};
     int status = unit_run(suites);
     globfree(&scripts);
     return status;
