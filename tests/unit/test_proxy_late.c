@@ -17,7 +17,7 @@ Suite *late_suite(void);
 
 static size_t unsent(void)
 {
-    return evbuffer_get_length(bufferevent_get_output(world.session->bev));
+    return evbuffer_get_length(connection_output(world.session->connection));
 }
 
 static void shake_hands(SSL *ssl)
