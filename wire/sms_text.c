@@ -408,10 +408,27 @@ static bool measure(const char *text, enum sms_alphabet alphabet, uint8_t data_c
     return true;
 }
 
+/* The length of a text of one part in which every character is one byte and one septet, as most
+ * are, whatever the default alphabet; 0: it is no such text. */
+static size_t plain_length(const char *text)
+{
+    for (size_t i = 0; i <= SMS_PART_GSM; i++) {
+        unsigned char c = (unsigned char)text[i];
+        if (c == '\0')
+            return i;
+        if (c >= 0x80 || gsm_of_latin[c] >= EXTENDED)
+            return 0;
+    }
+    return 0;
+}
+
 bool sms_measure(const char *text, enum sms_alphabet alphabet, struct sms_shape *shape_out)
 {
     bool fits;
-    *shape_out = (struct sms_shape){0};
+    size_t plain = plain_length(text);
+    *shape_out = (struct sms_shape){.units = plain, .parts = plain > 0 ? 1 : 0};
+    if (plain > 0)
+        return true;
     if (!measure(text, alphabet, 0, shape_out, &fits))
         return false;
     return fits || measure(text, alphabet, 8, shape_out, &fits);
