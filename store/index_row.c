@@ -4,6 +4,7 @@
  * nothing that is escaped: those are read in place, a tenth of the work of building JSON values.
  * Every other record is read by Jansson, which also has the say on what cannot be read at all.
  */
+#include "base/flat.h"
 #include "store/index.h"
 #include "store/segment.h"
 
@@ -69,50 +70,6 @@ static struct field *field_named(struct fields *fields, const char *name, size_t
 
 /* ---- in place ---- */
 
-/* "text" at *at, with nothing escaped in it; moves behind the closing quote. */
-static bool scan_text(const char **at, const char *end, const char **text_out, size_t *length_out)
-{
-    const char *from = *at + 1;
-    const char *p = from;
-    if (*at >= end || **at != '"')
-        return false;
-    while (p < end && *p != '"') {
-        unsigned char c = (unsigned char)*p;
-        size_t step = 1;
-        if (c < 0x20 || c == '\\')
-            return false;
-        if (c >= 0x80)
-            step = utf8_sequence((const unsigned char *)p, (size_t)(end - p));
-        if (step == 0)
-            return false;
-        p += step;
-    }
-    if (p >= end)
-        return false;
-    *text_out = from;
-    *length_out = (size_t)(p - from);
-    *at = p + 1;
-    return true;
-}
-
-/* A whole number without sign that is far from overflowing. */
-static bool scan_number(const char **at, const char *end, int64_t *number_out)
-{
-    const char *from = *at;
-    const char *p = from;
-    int64_t value = 0;
-    for (; p < end && *p >= '0' && *p <= '9'; p++) {
-        if (p - from >= 18)
-            return false;
-        value = value * 10 + (*p - '0');
-    }
-    if (p == from || (*from == '0' && p - from > 1))
-        return false;
-    *number_out = value;
-    *at = p;
-    return true;
-}
-
 static bool scan_value(const char **at, const char *end, struct field *field)
 {
     if (end - *at >= 4 && memcmp(*at, "null", 4) == 0) {
@@ -125,9 +82,9 @@ static bool scan_value(const char **at, const char *end, struct field *field)
         field->number = 1;
         return true;
     }
-    if (scan_text(at, end, &field->text, &field->length))
+    if (flat_text(at, end, &field->text, &field->length))
         return true;
-    field->is_number = scan_number(at, end, &field->number);
+    field->is_number = flat_number(at, end, &field->number);
     return field->is_number;
 }
 
@@ -141,7 +98,7 @@ static bool scan_record(struct fields *fields, const char *record, size_t length
     do {
         const char *name;
         size_t name_length;
-        if (!scan_text(&at, end, &name, &name_length) || at >= end || *at++ != ':')
+        if (!flat_text(&at, end, &name, &name_length) || at >= end || *at++ != ':')
             return false;
         struct field *field = field_named(fields, name, name_length);
         if (field == NULL || field->seen || !scan_value(&at, end, field))

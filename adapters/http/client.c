@@ -218,7 +218,8 @@ static int watch_socket(CURL *easy, curl_socket_t socket, int what, void *arg, v
     return 0;
 }
 
-/* Never fails: without memory for a timer it comes at once, and looks at the time itself. */
+/* Never fails: without memory for a timer it comes at once, and looks at the time itself. What is
+ * due, as every new transfer is, does not wait for the loop's next turn. */
 static void arm(struct http_port *port)
 {
     int64_t left = port->due - clock_monotonic();
@@ -226,11 +227,9 @@ static void arm(struct http_port *port)
         (void)event_del(port->timer);
         return;
     }
-    if (left < 0)
-        left = 0;
     const struct timeval after = {.tv_sec = (time_t)(left / CLOCK_SECOND),
                                   .tv_usec = (suseconds_t)(left % CLOCK_SECOND)};
-    if (event_add(port->timer, &after) != 0)
+    if (left <= 0 || event_add(port->timer, &after) != 0)
         event_active(port->timer, EV_TIMEOUT, 0);
 }
 

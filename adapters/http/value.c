@@ -2,6 +2,7 @@
 #include "adapters/http/value.h"
 
 #include "adapters/http/text.h"
+#include "base/flat.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -174,8 +175,10 @@ static json_t *read_json(const char *body, size_t length)
 json_t *http_value_read(enum http_format format, const char *separator, const char *body,
                         size_t length)
 {
-    if (format == HTTP_FORMAT_JSON)
-        return read_json(body, length);
+    if (format == HTTP_FORMAT_JSON) {
+        json_t *plain = flat_json(body, length);
+        return plain != NULL ? plain : read_json(body, length);
+    }
     if (format == HTTP_FORMAT_TEXT)
         return read_text(separator, body, length);
     json_t *object = json_object();

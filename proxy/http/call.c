@@ -3,6 +3,7 @@
 #include "proxy/http/shape.h"
 
 #include "base/crypto.h"
+#include "base/flat.h"
 
 #include <event2/http.h>
 #include <event2/keyvalq_struct.h>
@@ -164,7 +165,9 @@ bool http_json(struct http_call *call, char *why_out, size_t size)
     if (call->json != NULL)
         return true;
     json_error_t error;
-    call->json = json_loadb(call->body, call->length, JSON_REJECT_DUPLICATES, &error);
+    call->json = flat_json(call->body, call->length);
+    if (call->json == NULL)
+        call->json = json_loadb(call->body, call->length, JSON_REJECT_DUPLICATES, &error);
     if (call->json == NULL) {
         /* Without what stands there: it may be a number or a text. */
         char *near = strstr(error.text, " near ");

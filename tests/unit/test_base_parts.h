@@ -6,6 +6,7 @@
 #include "tests/unit/unit.h"
 
 Suite *csv_suite(void);
+Suite *flat_suite(void);
 Suite *flush_suite(void);
 Suite *language_suite(void);
 Suite *loop_suite(void);
