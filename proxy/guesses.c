@@ -17,6 +17,7 @@
 #define WEIGHT_MOST 600
 
 enum kind { OF_ADDRESS, OF_ACCOUNT, OF_BOTH };
+#define OF_LONG_NAME 0x80u
 
 struct entry {
     uint8_t name[NAME_BYTES]; /* of a keyed hash: nobody can choose whom to share a set with */
@@ -67,17 +68,24 @@ struct name {
     uint8_t bytes[SHA256_BYTES];
 };
 
-/* False when the hash failed: who it is about is then not remembered. */
+/* False when the hash failed: who it is about is then not remembered. An account of a short name
+ * stands for itself, any other for its hash; the first byte says which. */
 static bool name_of(struct guesses *guesses, enum kind kind, const struct peer_key *from,
                     const char *account, struct name *name_out)
 {
     uint8_t text[1 + sizeof(*from) + SHA256_BYTES] = {(uint8_t)kind};
+    size_t length = kind != OF_ADDRESS ? strlen(account) : 0;
     if (kind != OF_ACCOUNT)
         memcpy(text + 1, from, sizeof(*from));
-    if (kind != OF_ADDRESS &&
-        !hmac_compute(guesses->hmac, account, strlen(account), text + 1 + sizeof(*from)))
-        return false;
-    return hmac_compute(guesses->hmac, text, sizeof(text), name_out->bytes);
+    if (length > SHA256_BYTES) {
+        text[0] |= OF_LONG_NAME;
+        if (!hmac_compute(guesses->hmac, account, length, text + 1 + sizeof(*from)))
+            return false;
+        length = SHA256_BYTES;
+    } else if (length > 0) {
+        memcpy(text + 1 + sizeof(*from), account, length);
+    }
+    return hmac_compute(guesses->hmac, text, 1 + sizeof(*from) + length, name_out->bytes);
 }
 
 /* What is left of the weight now. */

@@ -241,6 +241,27 @@ START_TEST(guesser_at_home)
 }
 END_TEST
 
+START_TEST(long_and_short_names)
+{
+    /* Each is told from all others: where every second one is at home, the rest are held. */
+    struct peer_key home = key_of("192.0.2.10");
+    char name[80];
+    for (size_t length = 1; length < sizeof(name); length += 2) {
+        memset(name, 'a', length);
+        name[length] = '\0';
+        guesses_note(guesses, &home, name, true, now);
+    }
+    for (int i = 0; i < GUESSES_FREE; i++)
+        wrong(home, "nobody");
+    now += GUESS_DELAY_MOST - 1; /* nobody else is looked at until then */
+    for (size_t length = 1; length < sizeof(name); length++) {
+        memset(name, 'a', length);
+        name[length] = '\0';
+        ck_assert_int_eq(admits(home, name), length % 2 == 1);
+    }
+}
+END_TEST
+
 START_TEST(nobody_is_washed_clean)
 {
     struct peer_key from = key_of("192.0.2.1");
@@ -561,6 +582,7 @@ Suite *fence_suite(void)
     tcase_add_test(cases, failures_are_forgotten);
     tcase_add_test(cases, no_account_is_locked_out);
     tcase_add_test(cases, guesser_at_home);
+    tcase_add_test(cases, long_and_short_names);
     tcase_add_test(cases, nobody_is_washed_clean);
     suite_add_tcase(suite, cases);
     cases = tcase_create("credentials");
