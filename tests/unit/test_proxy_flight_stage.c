@@ -107,11 +107,12 @@ void sent_note(struct sent *sent, const char *provider, const char *provider_id,
 }
 
 void inbox_opted_out(struct inbox *inbox, const char *provider, const char *partner,
-                     const uint8_t key[RECIPIENT_KEY_BYTES])
+                     const uint8_t key[RECIPIENT_KEY_BYTES], const char *number)
 {
     (void)inbox, (void)key;
     ck_assert_str_eq(provider, "first");
     ck_assert_str_eq(partner, "acme");
+    ck_assert_str_eq(number, "+33612345678");
     stage.opted_out++;
 }
 
