@@ -11,6 +11,7 @@
 #include "proxy/descriptors.h"
 #include "proxy/http/server.h"
 #include "proxy/internal.h"
+#include "proxy/notices/notices.h"
 #include "proxy/service.h"
 #include "proxy/smpp/server.h"
 #include "proxy/sms/binds.h"
@@ -332,6 +333,7 @@ static void stop_lanes(struct gateway *gateway, struct farewell *farewell)
     farewell_step(farewell, "desk");
     gateway->gate.desk = NULL;
     desk_stop(&gateway->desk);
+    notices_stop(&gateway->notices);
     turn_lanes(gateway);
     indexer_let_go(gateway->indexer);
     farewell_step(farewell, "registry");

@@ -72,6 +72,7 @@ struct gateway {
     struct journal *journal;         /* owned */
     struct indexer *indexer;         /* owned */
     struct anchor *anchor;           /* owned */
+    struct notices *notices;         /* owned */
     struct control *control;         /* owned */
     struct intake *intake;           /* owned */
     struct snapshot *snapshot;       /* owned reference; the main thread's */

@@ -11,6 +11,7 @@
 #include "proxy/descriptors.h"
 #include "proxy/internal.h"
 #include "proxy/net/handover.h"
+#include "proxy/notices/notices.h"
 #include "proxy/service.h"
 #include "proxy/sms/binds.h"
 #include "proxy/sms/inbound.h"
@@ -165,7 +166,34 @@ static enum result start_desk(struct gateway *gateway, const struct config *conf
     return result;
 }
 
-static enum result open_own(struct gateway *gateway, const struct config *config, struct error *err)
+/* Only who has the state directory to itself tells partners anything. */
+static enum result start_notices(struct gateway *gateway, struct config *config, struct error *err)
+{
+    enum result result = RESULT_OK;
+    char *registry = file_join(config->state_dir, "registry.db");
+    char *directory = file_join(config->state_dir, "journal");
+    char *index = file_join(config->state_dir, "journal.db");
+    if (registry == NULL || directory == NULL || index == NULL) {
+        result = error_no_memory(err);
+    } else {
+        const struct notices_options options = {
+            .registry_path = registry,
+            .index_path = index,
+            .journal_path = directory,
+            .journal = gateway->journal,
+            .seal = gateway->gate.seal,
+            .config = config,
+            .loop_index = gateway->n_lanes + 1,
+        };
+        result = notices_start(&options, &gateway->notices, err);
+    }
+    free(registry);
+    free(directory);
+    free(index);
+    return result;
+}
+
+static enum result open_own(struct gateway *gateway, struct config *config, struct error *err)
 {
     enum result result = open_journal(gateway, config, err);
     if (result == RESULT_OK)
@@ -176,6 +204,8 @@ static enum result open_own(struct gateway *gateway, const struct config *config
         result = start_inbox(gateway, config, err);
     if (result == RESULT_OK)
         result = start_desk(gateway, config, err);
+    if (result == RESULT_OK)
+        result = start_notices(gateway, config, err);
     if (result == RESULT_OK) {
         gateway->intake = intake_new(gateway->main_loop, gateway->journal);
         if (gateway->intake == NULL)

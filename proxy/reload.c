@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "proxy/descriptors.h"
+#include "proxy/notices/notices.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -318,6 +319,7 @@ void gateway_follow(struct gateway *gateway, struct plan **plan_pointer)
     }
     snapshot_unref(&gateway->snapshot);
     gateway->snapshot = plan->snapshot;
+    notices_follow(gateway->notices, gateway->snapshot->config);
     free(plan);
     *plan_pointer = NULL;
     atomic_store(&gateway->gate.sessions_most,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The answers of the control socket. */
 #include "proxy/internal.h"
+#include "proxy/notices/notices.h"
 
 #include "base/clock.h"
 #include "proxy/sms/inbound.h"
@@ -139,6 +140,22 @@ static void add_sms(const struct gateway *gateway, struct strbuf *out)
     strbuf_add_char(out, '}');
 }
 
+static void add_notices(const struct gateway *gateway, struct strbuf *out)
+{
+    struct delivery_counts counts;
+    char when[CLOCK_TEXT];
+    notices_counts(gateway->notices, &counts);
+    clock_format_seconds(counts.oldest_waiting, when);
+    strbuf_add_str(out, ",\"notices\":{");
+    strbuf_add_json_number(out, "waiting", (int64_t)counts.states[DELIVERY_WAITING]);
+    strbuf_add_json_number(out, "overdue", (int64_t)counts.overdue);
+    strbuf_add_json_field(out, "oldest", counts.oldest_waiting != 0 ? when : NULL);
+    strbuf_add_json_number(out, "acknowledged", (int64_t)counts.states[DELIVERY_ACKNOWLEDGED]);
+    strbuf_add_json_number(out, "given_up", (int64_t)counts.states[DELIVERY_GIVEN_UP]);
+    strbuf_add_json_number(out, "untold", (int64_t)counts.states[DELIVERY_UNTOLD]);
+    strbuf_add_char(out, '}');
+}
+
 static void add_refusals(const struct gateway *gateway, struct strbuf *out)
 {
     strbuf_add_str(out, ",\"refusals\":{");
@@ -174,6 +191,7 @@ static void add_status(const struct gateway *gateway, struct strbuf *out)
     add_journal(gateway, out);
     add_verdicts(gateway, out);
     add_sms(gateway, out);
+    add_notices(gateway, out);
     add_refusals(gateway, out);
     strbuf_add_char(out, '}');
 }

@@ -348,3 +348,21 @@ enum result registry_retry_deliveries(struct registry *registry, const char *par
                       partner, now, &first, err);
     return registry_leave(registry, own, result, err);
 }
+
+enum result registry_hasten_deliveries(struct registry *registry, const char *partner,
+                                       int64_t since, int64_t now, struct error *err)
+{
+    sqlite3_stmt *statement = NULL;
+    enum result result = sql_prepare(registry->db,
+                                     "UPDATE notice_delivery SET next_at = ?3 WHERE partner = ?1"
+                                     " AND state = 'waiting' AND next_at > ?3 AND last_at >= ?2",
+                                     &statement, err);
+    if (result != RESULT_OK)
+        return result;
+    registry_bind_text(statement, 1, partner);
+    sqlite3_bind_int64(statement, 2, since);
+    sqlite3_bind_int64(statement, 3, now);
+    result = sql_run(registry->db, statement, err);
+    sqlite3_finalize(statement);
+    return result;
+}

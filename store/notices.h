@@ -88,6 +88,10 @@ enum result registry_note_delivery(struct registry *registry, int64_t notice, co
 enum result registry_retry_deliveries(struct registry *registry, const char *partner, int64_t now,
                                       uint64_t *count_out, struct error *err);
 
+/* The partner answers again: what it did not take since then is due now. */
+enum result registry_hasten_deliveries(struct registry *registry, const char *partner,
+                                       int64_t since, int64_t now, struct error *err);
+
 struct delivery_filter {
     const char *partner;          /* NULL: any */
     const uint8_t *recipient_key; /* NULL: any */
