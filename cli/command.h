@@ -79,6 +79,8 @@ command_fn cli_screen;
 command_fn cli_person;
 command_fn cli_suspend;
 command_fn cli_resume;
+command_fn cli_notice_list;
+command_fn cli_notice_retry;
 command_fn cli_token_add;
 command_fn cli_token_list;
 command_fn cli_token_revoke;

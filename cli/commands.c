@@ -127,6 +127,15 @@ const struct command commands[] = {
      "A stream is written PARTNER/STREAM; a form is its id, for all versions.\n", cli_suspend},
     {"resume", "partner|stream|form|supplier ID --reason TEXT", "end a suspension",
      "A stream is written PARTNER/STREAM; a form is its id, for all versions.\n", cli_resume},
+    {"notice list", "[--partner P] [--state S] [--overdue] [--limit N] [--format F]",
+     "which partners were told of withdrawals, and which are yet to be",
+     "  --partner P               of this partner only\n"
+     "  --state S                 waiting, acknowledged, given-up, untold\n"
+     "  --overdue                 what waits longer than the partner's overdue_after\n"
+     "  --limit N                 at most N, the newest\n" FORMAT_HELP,
+     cli_notice_list},
+    {"notice retry", "[--partner P]", "try at once to tell partners what they did not take yet",
+     "  --partner P               this partner only\n", cli_notice_retry},
     {"token add", "NAME --scope S[,S]... [--partner P] [--expires D] [--rate N]",
      "make a token for the interface for programs, and print it: once",
      "  --scope S,...             check, events, screen, decisions, persons, reports, forms,\n"

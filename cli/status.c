@@ -91,6 +91,28 @@ static void print_sms(const json_t *sms)
     }
 }
 
+/* Nothing while no partner was to be told of anything. */
+static void print_notices(const json_t *notices)
+{
+    static const struct {
+        const char *key, *words;
+    } counts[] = {
+        {"waiting", "withdrawals that partners are yet to acknowledge"},
+        {"overdue", "of them overdue (octroi notice list --overdue)"},
+        {"acknowledged", "acknowledged"},
+        {"given_up", "given up"},
+        {"untold", "of which the partner cannot be told"},
+    };
+    const char *title = "notices";
+    for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++) {
+        int64_t count = number_of(notices, counts[i].key);
+        if (count == 0)
+            continue;
+        printf("%-14s %" PRId64 " %s\n", title, count, counts[i].words);
+        title = "";
+    }
+}
+
 static void print_summary(const json_t *answer)
 {
     const json_t *config = json_object_get(answer, "config");
@@ -107,6 +129,7 @@ static void print_summary(const json_t *answer)
     printf("%-14s %" PRId64 " pass, %" PRId64 " block, %" PRId64 " defer\n", "verdicts",
            number_of(verdicts, "pass"), number_of(verdicts, "block"), number_of(verdicts, "defer"));
     print_sms(json_object_get(answer, "sms"));
+    print_notices(json_object_get(answer, "notices"));
     print_refusals(json_object_get(answer, "refusals"));
     print_journal(json_object_get(answer, "journal"));
 }

@@ -35,12 +35,14 @@ def sms_stream(accounts, providers=("aggregator",), **more):
 
 
 class NodePeer:
-    """peers_smpp.js: orders in, events out, one JSON object a line each."""
+    """peers_smpp.js and its like: orders in, events out, one JSON object a line each."""
+
+    script = "peers_smpp.js"
 
     def __init__(self, mode, **options):
         self.events = []
         self.changed = threading.Condition()
-        self.process = harness.spawn(["node", HERE / "peers_smpp.js", mode, json.dumps(options)],
+        self.process = harness.spawn(["node", HERE / self.script, mode, json.dumps(options)],
                                      stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                      stderr=subprocess.PIPE, text=True)
         threading.Thread(target=self._read, daemon=True).start()
