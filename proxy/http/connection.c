@@ -115,6 +115,8 @@ void http_connection_enter(struct http_connection *connection, enum http_state s
     connection->state = state;
     connection->since = connection->read_at = clock_monotonic();
     connection->bytes = 0;
+    if (state == HTTP_READING)
+        connection->framing = (struct http_framing){0};
     http_connection_wake_at(connection, deadline_of(connection));
 }
 
@@ -216,9 +218,25 @@ void http_connection_end(struct http_connection *connection, const char *why)
 
 /* ---- the beginning ---- */
 
+/* The last so many bytes of what was read belong to the request that comes in. */
+static void follow(struct http_connection *connection, struct evbuffer *input, size_t bytes)
+{
+    struct evbuffer_iovec pieces[4];
+    struct evbuffer_ptr at;
+    while (bytes > 0 && evbuffer_ptr_set(input, &at, evbuffer_get_length(input) - bytes,
+                                         EVBUFFER_PTR_SET) == 0) {
+        int n = evbuffer_peek(input, -1, &at, pieces, 4);
+        if (n <= 0)
+            break;
+        for (int i = 0; i < n && i < 4; i++) {
+            http_framing_follow(&connection->framing, pieces[i].iov_base, pieces[i].iov_len);
+            bytes -= pieces[i].iov_len;
+        }
+    }
+}
+
 static void on_input(struct evbuffer *buffer, const struct evbuffer_cb_info *info, void *arg)
 {
-    (void)buffer;
     struct http_connection *connection = arg;
     if (info->n_added == 0)
         return;
@@ -226,6 +244,7 @@ static void on_input(struct evbuffer *buffer, const struct evbuffer_cb_info *inf
         http_connection_enter(connection, HTTP_READING);
     if (connection->state != HTTP_READING)
         return;
+    follow(connection, buffer, info->n_added);
     connection->bytes += info->n_added;
     connection->read_at = clock_monotonic();
     http_connection_wake_at(connection, deadline_of(connection));
@@ -234,8 +253,10 @@ static void on_input(struct evbuffer *buffer, const struct evbuffer_cb_info *inf
 
 void http_connection_answered(struct http_connection *connection)
 {
-    size_t more = evbuffer_get_length(bufferevent_get_input(connection->bev));
+    struct evbuffer *input = bufferevent_get_input(connection->bev);
+    size_t more = evbuffer_get_length(input);
     http_connection_enter(connection, more > 0 ? HTTP_READING : HTTP_WAITING);
+    follow(connection, input, more);
     connection->bytes = more;
 }
 

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What the files of this folder share on the side of evhttp. Read them in the order of a request's
- * life: server.c (doors), connection.c (connections and their time), strangers.c (what is read of
- * them before they are known), client.c (whose request it
- * is), routes.c, request.c (from its arrival to its answer), auth.c (its account); then hook.c for
- * what providers call, service.c for what is not SMS. call.h and shape.h are the side of the
- * shapes, service.h that of the services.
+ * life: server.c (doors), connection.c (connections and their time), framing.c (whether all see the
+ * same in their bytes), strangers.c (what is read of them before they are known), client.c (whose
+ * request it is), routes.c, request.c (from its arrival to its answer), auth.c (its account); then
+ * hook.c for what providers call, service.c for what is not SMS. call.h and shape.h are the side of
+ * the shapes, service.h that of the services.
  */
 #ifndef OCTROI_PROXY_HTTP_INTERNAL_H
 #define OCTROI_PROXY_HTTP_INTERNAL_H
@@ -38,6 +38,27 @@ enum http_state {
     HTTP_STATE_COUNT
 };
 
+/* Where in a request its bytes are. */
+struct http_framing {
+    enum {
+        FRAMING_FIRST, /* its first line */
+        FRAMING_FIELDS,
+        FRAMING_SIZE, /* of a chunk */
+        FRAMING_DATA,
+        FRAMING_DATA_END, /* the line end behind it */
+        FRAMING_TRAILERS,
+        FRAMING_REST /* a body of so many bytes, and what is behind the request: not looked at */
+    } part;
+    bool odd;          /* for good */
+    bool cr;           /* the last byte was one */
+    bool old, chunked; /* HTTP/1.0; a coding is named */
+    bool extended;     /* behind the chunk's size */
+    uint8_t spaces;    /* of the first line */
+    size_t length;     /* of the line so far */
+    size_t matched;    /* … of what it may begin with */
+    uint64_t left;     /* of the chunk */
+};
+
 /* evhttp owns the connection itself; this is what the gate knows of it, from its socket's first
  * moment to evhttp's farewell. */
 struct http_connection {
@@ -54,12 +75,13 @@ struct http_connection {
     struct deadline deadline;
     struct admission admission;
     int64_t born_at;
-    int64_t since;   /* when the state began */
-    int64_t read_at; /* when something was read last */
-    uint64_t bytes;  /* read since then */
-    size_t charged;  /* of the front's strangers */
-    unsigned holder; /* under which of the front's holders */
-    bool too_heavy;  /* it ends as soon as the loop comes round */
+    int64_t since;               /* when the state began */
+    int64_t read_at;             /* when something was read last */
+    uint64_t bytes;              /* read since then */
+    struct http_framing framing; /* of the request that comes in */
+    size_t charged;              /* of the front's strangers */
+    unsigned holder;             /* under which of the front's holders */
+    bool too_heavy;              /* it ends as soon as the loop comes round */
     enum http_state state;
     bool tls;
     bool asked;      /* a request came over it */
@@ -209,6 +231,14 @@ void http_connection_end(struct http_connection *connection, const char *why);
 /* Counts it under the partner; false: that has as many as it may. */
 bool http_connection_admit(struct http_connection *connection, struct snapshot *snapshot,
                            const struct account_config *account);
+
+/* ---- framing.c ---- */
+
+/* So many more bytes of a request, which all of it is fed from its first one on. */
+void http_framing_follow(struct http_framing *framing, const char *bytes, size_t length);
+/* Whether what was followed is a request, up to the end of its head or of its chunks, that
+ * everybody reads alike. Asked once evhttp has read it. */
+bool http_framing_is_clear(const struct http_framing *framing);
 
 /* ---- strangers.c ---- */
 

@@ -12,6 +12,7 @@
 
 #include <event2/bufferevent_ssl.h>
 #include <event2/event.h>
+#include <event2/http_struct.h>
 #include <event2/keyvalq_struct.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -131,8 +132,11 @@ static void send_answer(struct http_connection *connection, struct evhttp_reques
         snprintf(seconds, sizeof(seconds), "%lld", (long long)after);
         add_header(evreq, "Retry-After", seconds);
     }
-    if (close || !whole)
+    if (close || !whole) {
+        /* To HTTP/1.0 that asks for it evhttp would say keep-alive beside it. */
+        (void)evhttp_remove_header(evhttp_request_get_input_headers(evreq), "Connection");
         add_header(evreq, "Connection", "close");
+    }
     http_connection_enter(connection, HTTP_ANSWERING);
     evhttp_request_set_on_complete_cb(evreq, on_complete, connection);
     evhttp_send_reply(evreq, status, http_phrase(status), body);
@@ -464,7 +468,8 @@ static void take_up(struct http_request *request, bool whole)
         http_request_problem(request, 503, NULL, true);
         return;
     }
-    if (!ends_clearly(call->headers, call->method) || !says_one_thing(call->headers) ||
+    if (!http_framing_is_clear(&request->connection->framing) ||
+        !ends_clearly(call->headers, call->method) || !says_one_thing(call->headers) ||
         request->client.unclear) {
         http_request_problem(request, 400, NULL, true);
         return;
@@ -510,6 +515,13 @@ static struct http_request *new_request(struct http_connection *connection,
     return request;
 }
 
+/* evhttp answers in the version it was asked in, whatever that is; there are but two. */
+static void set_version(struct evhttp_request *evreq)
+{
+    evreq->minor = evreq->major > 1 || (evreq->major == 1 && evreq->minor > 0);
+    evreq->major = 1;
+}
+
 /* Made without us, or with nothing left to work with: said in a few words, and the end. */
 static void turn_off(struct evhttp_request *evreq)
 {
@@ -524,6 +536,7 @@ void http_on_request(struct evhttp_request *evreq, void *arg)
     struct http_connection *connection =
         http_connection_of(door->front, evhttp_request_get_connection(evreq));
     size_t listener;
+    set_version(evreq);
     if (connection == NULL || connection->state != HTTP_READING) {
         turn_off(evreq);
         return;

@@ -64,6 +64,8 @@ START_TEST(test_methods)
 }
 END_TEST
 
+#define CHUNKED "POST /v1/messages HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
+
 /* Where another reader could see another end of the request, it is refused, and nothing behind it
  * is read. */
 START_TEST(test_unclear_ends)
@@ -76,6 +78,18 @@ START_TEST(test_unclear_ends)
         "POST /v1/messages HTTP/1.1\r\nTransfer-Encoding: identity\r\n\r\n",
         "POST /v1/messages HTTP/1.1\r\nContent-Length: +2\r\n\r\n{}",
         "POST /v1/messages HTTP/1.1\r\nContent-Length : 2\r\n\r\n{}",
+        "POST /v1/messages HTTP/1.1\r\nX: a\rContent-Length: 2\r\n\r\n{}",
+        "POST /v1/messages x HTTP/1.1\r\nContent-Length: 2\r\n\r\n{}",
+        "POST /v1/messages HTTP/1.1x\r\nContent-Length: 2\r\n\r\n{}",
+        "POST /v1/messages HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
+        CHUNKED "0x2\r\n{}\r\n0\r\n\r\n",
+        CHUNKED "+2\r\n{}\r\n0\r\n\r\n",
+        CHUNKED " 2\r\n{}\r\n0\r\n\r\n",
+        CHUNKED "2 x\r\n{}\r\n0\r\n\r\n",
+        CHUNKED "2\n{}\r\n0\r\n\r\n",
+        CHUNKED "2\r\n{}0\r\n\r\n",
+        CHUNKED "\r\n2\r\n{}\r\n0\r\n\r\n",
+        CHUNKED "2\r\n{}\r\n0\n\r\n",
         "GET /cgi-bin/sendsms HTTP/1.1\r\nContent-Length: 2\r\n\r\n{}",
         "GET /cgi-bin/sendsms HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
         "POST /v1/messages HTTP/1.1\r\nContent-Length: -1\r\n\r\n",
@@ -95,6 +109,71 @@ START_TEST(test_unclear_ends)
                                                 strstr(client.got.data, " 413 ") != NULL),
                       "%zu: %s", i, client.got.data);
         ck_assert_uint_eq(stage.n_messages, 0);
+        client_close(&client);
+    }
+}
+END_TEST
+
+/* evhttp ends a line at a NUL; nobody else does. */
+START_TEST(test_nul)
+{
+    static const char *const before[] = {
+        "POST /v1/messages HTTP/1.1\r\nHost: x\r\nX: a",
+        "POST /v1/messages HTTP/1.1\r\nHost: x\r\nContent-Length: 0",
+        "POST /v1/messages",
+    };
+    for (size_t i = 0; i < sizeof(before) / sizeof(before[0]); i++) {
+        struct client client;
+        client_open(&client, "web");
+        client_send(&client, before[i], strlen(before[i]) + 1);
+        client_say(&client, i < 2 ? "b\r\n" : " HTTP/1.1\r\n");
+        client_say(&client, strchr(request("", MESSAGE), '\n') + 1);
+        client_await_close(&client);
+        ck_assert_msg(strstr(client.got.data, " 400 ") != NULL, "%zu: %s", i, client.got.data);
+        ck_assert_uint_eq(stage.n_messages, 0);
+        client_close(&client);
+    }
+}
+END_TEST
+
+/* An answer that ends the connection says one thing of it, also to HTTP/1.0. */
+START_TEST(test_old_kept_alive)
+{
+    struct client client;
+    client_open(&client, "web");
+    client_say(&client, "GET / HTTP/1.0\r\nConnection: keep-alive\r\nContent-Length: 2\r\n\r\n{}");
+    client_await_close(&client);
+    ck_assert_ptr_nonnull(strstr(client.got.data, "Connection: close\r\n"));
+    ck_assert_ptr_null(strstr(client.got.data, "keep-alive"));
+    client_close(&client);
+    client_open(&client, "web");
+    for (int i = 0; i < 2; i++) {
+        client_say(&client, "GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
+        struct answer answer = client_answer(&client);
+        ck_assert_int_eq(answer.status, 404);
+        ck_assert_str_eq(answer_header(&answer, "Connection"), "keep-alive");
+    }
+    client_close(&client);
+}
+END_TEST
+
+/* What is done as it should be is no reason to refuse. */
+START_TEST(test_clear_chunks)
+{
+    static const char rest[] = "\r\n0\r\nX-Trailer: 1\r\n\r\n";
+    struct client client;
+    char text[1024];
+    for (size_t cut = 1; cut < 200; cut += 13) {
+        snprintf(text, sizeof(text),
+                 "POST /v1/messages HTTP/1.1\nHost: x\r\n%s%sTRANSFER-encoding: Chunked\r\n"
+                 "\r\n%zX\r\n%s%s",
+                 basic("acme-sms", "secret"), JSON, strlen(MESSAGE), MESSAGE, rest);
+        client_open(&client, "web");
+        client_send(&client, text, cut);
+        client_say(&client, text + cut);
+        ck_assert_int_eq(client_answer(&client).status, 202);
+        client_say(&client, request("", MESSAGE));
+        ck_assert_int_eq(client_answer(&client).status, 202);
         client_close(&client);
     }
 }
@@ -332,6 +411,9 @@ Suite *http_requests_suite(void)
     const TTest *const tests[] = {
         test_methods,
         test_unclear_ends,
+        test_nul,
+        test_old_kept_alive,
+        test_clear_chunks,
         test_too_much,
         test_tls,
         test_tls_certificate,

@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Follows the bytes of a request beside evhttp, and notes where another reader on the way could see
+ * something else in them: evhttp ends lines at a NUL, takes "0x1f", "+1f" or "1f x" for the size of
+ * a chunk, and does without the line end behind one. Nothing is read for anybody here; it is only
+ * ever a reason to refuse.
+ */
+#include "proxy/http/internal.h"
+
+#include <string.h>
+
+static const char coding_name[] = "transfer-encoding:";
+static const char version[] = "HTTP/1.";
+
+static char lower(char c)
+{
+    return c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
+}
+
+/* "METHOD TARGET HTTP/1.1": two spaces, and a version behind the second. */
+static void take_first(struct http_framing *framing, char c)
+{
+    if (c == ' ') {
+        framing->spaces++;
+        framing->matched = 0;
+    } else if (framing->spaces == 2) {
+        size_t at = framing->matched++;
+        bool fits = at < strlen(version) ? c == version[at] : at == strlen(version);
+        framing->odd = framing->odd || !fits || (at == strlen(version) && (c < '0' || c > '9'));
+        framing->old = c == '0';
+    } else if ((unsigned char)c < 0x20 || c == 0x7f) {
+        framing->odd = true;
+    }
+}
+
+static void take_field(struct http_framing *framing, char c)
+{
+    if (framing->matched == framing->length && framing->matched < strlen(coding_name) &&
+        lower(c) == coding_name[framing->matched] && ++framing->matched == strlen(coding_name))
+        framing->chunked = true;
+}
+
+static void take_size(struct http_framing *framing, char c)
+{
+    static const char digits[] = "0123456789abcdef";
+    if (framing->extended)
+        return;
+    const char *digit = strchr(digits, lower(c)); /* c is not NUL */
+    if (c == ';' && framing->length > 0)
+        framing->extended = true;
+    else if (digit == NULL || framing->left > UINT64_MAX >> 8)
+        framing->odd = true;
+    else
+        framing->left = framing->left * 16 + (uint64_t)(digit - digits);
+}
+
+static void end_first(struct http_framing *framing)
+{
+    if (framing->length == 0) /* an empty line before it is nothing */
+        return;
+    framing->odd = framing->spaces != 2 || framing->matched != strlen(version) + 1;
+    framing->part = FRAMING_FIELDS;
+}
+
+static void end_fields(struct http_framing *framing)
+{
+    if (framing->length > 0)
+        return;
+    framing->odd = framing->chunked && framing->old; /* 1.0 knows no coding */
+    framing->part = framing->chunked ? FRAMING_SIZE : FRAMING_REST;
+}
+
+static void end_line(struct http_framing *framing)
+{
+    switch (framing->part) {
+    case FRAMING_FIRST:
+        end_first(framing);
+        break;
+    case FRAMING_FIELDS:
+        end_fields(framing);
+        break;
+    case FRAMING_SIZE:
+        framing->odd = framing->length == 0 || !framing->cr;
+        framing->part = framing->left > 0 ? FRAMING_DATA : FRAMING_TRAILERS;
+        framing->extended = false;
+        break;
+    case FRAMING_DATA_END:
+        framing->odd = framing->length > 0 || !framing->cr;
+        framing->part = FRAMING_SIZE;
+        break;
+    default: /* a trailer */
+        if (framing->length == 0)
+            framing->part = FRAMING_REST;
+    }
+    framing->length = framing->matched = 0;
+    framing->cr = false;
+}
+
+static void take(struct http_framing *framing, char c)
+{
+    if (c == '\n') {
+        end_line(framing);
+        return;
+    }
+    if (framing->cr || c == '\0') {
+        framing->odd = true;
+        return;
+    }
+    framing->cr = c == '\r';
+    if (framing->cr)
+        return;
+    if (framing->part == FRAMING_FIRST)
+        take_first(framing, c);
+    else if (framing->part == FRAMING_FIELDS)
+        take_field(framing, c);
+    else if (framing->part == FRAMING_SIZE)
+        take_size(framing, c);
+    framing->length++;
+}
+
+void http_framing_follow(struct http_framing *framing, const char *bytes, size_t length)
+{
+    for (size_t i = 0; i < length && !framing->odd && framing->part != FRAMING_REST;) {
+        if (framing->part != FRAMING_DATA) {
+            take(framing, bytes[i++]);
+            continue;
+        }
+        size_t piece = length - i < framing->left ? length - i : (size_t)framing->left;
+        i += piece;
+        framing->left -= piece;
+        if (framing->left == 0)
+            framing->part = FRAMING_DATA_END;
+    }
+}
+
+bool http_framing_is_clear(const struct http_framing *framing)
+{
+    return !framing->odd && framing->part == FRAMING_REST;
+}
