@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Follows the bytes of a request beside evhttp, and notes where another reader on the way could see
- * something else in them: evhttp ends lines at a NUL, takes "0x1f", "+1f" or "1f x" for the size of
- * a chunk, and does without the line end behind one. Nothing is read for anybody here; it is only
- * ever a reason to refuse.
+ * Whether all on the way see the same request. Its bytes are followed beside evhttp, which ends
+ * lines at a NUL, takes "0x1f", "+1f" or "1f x" for the size of a chunk, and does without the line
+ * end behind one; its headers must say one thing. Nothing is read for anybody here; it is only ever
+ * a reason to refuse.
  */
 #include "proxy/http/internal.h"
 
+#include <event2/keyvalq_struct.h>
 #include <string.h>
 
 static const char coding_name[] = "transfer-encoding:";
@@ -28,8 +29,9 @@ static void take_first(struct http_framing *framing, char c)
         bool fits = at < strlen(version) ? c == version[at] : at == strlen(version);
         framing->odd = framing->odd || !fits || (at == strlen(version) && (c < '0' || c > '9'));
         framing->old = c == '0';
-    } else if ((unsigned char)c < 0x20 || c == 0x7f) {
-        framing->odd = true;
+    } else {
+        framing->odd = (unsigned char)c < 0x20 || c == 0x7f ||
+                       (framing->spaces == 0 && strchr("\"(),/:;<=>?@[\\]{}", c) != NULL);
     }
 }
 
@@ -136,4 +138,49 @@ void http_framing_follow(struct http_framing *framing, const char *bytes, size_t
 bool http_framing_is_clear(const struct http_framing *framing)
 {
     return !framing->odd && framing->part == FRAMING_REST;
+}
+
+/* ---- headers ---- */
+
+static bool is_token(const char *text)
+{
+    return text[0] != '\0' && text[strspn(text, "!#$%&'*+-.^_`|~0123456789"
+                                                "abcdefghijklmnopqrstuvwxyz"
+                                                "ABCDEFGHIJKLMNOPQRSTUVWXYZ")] == '\0';
+}
+
+bool http_ends_clearly(const struct evkeyvalq *headers, enum http_method method)
+{
+    const struct evkeyval *header;
+    const char *length = NULL;
+    const char *coding = NULL;
+    TAILQ_FOREACH(header, headers, next)
+    {
+        if (!is_token(header->key))
+            return false;
+        if (ascii_equal(header->key, "Content-Length")) {
+            int64_t number;
+            if (length != NULL || !http_number(header->value, INT64_C(1) << 50, &number))
+                return false;
+            length = header->value;
+        }
+        if (ascii_equal(header->key, "Transfer-Encoding")) {
+            if (coding != NULL || !ascii_equal(header->value, "chunked"))
+                return false;
+            coding = header->value;
+        }
+    }
+    if (length != NULL && coding != NULL)
+        return false;
+    return method == HTTP_METHOD_POST ||
+           ((length == NULL || strspn(length, "0") == strlen(length)) && coding == NULL);
+}
+
+bool http_says_one_thing(const struct evkeyvalq *headers)
+{
+    static const char *const names[] = {"Host", "Authorization", "Content-Type", "Idempotency-Key"};
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        if (!http_header_clear(headers, names[i]))
+            return false;
+    return true;
 }

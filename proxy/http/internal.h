@@ -239,6 +239,11 @@ void http_framing_follow(struct http_framing *framing, const char *bytes, size_t
 /* Whether what was followed is a request, up to the end of its head or of its chunks, that
  * everybody reads alike. Asked once evhttp has read it. */
 bool http_framing_is_clear(const struct http_framing *framing);
+/* Whether its headers leave no doubt where it ends: evhttp reads no body but of POST, PUT and
+ * PATCH, and takes the first length it finds. */
+bool http_ends_clearly(const struct evkeyvalq *headers, enum http_method method);
+/* Whether what decides whose the request is, and whether it was there before, is said once. */
+bool http_says_one_thing(const struct evkeyvalq *headers);
 
 /* ---- strangers.c ---- */
 

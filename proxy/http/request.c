@@ -350,52 +350,6 @@ void http_request_timer(struct http_request *request)
 
 /* ---- arriving ---- */
 
-static bool is_token(const char *text)
-{
-    return text[0] != '\0' && text[strspn(text, "!#$%&'*+-.^_`|~0123456789"
-                                                "abcdefghijklmnopqrstuvwxyz"
-                                                "ABCDEFGHIJKLMNOPQRSTUVWXYZ")] == '\0';
-}
-
-/* Whether others on the way could see another end of this request than evhttp does, which reads no
- * body but of POST, PUT and PATCH, and takes the first length it finds. */
-static bool ends_clearly(const struct evkeyvalq *headers, enum http_method method)
-{
-    const struct evkeyval *header;
-    const char *length = NULL;
-    const char *coding = NULL;
-    TAILQ_FOREACH(header, headers, next)
-    {
-        if (!is_token(header->key))
-            return false;
-        if (ascii_equal(header->key, "Content-Length")) {
-            int64_t number;
-            if (length != NULL || !http_number(header->value, INT64_C(1) << 50, &number))
-                return false;
-            length = header->value;
-        }
-        if (ascii_equal(header->key, "Transfer-Encoding")) {
-            if (coding != NULL || !ascii_equal(header->value, "chunked"))
-                return false;
-            coding = header->value;
-        }
-    }
-    if (length != NULL && coding != NULL)
-        return false;
-    return method == HTTP_METHOD_POST ||
-           ((length == NULL || strspn(length, "0") == strlen(length)) && coding == NULL);
-}
-
-/* Whether what decides whose the request is, and whether it was there before, is said once. */
-static bool says_one_thing(const struct evkeyvalq *headers)
-{
-    static const char *const names[] = {"Host", "Authorization", "Content-Type", "Idempotency-Key"};
-    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-        if (!http_header_clear(headers, names[i]))
-            return false;
-    return true;
-}
-
 static enum http_method method_of(const struct evhttp_request *evreq)
 {
     switch ((int)evhttp_request_get_command(evreq)) {
@@ -469,7 +423,7 @@ static void take_up(struct http_request *request, bool whole)
         return;
     }
     if (!http_framing_is_clear(&request->connection->framing) ||
-        !ends_clearly(call->headers, call->method) || !says_one_thing(call->headers) ||
+        !http_ends_clearly(call->headers, call->method) || !http_says_one_thing(call->headers) ||
         request->client.unclear) {
         http_request_problem(request, 400, NULL, true);
         return;
@@ -515,11 +469,13 @@ static struct http_request *new_request(struct http_connection *connection,
     return request;
 }
 
-/* evhttp answers in the version it was asked in, whatever that is; there are but two. */
-static void set_version(struct evhttp_request *evreq)
+/* evhttp answers in the version it was asked in, whatever that is, and there are but two; and who
+ * asks as of a proxy it leaves without having said so. */
+static void straighten(struct evhttp_request *evreq)
 {
     evreq->minor = evreq->major > 1 || (evreq->major == 1 && evreq->minor > 0);
     evreq->major = 1;
+    evreq->flags &= ~EVHTTP_PROXY_REQUEST;
 }
 
 /* Made without us, or with nothing left to work with: said in a few words, and the end. */
@@ -536,7 +492,7 @@ void http_on_request(struct evhttp_request *evreq, void *arg)
     struct http_connection *connection =
         http_connection_of(door->front, evhttp_request_get_connection(evreq));
     size_t listener;
-    set_version(evreq);
+    straighten(evreq);
     if (connection == NULL || connection->state != HTTP_READING) {
         turn_off(evreq);
         return;

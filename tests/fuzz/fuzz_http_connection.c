@@ -263,7 +263,7 @@ static void do_client(const char *word)
     else if (strcmp(word, "half-close") == 0 && talk->fd >= 0)
         talk->half_closed = shutdown(talk->fd, SHUT_WR) == 0;
     else if (strcmp(word, "deaf") == 0 || strcmp(word, "hears") == 0)
-        talk->deaf = word[0] == 'd';
+        talk->deaf = word[0] == 'd', talk->was_deaf |= talk->deaf;
 }
 
 /* A line that is not said. */
@@ -314,17 +314,33 @@ static void do_line(const char *line, size_t length)
 
 /* ---- a run ---- */
 
-/* All that the second reader sees of it is answered, or the connection has ended. */
-static bool is_done(const struct talk *talk)
+/* Whether the second reader sees one more request than the gate took up. */
+static bool sees_more(const struct talk *talk)
 {
     struct model_request request;
-    if (talk->fd < 0 || talk->ended)
-        return true;
-    if (talk->n_answered < talk->n_arrivals || talk->over)
-        return false;
     enum model_reading reading = model_read_request(&talk->said, talk->read_at, &request);
     model_free_request(&request);
-    return reading != MODEL_CLEAR;
+    return reading == MODEL_CLEAR;
+}
+
+/* All that there is to see is answered, or the connection has ended. */
+static bool is_done(const struct talk *talk)
+{
+    if (talk->fd < 0 || talk->ended)
+        return true;
+    return talk->n_answered == talk->n_arrivals && !talk->over && !sees_more(talk);
+}
+
+/* The end was announced, or nothing was left to say. To who did not listen not all may have been
+ * said: who closes with something unread takes back what did not fit yet. */
+static void check_end(const struct talk *talk)
+{
+    if (run.rough || talk->lost || talk->fd < 0 || talk->was_deaf)
+        return;
+    must_say(talk->got_at == talk->got.length, "half an answer: %s", talk->got.data + talk->got_at);
+    must_say(!talk->ended || talk->over || talk->half_closed ||
+                 (talk->n_answered == talk->n_arrivals && !sees_more(talk)),
+             "left without a word: %zu of %zu", talk->n_answered, talk->n_arrivals);
 }
 
 static bool all_done(void)
@@ -392,11 +408,8 @@ static void finish(void)
         settle(50);
     }
     await(all_done, "not answered, nor ended");
-    for (size_t i = 0; i < judged.n_talks; i++) {
-        struct talk *talk = &judged.talks[i];
-        must_say(run.rough || talk->lost || talk->fd < 0 || talk->got_at == talk->got.length,
-                 "half an answer: %s", talk->got.data + talk->got_at);
-    }
+    for (size_t i = 0; i < judged.n_talks; i++)
+        check_end(&judged.talks[i]);
     for (int i = 0; i < 3 && !all_gone(); i++)
         advance(601);
     await(all_gone, "the connection does not end");

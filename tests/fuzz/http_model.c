@@ -264,13 +264,16 @@ const char *model_field(const struct model_request *request, const char *name)
 
 /* ---- answers ---- */
 
-static bool read_status(const char *line, size_t length, int *status_out)
+static bool read_status(const char *line, size_t length, struct model_answer *answer)
 {
     size_t number;
-    if (length < 14 || (memcmp(line, "HTTP/1.1 ", 9) != 0 && memcmp(line, "HTTP/1.0 ", 9) != 0) ||
-        !read_number(line + 9, 3, 10, &number) || line[12] != ' ')
+    /* "HTTP/1.1 200 OK"; evhttp's own errors are in the version they are about. */
+    if (length < 14 || memcmp(line, "HTTP/", 5) != 0 || digit(line[5]) > 9 || line[6] != '.' ||
+        digit(line[7]) > 9 || line[8] != ' ' || !read_number(line + 9, 3, 10, &number) ||
+        line[12] != ' ')
         return false;
-    *status_out = (int)number;
+    answer->status = (int)number;
+    answer->known_version = line[5] == '1' && line[7] <= '1';
     return number >= 100 && number <= 599;
 }
 
@@ -286,7 +289,7 @@ enum model_reading model_read_answer(const struct strbuf *got, size_t at, bool b
     struct reader reader = {got->data + at, got->data + got->length};
     answer_out->head = reader.at;
     enum model_reading reading = next_crlf_line(&reader, &line, &length);
-    if (reading != MODEL_CLEAR || !read_status(line, length, &answer_out->status))
+    if (reading != MODEL_CLEAR || !read_status(line, length, answer_out))
         return reading == MODEL_MORE ? MODEL_MORE : MODEL_ILL;
     while ((reading = next_crlf_line(&reader, &line, &length)) == MODEL_CLEAR && length > 0) {
         const char *colon = memchr(line, ':', length);
@@ -354,6 +357,8 @@ char *model_decoded(const char *text, size_t length)
         } else {
             out[n++] = text[i] == '+' ? ' ' : text[i];
         }
+        if (out[n - 1] == '\0')
+            out[n - 1] = '\1';
     }
     out[n] = '\0';
     return out;

@@ -30,6 +30,7 @@ struct model_request {
 
 struct model_answer {
     int status;
+    bool known_version;
     const char *head; /* in what was read, head_length bytes */
     size_t head_length;
     const char *body;
@@ -52,8 +53,8 @@ enum model_reading model_read_answer(const struct strbuf *got, size_t at, bool b
 bool model_answer_field(const struct model_answer *answer, const char *name, char *out,
                         size_t size);
 
-/* What was said between two places with every "%41", "\u0041" and "+" decoded, NUL behind. Owned
- * by the caller. */
+/* What was said between two places with every "%41", "\u0041" and "+" decoded, NUL behind and
+ * \1 for those within. Owned by the caller. */
 char *model_decoded(const char *text, size_t length);
 
 #endif

@@ -79,6 +79,7 @@ START_TEST(test_unclear_ends)
         "POST /v1/messages HTTP/1.1\r\nContent-Length: +2\r\n\r\n{}",
         "POST /v1/messages HTTP/1.1\r\nContent-Length : 2\r\n\r\n{}",
         "POST /v1/messages HTTP/1.1\r\nX: a\rContent-Length: 2\r\n\r\n{}",
+        "PO<ST /v1/messages HTTP/1.1\r\nContent-Length: 2\r\n\r\n{}",
         "POST /v1/messages x HTTP/1.1\r\nContent-Length: 2\r\n\r\n{}",
         "POST /v1/messages HTTP/1.1x\r\nContent-Length: 2\r\n\r\n{}",
         "POST /v1/messages HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
@@ -154,6 +155,28 @@ START_TEST(test_old_kept_alive)
         ck_assert_str_eq(answer_header(&answer, "Connection"), "keep-alive");
     }
     client_close(&client);
+}
+END_TEST
+
+/* There are two versions to answer in, whatever is asked in; and as of a proxy is no other way. */
+START_TEST(test_odd_versions)
+{
+    static const char *const lines[] = {"GET /x HTTP/0.1", "GET /x HTTP/1.9",
+                                        "GET http://x/y HTTP/1.1"};
+    for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
+        struct client client;
+        client_open(&client, "web");
+        client_say(&client, lines[i]);
+        client_say(&client, "\r\nHost: x\r\n\r\n");
+        struct answer answer = client_answer(&client);
+        ck_assert_int_eq(answer.status, i == 0 ? 400 : 404);
+        ck_assert_int_eq(strncmp(answer.headers, i == 0 ? "HTTP/1.0 " : "HTTP/1.1 ", 9), 0);
+        if (i > 0) {
+            client_say(&client, "GET /x HTTP/1.1\r\nHost: x\r\n\r\n");
+            ck_assert_int_eq(client_answer(&client).status, 404);
+        }
+        client_close(&client);
+    }
 }
 END_TEST
 
@@ -413,6 +436,7 @@ Suite *http_requests_suite(void)
         test_unclear_ends,
         test_nul,
         test_old_kept_alive,
+        test_odd_versions,
         test_clear_chunks,
         test_too_much,
         test_tls,
