@@ -31,7 +31,8 @@ static void take_first(struct http_framing *framing, char c)
         framing->old = c == '0';
     } else {
         framing->odd = (unsigned char)c < 0x20 || c == 0x7f ||
-                       (framing->spaces == 0 && strchr("\"(),/:;<=>?@[\\]{}", c) != NULL);
+                       (framing->spaces == 0 &&
+                        ((unsigned char)c > 0x7f || strchr("\"(),/:;<=>?@[\\]{}", c) != NULL));
     }
 }
 

@@ -121,6 +121,7 @@ static void hear(struct talk *talk)
         ssize_t n = recv(talk->fd, bytes, sizeof(bytes), 0);
         if (n < 0 && errno == EAGAIN)
             break;
+        talk->was_reset = n < 0;
         if (n <= 0)
             talk->ended = true;
         else
@@ -263,7 +264,7 @@ static void do_client(const char *word)
     else if (strcmp(word, "half-close") == 0 && talk->fd >= 0)
         talk->half_closed = shutdown(talk->fd, SHUT_WR) == 0;
     else if (strcmp(word, "deaf") == 0 || strcmp(word, "hears") == 0)
-        talk->deaf = word[0] == 'd', talk->was_deaf |= talk->deaf;
+        talk->deaf = word[0] == 'd';
 }
 
 /* A line that is not said. */
@@ -331,11 +332,11 @@ static bool is_done(const struct talk *talk)
     return talk->n_answered == talk->n_arrivals && !talk->over && !sees_more(talk);
 }
 
-/* The end was announced, or nothing was left to say. To who did not listen not all may have been
- * said: who closes with something unread takes back what did not fit yet. */
+/* The end was announced, or nothing was left to say; unless it was a reset: who closes with
+ * something unread takes back what has not arrived yet. */
 static void check_end(const struct talk *talk)
 {
-    if (run.rough || talk->lost || talk->fd < 0 || talk->was_deaf)
+    if (run.rough || talk->lost || talk->fd < 0 || talk->was_reset)
         return;
     must_say(talk->got_at == talk->got.length, "half an answer: %s", talk->got.data + talk->got_at);
     must_say(!talk->ended || talk->over || talk->half_closed ||

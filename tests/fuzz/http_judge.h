@@ -25,7 +25,7 @@ struct talk {
     bool balanced; /* … or a balancer says whence */
     bool ended;    /* the gate closed it */
     bool lost;     /* not everything could be said: the gate does not read, or is gone */
-    bool half_closed, deaf, was_deaf;
+    bool half_closed, deaf, was_reset;
     struct strbuf said, got;
     size_t read_at; /* of said: where the next request begins */
     size_t got_at;
