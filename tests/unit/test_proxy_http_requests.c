@@ -119,8 +119,8 @@ END_TEST
 START_TEST(test_nul)
 {
     static const char *const before[] = {
-        "POST /v1/messages HTTP/1.1\r\nHost: x\r\nX: a",
-        "POST /v1/messages HTTP/1.1\r\nHost: x\r\nContent-Length: 0",
+        "POST /v1/messages HTTP/1.1\r\nX: a",
+        "POST /v1/messages HTTP/1.1\r\nContent-Type: application/json",
         "POST /v1/messages",
     };
     for (size_t i = 0; i < sizeof(before) / sizeof(before[0]); i++) {
