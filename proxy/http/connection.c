@@ -248,6 +248,11 @@ static void on_input(struct evbuffer *buffer, const struct evbuffer_cb_info *inf
     connection->bytes += info->n_added;
     connection->read_at = clock_monotonic();
     http_connection_wake_at(connection, deadline_of(connection));
+    if (http_framing_is_endless(&connection->framing)) {
+        bufferevent_disable(connection->bev, EV_READ);
+        connection->too_heavy = true;
+        http_connection_wake_at(connection, clock_monotonic());
+    }
     http_stranger_charge(connection, info->n_added);
 }
 

@@ -123,7 +123,8 @@ static void take(struct http_framing *framing, char c)
 
 void http_framing_follow(struct http_framing *framing, const char *bytes, size_t length)
 {
-    for (size_t i = 0; i < length && !framing->odd && framing->part != FRAMING_REST;) {
+    size_t i = 0;
+    for (; i < length && !framing->odd && framing->part != FRAMING_REST;) {
         if (framing->part != FRAMING_DATA) {
             take(framing, bytes[i++]);
             continue;
@@ -134,6 +135,15 @@ void http_framing_follow(struct http_framing *framing, const char *bytes, size_t
         if (framing->left == 0)
             framing->part = FRAMING_DATA_END;
     }
+    if (framing->odd)
+        framing->length += length - i;
+}
+
+bool http_framing_is_endless(const struct http_framing *framing)
+{
+    bool line = framing->part == FRAMING_SIZE || framing->part == FRAMING_DATA_END ||
+                framing->part == FRAMING_TRAILERS;
+    return (framing->odd || line) && framing->length > HTTP_CHUNK_LINE_MAX;
 }
 
 bool http_framing_is_clear(const struct http_framing *framing)

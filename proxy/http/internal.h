@@ -24,7 +24,8 @@
 #include <event2/http.h>
 #include <sys/queue.h>
 
-#define HTTP_HEADERS_MAX (32 * 1024)
+#define HTTP_HEADERS_MAX    (32 * 1024)
+#define HTTP_CHUNK_LINE_MAX (16 * 1024) /* also of what follows in a request that is not clear */
 
 struct http_request;
 
@@ -236,6 +237,9 @@ bool http_connection_admit(struct http_connection *connection, struct snapshot *
 
 /* So many more bytes of a request, which all of it is fed from its first one on. */
 void http_framing_follow(struct http_framing *framing, const char *bytes, size_t length);
+/* Whether so long a line stands among chunks that it is to end here: evhttp goes round for ever in
+ * a buffer that is full and has no end of one. */
+bool http_framing_is_endless(const struct http_framing *framing);
 /* Whether what was followed is a request, up to the end of its head or of its chunks, that
  * everybody reads alike. Asked once evhttp has read it. */
 bool http_framing_is_clear(const struct http_framing *framing);

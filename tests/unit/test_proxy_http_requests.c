@@ -180,6 +180,27 @@ START_TEST(test_odd_versions)
 }
 END_TEST
 
+/* evhttp would go round for ever once its buffer is full of one. */
+START_TEST(test_endless_chunk_line)
+{
+    static const char *const before[] = {CHUNKED "2\r\n{}", CHUNKED "2;",
+                                         CHUNKED "0\r\nX: ", CHUNKED "+2\r\n{}"};
+    char *text = malloc(90000);
+    must(text != NULL);
+    memset(text, '0', 90000);
+    for (size_t i = 0; i < sizeof(before) / sizeof(before[0]); i++) {
+        struct client client;
+        client_open(&client, "web");
+        client_say(&client, before[i]);
+        client_send(&client, text, 90000);
+        client_await_close(&client);
+        ck_assert_uint_eq(stage.n_messages, 0);
+        client_close(&client);
+    }
+    free(text);
+}
+END_TEST
+
 /* What is done as it should be is no reason to refuse. */
 START_TEST(test_clear_chunks)
 {
@@ -437,6 +458,7 @@ Suite *http_requests_suite(void)
         test_nul,
         test_old_kept_alive,
         test_odd_versions,
+        test_endless_chunk_line,
         test_clear_chunks,
         test_too_much,
         test_tls,
