@@ -218,7 +218,7 @@ static void advance(int64_t seconds)
     struct http_connection *connection;
     time_ahead += seconds * CLOCK_SECOND;
     TAILQ_FOREACH(connection, &stage.lane.http->connections, entry)
-    event_active(connection->timer, EV_TIMEOUT, 0);
+    event_active(connection->deadline.timer, EV_TIMEOUT, 0);
     settle(6);
 }
 
