@@ -142,6 +142,8 @@ void person_write_json(const struct person *person, struct sheet *sheet);
 void person_write_summary(const struct person *person, struct sheet *sheet);
 void person_write_record(const struct person *person, struct sheet *sheet);
 void person_write_events_csv(const struct person *person, struct sheet *sheet);
+void person_write_notices_csv(const struct person *person, struct sheet *sheet);
+void person_add_notices(const struct person *person, struct sheet *sheet);
 void person_write_accesses_csv(const struct person *person, struct sheet *sheet);
 /* Of the JSON: "accesses". */
 void person_add_accesses(const struct person *person, struct sheet *sheet);

@@ -50,6 +50,7 @@ void person_write_readme(const struct person *person, struct sheet *sheet)
         N_("events.csv             the events, as a table"),
         N_("decisions.csv          the decisions, as a table"),
         N_("accesses.csv           who looked you up, as a table"),
+        N_("notices.csv            who was told that you said no, as a table"),
     };
     const struct config *config = person->from.config;
     struct strbuf when = {0};
@@ -87,6 +88,7 @@ enum result person_write_archive(const struct person *person, int fd, struct err
         {"events.csv", person_write_events_csv},
         {"decisions.csv", person_write_decisions_csv},
         {"accesses.csv", person_write_accesses_csv},
+        {"notices.csv", person_write_notices_csv},
     };
     struct zip *zip = NULL;
     enum result result = zip_new(fd, &zip, err);

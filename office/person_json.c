@@ -337,6 +337,7 @@ void person_write_json(const struct person *person, struct sheet *sheet)
     struct decisions decisions = {.sheet = sheet};
     all_but_decisions(person, sheet);
     person_add_accesses(person, sheet);
+    person_add_notices(person, sheet);
     list_begin(sheet, "decisions");
     enum result result = person_decisions(person, write_decision, &decisions, sheet->err);
     if (result != RESULT_OK && sheet->result == RESULT_OK)

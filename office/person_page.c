@@ -241,6 +241,7 @@ static void contents(struct sheet *sheet)
         {"events", N_("What happened, in order")},
         {"forms", N_("What was shown to you")},
         {"stops", N_("What was stopped or declared invalid")},
+        {"notices", N_("Who was told that you said no")},
         {"accesses", N_("Who looked you up")},
         {"rights", N_("Your rights, and how to use them")},
         {"decisions", N_("Every decision")},
@@ -273,6 +274,7 @@ void person_write_page(const struct person *person, struct sheet *sheet)
         leaf_events(person, sheet);
         leaf_forms(person, sheet);
         leaf_stops(person, sheet);
+        leaf_notices(person, sheet);
         leaf_accesses(person, sheet);
         leaf_rights(person, sheet);
         leaf_decisions(person, sheet);

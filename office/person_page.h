@@ -34,6 +34,7 @@ void leaf_sources(const struct person *person, struct sheet *sheet);
 void leaf_events(const struct person *person, struct sheet *sheet);
 void leaf_forms(const struct person *person, struct sheet *sheet);
 void leaf_stops(const struct person *person, struct sheet *sheet);
+void leaf_notices(const struct person *person, struct sheet *sheet);
 void leaf_accesses(const struct person *person, struct sheet *sheet);
 void leaf_rights(const struct person *person, struct sheet *sheet);
 void leaf_decisions(const struct person *person, struct sheet *sheet);

@@ -12,6 +12,7 @@ import os
 import random
 import secrets
 import time
+import zipfile
 
 import harness
 import sms_harness
@@ -110,7 +111,34 @@ class Notices(sms_harness.SmsTest):
         harness.wait_for("the counts", lambda: gate.status()["notices"]["acknowledged"] == 2,
                          timeout=30)
         self.assertEqual(gate.status()["notices"]["untold"], 1)
+        # The person may know; and what retention or a copy concerns is in the registry.
+        archive = self.path("archive")
+        gate.cli("person", two, "--export", archive)
+        with zipfile.ZipFile(archive) as parts:
+            held = json.loads(parts.read("person.json"))
+            self.assertIn("acme,acknowledged", parts.read("notices.csv").decode())
+        self.assertEqual([(each["partner"], each["state"]) for each in held["notices"]],
+                         [("acme", "acknowledged"), ("beta", "untold")])
         gate.verify()
+
+    def test_stop(self):
+        receiver = Receiver(self)
+        provider = self.smsc()
+        gate = self.sms_gateway(provider, start=False)
+        gate.config["partners"]["acme"]["notices"] = notices(receiver.port)
+        gate.write_config()
+        os.chmod(gate.file, 0o600)
+        gate.start()
+        provider.wait("the gateway's bind", lambda e: e["event"] == "pdu" and
+                      e["command"].startswith("bind_"))
+        number = self.number(gate)
+        provider.ask("deliver_sm", {
+            "source_addr": number.lstrip("+"), "source_addr_ton": 1, "source_addr_npi": 1,
+            "destination_addr": "ACME", "dest_addr_ton": 5, "dest_addr_npi": 0,
+            "short_message": "STOP"})
+        told = receiver.wait_notices(1)[0]
+        self.assertEqual((told["type"], told["address"], told["data"]["channel"]),
+                         ("consent.withdrawn", number, "sms"))
 
     @staticmethod
     def notified(gate):

@@ -320,7 +320,7 @@ class Person(harness.IntegrationTest):
         self.assertEqual(set(parts), forms | {
             "LISEZMOI.txt" if language == "fr" else "README.txt", "person.html", "person.json",
             "consent-record.jsonld", "events.csv", "decisions.csv",
-            "accesses.csv"})
+            "accesses.csv", "notices.csv"})
         for name, text in parts.items():
             self.assertFalse(other in text, name)
             self.assertFalse("entry of another" in text, name)
