@@ -261,6 +261,24 @@ class WayOut(Leaving):
         self.gate.cli("key", "add")
         self.gate.cli("check-config")
 
+    def test_unable(self):
+        """Whatever cannot be put on record is not said to be: 503, and again later it is."""
+        person = self.person(self.gate)
+        link = self.link(self.delivered(person).body)
+        registry = self.gate.state / "registry.db"
+        away = registry.with_name("away.db")
+        registry.rename(away)
+        for method, body in (("GET", None), ("POST", ONE_CLICK), ("POST", "choice=all")):
+            answer = self.ask(link, method, body, Accept_Language="fr")
+            self.assertEqual(answer.status, 503, answer.text)
+            self.assertIn('<html lang="fr">', answer.text)
+            self.assertGreater(int(answer.headers["Retry-After"]), 0)
+        self.assertNotIn("event.withdraw", self.accesses(self.gate))
+        away.rename(registry)
+        self.assertEqual(self.events(self.gate, person), [])
+        self.assertEqual(self.ask(link, "POST", ONE_CLICK).status, 200)
+        self.send(self.gate, person, expect=550)
+
     # -- added
 
     def test_second_recipient(self):
