@@ -131,6 +131,16 @@ static const char *const wrong_usage[] = {
     "consent~withdraw~a@example.org~--channel~fax",
     "suspend~planet~mars~--reason~x",
     "suspend~partner~acme",
+    "token",
+    "token~add~crm",
+    "token~add~--scope~check",
+    "token~add~crm~--scope~chek",
+    "token~add~crm~--scope~check~--expires~soon",
+    "token~add~crm~--scope~check~--expires~0 s",
+    "token~add~crm~--scope~check~--expires~11 years",
+    "token~add~crm~--scope~check~--rate~many",
+    "token~add~crm~--scope~check~--rate~1000001",
+    "token~revoke",
     "help~nothing",
     "-c",
 };
@@ -339,6 +349,34 @@ START_TEST(test_suspend)
 }
 END_TEST
 
+START_TEST(test_token)
+{
+    make_gateway();
+    expect(0, "token~list");
+    ck_assert_str_eq(out.data, "(none)\n");
+    expect(1, "token~add~crm~--scope~check~--partner~acmee");
+    expect(1, "token~add~crm~--scope~persons~--partner~acme");
+    expect(1, "token~add~c r m~--scope~check");
+    expect(0, "token~add~crm~--scope~check,events~--partner~acme~--rate~5~--expires~90 days");
+    ck_assert_uint_eq(out.length, 77); /* the token and a line end, for a script to take */
+    ck_assert(strncmp(out.data, "octroi_", 7) == 0);
+    ck_has(&err, "only time");
+    expect(1, "token~add~crm~--scope~check");
+    ck_has(&err, "revoke it first");
+    expect(0, "token~list~--format~json");
+    ck_has(&out, "\"name\":\"crm\"");
+    ck_has(&out,
+           "\"state\":\"good\",\"scopes\":[\"check\",\"events\"],\"partner\":\"acme\",\"rate\":5");
+    expect(0, "token~revoke~crm");
+    ck_has(&out, "next request");
+    expect(1, "token~revoke~crm");
+    expect(0, "token~list");
+    ck_has(&out, "revoked");
+    expect(0, "verify");
+    remove_folder();
+}
+END_TEST
+
 /* A gateway that answers once with answer, or hangs up when it is empty. */
 static pid_t start_gateway(const char *answer)
 {
@@ -442,13 +480,21 @@ END_TEST
 
 int main(void)
 {
-    const TTest *const tests[] = {test_init,        test_init_over_a_key,
-                                  test_help,        test_password,
-                                  test_no_gateway,  test_forms,
-                                  test_import,      test_withdraw,
-                                  test_suspend,     test_status,
-                                  test_ownership,   test_mistakes_and_the_stop,
-                                  test_missing_key, NULL};
+    const TTest *const tests[] = {test_init,
+                                  test_init_over_a_key,
+                                  test_help,
+                                  test_password,
+                                  test_no_gateway,
+                                  test_forms,
+                                  test_import,
+                                  test_withdraw,
+                                  test_suspend,
+                                  test_token,
+                                  test_status,
+                                  test_ownership,
+                                  test_mistakes_and_the_stop,
+                                  test_missing_key,
+                                  NULL};
     Suite *suite = unit_suite("cli run", tests);
     TCase *cases = tcase_create("wrong usage");
     tcase_add_loop_test(cases, test_wrong_usage, 0,

@@ -230,6 +230,28 @@ START_TEST(aged_decisions_go_with_their_outcomes)
 }
 END_TEST
 
+/* Who looked at a person ends with the decisions of that time; what names nobody stays. */
+START_TEST(aged_looks_at_people_go)
+{
+#define LOOK(at, person)                                                                           \
+    "{\"type\":\"access\",\"id\":\"X\",\"at\":\"" at "\",\"gateway\":\"g\",\"who\":\"token crm\"," \
+    "\"act\":\"check\",\"recipient\":\"m\",\"recipient_key\":" person "}\n"
+#define PERSON "\"abababababababababababababababababababababababababababababababab\""
+    struct box box;
+    box_new(&box, 1 << 20);
+    box_open(&box);
+    append_text(&box, LOOK("2020-01-01T00:00:00.000000Z", PERSON));
+    append_text(&box, LOOK("2020-01-01T00:00:00.000000Z", "null"));
+    append_text(&box, LOOK("2999-01-01T00:00:00.000000Z", PERSON));
+    struct journal_purge_counts counts = purge_all(&box, LIMIT, DETAIL);
+    ck_assert_uint_eq(counts.accesses, 1);
+    ck_assert_uint_eq(counts.decisions, 0);
+    ck_assert_uint_eq(erased_rows(&box), 1);
+    ck_assert_int_eq(one_number(&box, "SELECT count(*) FROM access"), 1);
+    box_free(&box);
+}
+END_TEST
+
 static const struct sample observed[] = {
     {"O1", 0, MODE_OBSERVE, VERDICT_BLOCK, REASON_NO_CONSENT, "acme"},
     {"O2", 0, MODE_OBSERVE, VERDICT_BLOCK, REASON_NO_CONSENT, "acme"},
@@ -529,6 +551,7 @@ END_TEST
 int main(void)
 {
     const TTest *const tests[] = {aged_decisions_go_with_their_outcomes,
+                                  aged_looks_at_people_go,
                                   totals_remain_of_what_observe_let_through,
                                   reports_count_what_was_erased,
                                   reports_count_nothing_twice,
