@@ -21,6 +21,7 @@ AT_DESK(partner)
 AT_DESK(partners)
 AT_DESK(person)
 AT_DESK(report)
+AT_DESK(screening)
 AT_DESK(suspensions)
 AT_DESK(suspend)
 AT_DESK(resume)
@@ -42,6 +43,7 @@ const struct service_route api_routes[] = {
     ROUTE(GET, "/v1/partners/*", SCOPE_REPORTS, false, partner),
     ROUTE(POST, "/v1/persons", SCOPE_PERSONS, false, person),
     ROUTE(GET, "/v1/reports", SCOPE_REPORTS, false, report),
+    ROUTE(POST, "/v1/screenings", SCOPE_SCREEN, true, screening),
     ROUTE(GET, "/v1/suspensions", SCOPE_REPORTS, false, suspensions),
     ROUTE(POST, "/v1/suspensions", SCOPE_SUSPENSIONS, true, suspend),
     ROUTE(POST, "/v1/resumptions", SCOPE_SUSPENSIONS, true, resume),
