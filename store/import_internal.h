@@ -9,27 +9,6 @@
 
 #include "store/import_reader.h"
 
-/* ---- events ---- */
-
-/* One event being read; kept by the import for its memory. */
-struct import_event {
-    const struct import_settings *settings;
-    const char *const *fields; /* by enum import_column */
-    struct event_input event;  /* its pointers lead into the fields and in here */
-    struct address address;    /* clear: wiped as soon as the columns are read */
-    char form_id[72];
-    struct strbuf lists;   /* '|'-joined values, cut up */
-    struct strbuf text;    /* evidence: masked, or composed */
-    const char **partners; /* owned; grows */
-    size_t partners_capacity;
-    enum import_column refused; /* the column the error is about */
-};
-void import_event_free(struct import_event *event);
-/* RESULT_BAD_INPUT when a value does not hold; err says why, without the column. What was read has
- * the clear address, for as long as it takes to store it: import_event_wipe. */
-enum result import_event_read(struct import_event *event, const char *const *fields,
-                              struct error *err);
-void import_event_wipe(struct import_event *event);
 /* Twilio's values as the contract's; what fields_out points to lives as long as values and the
  * event's buffers. */
 enum result import_twilio_fields(struct import_event *event, const char *const *values,

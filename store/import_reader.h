@@ -7,21 +7,8 @@
 #define OCTROI_STORE_IMPORT_READER_H
 
 #include "base/str.h"
-#include "store/import.h"
+#include "store/import_event.h"
 
-/* The contract's columns, in the order of enum import_class from IMPORT_RECIPIENT on. */
-enum import_column {
-    COLUMN_RECIPIENT,
-    COLUMN_CHANNEL,
-    COLUMN_EVENT,
-    COLUMN_OCCURRED_AT,
-    COLUMN_FORM,
-    COLUMN_PARTNERS,
-    COLUMN_BASIS,
-    COLUMN_SUPPLIER,
-    COLUMN_EVIDENCE,
-    COLUMN_COUNT
-};
 #define COLUMN_CLASS(column) ((enum import_class)(IMPORT_RECIPIENT + (int)(column)))
 
 /* The keys of Twilio's items. */

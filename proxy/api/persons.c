@@ -29,7 +29,7 @@ static enum result read_person(struct api_work *work, struct desk_tools *tools, 
     if (text == NULL)
         return api_malformed(work, "recipient", "must be an e-mail address or a telephone number");
     if (address_parse(text, work->config->region, &asked->address, &why) != RESULT_OK)
-        return api_malformed(work, "recipient", why.text);
+        return api_refuse(work, 422, "bad-recipient", "This is no address", "%s", why.text);
     *read_out = true;
     return recipient_make(tools->hmac, &asked->address, &asked->recipient, err);
 }

@@ -13,10 +13,13 @@
     }
 AT_DESK(decision)
 AT_DESK(decisions)
+AT_DESK(events)
 AT_DESK(form)
 AT_DESK(form_add)
 AT_DESK(form_invalidate)
 AT_DESK(forms)
+AT_DESK(identifier)
+AT_DESK(notices)
 AT_DESK(partner)
 AT_DESK(partners)
 AT_DESK(person)
@@ -35,10 +38,13 @@ const struct service_route api_routes[] = {
     {"/v1/check", POST, SERVICE_API, SCOPE_CHECK, .handle = api_check},
     ROUTE(GET, "/v1/decisions", SCOPE_DECISIONS, false, decisions),
     ROUTE(GET, "/v1/decisions/*", SCOPE_DECISIONS, false, decision),
+    ROUTE(POST, "/v1/events", SCOPE_EVENTS, true, events),
     ROUTE(GET, "/v1/forms", SCOPE_REPORTS, false, forms),
     ROUTE(POST, "/v1/forms", SCOPE_FORMS, true, form_add),
     ROUTE(GET, "/v1/forms/*/*", SCOPE_REPORTS, false, form),
     ROUTE(POST, "/v1/forms/*/*/invalidation", SCOPE_FORMS, true, form_invalidate),
+    ROUTE(POST, "/v1/identifiers", SCOPE_EVENTS, true, identifier),
+    ROUTE(GET, "/v1/notices", SCOPE_REPORTS, false, notices),
     ROUTE(GET, "/v1/partners", SCOPE_REPORTS, false, partners),
     ROUTE(GET, "/v1/partners/*", SCOPE_REPORTS, false, partner),
     ROUTE(POST, "/v1/persons", SCOPE_PERSONS, false, person),

@@ -58,8 +58,11 @@ static bool read_request(struct screening_work *screening)
     screening->partner = partner != NULL ? config_partner(work->config, partner) : NULL;
     if (!api_known(work, work->in, names))
         return false;
-    if (screening->partner == NULL)
-        (void)api_malformed(work, "partner", "is no partner of the configuration");
+    if (partner == NULL)
+        (void)api_malformed(work, "partner", "is missing, or no text");
+    else if (screening->partner == NULL)
+        (void)api_refuse(work, 422, "unknown-partner", "There is no such partner",
+                         "\"partner\" must be a partner's id as the configuration has it.");
     else if (channel == NULL || !channel_parse(channel, &screening->channel))
         (void)api_malformed(work, "channel", "must be email, sms, call, autocall or post");
     else if (name != NULL && !http_is_plain(name, NAME_MOST))

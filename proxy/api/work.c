@@ -260,6 +260,20 @@ const char *api_text(const json_t *object, const char *name)
     return text != NULL && strlen(text) == json_string_length(value) ? text : NULL;
 }
 
+/* Which members there are; the unknown one is repeated only if it cannot be an address. */
+static void refuse_member(struct api_work *work, const char *name, const char *const *known)
+{
+    struct strbuf why = {0};
+    bool word = name[strspn(name, "abcdefghijklmnopqrstuvwxyz_")] == '\0' && strlen(name) <= 40;
+    strbuf_add_str(&why, "unknown member");
+    if (word)
+        strbuf_add_format(&why, " \"%s\"", name);
+    for (const char *const *at = known; *at != NULL; at++)
+        strbuf_add_format(&why, "%s%s", at == known ? ": there are " : ", ", *at);
+    (void)api_malformed(work, "body", why.failed ? "unknown member" : why.data);
+    strbuf_free(&why);
+}
+
 bool api_known(struct api_work *work, const json_t *object, const char *const *names)
 {
     const char *name;
@@ -271,10 +285,7 @@ bool api_known(struct api_work *work, const json_t *object, const char *const *n
             i++;
         if (names[i] != NULL)
             continue;
-        /* Not repeated: it may be an address. */
-        (void)api_malformed(work, "body",
-                            "it has a member that is unknown here; those that are "
-                            "known are in the OpenAPI file");
+        refuse_member(work, name, names);
         return false;
     }
     return true;

@@ -86,7 +86,8 @@ service_handler api_check;
 
 /* ---- actions; one file each ---- */
 
-api_action api_events, api_identifiers;                            /* events.c */
+api_action api_events;                                             /* events.c */
+api_action api_identifier;                                         /* identifiers.c */
 api_action api_decisions, api_decision;                            /* decisions.c */
 api_action api_person;                                             /* persons.c */
 api_action api_partners, api_partner;                              /* partners.c */
