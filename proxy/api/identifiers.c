@@ -5,8 +5,6 @@
 
 #include <string.h>
 
-#define IDENTIFIER_MOST 200
-
 struct naming {
     const char *partner, *identifier;
     struct address address; /* clear: wiped */
@@ -26,7 +24,8 @@ static bool read_naming(struct api_work *work, struct naming *naming)
     if (recipient == NULL || naming->partner == NULL || naming->identifier == NULL)
         (void)api_malformed(work, "body", "recipient, partner and identifier must be texts");
     else if (naming->identifier[0] != '\0' && !http_is_plain(naming->identifier, IDENTIFIER_MOST))
-        (void)api_malformed(work, "identifier", "must have at most 200 printable characters");
+        (void)api_malformed(work, "identifier",
+                            "must have at most 256 bytes, all printable characters");
     else if (text_has_email(naming->identifier))
         (void)api_malformed(work, "identifier", "must not be an address");
     else if (!api_concerns(work, naming->partner))

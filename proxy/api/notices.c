@@ -27,12 +27,11 @@ static bool add_delivery(void *arg, const struct delivery *delivery)
     struct page *page = arg;
     struct strbuf *out = page->out;
     const struct notice *notice = &delivery->notice;
-    if (page->count >= page->limit && notice->id != page->last) {
+    if (page->count >= page->limit && notice->event.id != page->last) {
         page->more = true;
         return false;
     }
     strbuf_add_str(out, page->count++ > 0 ? ",{" : "{");
-    strbuf_add_json_number(out, "notice", notice->id);
     strbuf_add_json_number(out, "event", notice->event.id);
     strbuf_add_json_field(out, "kind", event_kind_name(notice->event.kind));
     strbuf_add_json_field(out, "channel", channel_name(notice->event.channel));
@@ -46,20 +45,8 @@ static bool add_delivery(void *arg, const struct delivery *delivery)
     add_instant(out, "next_at", delivery->state == DELIVERY_WAITING ? delivery->next_at : 0);
     add_instant(out, "ended_at", delivery->ended_at);
     strbuf_add_char(out, '}');
-    page->last = notice->id;
+    page->last = notice->event.id;
     return !out->failed;
-}
-
-static bool parse_state(const char *text, enum delivery_state *state_out)
-{
-    static const enum delivery_state states[] = {DELIVERY_WAITING, DELIVERY_ACKNOWLEDGED,
-                                                 DELIVERY_GIVEN_UP};
-    for (size_t i = 0; i < sizeof(states) / sizeof(states[0]); i++)
-        if (strcmp(text, delivery_state_name(states[i])) == 0) {
-            *state_out = states[i];
-            return true;
-        }
-    return false;
 }
 
 enum result api_notices(struct api_work *work, struct desk_tools *tools, struct error *err)
@@ -72,12 +59,13 @@ enum result api_notices(struct api_work *work, struct desk_tools *tools, struct 
     int64_t last = 0, unused = 0;
     bool given;
     filter.has_state = state != NULL;
-    if (state != NULL && !parse_state(state, &filter.state))
-        return api_malformed(work, "state", "must be waiting, acknowledged or given-up");
+    if (state != NULL && !delivery_state_parse(state, &filter.state))
+        return api_malformed(work, "state", "must be waiting, acknowledged, given-up or untold");
     if (!api_limit(work, &page.limit) || !api_cursor(work, &given, &last, &unused))
         return RESULT_OK;
     if (given)
         filter.before_id = last;
+    filter.limit = page.limit + 1;
     strbuf_add_str(&work->out, "{\"notices\":[");
     enum result result = registry_deliveries(tools->registry, &filter, add_delivery, &page, err);
     strbuf_add_char(&work->out, ']');
