@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The door of adapter.h: hands each call to the adapter that the provider was configured with. */
 #include "adapters/internal.h"
+#include "base/clock.h"
 
 struct mail_transaction *mail_begin(struct provider *provider, struct loop *loop,
                                     const struct mail_envelope *envelope,
@@ -36,6 +37,7 @@ size_t mail_pending(const struct mail_transaction *transaction)
 
 void mail_finish(struct mail_transaction *transaction)
 {
+    transaction->finished_at = clock_monotonic();
     transaction->ops->finish(transaction);
 }
 

@@ -11,6 +11,7 @@
 #define OCTROI_ADAPTERS_ADAPTER_H
 
 #include "base/error.h"
+#include "base/histogram.h"
 #include "base/loop.h"
 #include "config/config.h"
 #include "policy/model.h"
@@ -119,6 +120,9 @@ const char *provider_name(const struct provider *provider);
 const char *provider_digest(const struct provider *provider);
 void provider_capabilities(const struct provider *provider, struct capabilities *out);
 void provider_state(const struct provider *provider, struct provider_state *out);
+/* How long it took to answer, since it was made: to the final dot of a mail, to an SMS. Answers
+ * that were lost are not in it. */
+void provider_answer_times(const struct provider *provider, struct histogram_reading *times_out);
 /* How many recipients one transaction takes. */
 unsigned provider_max_recipients(const struct provider *provider);
 /* On loop's thread: opens a connection when none is warm, learns what it offers, keeps it warm.

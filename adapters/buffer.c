@@ -189,6 +189,7 @@ static void on_done(void *arg, const struct submission_result *result)
         return;
     }
     provider_count(provider, result->outcome);
+    provider_note_answer(provider, result->outcome, buffered->base.finished_at);
     if (result->why.code != RESULT_OK)
         provider_attempt_failed(provider, &result->why);
     buffered->base.handler->on_finished(buffered->base.session, result->outcome, &result->reply,

@@ -77,6 +77,7 @@ struct sms_job {
     struct sms_job *next;       /* the adapter's lists */
     struct provider *provider;  /* owned: one reference */
     struct loop *home;          /* borrowed: where the answer is due */
+    int64_t given_at;           /* monotonic */
     struct sms_message message; /* what it points at is in the job */
     struct sms_raw raw;
     sms_answer_fn *answer;
@@ -114,6 +115,7 @@ struct provider {
     int64_t limit_grows_at;      /* under lock: when state.limit, lowered, is raised by one */
     int64_t limit_pause;         /* between two such raises */
 
+    struct histogram answers;    /* any thread's */
     struct workers *helpers;     /* owned; smtp: name lookups, the capabilities file */
     SSL_CTX *tls;                /* owned; smtp: NULL when tls is none */
     const struct sms_sink *sink; /* borrowed; NULL: nothing is received */
@@ -128,12 +130,16 @@ struct mail_transaction {
     const struct adapter_ops *ops;
     struct provider *provider; /* owned: one reference */
     const struct mail_handler *handler;
-    void *session; /* the session's */
+    void *session;       /* the session's */
+    int64_t finished_at; /* monotonic; when mail_finish was called; 0: not yet */
 };
 
 /* One more or one less in the counts that provider_state shows; last_error is set by failed (may
  * be NULL), cleared by an accepted message. */
 void provider_count(struct provider *provider, enum outcome outcome);
+/* It answered with this outcome what was whole, or given, at `since` (monotonic; 0: not yet, and
+ * nothing is noted). */
+void provider_note_answer(struct provider *provider, enum outcome outcome, int64_t since);
 void provider_count_failed(struct provider *provider, const struct error *why);
 void provider_attempt_failed(struct provider *provider, const struct error *why);
 

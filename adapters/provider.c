@@ -266,6 +266,17 @@ void provider_count(struct provider *provider, enum outcome outcome)
     pthread_mutex_unlock(&provider->lock);
 }
 
+void provider_note_answer(struct provider *provider, enum outcome outcome, int64_t since)
+{
+    if (since != 0 && (outcome == OUTCOME_ACCEPTED || outcome == OUTCOME_REFUSED))
+        histogram_add(&provider->answers, clock_monotonic() - since);
+}
+
+void provider_answer_times(const struct provider *provider, struct histogram_reading *times_out)
+{
+    histogram_read(&provider->answers, times_out);
+}
+
 bool provider_submit(struct provider *provider, struct worker_job *job)
 {
     return provider->helpers != NULL && workers_submit(provider->helpers, job);

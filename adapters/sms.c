@@ -4,6 +4,7 @@
 #include "adapters/sms.h"
 
 #include "adapters/internal.h"
+#include "base/clock.h"
 #include "base/str.h"
 
 #include <stdlib.h>
@@ -16,6 +17,7 @@ struct sms_job *sms_job_new(struct provider *provider, struct loop *home,
         return NULL;
     job->provider = provider_ref(provider);
     job->home = home;
+    job->given_at = clock_monotonic();
     sms_message_keep(message, (char *)(job + 1), &job->message, &job->raw);
     return job;
 }
@@ -38,6 +40,7 @@ void sms_job_answer(struct sms_job **job_pointer, const struct sms_answer *answe
     struct sms_job *job = *job_pointer;
     *job_pointer = NULL;
     count(job->provider, answer);
+    provider_note_answer(job->provider, answer->outcome, job->given_at);
     job->answer(job->owner, job->ticket, answer);
     provider_unref(&job->provider);
     free(job);

@@ -11,6 +11,7 @@
 #include "proxy/descriptors.h"
 #include "proxy/http/server.h"
 #include "proxy/internal.h"
+#include "proxy/metrics/metrics.h"
 #include "proxy/notices/notices.h"
 #include "proxy/service.h"
 #include "proxy/smpp/server.h"
@@ -390,6 +391,7 @@ static void close_all(struct gateway *gateway)
     segments_free(&gateway->segments);
     binds_free(&gateway->binds);
     rates_free(&gateway->rates);
+    metrics_free(&gateway->metrics);
     signing_key_free(&gateway->journal_key);
     seal_free(&gateway->seal);
     for (size_t i = 0; i < gateway->n_entrances; i++)

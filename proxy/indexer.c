@@ -6,6 +6,7 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <time.h>
@@ -22,7 +23,8 @@ struct indexer {
     pthread_cond_t wake;
     bool stopping;               /* under lock */
     struct journal *journal;     /* under lock; borrowed; NULL once let go */
-    uint64_t indexed;            /* rows, at least */
+    _Atomic uint64_t indexed;    /* rows, at least */
+    _Atomic bool looked;         /* at the index, once */
     uint64_t seen;               /* rows of the journal, when it was last looked at */
     struct journal_index *index; /* owned; the thread's */
     bool failing;
@@ -60,7 +62,9 @@ static void catch_up(struct indexer *indexer)
                   LOG_TEXT("reason", err.text));
     indexer->failing = result != RESULT_OK;
     if (result == RESULT_OK && !waits)
-        indexer->indexed = state.rows;
+        atomic_store(&indexer->indexed, state.rows);
+    if (!waits)
+        atomic_store(&indexer->looked, true);
 }
 
 /* Sessions come first: nobody waits for the index, and who reads it catches up before. Where the
@@ -119,6 +123,12 @@ enum result indexer_start(struct journal *journal, const char *index_path,
     }
     *indexer_out = indexer;
     return RESULT_OK;
+}
+
+bool indexer_rows(const struct indexer *indexer, uint64_t *rows_out)
+{
+    *rows_out = atomic_load(&indexer->indexed);
+    return atomic_load(&indexer->looked);
 }
 
 void indexer_let_go(struct indexer *indexer)

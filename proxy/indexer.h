@@ -9,6 +9,9 @@
 
 #include "base/error.h"
 
+#include <stdbool.h>
+#include <stdint.h>
+
 struct indexer;
 struct journal;
 
@@ -16,6 +19,9 @@ struct journal;
 enum result indexer_start(struct journal *journal, const char *index_path,
                           const char *journal_directory, struct indexer **indexer_out,
                           struct error *err);
+/* How many of the journal's rows are in the index, at least. False: it was not looked at yet. Any
+ * thread. */
+bool indexer_rows(const struct indexer *indexer, uint64_t *rows_out);
 /* The journal is about to be closed: it is not asked any more how far it is. */
 void indexer_let_go(struct indexer *indexer);
 /* Catches up a last time. */

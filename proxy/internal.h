@@ -67,6 +67,7 @@ struct gateway {
     struct sent *sent;               /* owned */
     struct inbox *inbox;             /* owned */
     struct desk *desk;               /* owned */
+    struct metrics *metrics;         /* owned */
     struct signing_key *journal_key; /* owned */
     struct seal *seal;               /* owned; NULL: there is no key, and nothing needs one */
     struct journal *journal;         /* owned */
@@ -133,6 +134,10 @@ bool gateway_take(void *gateway, const char *request, int fd);
 /* history.c: puts config on record, to be called before the first decision under it can be made. */
 enum result gateway_note_configuration(struct gateway *gateway, const struct config *config,
                                        const char *cause, struct error *err);
+
+/* proxy/metrics/collect.c: metrics_collect_fn, on a lane's thread. */
+struct metrics_text;
+void gateway_collect(void *gateway, const struct snapshot *snapshot, struct metrics_text *text);
 
 /* status.c */
 void gateway_answer(void *gateway, const char *request, struct strbuf *reply);

@@ -24,13 +24,15 @@ struct binds;
 struct desk;
 struct http_front;
 struct inbox;
+struct metrics;
 struct segments;
 struct sent;
 struct idempotency;
 
 /* Where partners come in: an address that is, or was, listened on. Lives as long as the gate. */
 struct entrance {
-    char bind[128]; /* as configured; the identity over reloads */
+    char bind[128];        /* as configured; the identity over reloads */
+    struct entrance *next; /* the gate's */
     _Atomic unsigned sessions;
     /* Another process holds the sockets as well: closing ours loses no connection. */
     _Atomic bool held_elsewhere;
@@ -40,17 +42,19 @@ struct entrance {
 
 /* Shared by all lanes. */
 struct gate {
-    struct credentials *credentials; /* borrowed */
-    struct rates *rates;             /* borrowed */
-    struct peers *peers;             /* borrowed */
-    struct guesses *guesses;         /* borrowed */
-    struct reserve *reserve;         /* borrowed; descriptors.h */
-    struct binds *binds;             /* borrowed; sms/binds.h */
-    struct segments *segments;       /* borrowed; sms/segments.h */
-    struct sent *sent;               /* borrowed; sms/sent.h */
-    struct inbox *inbox;             /* borrowed; sms/inbound.h */
-    struct desk *desk;               /* borrowed; desk/desk.h; NULL: it has ended */
-    const struct seal *seal;         /* borrowed; base/seal.h; NULL: there is no key */
+    struct credentials *credentials;    /* borrowed */
+    struct rates *rates;                /* borrowed */
+    struct peers *peers;                /* borrowed */
+    struct guesses *guesses;            /* borrowed */
+    struct reserve *reserve;            /* borrowed; descriptors.h */
+    struct binds *binds;                /* borrowed; sms/binds.h */
+    struct segments *segments;          /* borrowed; sms/segments.h */
+    struct sent *sent;                  /* borrowed; sms/sent.h */
+    struct inbox *inbox;                /* borrowed; sms/inbound.h */
+    struct desk *desk;                  /* borrowed; desk/desk.h; NULL: it has ended */
+    const struct seal *seal;            /* borrowed; base/seal.h; NULL: there is no key */
+    struct metrics *metrics;            /* borrowed; metrics/metrics.h; NULL: nothing is counted */
+    struct entrance *_Atomic entrances; /* the newest; only added to, by the main thread */
     /* http/idempotency.h: made and freed by the lanes that have listeners of HTTP. */
     struct idempotency *idempotency;
     struct refusals refusals;

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "proxy/descriptors.h"
 #include "proxy/internal.h"
+#include "proxy/metrics/metrics.h"
 #include "proxy/net/handover.h"
 #include "proxy/notices/notices.h"
 #include "proxy/service.h"
@@ -268,7 +269,9 @@ static enum result open_counters(struct gateway *gateway, struct error *err)
     gateway->rates = rates_new();
     gateway->peers = peers_new();
     gateway->reserve = reserve_new();
-    if (gateway->rates == NULL || gateway->peers == NULL || gateway->reserve == NULL)
+    gateway->metrics = metrics_new(gateway_collect, gateway);
+    if (gateway->rates == NULL || gateway->peers == NULL || gateway->reserve == NULL ||
+        gateway->metrics == NULL)
         return error_no_memory(err);
     enum result result = guesses_new(&gateway->guesses, err);
     if (result == RESULT_OK)
@@ -278,6 +281,7 @@ static enum result open_counters(struct gateway *gateway, struct error *err)
     gateway->gate.peers = gateway->peers;
     gateway->gate.guesses = gateway->guesses;
     gateway->gate.reserve = gateway->reserve;
+    gateway->gate.metrics = gateway->metrics;
     return result;
 }
 
@@ -401,5 +405,6 @@ enum result gateway_open(struct gateway *gateway, struct config *config, enum en
         return result;
     }
     gateway_follow(gateway, &plan);
+    metrics_note_reload(gateway->metrics, true, clock_now());
     return start_lanes(gateway, err);
 }

@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "proxy/descriptors.h"
+#include "proxy/metrics/metrics.h"
 #include "proxy/notices/notices.h"
 
 #include <errno.h>
@@ -99,6 +100,8 @@ static enum result add_entrance(struct gateway *gateway, const char *bind_text,
         return error_no_memory(err);
     str_copy(entrance->bind, sizeof(entrance->bind), bind_text);
     gateway->entrances[gateway->n_entrances++] = entrance;
+    entrance->next = atomic_load(&gateway->gate.entrances);
+    atomic_store(&gateway->gate.entrances, entrance);
     *entrance_out = entrance;
     return RESULT_OK;
 }
@@ -478,6 +481,7 @@ void gateway_reload(struct gateway *gateway)
         gateway_forget(gateway, &plan);
         config_unref(&config);
     }
+    metrics_note_reload(gateway->metrics, result == RESULT_OK, clock_now());
     if (result == RESULT_OK) {
         gateway->reload_error[0] = '\0';
         log_event(LOG_LEVEL_INFO, "reloaded", LOG_TEXT("file", gateway->config_file),

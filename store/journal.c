@@ -36,6 +36,7 @@ struct journal_batch {
     struct loop *home;      /* borrowed */
     struct loop_task *done; /* borrowed; NULL: nobody waits */
     enum result *result_out;
+    int64_t queued_at; /* monotonic; when somebody waits */
 };
 
 struct batch_list {
@@ -55,6 +56,7 @@ struct journal {
     int64_t wakes_at;           /* under lock; monotonic; when the thread looks again by itself */
     bool stopping;              /* under lock */
     struct journal_state state; /* under lock */
+    struct histogram waits;
 
     /* The thread's own: */
     struct batch_list work; /* taken from the queue and not yet durable, oldest first */
@@ -340,8 +342,13 @@ static bool commit_some(struct journal *journal)
     for (long i = 0; i < count; i++, batch = batch->next)
         settled += batch->rows;
     publish(journal, settled);
-    while (count-- > 0)
-        finish(list_pop(&journal->work), RESULT_OK);
+    int64_t now = clock_monotonic();
+    while (count-- > 0) {
+        batch = list_pop(&journal->work);
+        if (batch->done != NULL)
+            histogram_add(&journal->waits, now - batch->queued_at);
+        finish(batch, RESULT_OK);
+    }
     return true;
 }
 
@@ -531,6 +538,8 @@ void journal_append(struct journal *journal, struct journal_batch *batch, struct
     batch->home = home;
     batch->done = waits ? done : NULL;
     batch->result_out = result_out;
+    if (waits)
+        batch->queued_at = clock_monotonic();
     pthread_mutex_lock(&journal->lock);
     bool signals = waits && !journal->urgent;
     journal->urgent |= waits;
@@ -550,4 +559,9 @@ void journal_state(struct journal *journal, struct journal_state *state_out)
     pthread_mutex_lock(&journal->lock);
     *state_out = journal->state;
     pthread_mutex_unlock(&journal->lock);
+}
+
+void journal_waits(struct journal *journal, struct histogram_reading *waits_out)
+{
+    histogram_read(&journal->waits, waits_out);
 }

@@ -9,6 +9,7 @@
 
 #include "base/crypto.h"
 #include "base/error.h"
+#include "base/histogram.h"
 #include "base/loop.h"
 #include "store/record.h"
 
@@ -70,6 +71,8 @@ void journal_close(struct journal **journal);
 void journal_append(struct journal *journal, struct journal_batch *batch, struct loop *home,
                     struct loop_task *done, enum result *result_out);
 void journal_state(struct journal *journal, struct journal_state *state_out);
+/* From journal_append to durable, of the batches that somebody waited for. Any thread. */
+void journal_waits(struct journal *journal, struct histogram_reading *waits_out);
 
 /* ---- reading ---- */
 

@@ -71,6 +71,7 @@ void smtp_transaction_fail(struct smtp_transaction *transaction, bool nothing_sa
 void smtp_transaction_finished(struct smtp_transaction *transaction, enum outcome outcome)
 {
     provider_count(smtp_provider_of(transaction), outcome);
+    provider_note_answer(smtp_provider_of(transaction), outcome, transaction->base.finished_at);
     transaction->outcome = outcome;
     smtp_transaction_kick(transaction);
 }

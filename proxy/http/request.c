@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/tls.h"
+#include "proxy/metrics/metrics.h"
 
 #include <event2/bufferevent_ssl.h>
 #include <event2/event.h>
@@ -164,6 +165,28 @@ static void log_request(const struct http_request *request)
               LOG_TEXT("told", request->evreq != NULL ? "yes" : "no"));
 }
 
+static enum metrics_service service_of(const struct http_request *request)
+{
+    if (request->route != NULL)
+        return request->route->kind == ROUTE_HOOK ? METRICS_WEBHOOK : METRICS_SMS;
+    switch (request->service_route != NULL ? request->service_route->service : 0) {
+    case SERVICE_API:
+        return METRICS_API;
+    case SERVICE_UNSUBSCRIBE:
+        return METRICS_UNSUBSCRIBE;
+    case SERVICE_METRICS:
+        return METRICS_METRICS;
+    default:
+        return METRICS_NO_SERVICE;
+    }
+}
+
+static void count_request(const struct http_request *request)
+{
+    metrics_count_request(request->lane->gate->metrics, service_of(request),
+                          request->call.answer.status, clock_monotonic() - request->began);
+}
+
 static void remember(struct http_call *call)
 {
     const struct strbuf *body = &call->answer.body;
@@ -177,6 +200,7 @@ void http_request_answer(struct http_request *request)
 {
     remember(&request->call);
     log_request(request);
+    count_request(request);
     struct http_connection *connection = request->connection;
     struct evhttp_request *evreq = request->evreq;
     request->evreq = NULL;

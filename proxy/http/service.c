@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/crypto.h"
 #include "base/log.h"
+#include "proxy/metrics/metrics.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -40,10 +41,29 @@ static const char *detail_of(enum http_trouble trouble)
     }
 }
 
+static void count_failure(const struct http_request *request, enum metrics_token_failure failure)
+{
+    metrics_count_token_failure(request->lane->gate->metrics, failure);
+}
+
+static void count_trouble(const struct http_request *request, enum http_trouble trouble)
+{
+    static const int failures[TROUBLE_COUNT] = {
+        [TROUBLE_NOBODY] = 1 + METRICS_TOKEN_MISSING,
+        [TROUBLE_WRONG] = 1 + METRICS_TOKEN_WRONG,
+        [TROUBLE_HELD] = 1 + METRICS_TOKEN_HELD,
+        [TROUBLE_CLEAR] = 1 + METRICS_TOKEN_CLEAR,
+        [TROUBLE_UNCHECKED] = 1 + METRICS_TOKEN_UNCHECKED,
+    };
+    if (failures[trouble] != 0)
+        count_failure(request, (enum metrics_token_failure)(failures[trouble] - 1));
+}
+
 void http_service_refuse(struct http_request *request, enum http_trouble trouble)
 {
     struct http_call *call = &request->call;
     int status = http_trouble_status(trouble);
+    count_trouble(request, trouble);
     http_problem(call, status, http_trouble_name(trouble), http_phrase(status), detail_of(trouble),
                  "", request->service.request_id);
     if (trouble == TROUBLE_NOBODY)
@@ -161,6 +181,7 @@ static void lacks_scope(struct http_request *request, unsigned missing)
     unsigned scope = missing & ~(missing - 1);
     snprintf(detail, sizeof(detail), "This token does not have the scope \"%s\".",
              token_scope_name((enum token_scope)scope));
+    count_failure(request, METRICS_TOKEN_SCOPE);
     request->call.answer.authenticate = "Bearer realm=\"octroi\", error=\"insufficient_scope\"";
     refuse(request, 403, "scope", "This token is not for that", detail);
 }
@@ -173,6 +194,7 @@ void http_request_admitted(struct http_request *request)
     snprintf(request->login.name, sizeof(request->login.name), TOKEN_MARK "%s", token->id);
     if (!rates_admit(request->lane->gate->rates, "", token->id, token->rate, request->began)) {
         request->call.answer.retry_after = CLOCK_SECOND;
+        count_failure(request, METRICS_TOKEN_RATE);
         refuse(request, 429, "over-rate", "Too many requests",
                "This token has had its requests for this second, try again in the next.");
         return;

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "proxy/metrics/metrics.h"
 #include "proxy/sms/ids.h"
 #include "proxy/sms/internal.h"
 #include "store/journal.h"
@@ -288,6 +289,8 @@ static void on_facts(void *owner, struct ticket ticket, enum result result,
         sms_judge(flight, facts);
     else
         flight->judgement = (struct judgement){.verdict = VERDICT_DEFER, .reason = REASON_UNABLE};
+    metrics_time_verdict(flight->lane->gate->metrics, CHANNEL_SMS,
+                         clock_monotonic() - flight->arrived_at);
     settle(flight);
 }
 
@@ -366,8 +369,8 @@ void sms_submit(struct lane *lane, const struct sms_submission *submission, sms_
     const struct stream_config *stream = submission->account->stream;
     const struct stream *terms = &stream->terms;
     struct address to;
-    if (!rates_admit(lane->gate->rates, terms->partner->id, terms->id, stream->rate,
-                     clock_monotonic())) {
+    int64_t arrived_at = clock_monotonic();
+    if (!rates_admit(lane->gate->rates, terms->partner->id, terms->id, stream->rate, arrived_at)) {
         refuse(SMS_END_OVER_RATE, "Over the agreed rate, slow down", reply, owner, ticket);
         return;
     }
@@ -388,6 +391,7 @@ void sms_submit(struct lane *lane, const struct sms_submission *submission, sms_
         refuse(SMS_END_UNABLE, UNABLE, reply, owner, ticket);
         return;
     }
+    flight->arrived_at = arrived_at;
     flight->reply = reply;
     flight->owner = owner;
     flight->owner_ticket = ticket;

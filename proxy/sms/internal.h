@@ -31,8 +31,9 @@ struct sms_flight {
     sms_reply_fn *reply;
     void *owner;
     struct ticket owner_ticket;
-    size_t provider; /* index into the stream's preference list */
-    bool unreached;  /* one before that could not be reached */
+    size_t provider;    /* index into the stream's preference list */
+    bool unreached;     /* one before that could not be reached */
+    int64_t arrived_at; /* monotonic */
     char id[RECORD_ID];
     char session[RECORD_ID];
     struct recipient who;

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "proxy/metrics/metrics.h"
 #include "proxy/sms/inbound.h"
 #include "proxy/sms/internal.h"
 #include "store/journal.h"
@@ -54,6 +55,7 @@ void sms_record_decision(struct sms_flight *flight, store_durable_fn *answer)
         .provider = flight->effect == EFFECT_PASSED ? sms_flight_provider(flight)->name : NULL,
     };
     atomic_fetch_add(&flight->lane->gate->verdicts[row.verdict], 1);
+    metrics_count_decision(flight->lane->gate->metrics, &row);
     append(flight, batch, batch != NULL && journal_batch_decision(batch, &row), answer);
 }
 

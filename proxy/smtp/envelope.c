@@ -3,6 +3,7 @@
 #include "proxy/smtp/session.h"
 
 #include "base/clock.h"
+#include "proxy/metrics/metrics.h"
 #include "store/journal.h"
 
 #include <stdio.h>
@@ -108,6 +109,12 @@ static void record_refusal(struct smtp_session *session, struct smtp_recipient *
     smtp_append(session, batch, ok, on_recorded, recipient->index);
 }
 
+static void time_verdict(const struct smtp_session *session, const struct smtp_recipient *recipient)
+{
+    metrics_time_verdict(session->lane->gate->metrics, session->account->stream->terms.channel,
+                         clock_monotonic() - recipient->arrived_at);
+}
+
 static void decide(struct smtp_session *session, struct smtp_recipient *recipient,
                    const struct facts *facts)
 {
@@ -123,6 +130,7 @@ static void decide(struct smtp_session *session, struct smtp_recipient *recipien
         .sender = session->transaction->mail.domain,
     };
     policy_judge(&question, facts, &recipient->judgement, NULL);
+    time_verdict(session, recipient);
     recipient->judgement.form_id = NULL; /* it is borrowed from the facts, which end here */
     enum effect effect = policy_effect(stream->partner->mode, recipient->judgement.verdict,
                                        recipient->judgement.reason);
@@ -144,6 +152,7 @@ static void on_facts(void *lane, struct ticket ticket, enum result result,
         return;
     }
     recipient->judgement = (struct judgement){.verdict = VERDICT_DEFER, .reason = REASON_UNABLE};
+    time_verdict(session, recipient);
     record_refusal(session, recipient, EFFECT_DEFERRED);
 }
 
@@ -222,8 +231,9 @@ void smtp_rcpt_command(struct smtp_session *session, const char *arguments)
         return;
     }
     const struct stream_config *stream = session->account->stream;
+    recipient->arrived_at = clock_monotonic();
     if (!rates_admit(session->lane->gate->rates, stream->terms.partner->id, stream->terms.id,
-                     stream->rate, clock_monotonic())) {
+                     stream->rate, recipient->arrived_at)) {
         wipe(&rcpt, sizeof(rcpt));
         smtp_answer_recipient(session, recipient, 450, "4.7.1 Over the agreed rate, slow down");
         return;

@@ -59,6 +59,7 @@ struct smtp_recipient {
     const char *orcpt;   /* as address */
     struct recipient who;
     char id[RECORD_ID];
+    int64_t arrived_at; /* monotonic */
     struct judgement judgement;
     enum effect effect;
     int code; /* the answer to its RCPT */

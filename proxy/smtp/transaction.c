@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "proxy/metrics/metrics.h"
 #include "store/journal.h"
 
 #include <stdlib.h>
@@ -102,6 +103,7 @@ bool smtp_record_decision(struct smtp_session *session, struct journal_batch *ba
     recipient->effect = effect;
     recipient->recorded = true;
     atomic_fetch_add(&session->lane->gate->verdicts[row.verdict], 1);
+    metrics_count_decision(session->lane->gate->metrics, &row);
     return journal_batch_decision(batch, &row);
 }
 
