@@ -18,8 +18,8 @@ case " $parts " in *" unit "*)
         tests/unit/test_registry tests/unit/test_registry_facts tests/unit/test_adapters \
         tests/unit/test_adapters_smtp tests/unit/test_adapters_esmtp_trouble \
         tests/unit/test_adapters_smpp_threads \
-        tests/unit/test_proxy tests/unit/test_proxy_binds tests/unit/test_proxy_sms \
-        tests/unit/test_proxy_desk tests/unit/test_proxy_replay" \
+        tests/unit/test_proxy tests/unit/test_proxy_binds tests/unit/test_proxy_metrics \
+        tests/unit/test_proxy_sms tests/unit/test_proxy_desk tests/unit/test_proxy_replay" \
         >build-tsan/unit.out 2>&1 || failed=1
     # A test that ended well may have said something all the same.
     if grep -l 'ThreadSanitizer' build-tsan/tests/unit/*.log; then failed=1; fi
