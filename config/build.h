@@ -25,6 +25,8 @@ void build_partners(struct build *build);
 void build_notices(struct build *build, const struct node *partner_group,
                    const struct partner *partner);
 void build_policies(struct build *build);
+/* After the providers. */
+void build_alerts(struct build *build);
 /* After the policies. */
 void build_retention(struct build *build);
 

@@ -212,8 +212,7 @@ bool bind_parse(const char *text, struct sockaddr_storage *address_out, socklen_
     return inet_pton(AF_INET6, host + 1, &v6->sin6_addr) == 1;
 }
 
-/* "HH:MM" in minutes, or -1. */
-static int minutes_parse(const char *text)
+int minutes_parse(const char *text)
 {
     if (!is_digit(text[0]) || !is_digit(text[1]) || text[2] != ':' || !is_digit(text[3]) ||
         !is_digit(text[4]))

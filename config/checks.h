@@ -35,6 +35,8 @@ bool crypt_hash_valid(const char *text);
  * why_out is what is wrong: "has no port". */
 bool bind_parse(const char *text, struct sockaddr_storage *address_out, socklen_t *length_out,
                 const char **why_out);
+/* Minutes after midnight of what begins with "07:30", or -1. "24:00" is 1440. */
+int minutes_parse(const char *text);
 /* Hours of one day, "08:00-21:30"; the end may be 24:00. */
 bool opening_parse(const char *text, struct opening *opening_out);
 /* "mon-sat", "mon,wed,fri", "mon-wed,sat" as a set of bits, bit 0 Monday. */

@@ -8,6 +8,7 @@
 #define OCTROI_CONFIG_CONFIG_H
 
 #include "base/error.h"
+#include "base/language.h"
 #include "policy/partner.h"
 #include "wire/sms_text.h"
 
@@ -152,12 +153,27 @@ enum notice_address {
 struct notices_config {
     const struct partner *partner;
     const char *url;
-    const char *tls_ca_file; /* NULL: the system's */
+    const char *tls_ca_file;            /* NULL: the system's */
     uint8_t secret[NOTICE_SECRET_MOST]; /* signs; wiped with the snapshot */
     size_t secret_length;
     enum notice_address address;
     uint8_t address_key[NOTICE_KEY_BYTES]; /* likewise wiped; of NOTICE_SEALED */
     int64_t overdue_after;                 /* microseconds */
+};
+
+/* What compliance is told by mail, and how (proxy/post/). */
+struct alerts_config {
+    const char **to; /* NULL: nobody is told anything */
+    size_t n_to;
+    const char *from;
+    const struct provider_config *provider;
+    enum language language;
+    const char *timezone;
+    int digest_minute;           /* after midnight there, 0 … 1439 */
+    int64_t repeat_after;        /* microseconds, as the next two */
+    int64_t provider_down_after; /* out of service so long, it is worth a mail */
+    int64_t verify_every;        /* the journal */
+    unsigned mails_an_hour;
 };
 
 struct journal_config {
@@ -213,6 +229,7 @@ struct config {
     size_t n_applications;
     struct channel_policy policies[CHANNEL_COUNT];
     struct retention_config retention;
+    struct alerts_config alerts;
     char sha256[65];  /* over all files read, in the order read; for the journal */
     char version[13]; /* its first 12 hex digits, for `status` */
 };

@@ -61,6 +61,7 @@ static const struct word namings[] = {
 static const struct word added_laters[] = {
     {"block", ADDED_LATER_BLOCK}, {"pass", ADDED_LATER_PASS}, {NULL, 0}};
 static const struct word timezones[] = {{"Europe/Paris", 0}, {"UTC", 0}, {NULL, 0}};
+static const struct word languages[] = {{"en", LANGUAGE_EN}, {"fr", LANGUAGE_FR}, {NULL, 0}};
 static const struct word calendars[] = {{"", 0}, {"FR", 0}, {NULL, 0}};
 static const struct word stop_mentions[] = {{"off", 0}, {"require", 1}, {NULL, 0}};
 
@@ -89,6 +90,17 @@ const struct schema_key schema_table[] = {
     {"retention.opposition", KIND_PERIOD, false, "3 years", 0, 0, NULL},
     {"retention.journal", KIND_PERIOD, false, "12 months", 0, 0, NULL},
     {"retention.observe_detail", KIND_PERIOD, false, "30 days", 0, 0, NULL},
+
+    {"alerts.to", KIND_TEXTS, false, NULL, 1, 20, NULL},
+    {"alerts.from", KIND_TEXT, false, NULL, NAME_TEXT, NULL},
+    {"alerts.provider", KIND_TEXT, false, NULL, 1, NAME_BYTES_MAX, NULL},
+    {"alerts.language", KIND_CHOICE, false, "fr", 0, 0, languages},
+    {"alerts.timezone", KIND_CHOICE, false, "Europe/Paris", 0, 0, timezones},
+    {"alerts.digest_at", KIND_TEXT, false, "07:30", 1, 16, NULL},
+    {"alerts.repeat_after", KIND_TIME, false, "1 day", CLOCK_SECOND, 365 * CLOCK_DAY, NULL},
+    {"alerts.provider_down_after", KIND_TIME, false, "5 min", CLOCK_SECOND, CLOCK_DAY, NULL},
+    {"alerts.verify_every", KIND_TIME, false, "1 h", CLOCK_SECOND, CLOCK_DAY, NULL},
+    {"alerts.mails_an_hour", KIND_NUMBER, false, "12", 1, 1000, NULL},
 
     {"listeners.*.protocol", KIND_CHOICE, false, "smtp", 0, 0, protocols},
     {"listeners.*.bind", KIND_TEXT, true, NULL, NAME_TEXT, NULL},

@@ -180,6 +180,7 @@ static enum result make_snapshot(const char *path, struct tree *tree, struct pro
     build_partners(&build);
     build_policies(&build);
     build_retention(&build);
+    build_alerts(&build);
     return build.no_memory ? error_no_memory(err) : RESULT_OK;
 }
 
