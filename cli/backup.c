@@ -248,7 +248,7 @@ static int read_and_check(FILE *input, const char *folder)
     if (result == RESULT_OK) {
         printf("the copy is whole: %" PRIu64 " file%s as its sums say\n", counts.files,
                plural(counts.files));
-        code = verify_state(&context, OUTPUT_TABLE);
+        code = verify_state(&context, NULL, OUTPUT_TABLE);
         result = print_key(folder, &err);
     }
     if (result == RESULT_OK) {

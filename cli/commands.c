@@ -162,8 +162,12 @@ const struct command commands[] = {
      "  --limit N                 at most N, 0 for all (default: 50 on a terminal, else "
      "all)\n" FORMAT_HELP,
      cli_log},
-    {"verify", "[--format F]", "check the journal's hash chain and its signed checkpoints",
-     FORMAT_HELP, cli_verify},
+    {"verify", "[--checkpoint FILE] [--format F]",
+     "check the journal's hash chain and its signed checkpoints",
+     "  --checkpoint FILE         and that it goes as far as this checkpoint says, which was kept\n"
+     "                            elsewhere: a digest's mail, or the line itself; - for standard\n"
+     "                            input\n" FORMAT_HELP,
+     cli_verify},
     {"report",
      "--from T --to T [--partner P] [--by COLUMN[,COLUMN]... | --dossier DIR [--with-journal]] "
      "[--lang fr|en] [--format F]",

@@ -37,8 +37,11 @@ struct verification {
     struct registry_report events;
     char head[2 * SHA256_BYTES + 1];
     char events_head[2 * SHA256_BYTES + 1];
+    const struct checkpoint *checkpoint; /* borrowed; NULL: none was given */
+    char checkpoint_name[64];
     const char *problem; /* NULL: all holds */
     bool in_registry;    /* the problem is */
+    bool at_end;         /* the problem is that the journal ends too early */
 };
 
 static void show_bytes(void *arg, uint64_t bytes_done, uint64_t bytes_total)
@@ -105,14 +108,33 @@ static int print_row(const struct verification *found, enum output_format format
     return holds ? EXIT_DONE : EXIT_FAILED;
 }
 
+/* What a checkpoint that was kept elsewhere proves to be gone. */
+static void print_missing(const struct verification *found)
+{
+    uint64_t row = found->checkpoint != NULL ? found->checkpoint->row : 0;
+    uint64_t rows = found->journal.rows;
+    if (!found->at_end || rows >= row)
+        return;
+    if (rows + 1 == row)
+        printf("missing: row %" PRIu64 ", which was there at %s\n", row, found->checkpoint->at);
+    else
+        printf("missing: rows %" PRIu64 " to %" PRIu64 ", %" PRIu64
+               " in all, which were there at %s\n",
+               rows + 1, row, row - rows, found->checkpoint->at);
+}
+
 static int print_sentences(const struct verification *found)
 {
     const struct verify_report *report = &found->journal;
     const struct registry_report *events = &found->events;
     if (found->problem != NULL && !found->in_registry) {
         printf("journal does not hold: %s\n", found->problem);
+        print_missing(found);
         return EXIT_FAILED;
     }
+    if (found->checkpoint != NULL)
+        printf("%s holds: the journal has row %" PRIu64 " as it was then\n", found->checkpoint_name,
+               found->checkpoint->row);
     printf("journal holds: %" PRIu64 " row%s, %" PRIu64 " erased, %" PRIu64
            " signed checkpoint%s, %" PRIu64 " segment%s\nhead %s\n",
            report->rows, plural(report->rows), report->erased, report->checkpoints,
@@ -139,7 +161,13 @@ static int print_sentences(const struct verification *found)
 static enum result verify_journal(struct verification *found, struct error *err)
 {
     const struct context *context = found->context;
-    const struct verify_calls calls = {.progress = show_bytes,
+    struct verify_known known = {.who = found->checkpoint_name};
+    if (found->checkpoint != NULL) {
+        known.row = found->checkpoint->row;
+        memcpy(known.hash, found->checkpoint->head, sizeof(known.hash));
+    }
+    const struct verify_calls calls = {.known = found->checkpoint != NULL ? &known : NULL,
+                                       .progress = show_bytes,
                                        .anchor = found->registry != NULL ? compare_anchor : NULL,
                                        .arg = found};
     struct verify_report *report = &found->journal;
@@ -155,6 +183,7 @@ static enum result verify_journal(struct verification *found, struct error *err)
                      context->index_path);
     if (result == RESULT_DAMAGED)
         found->problem = *report->where != '\0' ? report->where : err->text;
+    found->at_end = result == RESULT_DAMAGED && report->complete;
     hex_encode(report->head, sizeof(report->head), found->head);
     return RESULT_OK;
 }
@@ -188,9 +217,13 @@ static int verify(struct verification *found, enum output_format format)
     return code;
 }
 
-int verify_state(struct context *context, enum output_format format)
+int verify_state(struct context *context, const struct checkpoint *checkpoint,
+                 enum output_format format)
 {
-    struct verification found = {.context = context};
+    struct verification found = {.context = context, .checkpoint = checkpoint};
+    if (checkpoint != NULL)
+        snprintf(found.checkpoint_name, sizeof(found.checkpoint_name), "the checkpoint of %.40s",
+                 checkpoint->at);
     struct error err = {0};
     enum result result = RESULT_OK;
     if (file_exists(context->registry_path))
@@ -200,16 +233,65 @@ int verify_state(struct context *context, enum output_format format)
     return code;
 }
 
+/* A mail may have all kinds of things attached. */
+#define MAIL_MAX ((size_t)32 * 1024 * 1024)
+
+static enum result read_checkpoint(const struct context *context, FILE *input, const char *name,
+                                   struct checkpoint *checkpoint_out, struct error *err)
+{
+    struct strbuf text = {0};
+    char block[65536];
+    size_t n;
+    while ((n = fread(block, 1, sizeof(block), input)) > 0 && text.length <= MAIL_MAX)
+        strbuf_add(&text, block, n);
+    enum result result = RESULT_OK;
+    if (ferror(input))
+        result = error_set(err, RESULT_SYSTEM, "it cannot be read");
+    else if (text.failed)
+        result = error_no_memory(err);
+    else if (text.length > MAIL_MAX)
+        result = error_set(err, RESULT_BAD_INPUT, "it is longer than 32 MB");
+    else if (text.length == 0)
+        result = error_set(err, RESULT_BAD_INPUT, "it is empty");
+    else
+        result =
+            checkpoint_find(text.data, text.length, context->journal_public, checkpoint_out, err);
+    strbuf_free(&text);
+    if (result == RESULT_OK && strcmp(checkpoint_out->gateway, context->config->hostname) != 0)
+        command_warn("the checkpoint is of %s, this gateway is %s", checkpoint_out->gateway,
+                     context->config->hostname);
+    if (result != RESULT_OK)
+        error_prefix(err, "%s", name);
+    return result;
+}
+
 int cli_verify(const struct invocation *invocation, int argc, char **argv)
 {
+    const char *file = NULL, *format_text = NULL;
     enum output_format format = OUTPUT_TABLE;
-    int code = options_read_format(invocation, argc, argv, &format);
+    const struct option_spec specs[] = {
+        {"checkpoint", OPTION_TEXT, &file}, {"format", OPTION_TEXT, &format_text}, {0}};
+    int code = options_read(invocation, argc, argv, specs, 0, 0, NULL);
     if (code != OPTIONS_GO)
         return code;
+    if (!option_format(invocation, format_text, &format))
+        return EXIT_USAGE;
     struct context context;
-    if (!context_open(invocation, CONTEXT_JOURNAL_PUBLIC, &context))
+    struct checkpoint checkpoint;
+    struct error err = {0};
+    FILE *input = file != NULL ? input_open(file) : NULL;
+    if (file != NULL && input == NULL)
         return EXIT_FAILED;
-    code = verify_state(&context, format);
-    context_close(&context);
+    bool opened = context_open(invocation, CONTEXT_JOURNAL_PUBLIC, &context);
+    code = EXIT_FAILED;
+    if (opened && input != NULL &&
+        read_checkpoint(&context, input, input_name(file), &checkpoint, &err) != RESULT_OK)
+        code = command_failed(&err);
+    else if (opened)
+        code = verify_state(&context, input != NULL ? &checkpoint : NULL, format);
+    if (opened)
+        context_close(&context);
+    if (input != NULL)
+        input_close(&input);
     return code;
 }

@@ -5,8 +5,11 @@
 
 #include "cli/context.h"
 #include "cli/output.h"
+#include "office/checkpoint.h"
 
-/* Of the context: its paths and the journal's public key. Returns an enum exit_code. */
-int verify_state(struct context *context, enum output_format format);
+/* Of the context: its paths and the journal's public key. checkpoint: kept elsewhere, of good
+ * signature; NULL: none. Returns an enum exit_code. */
+int verify_state(struct context *context, const struct checkpoint *checkpoint,
+                 enum output_format format);
 
 #endif

@@ -85,6 +85,7 @@ struct verify_report {
     bool index_unread;   /* the index could not be opened: a shortened journal would not show */
     uint64_t torn_bytes; /* an unfinished last line: not an error, the next start removes it */
     uint8_t head[SHA256_BYTES];
+    bool complete; /* all there is was read, and each row holds: what is wrong then is its end */
     /* When the journal does not hold: */
     char where[512]; /* "row 17, id 01KB…, journal/00000001.seg line 17: …", or the file */
 };
@@ -95,8 +96,16 @@ typedef void verify_progress_fn(void *arg, uint64_t bytes_done, uint64_t bytes_t
 typedef bool verify_anchor_fn(void *arg, int64_t event, const uint8_t hash[SHA256_BYTES],
                               char *why_out, size_t size);
 
-/* What to tell the caller meanwhile; each may be NULL. */
+/* A row that somebody remembers elsewhere: a signed checkpoint that was sent away, say. */
+struct verify_known {
+    uint64_t row; /* from 1 */
+    uint8_t hash[SHA256_BYTES];
+    const char *who; /* "the checkpoint"; in what is said when the journal is not as it says */
+};
+
+/* What to tell the caller meanwhile, and what the caller knows; each may be NULL. */
 struct verify_calls {
+    const struct verify_known *known; /* borrowed */
     verify_progress_fn *progress;
     verify_anchor_fn *anchor;
     void *arg;
@@ -146,7 +155,7 @@ struct log_filter {
 
 /* A decision with its outcome joined, as `log` shows it; NULL where the journal has null. */
 struct log_entry {
-    uint64_t seq; /* the decision's row number in the chain, from 1 */
+    uint64_t seq;    /* the decision's row number in the chain, from 1 */
     int64_t instant; /* of at */
     const char *id, *at, *gateway, *session, *partner, *stream, *account, *channel, *purpose;
     const char *recipient, *recipient_key, *verdict, *reason, *effect, *mode, *policy;

@@ -34,18 +34,38 @@ static enum result damaged_file(struct verify *verify, uint64_t number, const ch
     return RESULT_DAMAGED;
 }
 
-static enum result check_known(struct verify *verify)
+static enum result check_hash(struct verify *verify, uint64_t row, const uint8_t hash[SHA256_BYTES],
+                              const char *who)
 {
     struct chain_walk *walk = &verify->walk;
-    if (walk->rows != verify->known_rows ||
-        memcmp(walk->head, verify->known_hash, SHA256_BYTES) == 0)
+    if (walk->rows != row || memcmp(walk->head, hash, SHA256_BYTES) == 0)
         return RESULT_OK;
     char label[SEGMENT_LABEL];
     segment_label(verify->directory, walk->segment, label);
     snprintf(verify->report->where, sizeof(verify->report->where),
              "row %" PRIu64 ", %s line %" PRIu64
-             ": its index remembers another hash for this row: rows were replaced",
-             walk->rows, label, walk->lines);
+             ": %s remembers another hash for this row: rows were replaced",
+             walk->rows, label, walk->lines, who);
+    return RESULT_DAMAGED;
+}
+
+static enum result check_known(struct verify *verify)
+{
+    const struct verify_known *known = verify->calls.known;
+    enum result result = check_hash(verify, verify->known_rows, verify->known_hash, "its index");
+    return result == RESULT_OK && known != NULL
+               ? check_hash(verify, known->row, known->hash, known->who)
+               : result;
+}
+
+static enum result check_reaches(struct verify *verify, uint64_t row, const char *who)
+{
+    uint64_t rows = verify->walk.rows;
+    if (rows >= row)
+        return RESULT_OK;
+    snprintf(verify->report->where, sizeof(verify->report->where),
+             "the journal ends at row %" PRIu64 " but %s knows row %" PRIu64 ": rows were cut off",
+             rows, who, row);
     return RESULT_DAMAGED;
 }
 
@@ -171,13 +191,11 @@ static enum result check_all(struct verify *verify, struct error *err)
         result = add_sizes(verify, err);
     for (uint64_t number = 1; result == RESULT_OK && number <= verify->last; number++)
         result = check_number(verify, number, err);
-    if (result == RESULT_OK && verify->walk.rows < verify->known_rows) {
-        snprintf(verify->report->where, sizeof(verify->report->where),
-                 "the journal ends at row %" PRIu64 " but its index knows row %" PRIu64
-                 ": rows were cut off",
-                 verify->walk.rows, verify->known_rows);
-        result = RESULT_DAMAGED;
-    }
+    verify->report->complete = result == RESULT_OK;
+    if (result == RESULT_OK)
+        result = check_reaches(verify, verify->known_rows, "its index");
+    if (result == RESULT_OK && verify->calls.known != NULL)
+        result = check_reaches(verify, verify->calls.known->row, verify->calls.known->who);
     return result;
 }
 
