@@ -37,7 +37,7 @@ class Leaving(harness.IntegrationTest):
         self.gate = self.open_gate(self.provider)
         self.sender = self.address(self.gate, "news", "acme.example")
 
-    def open_gate(self, provider, mode="enforce", **stream):
+    def open_gate(self, provider, mode="enforce", warm=True, **stream):
         web = harness.free_port()
         gate = self.gateway(provider, start=False)
         gate.web = web
@@ -57,7 +57,9 @@ class Leaving(harness.IntegrationTest):
             "acme-lan": {"networks": ["127.0.0.1/32"]}}
         gate.write_config()
         gate.add_form(partners=["acme", "beta"], wording="J'accepte <b>& je signe</b>.")
-        gate.start().warm()
+        gate.start()
+        if warm:
+            gate.warm()
         return gate
 
     def send(self, gate, person, expect=250, source="127.0.0.1", **message):
@@ -355,6 +357,21 @@ class WayOut(Leaving):
         self.send(gate, person)
         file = harness.wait_for("the message", lambda: next(maildir.glob("new/*"), None))
         link = self.link(file.read_bytes().replace(b"\r\n", b"\n").replace(b"\n", b"\r\n"))
+        self.assertEqual(self.ask(link, "POST", ONE_CLICK).status, 200)
+        self.send(gate, person, expect=550)
+
+    def test_esmtp(self):
+        """libESMTP, which has opinions on header fields, leaves the two as they are."""
+        sink = self.scripted()
+
+        class Whole:
+            @staticmethod
+            def provider():
+                return {**sink.provider(), "adapter": "esmtp"}
+        gate = self.open_gate(Whole, warm=False)
+        person = self.person(gate)
+        self.send(gate, person)
+        link = self.link(sink.messages[-1].body)
         self.assertEqual(self.ask(link, "POST", ONE_CLICK).status, 200)
         self.send(gate, person, expect=550)
 
