@@ -8,6 +8,7 @@
 #include "proxy/metrics/metrics.h"
 #include "proxy/metrics/process.h"
 #include "proxy/metrics/text.h"
+#include "proxy/notices/notices.h"
 #include "proxy/sms/inbound.h"
 
 #include <string.h>
@@ -303,6 +304,28 @@ static void add_sms(const struct gateway *gateway, struct metrics_text *text)
     metrics_number(text, METRICS_LABELS("result", "unwanted"), counts.messages_unwanted);
 }
 
+/* ---- notices ---- */
+
+static void add_notices(const struct gateway *gateway, struct metrics_text *text)
+{
+    struct delivery_counts counts;
+    notices_counts(gateway->notices, &counts);
+    metrics_family(text, METRICS_GAUGE, "octroi_notices", "",
+                   "Withdrawals and objections that partners are to learn of, by state: waiting, "
+                   "acknowledged, given-up, untold (there is no way to tell that partner). Counted "
+                   "some seconds ago.");
+    for (int i = 0; i < DELIVERY_STATES; i++)
+        metrics_number(text, METRICS_LABELS("state", delivery_state_name((enum delivery_state)i)),
+                       counts.states[i]);
+    one(text, "octroi_notices_overdue", "",
+        "Of those that wait: longer than the partner may take (overdue_after).", counts.overdue);
+    if (counts.oldest_waiting == 0)
+        return;
+    metrics_family(text, METRICS_GAUGE, "octroi_notices_oldest_waiting_timestamp_seconds",
+                   "seconds", "When the oldest that waits was made, in seconds since 1970.");
+    metrics_duration(text, NULL, counts.oldest_waiting);
+}
+
 void gateway_collect(void *arg, const struct snapshot *snapshot, struct metrics_text *text)
 {
     struct gateway *gateway = arg;
@@ -314,5 +337,6 @@ void gateway_collect(void *arg, const struct snapshot *snapshot, struct metrics_
     add_sessions(gateway, snapshot, text);
     add_requests(gateway, text);
     add_sms(gateway, text);
+    add_notices(gateway, text);
     metrics_add_process(text, gateway->started_at);
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * GET /metrics. Answered on the loop: all that is asked is in memory, and what takes longer was
- * counted at the desk before (notices.c). So it is answered also while the desk is busy, which is
- * when somebody has to look.
+ * GET /metrics. Answered on the loop: all that is asked is in memory, also what was counted in the
+ * registry (proxy/notices). So it is answered while desk and disk are busy, too, which is when
+ * somebody has to look.
  */
 #include "proxy/http/service.h"
 #include "proxy/metrics/metrics.h"

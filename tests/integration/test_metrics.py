@@ -222,8 +222,8 @@ class MetricsTest(harness.IntegrationTest):
         self.assertEqual(total(samples, "octroi_sessions", listener="submission"), 1)
         wire.close()
         self.assertEqual(total(samples, "octroi_journal_failing"), 0)
-        harness.wait_for("the index to be even", lambda: total(
-            self.scrape(gateway), "octroi_journal_index_lag_rows") == 0)
+        harness.wait_for("the index to be even", lambda: self.scrape(gateway).get(
+            "octroi_journal_index_lag_rows") == [({}, 0)])
         status = gateway.status()
         samples = self.scrape(gateway)
         self.assertEqual(total(samples, "octroi_config_info", version=status["config"]["version"]),
@@ -301,6 +301,9 @@ class MetricsTest(harness.IntegrationTest):
     def test_all_that_dashboard_and_alerts_ask_for_is_there(self):
         gateway = self.watched(self.scripted())
         self.send(gateway, [self.person(gateway)])
+        # How far the index is, is known once it was looked at.
+        harness.wait_for("all metrics", lambda: "octroi_journal_index_lag_rows" in
+                         self.scrape(gateway))
         there = set(self.scrape(gateway)) | OF_PROMETHEUS
         name = re.compile(r"\b(?:octroi|process)_[a-z0-9_]+\b|\bup\b")
         dashboard = json.loads((MONITORING / "octroi-dashboard.json").read_text())
