@@ -113,6 +113,11 @@ class MetricsTest(harness.IntegrationTest):
         self.assertTrue(text.endswith("# EOF\n"))
         return families(text)
 
+    def wait_all(self, gateway):
+        """How far the index is, is known once it was looked at."""
+        harness.wait_for("all metrics", lambda: "octroi_journal_index_lag_rows" in
+                         self.scrape(gateway))
+
     def send(self, gateway, recipients, refused=()):
         """One mail to recipients, and to those that are refused at RCPT."""
         sender = self.address(gateway, "news", "acme.example")
@@ -135,6 +140,7 @@ class MetricsTest(harness.IntegrationTest):
         gateway = self.watched(self.scripted())
         yes, no = self.person(gateway), self.address(gateway, "no")
         self.send(gateway, [yes], [no])
+        self.wait_all(gateway)
         status, media, text = self.ask(gateway)
         self.assertEqual((status, media), (200, CLASSIC))
         self.assertNotIn("# EOF", text)
@@ -188,18 +194,19 @@ class MetricsTest(harness.IntegrationTest):
     def test_counts_are_those_of_the_log(self):
         provider = self.scripted()
         gateway = self.watched(provider)
-        people = [self.person(gateway) for _ in range(3)]
+        people = [self.person(gateway) for _ in range(4)]
         self.send(gateway, people[:2], [self.address(gateway, "no") for _ in range(3)])
-        provider.script["."] = "554 5.7.1 no"
         sender = self.address(gateway, "news", "acme.example")
         wire = self.wire(gateway)
         wire.hello()
-        wire.say(f"MAIL FROM:<{sender}>", 250)
-        wire.say(f"RCPT TO:<{people[2]}>", 250)
-        wire.say("DATA", 354)
-        wire.send(harness.message(sender) + b".\r\n")
-        self.assertEqual(wire.reply()[0], 554)
-        rows = gateway.wait_rows(6)
+        for person, answer, told in ((people[2], "554 5.7.1 no", 554), (people[3], harness.Drop, 451)):
+            provider.script["."] = answer
+            wire.say(f"MAIL FROM:<{sender}>", 250)
+            wire.say(f"RCPT TO:<{person}>", 250)
+            wire.say("DATA", 354)
+            wire.send(harness.message(sender) + b".\r\n")
+            self.assertEqual(wire.reply()[0], told)
+        rows = gateway.wait_rows(7)
         samples = self.scrape(gateway)
         counted = {}
         for row in rows:
@@ -208,19 +215,19 @@ class MetricsTest(harness.IntegrationTest):
         self.assertEqual(counted, {
             tuple(labels[name] for name in ("partner", "channel", "verdict", "reason", "effect")):
             value for labels, value in samples["octroi_decisions_total"]})
-        self.assertEqual(sum(counted.values()), 6)
-        self.assertEqual(total(samples, "octroi_decision_duration_seconds_count", channel="email"), 6)
-        for outcome, wanted in (("accepted", 1), ("refused", 1), ("unknown", 0), ("failed", 0)):
+        self.assertEqual(sum(counted.values()), 7)
+        self.assertEqual(total(samples, "octroi_decision_duration_seconds_count", channel="email"), 7)
+        for outcome, wanted in (("accepted", 1), ("refused", 1), ("unknown", 1), ("failed", 0)):
             self.assertEqual(total(samples, "octroi_provider_messages_total", provider="smarthost",
                                    outcome=outcome), wanted)
+        # An answer that was lost took no time.
         self.assertEqual(total(samples, "octroi_provider_answer_duration_seconds_count",
                                provider="smarthost"), 2)
         self.assertEqual(total(samples, "octroi_provider_breaker", provider="smarthost"), 1)
         self.assertEqual(total(samples, "octroi_provider_breaker", state="closed"), 1)
-        # Three refusals of one connection, and the rows of two mails, were waited for.
-        self.assertEqual(total(samples, "octroi_journal_wait_seconds_count"), 5)
-        self.assertEqual(total(samples, "octroi_sessions", listener="submission"), 1)
-        wire.close()
+        # Three refusals and the rows of three mails were waited for.
+        self.assertEqual(total(samples, "octroi_journal_wait_seconds_count"), 6)
+        self.assertEqual(total(samples, "octroi_sessions", listener="watch"), 1)
         self.assertEqual(total(samples, "octroi_journal_failing"), 0)
         harness.wait_for("the index to be even", lambda: self.scrape(gateway).get(
             "octroi_journal_index_lag_rows") == [({}, 0)])
@@ -301,9 +308,7 @@ class MetricsTest(harness.IntegrationTest):
     def test_all_that_dashboard_and_alerts_ask_for_is_there(self):
         gateway = self.watched(self.scripted())
         self.send(gateway, [self.person(gateway)])
-        # How far the index is, is known once it was looked at.
-        harness.wait_for("all metrics", lambda: "octroi_journal_index_lag_rows" in
-                         self.scrape(gateway))
+        self.wait_all(gateway)
         there = set(self.scrape(gateway)) | OF_PROMETHEUS
         name = re.compile(r"\b(?:octroi|process)_[a-z0-9_]+\b|\bup\b")
         dashboard = json.loads((MONITORING / "octroi-dashboard.json").read_text())
