@@ -98,6 +98,7 @@ static void add_providers(const struct gateway *gateway, struct strbuf *out)
 static void add_journal(const struct gateway *gateway, struct strbuf *out)
 {
     struct journal_state state;
+    uint64_t indexed;
     char head[2 * SHA256_BYTES + 1];
     journal_state(gateway->journal, &state);
     hex_encode(state.head, SHA256_BYTES, head);
@@ -105,6 +106,9 @@ static void add_journal(const struct gateway *gateway, struct strbuf *out)
     strbuf_add_json_number(out, "rows", (int64_t)state.rows);
     strbuf_add_json_number(out, "segment", (int64_t)state.segment);
     strbuf_add_json_number(out, "waiting", (int64_t)state.waiting);
+    if (indexer_rows(gateway->indexer, &indexed))
+        strbuf_add_json_number(out, "index_lag",
+                               state.rows > indexed ? (int64_t)(state.rows - indexed) : 0);
     strbuf_add_json_field(out, "head", head);
     strbuf_add_str(out, state.failing ? ",\"failing\":true" : ",\"failing\":false");
     strbuf_add_json_field(out, "last_error", state.failing ? state.last_error.text : NULL);

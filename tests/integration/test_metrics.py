@@ -231,6 +231,8 @@ class MetricsTest(harness.IntegrationTest):
         self.assertEqual(total(samples, "octroi_journal_failing"), 0)
         harness.wait_for("the index to be even", lambda: self.scrape(gateway).get(
             "octroi_journal_index_lag_rows") == [({}, 0)])
+        harness.wait_for("status to say so, too",
+                         lambda: gateway.status()["journal"]["index_lag"] == 0)
         status = gateway.status()
         samples = self.scrape(gateway)
         self.assertEqual(total(samples, "octroi_config_info", version=status["config"]["version"]),
