@@ -292,9 +292,17 @@ class MetricsTest(harness.IntegrationTest):
         self.assertEqual(self.ask(gateway, **elsewhere, Authorization=f"Bearer {poor}")[0], 403)
         wrong = good[:-1] + ("a" if good[-1] != "a" else "b")
         self.assertEqual(self.ask(gateway, **elsewhere, Authorization=f"Bearer {wrong}")[0], 401)
+        slow = gateway.cli("token", "add", "slow", "--scope", "metrics", "--rate", "1").strip()
+        answers = []
+
+        def over_its_rate():
+            answers.append(self.ask(gateway, **elsewhere, Authorization=f"Bearer {slow}")[0])
+            return answers[-1] == 429
+        harness.wait_for("the token to be over its rate", over_its_rate, pause=0)
+        self.assertEqual(set(answers), {200, 429})
         samples = self.scrape(gateway)
         for cause, wanted in (("missing", 1), ("wrong", 1), ("clear", 1), ("scope", 1),
-                              ("held", 0), ("rate", 0), ("unchecked", 0)):
+                              ("held", 0), ("rate", answers.count(429)), ("unchecked", 0)):
             self.assertEqual((cause, total(samples, "octroi_token_failures_total", cause=cause)),
                              (cause, wanted))
         text = self.ask(gateway)[2]
