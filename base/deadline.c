@@ -5,8 +5,9 @@
 
 #include <event2/event.h>
 
-#define SOONEST_US 1000 /* what is late already passes with the loop's next turns, not within one \
-                         */
+#define SOONEST_US                                                                 \
+    1000 /* what is late already passes with the loop's next turns, not within one \
+          */
 
 static void arm(struct deadline *deadline)
 {

@@ -43,8 +43,8 @@ static void on_read(struct bufferevent *bev, void *arg)
     connection->calls->heard(connection->session);
 }
 
-/* All output is out; but under TLS this is told late, and more may have been written meanwhile: then
- * it comes again. */
+/* All output is out; but under TLS this is told late, and more may have been written meanwhile:
+ * then it comes again. */
 static void on_written(struct bufferevent *bev, void *arg)
 {
     struct connection *connection = arg;

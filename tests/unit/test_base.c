@@ -368,15 +368,8 @@ int main(void)
     const TTest *const tests[] = {
         instants,        durations_follow_the_calendar, duration_texts, hex, base64, utf8, json,
         copies_and_case, no_value_forges_a_line,        errors,         NULL};
-    Suite *const suites[] = {unit_suite("text", tests),
-                             csv_suite(),
-                             flat_suite(),
-                             flush_suite(),
-                             language_suite(),
-                             loop_suite(),
-                             net_suite(),
-                             seal_suite(),
-                             secrets_suite(),
-                             NULL};
+    Suite *const suites[] = {unit_suite("text", tests), csv_suite(),  flat_suite(), flush_suite(),
+                             language_suite(),          loop_suite(), net_suite(),  seal_suite(),
+                             secrets_suite(),           NULL};
     return unit_run(suites);
 }
