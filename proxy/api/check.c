@@ -45,13 +45,7 @@ static bool is_known(const char *const *known, const char *name)
 static bool unknown_member(struct service_call *call, const char *const *known, const char *name)
 {
     struct strbuf detail = {0};
-    /* It may be anything, also an address. */
-    bool word = name[strspn(name, "abcdefghijklmnopqrstuvwxyz_")] == '\0' && strlen(name) <= 40;
-    strbuf_add_str(&detail, "unknown member");
-    if (word)
-        strbuf_add_format(&detail, " \"%s\"", name);
-    for (const char *const *at = known; *at != NULL; at++)
-        strbuf_add_format(&detail, "%s%s", at == known ? ": there are " : ", ", *at);
+    api_unknown(&detail, "member", name, known);
     malformed(call, detail.failed ? "unknown member" : detail.data);
     strbuf_free(&detail);
     return false;
@@ -286,6 +280,7 @@ static void on_facts(void *lane, struct ticket ticket, enum result result,
 
 void api_check(struct service_call *call)
 {
+    static const char *const no_parameters[] = {NULL};
     struct check *check = arena_alloc(call->http.arena, sizeof(*check));
     struct store_query query = {0};
     if (check == NULL) {
@@ -294,7 +289,7 @@ void api_check(struct service_call *call)
         return;
     }
     call->own = check;
-    if (!read_question(call, check))
+    if (!api_query(call, no_parameters) || !read_question(call, check))
         return;
     memcpy(query.recipient_key, check->recipient.key, sizeof(query.recipient_key));
     query.partner = check->question.partner->id;

@@ -13,6 +13,9 @@ struct page {
     bool more;
     int64_t last_at;
     uint64_t last_seq;
+    /* Of the last one: who it is about. */
+    char key[2 * RECIPIENT_KEY_BYTES + 1];
+    char masked[sizeof(((struct recipient *)NULL)->masked)];
 };
 
 static bool add_entry(void *arg, const struct log_entry *entry)
@@ -27,6 +30,9 @@ static bool add_entry(void *arg, const struct log_entry *entry)
     strbuf_add_char(page->out, '}');
     page->last_at = entry->instant;
     page->last_seq = entry->seq;
+    str_copy(page->key, sizeof(page->key),
+             entry->recipient_key != NULL ? entry->recipient_key : "");
+    str_copy(page->masked, sizeof(page->masked), entry->recipient != NULL ? entry->recipient : "");
     return !page->out->failed;
 }
 
@@ -38,8 +44,9 @@ static bool read_filter(struct api_work *work, struct log_filter *filter,
     const char *channel = api_parameter(work, "channel");
     const char *recipient = api_parameter(work, "recipient_key");
     enum reason reason;
-    *filter = (struct log_filter){.partner = api_parameter(work, "partner"),
-                                  .reason = api_parameter(work, "reason")};
+    *filter = (struct log_filter){.reason = api_parameter(work, "reason")};
+    if (!api_partner_parameter(work, &filter->partner))
+        return false;
     filter->has_verdict = verdict != NULL;
     filter->has_channel = channel != NULL;
     if (verdict != NULL && !verdict_parse(verdict, &filter->verdict))
@@ -99,6 +106,19 @@ enum result api_decisions(struct api_work *work, struct desk_tools *tools, struc
     return result;
 }
 
+/* Whoever was looked at can learn of it. A decision that named nobody, or is erased, is of nobody.
+ */
+static void note_person(struct api_work *work, const struct page *page)
+{
+    uint8_t *key = arena_alloc(work->arena, RECIPIENT_KEY_BYTES);
+    const char *masked = arena_str(work->arena, page->masked);
+    if (key == NULL || masked == NULL ||
+        !hex_decode(page->key, strlen(page->key), key, RECIPIENT_KEY_BYTES))
+        return;
+    work->access.key = key;
+    work->access.masked = masked;
+}
+
 enum result api_decision(struct api_work *work, struct desk_tools *tools, struct error *err)
 {
     const struct log_filter filter = {
@@ -112,5 +132,6 @@ enum result api_decision(struct api_work *work, struct desk_tools *tools, struct
     strbuf_add_char(&work->out, '\n');
     work->access.act = "decision.read";
     work->access.subject = work->tails[0];
+    note_person(work, &page);
     return result;
 }

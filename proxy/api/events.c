@@ -124,6 +124,9 @@ static enum result check_partners(struct intake_work *intake, struct error *err)
     if (!against)
         return refuse(intake, COLUMN_EVENT,
                       "this token may hand in withdrawals and objections only", err);
+    if (event->form_id != NULL || event->supplier[0] != '\0')
+        return refuse(intake, event->form_id != NULL ? COLUMN_FORM : COLUMN_SUPPLIER,
+                      "this token may not name one", err);
     if (event->n_partners != 1 || strcmp(event->partners[0], own) != 0)
         return refuse(intake, COLUMN_PARTNERS, "this token may name its own partner only", err);
     return RESULT_OK;
@@ -158,7 +161,7 @@ static void add_status(struct intake_work *intake, enum result result, unsigned 
 {
     struct strbuf *out = &intake->work->out;
     enum import_column column = intake->event.refused;
-    strbuf_add_str(out, out->data[out->length - 1] == '[' ? "{" : ",{");
+    strbuf_add_str(out, intake->taken + intake->there_already + intake->refused > 0 ? ",{" : "{");
     if (result == RESULT_OK) {
         strbuf_add_json_field(out, "status", added > 0 ? "taken" : "there-already");
         *(added > 0 ? &intake->taken : &intake->there_already) += 1;
@@ -198,12 +201,13 @@ static enum result take_all(struct intake_work *intake, const json_t *events, st
 static void note_act(struct intake_work *intake, bool single)
 {
     struct api_work *work = intake->work;
-    if (intake->taken == 0)
+    if (intake->taken + intake->there_already == 0)
         return;
+    /* That one is there already tells of a person, too. */
     work->access.act = "event.add";
     work->access.partner = work->token.partner;
     work->access.count = intake->taken;
-    work->access.answer = "taken";
+    work->access.answer = intake->taken > 0 ? "taken" : "there already";
     if (!single)
         return;
     uint8_t *key = arena_alloc(work->arena, sizeof(intake->key));

@@ -54,11 +54,16 @@ static void add_form(struct strbuf *out, const struct form_row *row)
                           row->invalidated_at != 0 ? row->invalid_reason : NULL);
 }
 
+struct listed {
+    struct strbuf *out;
+    size_t count;
+};
+
 static bool add_listed(void *arg, const struct form_row *row)
 {
-    struct strbuf *out = arg;
-    if (out->data[out->length - 1] == '}')
-        strbuf_add_char(out, ',');
+    struct listed *listed = arg;
+    struct strbuf *out = listed->out;
+    strbuf_add_str(out, listed->count++ > 0 ? "," : "");
     add_form(out, row);
     strbuf_add_json_number(out, "partners", (int64_t)row->n_partners);
     strbuf_add_json_number(out, "events", (int64_t)row->events);
@@ -69,8 +74,11 @@ static bool add_listed(void *arg, const struct form_row *row)
 enum result api_forms(struct api_work *work, struct desk_tools *tools, struct error *err)
 {
     const char *id = api_parameter(work, "id");
+    struct listed listed = {.out = &work->out};
+    if (id != NULL && !form_id_valid(id))
+        return api_nothing(work, "form");
     strbuf_add_str(&work->out, "{\"forms\":[");
-    enum result result = registry_forms(tools->registry, id, 0, add_listed, &work->out, err);
+    enum result result = registry_forms(tools->registry, id, 0, add_listed, &listed, err);
     strbuf_add_str(&work->out, "]}\n");
     return result == RESULT_NOT_FOUND ? api_nothing(work, "form") : result;
 }

@@ -52,7 +52,7 @@ static enum result name(struct api_work *work, struct desk_tools *tools, struct 
     work->access.act = "identifier.set";
     work->access.key = naming->recipient.key;
     work->access.masked = naming->recipient.masked;
-    work->access.partner = naming->partner;
+    work->access.partner = config_partner(work->config, naming->partner)->id;
     work->access.answer = naming->identifier[0] != '\0' ? "set" : "forgotten";
     strbuf_add_char(&work->out, '{');
     strbuf_add_json_field(&work->out, "recipient", naming->recipient.masked);

@@ -52,20 +52,18 @@ static bool add_delivery(void *arg, const struct delivery *delivery)
 enum result api_notices(struct api_work *work, struct desk_tools *tools, struct error *err)
 {
     struct page page = {.out = &work->out};
-    struct delivery_filter filter = {.partner = api_parameter(work, "partner"),
-                                     .created_before = INT64_MAX,
-                                     .before_id = INT64_MAX};
+    struct delivery_filter filter = {.created_before = INT64_MAX, .before_id = INT64_MAX};
     const char *state = api_parameter(work, "state");
     int64_t last = 0, unused = 0;
     bool given;
     filter.has_state = state != NULL;
     if (state != NULL && !delivery_state_parse(state, &filter.state))
         return api_malformed(work, "state", "must be waiting, acknowledged, given-up or untold");
-    if (!api_limit(work, &page.limit) || !api_cursor(work, &given, &last, &unused))
+    if (!api_partner_parameter(work, &filter.partner) || !api_limit(work, &page.limit) ||
+        !api_cursor(work, &given, &last, &unused))
         return RESULT_OK;
     if (given)
         filter.before_id = last;
-    filter.limit = page.limit + 1;
     strbuf_add_str(&work->out, "{\"notices\":[");
     enum result result = registry_deliveries(tools->registry, &filter, add_delivery, &page, err);
     strbuf_add_char(&work->out, ']');

@@ -72,8 +72,9 @@ enum result api_report(struct api_work *work, struct desk_tools *tools, struct e
 {
     enum tally_by by[TALLY_BY_COUNT];
     size_t n;
-    struct tally_filter filter = {.partner = api_parameter(work, "partner"),
-                                  .registry_path = tools->registry_path};
+    struct tally_filter filter = {.registry_path = tools->registry_path};
+    if (!api_partner_parameter(work, &filter.partner))
+        return RESULT_OK;
     if (api_parameter(work, "from") == NULL)
         return api_malformed(work, "from", "is missing");
     if (!api_instant(work, "from", 0, &filter.since) ||

@@ -11,6 +11,7 @@ struct rows {
     struct strbuf *out;
     const char *kind; /* NULL: any */
     bool in_force;    /* those alone */
+    size_t count;
 };
 
 static void add_instant(struct strbuf *out, const char *name, int64_t at)
@@ -27,7 +28,7 @@ static bool add_row(void *arg, const struct suspension_row *row)
     if ((rows->in_force && row->resumed) ||
         (rows->kind != NULL && strcmp(rows->kind, suspension_kind_name(row->kind)) != 0))
         return true;
-    strbuf_add_str(out, out->data[out->length - 1] == '[' ? "{" : ",{");
+    strbuf_add_str(out, rows->count++ > 0 ? ",{" : "{");
     strbuf_add_json_field(out, "kind", suspension_kind_name(row->kind));
     strbuf_add_json_field(out, "id", row->id);
     add_instant(out, "suspended_at", row->suspended_at);

@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "store/form.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
@@ -16,8 +17,6 @@
 static void free_work(struct api_work *work)
 {
     snapshot_unref(&work->snapshot);
-    if (work->in != NULL)
-        json_decref(work->in);
     strbuf_free(&work->out);
     journal_batch_free(&work->batch);
     arena_free(&work->arena);
@@ -72,32 +71,55 @@ static void answer_failure(struct service_call *call, const struct api_work *wor
                             : "The gate's log says why, under the ref of this answer.");
 }
 
+/* It was done, though nobody waits any more, or what it came to cannot be told: on record it goes
+ * all the same. */
+static void record_alone(struct api_work *work)
+{
+    bool whole;
+    struct journal_batch *batch = rows_of(work, &whole);
+    if (batch != NULL)
+        store_append(work->lane->store, batch, NULL, NULL, (struct ticket){0});
+    else if (!whole)
+        log_event(LOG_LEVEL_ERROR, "what a program did is not on record",
+                  LOG_TEXT("request", work->access.id), LOG_TEXT("who", work->who),
+                  LOG_TEXT("act", work->access.act), LOG_TEXT("reason", "no memory"));
+}
+
 static void on_done(struct loop_task *task)
 {
     struct api_work *work =
         CONTAINER_OF(CONTAINER_OF(task, struct desk_job, task), struct api_work, job);
     struct service_call *call = service_redeem(work->lane, work->ticket);
-    if (call != NULL && work->job.result == RESULT_OK && !work->out.failed) {
+    bool done = work->job.result == RESULT_OK;
+    if (done && !work->out.failed && call != NULL) {
         answer(call, work);
-    } else if (call != NULL) {
-        if (work->job.result == RESULT_OK)
+    } else {
+        if (done)
+            record_alone(work);
+        if (done && work->out.failed)
             work->job.result = error_no_memory(&work->job.err);
-        answer_failure(call, work);
-    } else if (work->job.result == RESULT_OK) {
-        /* Nobody waits any more, but it was done. */
-        bool whole;
-        struct journal_batch *batch = rows_of(work, &whole);
-        if (batch != NULL)
-            store_append(work->lane->store, batch, NULL, NULL, (struct ticket){0});
+        if (call != NULL)
+            answer_failure(call, work);
     }
     free_work(work);
 }
 
+/* ---- at the desk ---- */
+
+/* The body is read here: a long one would keep the loop. */
 static enum result run(struct desk_job *job, struct desk_tools *tools, struct error *err)
 {
     struct api_work *work = CONTAINER_OF(job, struct api_work, job);
-    return work->action(work, tools, err);
+    char why[200];
+    if (work->posted && !http_json_read(work->body, work->length, &work->in, why, sizeof(why)))
+        return api_refuse(work, 400, "malformed", "The request cannot be read", "%s", why);
+    enum result result = work->action(work, tools, err);
+    json_decref(work->in);
+    work->in = NULL;
+    return result;
 }
+
+/* ---- on the loop ---- */
 
 /* The query's fields, copied: the call's may go before the work is done. False: no memory. */
 static bool take_fields(struct api_work *work, const struct http_call *call)
@@ -142,14 +164,12 @@ static struct api_work *new_work(struct service_call *call, api_action *action)
     work->access = (struct access){
         .who = work->who, .partner = "", .channel = "", .subject = "", .answer = ""};
     str_copy(work->access.id, sizeof(work->access.id), call->request_id);
-    work->in = http->json;
-    http->json = NULL;
+    work->posted = http->method == HTTP_METHOD_POST;
+    work->length = work->posted ? http->length : 0;
     bool whole = work->arena != NULL && take_fields(work, http);
-    if (whole && work->in != NULL) {
-        work->body = arena_copy(work->arena, http->body, http->length);
-        work->length = http->length;
-        whole = work->body != NULL;
-    }
+    if (whole)
+        work->body = arena_copy(work->arena, http->body, work->length);
+    whole = whole && work->body != NULL;
     for (size_t i = 0; i < HTTP_TAILS && whole; i++) {
         work->tails[i] = arena_str(work->arena, http->tails[i]);
         whole = work->tails[i] != NULL;
@@ -159,31 +179,69 @@ static struct api_work *new_work(struct service_call *call, api_action *action)
     return whole ? work : NULL;
 }
 
-/* False: answered. */
-static bool read_request(struct service_call *call)
+static bool malformed(struct service_call *call, const char *detail)
 {
-    char why[200];
+    service_problem(call, 400, "malformed", "The request cannot be read", detail);
+    return false;
+}
+
+static bool is_among(const char *const *names, const char *name)
+{
+    while (*names != NULL && strcmp(*names, name) != 0)
+        names++;
+    return *names != NULL;
+}
+
+static bool unknown_parameter(struct service_call *call, const char *name,
+                              const char *const *parameters)
+{
+    struct strbuf why = {0};
+    api_unknown(&why, "parameter", name, parameters);
+    malformed(call, why.failed ? "unknown parameter" : why.data);
+    strbuf_free(&why);
+    return false;
+}
+
+bool api_query(struct service_call *call, const char *const *parameters)
+{
+    char why[80];
+    struct http_call *http = &call->http;
+    const char *query = http->query;
+    if (query[0] == '\0')
+        return true;
+    if (!http_fields(http))
+        return malformed(call, "The query cannot be decoded.");
+    for (const struct http_field *field = http->fields; field != NULL; field = field->next) {
+        if (field->name[0] == '\0' && field->length == 0)
+            continue; /* of "&&" */
+        if (!is_among(parameters, field->name))
+            return unknown_parameter(call, field->name, parameters);
+        if (http_find_field(http, field->name) != field)
+            snprintf(why, sizeof(why), "%s: is given twice", field->name);
+        else if (strlen(field->value) != field->length)
+            snprintf(why, sizeof(why), "%s: has a NUL in it", field->name);
+        else
+            continue;
+        return malformed(call, why);
+    }
+    return true;
+}
+
+/* False: answered. */
+static bool read_request(struct service_call *call, const char *const *parameters)
+{
     struct http_call *http = &call->http;
     if (http->method == HTTP_METHOD_POST && strcmp(http->media, "application/json") != 0) {
         service_problem(call, 415, "media-type", "The body must be JSON",
                         "Send Content-Type: application/json.");
         return false;
     }
-    if (http->method == HTTP_METHOD_POST && !http_json(http, why, sizeof(why))) {
-        service_problem(call, 400, "malformed", "The request cannot be read", why);
-        return false;
-    }
-    if (!http_fields(http)) {
-        service_problem(call, 400, "malformed", "The request cannot be read",
-                        "The query cannot be decoded.");
-        return false;
-    }
-    return true;
+    return api_query(call, parameters);
 }
 
-void api_work(struct service_call *call, api_action *action)
+void api_work(struct service_call *call, api_action *action, const char *const *parameters)
 {
-    if (!read_request(call))
+    if (!read_request(call, parameters))
         return;
     struct api_work *work = new_work(call, action);
     if (work == NULL || !desk_submit(call->lane->gate->desk, &work->job)) {
@@ -249,7 +307,7 @@ const char *api_parameter(const struct api_work *work, const char *name)
 {
     for (const struct http_field *field = work->fields; field != NULL; field = field->next)
         if (strcmp(field->name, name) == 0)
-            return strlen(field->value) == field->length ? field->value : "";
+            return field->value;
     return NULL;
 }
 
@@ -260,16 +318,22 @@ const char *api_text(const json_t *object, const char *name)
     return text != NULL && strlen(text) == json_string_length(value) ? text : NULL;
 }
 
-/* Which members there are; the unknown one is repeated only if it cannot be an address. */
+/* The unknown one is repeated only if it cannot be an address. */
+void api_unknown(struct strbuf *out, const char *what, const char *name, const char *const *names)
+{
+    bool word = name[strspn(name, "abcdefghijklmnopqrstuvwxyz_")] == '\0' && strlen(name) <= 40;
+    strbuf_add_format(out, "unknown %s", what);
+    if (word)
+        strbuf_add_format(out, " \"%s\"", name);
+    strbuf_add_str(out, *names == NULL ? ": there is none" : "");
+    for (const char *const *at = names; *at != NULL; at++)
+        strbuf_add_format(out, "%s%s", at == names ? ": there are " : ", ", *at);
+}
+
 static void refuse_member(struct api_work *work, const char *name, const char *const *known)
 {
     struct strbuf why = {0};
-    bool word = name[strspn(name, "abcdefghijklmnopqrstuvwxyz_")] == '\0' && strlen(name) <= 40;
-    strbuf_add_str(&why, "unknown member");
-    if (word)
-        strbuf_add_format(&why, " \"%s\"", name);
-    for (const char *const *at = known; *at != NULL; at++)
-        strbuf_add_format(&why, "%s%s", at == known ? ": there are " : ", ", *at);
+    api_unknown(&why, "member", name, known);
     (void)api_malformed(work, "body", why.failed ? "unknown member" : why.data);
     strbuf_free(&why);
 }
@@ -280,15 +344,21 @@ bool api_known(struct api_work *work, const json_t *object, const char *const *n
     json_t *value;
     json_object_foreach((json_t *)(uintptr_t)object, name, value)
     {
-        size_t i = 0;
-        while (names[i] != NULL && strcmp(names[i], name) != 0)
-            i++;
-        if (names[i] != NULL)
+        if (is_among(names, name))
             continue;
         refuse_member(work, name, names);
         return false;
     }
     return true;
+}
+
+bool api_partner_parameter(struct api_work *work, const char **partner_out)
+{
+    *partner_out = api_parameter(work, "partner");
+    if (*partner_out == NULL || form_partner_valid(*partner_out))
+        return true;
+    (void)api_malformed(work, "partner", "must be a partner's id");
+    return false;
 }
 
 bool api_limit(struct api_work *work, unsigned *limit_out)

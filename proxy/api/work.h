@@ -20,7 +20,7 @@ struct api_work;
 
 /* On a thread of the desk. Fills status and out, or calls api_refuse, and returns RESULT_OK; what
  * it did goes into access, or as further rows into batch. What else it returns, with err, is
- * answered as 503 (unavailable, no memory) or 500. */
+ * answered as 503 (unavailable, no memory) or 500; it has done nothing then. */
 typedef enum result api_action(struct api_work *work, struct desk_tools *tools, struct error *err);
 
 struct api_work {
@@ -36,9 +36,10 @@ struct api_work {
     char who[TOKEN_NAME + 8]; /* "token NAME" */
     const char *tails[HTTP_TAILS];
     struct http_field *fields; /* of the query; NULL: none */
-    json_t *in;                /* the body; NULL: none */
-    const char *body;          /* as it stood, length bytes; "" */
+    bool posted;               /* there is a body */
+    const char *body;          /* as it stood, length bytes and a NUL */
     size_t length;
+    json_t *in; /* the body read, while the action runs: what outlives it goes into arena */
     int64_t now;
     /* What is answered. */
     int status;
@@ -48,9 +49,14 @@ struct api_work {
     struct journal_batch *batch; /* further rows; NULL: none */
 };
 
-/* Takes the call. The body, when the method is POST, must be a JSON object; else that is answered.
- */
-void api_work(struct service_call *call, api_action *action);
+/* Takes the call. The query may have these parameters (ends with NULL), each once; the body, when
+ * the method is POST, must be a JSON object; else that is answered. */
+void api_work(struct service_call *call, api_action *action, const char *const *parameters);
+/* On the loop. False unless the query has these parameters alone, each once, without a NUL: that
+ * was answered. One that is misspelt would widen what is asked. */
+bool api_query(struct service_call *call, const char *const *parameters);
+/* What a member or parameter may be when it is not among names (ends with NULL). */
+void api_unknown(struct strbuf *out, const char *what, const char *name, const char *const *names);
 
 /* The whole answer is this problem. type: the last part of its URN; detail in the words of who
  * asks, without addresses. */
@@ -76,13 +82,17 @@ bool api_known(struct api_work *work, const json_t *object, const char *const *n
 bool api_limit(struct api_work *work, unsigned *limit_out);
 /* An RFC 3339 instant, or a day, of the query; fallback when not given. */
 bool api_instant(struct api_work *work, const char *name, int64_t fallback, int64_t *instant_out);
+/* The parameter `partner`, which has the form of an id; NULL: not given. False after api_malformed.
+ */
+bool api_partner_parameter(struct api_work *work, const char **partner_out);
 /* Opaque to who asks: numbers, so that a page goes on exactly behind the one before. */
 void api_cursor_add(struct strbuf *out, const char *name, int64_t first, int64_t second);
 bool api_cursor(struct api_work *work, bool *given_out, int64_t *first_out, int64_t *second_out);
 
-/* ---- check.c: answered on the loop ---- */
+/* ---- answered on the loop ---- */
 
-service_handler api_check;
+service_handler api_check;       /* check.c */
+service_handler api_description; /* description.c */
 
 /* ---- actions; one file each ---- */
 

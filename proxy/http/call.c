@@ -160,15 +160,13 @@ const char *http_field(const struct http_call *call, const char *name)
 
 /* ---- JSON ---- */
 
-bool http_json(struct http_call *call, char *why_out, size_t size)
+bool http_json_read(const char *body, size_t length, json_t **json_out, char *why_out, size_t size)
 {
-    if (call->json != NULL)
-        return true;
     json_error_t error;
-    call->json = flat_json(call->body, call->length);
-    if (call->json == NULL)
-        call->json = json_loadb(call->body, call->length, JSON_REJECT_DUPLICATES, &error);
-    if (call->json == NULL) {
+    json_t *json = flat_json(body, length);
+    if (json == NULL)
+        json = json_loadb(body, length, JSON_REJECT_DUPLICATES, &error);
+    if (json == NULL) {
         /* Without what stands there: it may be a number or a text. */
         char *near = strstr(error.text, " near ");
         if (near != NULL)
@@ -176,12 +174,19 @@ bool http_json(struct http_call *call, char *why_out, size_t size)
         snprintf(why_out, size, "line %d, column %d: %s", error.line, error.column, error.text);
         return false;
     }
-    if (json_is_object(call->json))
+    *json_out = json;
+    if (json_is_object(json))
         return true;
-    json_decref(call->json);
-    call->json = NULL;
+    json_decref(json);
+    *json_out = NULL;
     snprintf(why_out, size, "line 1, column 1: an object is expected");
     return false;
+}
+
+bool http_json(struct http_call *call, char *why_out, size_t size)
+{
+    return call->json != NULL ||
+           http_json_read(call->body, call->length, &call->json, why_out, size);
 }
 
 const char *http_member(const struct http_call *call, const char *name)

@@ -112,7 +112,10 @@ bool http_fields(struct http_call *call);
 const struct http_field *http_find_field(const struct http_call *call, const char *name);
 /* Its value as a text; NULL when there is none, or a NUL in it. */
 const char *http_field(const struct http_call *call, const char *name);
-/* The body as a JSON object. False: where it is wrong is in why_out (at most size bytes). */
+/* A body, length bytes and a NUL, as a JSON object without repeated members. False: where it is
+ * wrong is in why_out (at most size bytes), without what stands there. Any thread. */
+bool http_json_read(const char *body, size_t length, json_t **json_out, char *why_out, size_t size);
+/* The call's body so, kept in call->json. */
 bool http_json(struct http_call *call, char *why_out, size_t size);
 /* After http_json: a member that is a string; NULL when it is not there or something else. */
 const char *http_member(const struct http_call *call, const char *name);
