@@ -138,7 +138,8 @@ struct strbuf;
 
 void person_write_page(const struct person *person, struct sheet *sheet);
 void person_write_json(const struct person *person, struct sheet *sheet);
-/* The same without the decisions, of which there may be any number: their sums are in it. */
+/* The same without decisions and accesses, of which there may be any number: the sums of decisions
+ * are in it. */
 void person_write_summary(const struct person *person, struct sheet *sheet);
 void person_write_record(const struct person *person, struct sheet *sheet);
 void person_write_events_csv(const struct person *person, struct sheet *sheet);

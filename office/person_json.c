@@ -329,6 +329,7 @@ static void all_but_decisions(const struct person *person, struct sheet *sheet)
 void person_write_summary(const struct person *person, struct sheet *sheet)
 {
     all_but_decisions(person, sheet);
+    person_add_notices(person, sheet);
     sheet_put(sheet, "}\n");
 }
 

@@ -193,12 +193,25 @@ static bool read_question(struct service_call *call, struct check *check)
         !read_channel(call, question) || !read_stream(call, question) ||
         !read_instant(call, "at", &question->now) || !read_flag(call, "explain", &check->explain))
         return false;
+    if (check->explain && call->token.partner[0] != '\0') {
+        service_problem(call, 403, "other-partner", "This token is not for that",
+                        "The rules tell of consents given to others. A token of one partner is "
+                        "told the reason: ask without \"explain\".");
+        return false;
+    }
     bool read = read_recipient(call, question->channel, &address, &check->recipient);
     wipe(address.text, sizeof(address.text));
     return read;
 }
 
 /* ---- the answer ---- */
+
+/* What speaks against a partner may be what the person told another: its own token is told the
+ * reason alone, as it is when it sends. */
+static bool may_know(const struct service_call *call, const struct judgement *judgement)
+{
+    return call->token.partner[0] == '\0' || judgement->verdict == VERDICT_PASS;
+}
 
 static void render(struct service_call *call, const struct check *check,
                    const struct judgement *judgement, const struct trace *trace)
@@ -218,12 +231,12 @@ static void render(struct service_call *call, const struct check *check,
     strbuf_add_json_field(body, "at", at);
     strbuf_add_json_field(body, "verdict", verdict_name(judgement->verdict));
     strbuf_add_json_field(body, "reason", reason_name(judgement->reason));
-    if (judgement->event != 0)
+    if (judgement->event != 0 && may_know(call, judgement))
         strbuf_add_json_number(body, "event", judgement->event);
     else
         strbuf_add_json_field(body, "event", NULL);
     strbuf_add_json_field(body, "policy", question->policy->version);
-    if (judgement->form_id != NULL) {
+    if (judgement->form_id != NULL && may_know(call, judgement)) {
         strbuf_add_str(body, ",\"form\":\"");
         strbuf_add_json(body, judgement->form_id, strlen(judgement->form_id));
         strbuf_add_format(body, "@%d\"", judgement->form_version);

@@ -8,8 +8,6 @@
 
 #include <string.h>
 
-#define REASON_MOST 1000
-
 static void add_instant(struct strbuf *out, const char *name, int64_t at)
 {
     char text[CLOCK_TEXT];
@@ -165,14 +163,12 @@ enum result api_form_add(struct api_work *work, struct desk_tools *tools, struct
 enum result api_form_invalidate(struct api_work *work, struct desk_tools *tools, struct error *err)
 {
     static const char *const names[] = {"reason", NULL};
-    const char *reason = api_text(work->in, "reason");
+    const char *reason;
     int version;
     if (!read_version(work, &version))
         return api_nothing(work, "form version");
-    if (!api_known(work, work->in, names))
+    if (!api_known(work, work->in, names) || !api_reason(work, &reason))
         return RESULT_OK;
-    if (reason == NULL || !http_is_plain(reason, REASON_MOST))
-        return api_malformed(work, "reason", "must say why, in 1 to 1000 characters");
     enum result result =
         registry_invalidate_form(tools->registry, work->tails[0], version, reason, work->now, err);
     if (result == RESULT_NOT_FOUND)

@@ -29,7 +29,8 @@ static bool read_columns(struct api_work *work, enum tally_by by[TALLY_BY_COUNT]
         seen[column] = true;
         by[(*n_out)++] = column;
         text += length;
-        text += *text == ',';
+        if (text[0] == ',' && text[1] != '\0')
+            text++;
     }
     if (*n_out == 0)
         (void)api_malformed(work, "by", "is empty");

@@ -65,7 +65,8 @@ static bool read_request(struct screening_work *screening)
                          "\"partner\" must be a partner's id as the configuration has it.");
     else if (channel == NULL || !channel_parse(channel, &screening->channel))
         (void)api_malformed(work, "channel", "must be email, sms, call, autocall or post");
-    else if (name != NULL && !http_is_plain(name, NAME_MOST))
+    else if (json_object_get(work->in, "name") != NULL &&
+             (name == NULL || !http_is_plain(name, NAME_MOST)))
         (void)api_malformed(work, "name", "must have 1 to 200 printable characters");
     else
         return api_concerns(work, screening->partner->id) && read_list(screening);

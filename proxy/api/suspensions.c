@@ -5,8 +5,6 @@
 
 #include <string.h>
 
-#define REASON_MOST 1000
-
 struct rows {
     struct strbuf *out;
     const char *kind; /* NULL: any */
@@ -73,17 +71,14 @@ static bool read_act(struct api_work *work, struct act *act_out)
     static const char *const names[] = {"kind", "id", "reason", NULL};
     const char *kind = api_text(work->in, "kind");
     act_out->id = api_text(work->in, "id");
-    act_out->reason = api_text(work->in, "reason");
     if (!api_known(work, work->in, names))
         return false;
     if (kind == NULL || !suspension_kind_parse(kind, &act_out->kind))
         (void)api_malformed(work, "kind", "must be partner, stream, form or supplier");
     else if (act_out->id == NULL || !http_is_plain(act_out->id, 200))
         (void)api_malformed(work, "id", "must be the id of what is meant");
-    else if (act_out->reason == NULL || !http_is_plain(act_out->reason, REASON_MOST))
-        (void)api_malformed(work, "reason", "must say why, in 1 to 1000 characters");
     else
-        return true;
+        return api_reason(work, &act_out->reason);
     return false;
 }
 

@@ -11,8 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define WORK_ARENA (1024 * 1024) /* beside what the body may take */
-#define WHY_MOST   400           /* bytes of a problem's detail */
+#define WORK_ARENA  (1024 * 1024) /* beside what the body may take */
+#define WHY_MOST    400           /* bytes of a problem's detail */
+#define REASON_MOST 1000
 
 static void free_work(struct api_work *work)
 {
@@ -359,6 +360,23 @@ bool api_partner_parameter(struct api_work *work, const char **partner_out)
         return true;
     (void)api_malformed(work, "partner", "must be a partner's id");
     return false;
+}
+
+bool api_reason(struct api_work *work, const char **reason_out)
+{
+    const char *given = api_text(work->in, "reason");
+    struct strbuf hidden = {0};
+    *reason_out = NULL;
+    if (given == NULL || !http_is_plain(given, REASON_MOST)) {
+        (void)api_malformed(work, "reason", "must say why, in 1 to 1000 characters");
+        return false;
+    }
+    text_hide_addresses(given, work->config->region, &hidden);
+    if (!hidden.failed)
+        *reason_out = arena_str(work->arena, hidden.data);
+    strbuf_free(&hidden);
+    work->out.failed = work->out.failed || *reason_out == NULL;
+    return *reason_out != NULL;
 }
 
 bool api_limit(struct api_work *work, unsigned *limit_out)

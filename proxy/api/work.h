@@ -78,6 +78,9 @@ const char *api_text(const json_t *object, const char *name);
 /* False after api_malformed: a member the interface does not know is a mistake of who asks, and
  * must not be taken for done. names ends with NULL. */
 bool api_known(struct api_work *work, const json_t *object, const char *const *names);
+/* The member `reason`, why something is done, with the addresses in it hidden: it comes to rest in
+ * the registry. In the work's arena. False after api_malformed, or no memory (out has failed). */
+bool api_reason(struct api_work *work, const char **reason_out);
 /* `limit`, 1 … API_PAGE_MOST. False after api_malformed. */
 bool api_limit(struct api_work *work, unsigned *limit_out);
 /* An RFC 3339 instant, or a day, of the query; fallback when not given. */

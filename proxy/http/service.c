@@ -313,15 +313,23 @@ void service_problem(struct service_call *call, int status, const char *type, co
     service_answer(call);
 }
 
-/* Nothing of what was to be answered is. */
+/* Nothing of what was to be answered is. An act was done before: a "no" does not wait for the
+ * journal, and the registry knows it; the log says whose it was. */
 static void answer_unrecorded(struct service_call *call)
 {
+    const struct service_route *route = request_of(call)->service_route;
     struct strbuf body = call->http.answer.body;
     strbuf_clear(&body);
     body.failed = false;
     call->http.answer = (struct http_answer){.body = body};
+    log_event(LOG_LEVEL_ERROR, "what was asked for is not on record",
+              LOG_TEXT("request", call->request_id), LOG_TEXT("token", call->token.name),
+              LOG_TEXT("route", route->pattern));
     service_problem(call, 503, "unrecorded", "The gate cannot put this on record",
-                    "The journal cannot be written now, so nothing is answered. Try again later.");
+                    route->once ? "The journal cannot be written now. What was asked for may have "
+                                  "been done all the same: ask again later, and it will say so."
+                                : "The journal cannot be written now, so nothing is answered. Try "
+                                  "again later.");
 }
 
 static void on_recorded(void *lane, struct ticket ticket, enum result result)
