@@ -13,6 +13,7 @@
 
 #define ROWS_MOST 10000
 #define NAME_MOST 200
+#define TRIMMED   1024 /* bytes of an address with its blanks gone, more than any has */
 
 struct screening_work {
     struct api_work *work;
@@ -92,10 +93,23 @@ static bool hash_list(struct screening_work *screening)
 
 /* ---- verdicts ---- */
 
-static enum result read_address(const struct screening_work *screening, const char *text,
+/* Without blanks around it, as the command reads a field. What is too long for trimmed is no
+ * address either way. */
+static const char *trim(const char *text, char trimmed[TRIMMED])
+{
+    text += strspn(text, " \t");
+    size_t length = strlen(text);
+    while (length > 0 && (text[length - 1] == ' ' || text[length - 1] == '\t'))
+        length--;
+    return str_copy_n(trimmed, TRIMMED, text, length) ? trimmed : text;
+}
+
+static enum result read_address(const struct screening_work *screening, const char *given,
                                 struct recipient *recipient, struct error *err)
 {
     struct address address;
+    char trimmed[TRIMMED];
+    const char *text = trim(given, trimmed);
     const char *region = screening->work->config->region;
     enum result result;
     if (screening->channel == CHANNEL_EMAIL)
@@ -107,6 +121,7 @@ static enum result read_address(const struct screening_work *screening, const ch
     if (result == RESULT_OK)
         result = recipient_make(screening->tools->hmac, &address, recipient, err);
     wipe(&address, sizeof(address));
+    wipe(trimmed, sizeof(trimmed));
     return result;
 }
 
