@@ -10,7 +10,8 @@
 #include "office/person_words.h"
 #include "office/sheet.h"
 #include "office/zip.h"
-#include "tests/unit/unit.h"
+#include "store/notices.h"
+#include "tests/unit/test_registry.h"
 
 #include <archive.h>
 #include <archive_entry.h>
@@ -308,6 +309,7 @@ static const char form_json[] =
     "\"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855\"}]}";
 
 struct hostile {
+    struct bench bench;
     struct config config;
     struct address address;
     struct recipient recipient;
@@ -321,6 +323,30 @@ struct hostile {
     struct trace trace;
     struct person person;
 };
+
+/* A no of theirs, a partner of that name who cannot be told, and what he calls them. */
+static void fill_registry(struct hostile *h)
+{
+    struct bench *bench = &h->bench;
+    const struct concerned concerned = {HOSTILE, HOSTILE};
+    struct event_input event = grant(1, 0, "2026-02-01T00:00:00Z");
+    event.kind = EVENT_OBJECTED;
+    bench_open(bench);
+    ck_assert_uint_eq(put(bench->registry, &event), 1);
+    ck_assert_int_eq(
+        registry_spread_notice(bench->registry, 1, &concerned, 1, at(NOW), &bench->err), RESULT_OK);
+    ck_assert_int_eq(registry_set_identifier(bench->registry, event.recipient_key, HOSTILE, HOSTILE,
+                                             at(NOW), &bench->err),
+                     RESULT_OK);
+    memcpy(h->recipient.key, event.recipient_key, sizeof(h->recipient.key));
+    h->person.from.registry = bench->registry;
+}
+
+static void end_hostile(struct hostile *h)
+{
+    form_free(&h->form.form);
+    bench_close(&h->bench);
+}
 
 static void make_hostile(struct hostile *h, enum language language)
 {
@@ -385,6 +411,7 @@ static void make_hostile(struct hostile *h, enum language language)
         .n_partners = 1,
         .stops = &h->stop,
         .n_stops = 1};
+    fill_registry(h);
 }
 
 typedef void part_fn(const struct person *person, struct sheet *sheet);
@@ -426,7 +453,7 @@ START_TEST(a_hostile_person_is_text)
         ck_assert_ptr_null(strstr(page.data, "href=\"http"));
         ck_assert_ptr_nonnull(strstr(page.data, language == LANGUAGE_FR ? "<html lang=\"fr\">"
                                                                         : "<html lang=\"en\">"));
-        form_free(&h.form.form);
+        end_hostile(&h);
         strbuf_free(&page);
     }
 }
@@ -443,7 +470,7 @@ START_TEST(a_hostile_person_is_json)
     ck_assert_msg(record != NULL, "%d: %s\n%s", problem.line, problem.text, text.data);
     ck_assert_uint_ge(json_array_size(json_object_get(record, "@graph")), 5);
     json_decref(record);
-    form_free(&h.form.form);
+    end_hostile(&h);
     strbuf_free(&text);
 }
 END_TEST
@@ -460,7 +487,7 @@ START_TEST(a_spreadsheet_is_told_no_formula)
     ck_assert_ptr_nonnull(strstr(text.data, "\"'=HYPERLINK(\"\"https://x.example\"\")\""));
     ck_assert_ptr_nonnull(strstr(text.data, "'+1"));
     ck_assert_ptr_nonnull(strstr(text.data, "'@SUM(A1)"));
-    form_free(&h.form.form);
+    end_hostile(&h);
     strbuf_free(&text);
 }
 END_TEST
