@@ -87,6 +87,8 @@ command_fn cli_token_revoke;
 command_fn cli_log;
 command_fn cli_verify;
 command_fn cli_report;
+command_fn cli_digest;
+command_fn cli_alert_test;
 command_fn cli_remediation;
 command_fn cli_provider_list;
 command_fn cli_provider_test;

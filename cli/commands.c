@@ -184,6 +184,15 @@ const struct command commands[] = {
      "Without --by a table is an overview; json and csv are by partner, channel, verdict,\n"
      "reason, form and day.\n",
      cli_report},
+    {"digest", "[--day DATE] [--lang fr|en] [--send]",
+     "show what compliance is told by mail of a day, or send it",
+     "  --day DATE                such as 2026-01-31 (default: yesterday)\n"
+     "  --lang fr|en              default: what LC_ALL, LC_MESSAGES or LANG say; with --send\n"
+     "                            what the configuration says\n"
+     "  --send                    by mail, through the running gateway\n",
+     cli_digest},
+    {"alert test", "", "send a mail to compliance, to see whether it comes",
+     "Through the running gateway, the way of the configuration's alerts.\n", cli_alert_test},
     {"remediation", "DIR [--list FILE.csv]... [--partner P] [--lang fr|en]",
      "list whom to ask again, what to delete, which partners to tell",
      "DIR is a new folder for the lists, as CSV by partner, form and supplier.\n"

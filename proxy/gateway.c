@@ -336,6 +336,7 @@ static void stop_lanes(struct gateway *gateway, struct farewell *farewell)
     desk_stop(&gateway->desk);
     notices_stop(&gateway->notices);
     turn_lanes(gateway);
+    post_free(&gateway->post);
     indexer_let_go(gateway->indexer);
     farewell_step(farewell, "registry");
     anchor_now(gateway->anchor);
@@ -354,6 +355,8 @@ static void close_all(struct gateway *gateway)
     handover_free(&gateway->handover);
     if (gateway->predecessor >= 0)
         close(gateway->predecessor); /* which serves on, or again */
+    farewell_step(farewell, "post");
+    post_stop(gateway->post);
     /* Also after a failed start: the mailbox is in order, so this runs before the stop. */
     if (gateway->main_loop != NULL)
         drain_lanes(gateway, true);

@@ -13,6 +13,7 @@
 #include "proxy/net/handover.h"
 #include "proxy/net/inlet.h"
 #include "proxy/net/listen.h"
+#include "proxy/post/post.h"
 #include "store/journal.h"
 
 #include <pthread.h>
@@ -74,6 +75,7 @@ struct gateway {
     struct indexer *indexer;         /* owned */
     struct anchor *anchor;           /* owned */
     struct notices *notices;         /* owned */
+    struct post *post;               /* owned; mail to compliance */
     struct control *control;         /* owned */
     struct intake *intake;           /* owned */
     struct snapshot *snapshot;       /* owned reference; the main thread's */

@@ -347,6 +347,17 @@ static enum result start_lanes(struct gateway *gateway, struct error *err)
     return RESULT_OK;
 }
 
+/* Last: it tells of what runs. */
+static enum result start_post(struct gateway *gateway, const struct config *config,
+                              struct error *err)
+{
+    const struct post_options options = {.state_dir = config->state_dir,
+                                         .journal = gateway->journal,
+                                         .journal_key = gateway->journal_key,
+                                         .loop = gateway->loops[0]};
+    return post_start(&options, gateway->snapshot, &gateway->post, err);
+}
+
 /* ---- the order ---- */
 
 /* The sockets of a gateway that runs, and how long it may take to leave. */
@@ -406,5 +417,6 @@ enum result gateway_open(struct gateway *gateway, struct config *config, enum en
     }
     gateway_follow(gateway, &plan);
     metrics_note_reload(gateway->metrics, true, clock_now());
-    return start_lanes(gateway, err);
+    result = start_lanes(gateway, err);
+    return result == RESULT_OK ? start_post(gateway, config, err) : result;
 }

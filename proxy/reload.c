@@ -320,6 +320,7 @@ void gateway_follow(struct gateway *gateway, struct plan **plan_pointer)
         plan->installs[i]->snapshot = snapshot_ref(plan->snapshot);
         loop_post(gateway->loops[i], &plan->installs[i]->task);
     }
+    post_follow(gateway->post, plan->snapshot);
     snapshot_unref(&gateway->snapshot);
     gateway->snapshot = plan->snapshot;
     notices_follow(gateway->notices, gateway->snapshot->config);

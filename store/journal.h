@@ -13,6 +13,8 @@
 #include "base/loop.h"
 #include "store/record.h"
 
+#include <stdatomic.h>
+
 /* ---- rows on their way in ---- */
 
 struct journal_batch;
@@ -106,6 +108,7 @@ struct verify_known {
 /* What to tell the caller meanwhile, and what the caller knows; each may be NULL. */
 struct verify_calls {
     const struct verify_known *known; /* borrowed */
+    const _Atomic bool *stop;         /* borrowed; true: it ends soon, with RESULT_UNAVAILABLE */
     verify_progress_fn *progress;
     verify_anchor_fn *anchor;
     void *arg;

@@ -147,6 +147,8 @@ static enum result check_segment(struct verify *verify, struct segment_reader *r
             return RESULT_DAMAGED;
         verify->bytes += reader->length + 1;
         show_progress(verify, false);
+        if (verify->calls.stop != NULL && atomic_load(verify->calls.stop))
+            return error_set(err, RESULT_UNAVAILABLE, "the check was stopped");
     }
 }
 
