@@ -208,9 +208,49 @@ START_TEST(rate_limits)
 }
 END_TEST
 
+/* Names come and go, as tokens do and links: what is idle takes no memory, and there is a cap. */
+START_TEST(rate_buckets_go)
+{
+    char name[16];
+    struct rates *rates = rates_new();
+    int64_t now = 1000 * CLOCK_SECOND;
+    for (int i = 0; i < 70000; i++) {
+        snprintf(name, sizeof(name), "%d", i);
+        ck_assert_int_eq(rates_admit(rates, "", name, 10, now), i < 65536);
+        ck_assert(i < 65536 || rates_first(rates, "view", name, CLOCK_SECOND, now));
+    }
+    ck_assert_uint_eq(rates_count(rates), 65536);
+    now += CLOCK_SECOND;
+    for (int i = 0; i < 5000; i++) /* each walks a list */
+        (void)rates_admit(rates, "", "another", 10, now);
+    ck_assert_uint_eq(rates_count(rates), 1);
+    rates_free(&rates);
+}
+END_TEST
+
+START_TEST(rate_first)
+{
+    struct rates *rates = rates_new();
+    int64_t now = 1000 * CLOCK_SECOND;
+    ck_assert(rates_first(rates, "view", "a", 60 * CLOCK_SECOND, now));
+    ck_assert(!rates_first(rates, "view", "a", 60 * CLOCK_SECOND, now + 59 * CLOCK_SECOND));
+    ck_assert(rates_first(rates, "view", "b", 60 * CLOCK_SECOND, now));
+    ck_assert(rates_first(rates, "press", "a", 60 * CLOCK_SECOND, now));
+    ck_assert(rates_first(rates, "view", "a", 60 * CLOCK_SECOND, now + 60 * CLOCK_SECOND));
+    rates_forget(rates, "view", "a", now + 60 * CLOCK_SECOND);
+    ck_assert(rates_first(rates, "view", "a", 60 * CLOCK_SECOND, now + 60 * CLOCK_SECOND));
+    rates_free(&rates);
+}
+END_TEST
+
 int main(void)
 {
-    const TTest *const tests[] = {eight_bit_only_where_carried, verbs, helo_names, rate_limits,
+    const TTest *const tests[] = {eight_bit_only_where_carried,
+                                  verbs,
+                                  helo_names,
+                                  rate_limits,
+                                  rate_buckets_go,
+                                  rate_first,
                                   NULL};
     Suite *command = unit_suite("command", tests);
     TCase *cases = tcase_create("tables");
