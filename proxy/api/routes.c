@@ -5,31 +5,32 @@
 #define GET  HTTP_METHOD_GET
 #define POST HTTP_METHOD_POST
 
-/* A handler is the action it hands to the desk. Behind its name: the parameters of its query. */
-#define AT_DESK(name, ...)                                                         \
-    static void name##_at_desk(struct service_call *call)                          \
-    {                                                                              \
-        static const char *const parameters[] = {__VA_ARGS__ __VA_OPT__(, ) NULL}; \
-        api_work(call, api_##name, parameters);                                    \
+/* A handler is the action it hands to the desk. Behind its name: whether it is long there, and the
+ * parameters of its query, ended by NULL. */
+#define AT_DESK(name, pace, ...)                               \
+    static void name##_at_desk(struct service_call *call)      \
+    {                                                          \
+        static const char *const parameters[] = {__VA_ARGS__}; \
+        api_work(call, api_##name, DESK_##pace, parameters);   \
     }
-AT_DESK(decision)
-AT_DESK(decisions, "partner", "channel", "verdict", "reason", "recipient_key", "since", "until",
-        "limit", "cursor")
-AT_DESK(events)
-AT_DESK(form)
-AT_DESK(form_add)
-AT_DESK(form_invalidate)
-AT_DESK(forms, "id")
-AT_DESK(identifier)
-AT_DESK(notices, "partner", "state", "limit", "cursor")
-AT_DESK(partner)
-AT_DESK(partners)
-AT_DESK(person)
-AT_DESK(report, "from", "to", "partner", "by")
-AT_DESK(screening)
-AT_DESK(suspensions, "kind", "in_force")
-AT_DESK(suspend)
-AT_DESK(resume)
+AT_DESK(decision, SHORT, NULL)
+AT_DESK(decisions, LONG, "partner", "channel", "verdict", "reason", "recipient_key", "since",
+        "until", "limit", "cursor", NULL)
+AT_DESK(events, SHORT, NULL)
+AT_DESK(form, SHORT, NULL)
+AT_DESK(form_add, SHORT, NULL)
+AT_DESK(form_invalidate, SHORT, NULL)
+AT_DESK(forms, LONG, "id", NULL)
+AT_DESK(identifier, SHORT, NULL)
+AT_DESK(notices, LONG, "partner", "state", "limit", "cursor", NULL)
+AT_DESK(partner, SHORT, NULL)
+AT_DESK(partners, SHORT, NULL)
+AT_DESK(person, LONG, NULL)
+AT_DESK(report, LONG, "from", "to", "partner", "by", NULL)
+AT_DESK(screening, LONG, NULL)
+AT_DESK(suspensions, LONG, "kind", "in_force", NULL)
+AT_DESK(suspend, SHORT, NULL)
+AT_DESK(resume, SHORT, NULL)
 
 #define ROUTE(methods, pattern, scope, once, name)                        \
     {                                                                     \

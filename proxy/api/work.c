@@ -240,11 +240,14 @@ static bool read_request(struct service_call *call, const char *const *parameter
     return api_query(call, parameters);
 }
 
-void api_work(struct service_call *call, api_action *action, const char *const *parameters)
+void api_work(struct service_call *call, api_action *action, enum desk_pace pace,
+              const char *const *parameters)
 {
     if (!read_request(call, parameters))
         return;
     struct api_work *work = new_work(call, action);
+    if (work != NULL)
+        work->job.pace = pace;
     if (work == NULL || !desk_submit(call->lane->gate->desk, &work->job)) {
         if (work != NULL)
             free_work(work);

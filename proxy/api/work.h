@@ -51,7 +51,8 @@ struct api_work {
 
 /* Takes the call. The query may have these parameters (ends with NULL), each once; the body, when
  * the method is POST, must be a JSON object; else that is answered. */
-void api_work(struct service_call *call, api_action *action, const char *const *parameters);
+void api_work(struct service_call *call, api_action *action, enum desk_pace pace,
+              const char *const *parameters);
 /* On the loop. False unless the query has these parameters alone, each once, without a NUL: that
  * was answered. One that is misspelt would widen what is asked. */
 bool api_query(struct service_call *call, const char *const *parameters);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The desk's threads: one queue, taken from in order. A job that cannot be worked on, since the
- * registry is not there, is told so without being run.
+ * The desk's threads: two queues, of what is short and what is long, each taken from in order, the
+ * short first; one thread of two or more is kept from what is long. A job that cannot be worked on,
+ * since the registry is not there, is told so without being run.
  */
 #include "proxy/desk/desk.h"
 
@@ -24,14 +25,19 @@ struct desk_clerk {
     bool started;
 };
 
+struct queue {
+    struct desk_job *first;
+    struct desk_job **last;
+    size_t held; /* jobs taken and not done */
+    unsigned under_way;
+};
+
 struct desk {
     pthread_mutex_t lock;
     pthread_cond_t wake;
-    struct desk_job *first; /* under lock */
-    struct desk_job **last; /* under lock */
-    size_t held;            /* under lock: jobs taken and not done */
-    bool stopping;          /* under lock */
-    char *registry_path;    /* owned, as those below */
+    struct queue queues[DESK_PACES]; /* under lock */
+    bool stopping;                   /* under lock */
+    char *registry_path;             /* owned, as those below */
     char *index_path;
     char *journal_path;
     struct desk_clerk *clerks;
@@ -84,20 +90,43 @@ static void do_job(struct desk_tools *tools, struct desk_job *job)
 
 /* ---- the queue ---- */
 
-/* NULL: stopping, and nothing is left. */
+/* Under lock. NULL: there is nothing that this thread may take now. */
+static struct queue *ready(struct desk *desk)
+{
+    struct queue *shorts = &desk->queues[DESK_SHORT];
+    struct queue *longs = &desk->queues[DESK_LONG];
+    if (shorts->first != NULL)
+        return shorts;
+    bool room = longs->under_way == 0 || longs->under_way + 1 < desk->n_clerks;
+    return longs->first != NULL && room ? longs : NULL;
+}
+
+/* NULL: stopping, and nothing is left for this thread. */
 static struct desk_job *take(struct desk *desk)
 {
+    struct queue *queue;
+    struct desk_job *job = NULL;
     pthread_mutex_lock(&desk->lock);
-    while (desk->first == NULL && !desk->stopping)
+    while ((queue = ready(desk)) == NULL && !desk->stopping)
         pthread_cond_wait(&desk->wake, &desk->lock);
-    struct desk_job *job = desk->first;
-    if (job != NULL) {
-        desk->first = job->next;
-        if (desk->first == NULL)
-            desk->last = &desk->first;
+    if (queue != NULL) {
+        job = queue->first;
+        queue->first = job->next;
+        queue->under_way++;
+        if (queue->first == NULL)
+            queue->last = &queue->first;
     }
     pthread_mutex_unlock(&desk->lock);
     return job;
+}
+
+static void done(struct desk *desk, enum desk_pace pace)
+{
+    pthread_mutex_lock(&desk->lock);
+    desk->queues[pace].held--;
+    desk->queues[pace].under_way--;
+    pthread_cond_signal(&desk->wake); /* another that is long may begin */
+    pthread_mutex_unlock(&desk->lock);
 }
 
 static void *run(void *arg)
@@ -107,9 +136,7 @@ static void *run(void *arg)
     struct desk_job *job;
     while ((job = take(desk)) != NULL) {
         do_job(&clerk->tools, job);
-        pthread_mutex_lock(&desk->lock);
-        desk->held--;
-        pthread_mutex_unlock(&desk->lock);
+        done(desk, job->pace);
         loop_post(job->home, &job->task);
     }
     return NULL;
@@ -119,13 +146,14 @@ bool desk_submit(struct desk *desk, struct desk_job *job)
 {
     if (desk == NULL)
         return false;
+    struct queue *queue = &desk->queues[job->pace];
     pthread_mutex_lock(&desk->lock);
-    bool taken = !desk->stopping && desk->held < QUEUE_MOST;
+    bool taken = !desk->stopping && queue->held < QUEUE_MOST;
     if (taken) {
-        desk->held++;
+        queue->held++;
         job->next = NULL;
-        *desk->last = job;
-        desk->last = &job->next;
+        *queue->last = job;
+        queue->last = &job->next;
         pthread_cond_signal(&desk->wake);
     }
     pthread_mutex_unlock(&desk->lock);
@@ -208,7 +236,8 @@ enum result desk_start(const struct desk_options *options, struct desk **desk_ou
         return error_no_memory(err);
     pthread_mutex_init(&desk->lock, NULL);
     pthread_cond_init(&desk->wake, NULL);
-    desk->last = &desk->first;
+    for (size_t i = 0; i < DESK_PACES; i++)
+        desk->queues[i].last = &desk->queues[i].first;
     desk->registry_path = strdup(options->registry_path);
     desk->index_path = strdup(options->index_path);
     desk->journal_path = strdup(options->journal_path);

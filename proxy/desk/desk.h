@@ -3,7 +3,7 @@
  * The desk: threads for work on registry and journal index that must not happen on a loop, asked
  * for over HTTP (the interface for programs, the pages of the one-click link, later the console).
  * Each thread has its own writing connection to the registry and its own connection to the index;
- * both follow when the file was replaced under them, as the recorder's do. The queue has a cap.
+ * both follow when the file was replaced under them, as the recorder's do. The queues have a cap.
  */
 #ifndef OCTROI_PROXY_DESK_DESK_H
 #define OCTROI_PROXY_DESK_DESK_H
@@ -28,7 +28,12 @@ struct desk_tools {
     struct desk *desk;
 };
 
+/* What is short waits for nothing that is long: a person's withdrawal, a stop, an event. What reads
+ * much, a report say, is long, and never keeps all threads at a time. */
+enum desk_pace { DESK_SHORT, DESK_LONG, DESK_PACES };
+
 struct desk_job {
+    enum desk_pace pace;
     struct loop_task task; /* run: on home's thread once the work is done; it frees the job */
     struct desk_job *next; /* the desk's */
     struct loop *home;     /* borrowed */
@@ -48,8 +53,8 @@ struct desk_options {
 };
 enum result desk_start(const struct desk_options *options, struct desk **desk_out,
                        struct error *err);
-/* Any thread. False: the queue is full, the desk stops, or it has stopped (NULL); the job was not
- * taken. */
+/* Any thread. False: the queue of its pace is full, the desk stops, or it has stopped (NULL); the
+ * job was not taken. */
 bool desk_submit(struct desk *desk, struct desk_job *job);
 /* On a desk thread: the index, brought up to what is durable now. RESULT_UNAVAILABLE while it is
  * being built anew. */

@@ -3,17 +3,18 @@
 the scope it says, takes the parameters it says, and the gateway serves the very file."""
 
 import json
+import os
 import pathlib
 import re
 import shutil
 import subprocess
+import sys
 
 import api_harness
 import harness
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 ROUTES = (ROOT / "proxy" / "api" / "routes.c").read_text()
-HEX = "0" * 64
 # A path of each kind, and what is asked of it: enough to be let in.
 BODIES = {
     "/v1/check": {"recipient": "x@example.org", "partner": "acme", "channel": "email"},
@@ -31,7 +32,7 @@ BODIES = {
 def routes():
     """{(METHOD, pattern): (scope or None, parameters)}, from the source."""
     parameters = {name: re.findall(r'"(\w+)"', rest)
-                  for name, rest in re.findall(r"^AT_DESK\((\w+)([^)]*)\)", ROUTES, re.M)}
+                  for name, rest in re.findall(r"^AT_DESK\((\w+), \w+([^)]*)\)", ROUTES, re.M)}
     found = {}
     for method, pattern, scope, handler in re.findall(
             r'ROUTE\((GET|POST), "([^"]+)", SCOPE_(\w+), (?:true|false), (\w+)\)', ROUTES):
@@ -152,6 +153,42 @@ class Description(api_harness.ApiTest):
         gateway.stop()
         gateway.start(environment={"OCTROI_OPENAPI": str(self.folder / "nothing")})
         self.assertProblem(self.get(gateway, None, "/v1/openapi.yaml"), 503, "unable")
+
+    def test_the_guide_s_programs(self):
+        """Its Python and its JavaScript, as they stand, against a gateway."""
+        guide = (ROOT / "docs" / "guides" / "api.md").read_text()
+        gateway = self.gate()
+        yes, no = self.person(gateway), self.address(gateway)
+        environment = {**os.environ, "OCTROI_TOKEN": self.token(gateway, "check|events|suspensions")}
+        given = {"recipient": no, "channel": "email", "event": "given", "form": "jeu-ete@1",
+                 "occurred_at": harness.instant(3600), "evidence": "click"}
+        programs = {
+            "python": ([sys.executable, "-"], "\n".join([
+                "print([may_send(who, 'acme') for who in {people}])",
+                "print([why for _, why in feed([{given}, {{**{given}, 'channel': 'fax'}}])])",
+                "print(may_send({people}[1], 'acme'))"])),
+            "javascript": (["node", "--input-type=module", "-"], "\n".join([
+                "const people = {people};",
+                "console.log(await maySend(people[0], 'acme'), await maySend(people[1], 'acme'));",
+                "await withdraw(people[1], new Date().toISOString());",
+                "console.log(await maySend(people[1], 'acme'));"])),
+        }
+        told = {}
+        for language, (command, after) in programs.items():
+            parts = re.findall(rf"```{language}\n(.*?)```", guide, re.S)
+            self.assertEqual(len(parts), 3, language)
+            # The stop comes last, as in the guide.
+            text = "\n".join([*parts[:2], after.format(people=json.dumps([yes, no]),
+                                                       given=json.dumps(given)), parts[2]])
+            text = text.replace("https://gate.example.fr", f"http://127.0.0.1:{gateway.http_port}")
+            done = subprocess.run(command, input=text, env=environment, capture_output=True,
+                                  text=True, check=False, timeout=60)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            told[language] = done.stdout.splitlines()
+            self.assertEqual(len(api_harness.records(gateway, "suspend")), len(told))
+            gateway.cli("resume", "partner", "acme", "--reason", "a test")
+        self.assertEqual(told["python"], ["[True, False]", "['\"fax\" is unknown']", "True"])
+        self.assertEqual(told["javascript"], ["true true", "false"])
 
     def test_the_guide_s_paths_are_there(self):
         """What the guide shows to be copied is what there is."""

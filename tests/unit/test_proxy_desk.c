@@ -42,6 +42,14 @@ static enum result work(struct desk_job *base, struct desk_tools *tools, struct 
     return job->seen;
 }
 
+static enum result work_at_once(struct desk_job *base, struct desk_tools *tools, struct error *err)
+{
+    (void)base;
+    (void)tools;
+    (void)err;
+    return RESULT_OK;
+}
+
 static void prepare(struct job *job)
 {
     *job = (struct job){.base = {.task.run = on_told, .home = loop, .work = work}};
@@ -114,6 +122,28 @@ START_TEST(the_queue_has_a_cap_and_the_end_does_what_was_taken)
 }
 END_TEST
 
+/* However many are long, what is short is done meanwhile. */
+START_TEST(what_is_short_waits_for_nothing_that_is_long)
+{
+    static struct job jobs[QUEUE + 1];
+    struct job quick;
+    pthread_mutex_lock(&gate); /* the long ones stand before it */
+    for (size_t i = 0; i <= QUEUE; i++) {
+        prepare(&jobs[i]);
+        jobs[i].base.pace = DESK_LONG;
+        ck_assert_int_eq(desk_submit(desk, &jobs[i].base), i < QUEUE);
+    }
+    prepare(&quick);
+    quick.base.work = work_at_once;
+    ck_assert(desk_submit(desk, &quick.base)); /* it has a queue of its own */
+    turn_until_told(1);
+    ck_assert_uint_eq(worked, 0);
+    pthread_mutex_unlock(&gate);
+    turn_until_told(QUEUE + 1);
+    ck_assert_uint_eq(worked, QUEUE);
+}
+END_TEST
+
 /* As a restored backup does. */
 START_TEST(a_registry_that_was_replaced_is_followed)
 {
@@ -165,6 +195,7 @@ int main(void)
     tcase_add_checked_fixture(cases, make, end);
     tcase_add_test(cases, a_job_is_done_and_told_at_home);
     tcase_add_test(cases, the_queue_has_a_cap_and_the_end_does_what_was_taken);
+    tcase_add_test(cases, what_is_short_waits_for_nothing_that_is_long);
     tcase_add_test(cases, a_registry_that_was_replaced_is_followed);
     tcase_add_test(cases, without_a_registry_nothing_is_worked_on);
     suite_add_tcase(suite, cases);

@@ -4,10 +4,12 @@
  * before it is on record, and what becomes of a call whose client leaves. The store is a fake that
  * answers as told; the desk is the real one.
  */
+#include "proxy/api/work.h"
 #include "proxy/desk/desk.h"
 #include "store/tokens.h"
 #include "tests/unit/test_proxy_http_shapes.h"
 
+#include <pthread.h>
 #include <string.h>
 
 #define CHECK        "{\"recipient\":\"a@example.org\",\"partner\":\"acme\",\"channel\":\"email\"}"
@@ -84,6 +86,24 @@ static void release(void)
 static void close_store(struct store *store)
 {
     (void)store;
+}
+
+/* ---- what the desk does, held up or out of memory for its answer ---- */
+
+static struct {
+    pthread_mutex_t gate;
+    _Atomic bool fails;
+} act = {.gate = PTHREAD_MUTEX_INITIALIZER};
+
+api_action __real_api_suspend, __wrap_api_suspend;
+
+enum result __wrap_api_suspend(struct api_work *work, struct desk_tools *tools, struct error *err)
+{
+    pthread_mutex_lock(&act.gate);
+    enum result result = __real_api_suspend(work, tools, err);
+    pthread_mutex_unlock(&act.gate);
+    work->out.failed = work->out.failed || act.fails;
+    return result;
 }
 
 static struct desk *desk;
@@ -509,6 +529,117 @@ START_TEST(test_desk_without_client)
 }
 END_TEST
 
+/* What the registry took stands, though nobody can be told: asked again, it says so. */
+START_TEST(test_act_that_cannot_be_recorded)
+{
+    open_desk();
+    fake.durable = RESULT_UNAVAILABLE;
+    struct answer answer =
+        ask("api", to("/v1/suspensions", GOOD "Idempotency-Key: k\r\n", SUSPEND));
+    must_be(&answer, 503, "unrecorded");
+    ck_assert_ptr_nonnull(strstr(answer.body, "may have been done"));
+    ck_assert_ptr_null(strstr(answer.body, "\"suspended\""));
+    fake.durable = RESULT_OK;
+    answer = ask("api", to("/v1/suspensions", GOOD "Idempotency-Key: k\r\n", SUSPEND));
+    must_be(&answer, 409, "no-change");
+}
+END_TEST
+
+/* It is on record all the same. */
+START_TEST(test_act_whose_answer_finds_no_memory)
+{
+    open_desk();
+    act.fails = true;
+    struct answer answer = ask("api", to("/v1/suspensions", GOOD, SUSPEND));
+    must_be(&answer, 503, "unable");
+    ck_assert_uint_eq(fake.rows, 1);
+    act.fails = false;
+    answer = ask("api", to("/v1/suspensions", GOOD, SUSPEND));
+    must_be(&answer, 409, "no-change");
+    ck_assert_uint_eq(fake.rows, 1);
+}
+END_TEST
+
+START_TEST(test_lane_ends_during_the_act)
+{
+    struct client client;
+    open_desk();
+    pthread_mutex_lock(&act.gate);
+    client_open(&client, "api");
+    client_say(&client, to("/v1/suspensions", GOOD, SUSPEND));
+    turn_until(stage.gate.calls == 1);
+    http_abort_all(&stage.lane);
+    loop_turn(stage.loop);
+    http_free(&stage.lane);
+    stage.n_doors = 0; /* went with it */
+    ck_assert_uint_eq(fake.rows, 0);
+    pthread_mutex_unlock(&act.gate);
+    turn_until(fake.rows == 1);
+    client_close(&client);
+}
+END_TEST
+
+static void do_nothing(struct loop_task *task)
+{
+    (void)task;
+}
+
+static enum result wait_at_gate(struct desk_job *job, struct desk_tools *tools, struct error *err)
+{
+    (void)job;
+    (void)tools;
+    (void)err;
+    pthread_mutex_lock(&act.gate);
+    pthread_mutex_unlock(&act.gate);
+    return RESULT_OK;
+}
+
+START_TEST(test_full_desk)
+{
+    static struct desk_job jobs[2000];
+    size_t n = 0;
+    open_desk();
+    pthread_mutex_lock(&act.gate);
+    do {
+        jobs[n] =
+            (struct desk_job){.task.run = do_nothing, .home = stage.loop, .work = wait_at_gate};
+    } while (desk_submit(desk, &jobs[n]) && ++n < 2000);
+    ck_assert_uint_lt(n, 2000);
+    struct answer answer = ask("api", to("/v1/suspensions", GOOD, SUSPEND));
+    must_be(&answer, 503, "unable");
+    ck_assert_str_eq(answer_header(&answer, "Retry-After"), "5");
+    ck_assert_int_eq(check(GOOD, CHECK).status, 200); /* that one is answered on the loop */
+    ck_assert_uint_eq(fake.rows, 1);
+    pthread_mutex_unlock(&act.gate);
+}
+END_TEST
+
+/* The body is read at the desk, the rest before. */
+START_TEST(test_acts_that_cannot_be_read)
+{
+    static const struct {
+        const char *path, *body, *says;
+    } rows[] = {
+        {"/v1/suspensions?x=1", SUSPEND, "parameter"},
+        {"/v1/suspensions?kind=partner", SUSPEND, "there is none"},
+        {"/v1/suspensions?a%00=1", SUSPEND, "unknown parameter"},
+        {"/v1/suspensions?%zz", SUSPEND, "decoded"},
+        {"/v1/suspensions", "", "line 1"},
+        {"/v1/suspensions", "[]", "an object is expected"},
+        {"/v1/suspensions", "{\"kind\":1,\"kind\":2}", "duplicate"},
+        {"/v1/suspensions", "{\"x@example.org\":1}", "unknown member: there are"},
+    };
+    open_desk();
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct answer answer = ask("api", to(rows[i].path, GOOD, rows[i].body));
+        must_be(&answer, 400, "malformed");
+        must_say(strstr(answer.body, rows[i].says) != NULL, "row %zu: %s", i, answer.body);
+        ck_assert_ptr_null(strstr(answer.body, "example.org"));
+    }
+    ck_assert_uint_eq(fake.rows, 0);
+}
+END_TEST
+
 START_TEST(test_no_desk)
 {
     struct answer answer = ask("api", to("/v1/suspensions", GOOD, SUSPEND));
@@ -538,6 +669,11 @@ Suite *http_service_suite(void)
         test_once,
         test_questions_are_not_remembered,
         test_desk_without_client,
+        test_act_that_cannot_be_recorded,
+        test_act_whose_answer_finds_no_memory,
+        test_lane_ends_during_the_act,
+        test_full_desk,
+        test_acts_that_cannot_be_read,
         test_no_desk,
         NULL,
     };
