@@ -103,12 +103,13 @@ static bool target_known(const struct config *config, const struct act *act)
 }
 
 static enum result finish(struct api_work *work, const struct act *act, enum result result,
-                          bool suspended, struct error *err)
+                          bool suspended)
 {
     if (result == RESULT_NOT_FOUND)
         return api_nothing(work, suspension_kind_name(act->kind));
     if (result == RESULT_CONFLICT)
-        return api_refuse(work, 409, "no-change", "Nothing was changed", "%s", err->text);
+        return api_refuse(work, 409, "no-change", "Nothing was changed",
+                          suspended ? "It is suspended already." : "It is not suspended.");
     if (result != RESULT_OK)
         return result;
     work->status = suspended ? 201 : 200;
@@ -134,7 +135,7 @@ enum result api_suspend(struct api_work *work, struct desk_tools *tools, struct 
         return api_nothing(work, suspension_kind_name(act.kind));
     return finish(work, &act,
                   registry_suspend(tools->registry, act.kind, act.id, act.reason, work->now, err),
-                  true, err);
+                  true);
 }
 
 enum result api_resume(struct api_work *work, struct desk_tools *tools, struct error *err)
@@ -144,5 +145,5 @@ enum result api_resume(struct api_work *work, struct desk_tools *tools, struct e
         return RESULT_OK;
     return finish(work, &act,
                   registry_resume(tools->registry, act.kind, act.id, act.reason, work->now, err),
-                  false, err);
+                  false);
 }

@@ -61,6 +61,9 @@ class Facts(api_harness.ApiTest):
                 self.assertProblem(self.post(gateway, officer, "/v1/suspensions",
                                              {**STOP, "kind": kind, "id": name}), 404, "not-found")
         self.assertEqual(records(gateway, "suspend"), [])
+        # What is named is not repeated: it may be anything.
+        answer = self.post(gateway, officer, "/v1/resumptions", {**STOP, "id": person})
+        self.assertProblem(answer, 409, "no-change", "It is not suspended.")
         # An address in a reason does not come to rest.
         answer = self.post(gateway, officer, "/v1/suspensions",
                            {**STOP, "reason": f"{person} and +33 6 12 34 56 78 complain"})
