@@ -12,7 +12,7 @@
 #include <limits.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
-#include <stdatomic.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -35,13 +35,13 @@ struct master {
 
 /* The keys of one reading of the file; the first seals. */
 struct ring {
-    struct ring *before; /* owned; who reads it yet is not known, so it stays */
     size_t n;
     struct master masters[];
 };
 
 struct seal {
-    _Atomic(struct ring *) ring; /* owned */
+    pthread_rwlock_t *lock; /* owned; held while the keys are in use, a few microseconds */
+    struct ring *ring;      /* owned */
 };
 
 /* ---- the file ---- */
@@ -56,12 +56,10 @@ static bool derive(const uint8_t key[KEY_BYTES], const void *data, size_t length
 
 static void free_ring(struct ring *ring)
 {
-    while (ring != NULL) {
-        struct ring *before = ring->before;
-        wipe(ring->masters, ring->n * sizeof(ring->masters[0]));
-        free(ring);
-        ring = before;
-    }
+    if (ring == NULL)
+        return;
+    wipe(ring->masters, ring->n * sizeof(ring->masters[0]));
+    free(ring);
 }
 
 static enum result add_master(struct ring *ring, const char *text, size_t length, const char *path,
@@ -129,35 +127,40 @@ static enum result load_ring(const char *path, struct ring **ring_out, struct er
 
 enum result seal_load(const char *path, struct seal **seal_out, struct error *err)
 {
-    struct ring *ring = NULL;
     struct seal *seal = calloc(1, sizeof(*seal));
-    enum result result = seal != NULL ? load_ring(path, &ring, err) : error_no_memory(err);
-    if (result == RESULT_OK) {
-        atomic_init(&seal->ring, ring);
-        *seal_out = seal;
-    } else {
+    if (seal == NULL)
+        return error_no_memory(err);
+    seal->lock = malloc(sizeof(*seal->lock));
+    if (seal->lock == NULL || pthread_rwlock_init(seal->lock, NULL) != 0) {
+        free(seal->lock);
         free(seal);
+        return error_no_memory(err);
     }
+    enum result result = load_ring(path, &seal->ring, err);
+    if (result == RESULT_OK)
+        *seal_out = seal;
+    else
+        seal_free(&seal);
     return result;
 }
 
 void seal_adopt(struct seal *seal, struct seal **fresh)
 {
-    struct ring *ring = atomic_load(&(*fresh)->ring);
-    struct ring *last = ring;
-    while (last->before != NULL)
-        last = last->before;
-    last->before = atomic_load(&seal->ring);
-    atomic_store(&seal->ring, ring);
-    free(*fresh);
-    *fresh = NULL;
+    struct ring *ring = (*fresh)->ring;
+    pthread_rwlock_wrlock(seal->lock);
+    (*fresh)->ring = seal->ring;
+    seal->ring = ring;
+    pthread_rwlock_unlock(seal->lock);
+    seal_free(fresh);
 }
 
 void seal_free(struct seal **seal)
 {
     if (*seal == NULL)
         return;
-    free_ring(atomic_load(&(*seal)->ring));
+    free_ring((*seal)->ring);
+    pthread_rwlock_destroy((*seal)->lock);
+    free((*seal)->lock);
     free(*seal);
     *seal = NULL;
 }
@@ -200,7 +203,7 @@ enum result seal_rotate(const char *path, struct error *err)
     struct strbuf text = {0};
     struct stat st;
     enum result result = seal_load(path, &seal, err);
-    if (result == RESULT_OK && atomic_load(&seal->ring)->n == KEYS_MOST)
+    if (result == RESULT_OK && seal->ring->n == KEYS_MOST)
         result = error_set(err, RESULT_BAD_INPUT,
                            "%s holds %d keys, as many as it may: take out the last, which seals "
                            "what is oldest",
@@ -257,18 +260,28 @@ static void take_back(struct strbuf *out, size_t start)
     out->length = start;
 }
 
+/* The key of a new text, and which key it comes from. */
+static bool key_of(const struct seal *seal, const uint8_t salt[SALT_BYTES], uint8_t id[ID_BYTES],
+                   uint8_t key[KEY_BYTES])
+{
+    pthread_rwlock_rdlock(seal->lock);
+    const struct master *master = &seal->ring->masters[0];
+    bool done = derive(master->key, salt, SALT_BYTES, key);
+    memcpy(id, master->id, ID_BYTES);
+    pthread_rwlock_unlock(seal->lock);
+    return done;
+}
+
 bool seal_close(const struct seal *seal, const char *purpose, const void *data, size_t length,
                 struct strbuf *out)
 {
-    const struct master *master = &atomic_load(&seal->ring)->masters[0];
     static const uint8_t no_tag[TAG_BYTES];
     uint8_t head[HEAD_BYTES] = {SEAL_VERSION};
     uint8_t key[KEY_BYTES];
     size_t start = out->length;
     bool done = !out->failed && random_bytes(head + 1 + ID_BYTES, SALT_BYTES) &&
-                derive(master->key, head + 1 + ID_BYTES, SALT_BYTES, key);
+                key_of(seal, head + 1 + ID_BYTES, head + 1, key);
     if (done) {
-        memcpy(head + 1, master->id, ID_BYTES);
         strbuf_add(out, head, sizeof(head));
         strbuf_add(out, data, length);
         strbuf_add(out, no_tag, sizeof(no_tag));
@@ -311,12 +324,14 @@ enum result seal_open(const struct seal *seal, const char *purpose, const void *
                       size_t length, struct strbuf *out, struct error *err)
 {
     const uint8_t *bytes = sealed;
-    const struct ring *ring = atomic_load(&seal->ring);
     enum result result = RESULT_BAD_INPUT;
+    pthread_rwlock_rdlock(seal->lock);
+    const struct ring *ring = seal->ring;
     if (length >= SEAL_OVERHEAD && bytes[0] == SEAL_VERSION)
         for (size_t i = 0; i < ring->n && result == RESULT_BAD_INPUT; i++)
             if (memcmp(bytes + 1, ring->masters[i].id, ID_BYTES) == 0)
                 result = open_with(&ring->masters[i], purpose, bytes, length, out);
+    pthread_rwlock_unlock(seal->lock);
     if (result == RESULT_NO_MEMORY)
         return error_no_memory(err);
     if (result == RESULT_BAD_INPUT)

@@ -25,8 +25,8 @@ enum result seal_load(const char *path, struct seal **seal_out, struct error *er
 enum result seal_create(const char *path, struct error *err);
 /* Puts a new key before those of the file, whose mode stays; its owner is the process's. */
 enum result seal_rotate(const char *path, struct error *err);
-/* From now on seal has the keys of fresh, which is taken; whoever borrowed seal follows. One thread
- * at a time; others may be sealing and opening meanwhile. */
+/* From now on seal has the keys of fresh, which is taken; whoever borrowed seal follows, and the
+ * keys it had are wiped. Any thread; others may be sealing and opening meanwhile. */
 void seal_adopt(struct seal *seal, struct seal **fresh);
 /* Wiped. */
 void seal_free(struct seal **seal);

@@ -4,6 +4,10 @@
 #include "base/seal.h"
 #include "tests/unit/test_base_parts.h"
 
+#include <malloc.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -176,6 +180,66 @@ START_TEST(rotation)
 }
 END_TEST
 
+size_t __sanitizer_get_current_allocated_bytes(void) __attribute__((weak));
+
+static size_t allocated(void)
+{
+    return __sanitizer_get_current_allocated_bytes != NULL
+               ? __sanitizer_get_current_allocated_bytes()
+               : mallinfo2().uordblks;
+}
+
+static struct {
+    struct seal *seal;
+    atomic_bool ended;
+    atomic_uint failed, sealed;
+} busy;
+
+static void *seal_and_open(void *arg)
+{
+    struct strbuf text = {0};
+    (void)arg;
+    while (!atomic_load(&busy.ended)) {
+        strbuf_clear(&text);
+        if (!seal_close(busy.seal, "link", "text", 4, &text) ||
+            !opens(busy.seal, "link", &text, "text"))
+            busy.failed++;
+        busy.sealed++;
+    }
+    strbuf_free(&text);
+    return NULL;
+}
+
+/* The keys that were in force before are gone, however often the file is read anew, and whoever
+ * seals meanwhile notices nothing. */
+START_TEST(old_keys_do_not_stay)
+{
+    struct error err;
+    struct seal *fresh = NULL;
+    pthread_t thread;
+    size_t before = 0;
+    make_place();
+    ck_assert_int_eq(seal_create(path, &err), RESULT_OK);
+    ck_assert_int_eq(seal_load(path, &busy.seal, &err), RESULT_OK);
+    ck_assert_int_eq(pthread_create(&thread, NULL, seal_and_open, NULL), 0);
+    for (int i = 0; i < 300; i++) {
+        ck_assert_int_eq(seal_load(path, &fresh, &err), RESULT_OK);
+        seal_adopt(busy.seal, &fresh);
+        if (i == 20)
+            before = allocated();
+    }
+    /* 280 readings of some four kilobytes would be a megabyte. */
+    ck_assert_uint_lt(allocated(), before + 200000);
+    for (unsigned seen = atomic_load(&busy.sealed); atomic_load(&busy.sealed) < seen + 10;)
+        sched_yield();
+    busy.ended = true;
+    ck_assert_int_eq(pthread_join(thread, NULL), 0);
+    ck_assert_uint_eq(busy.failed, 0);
+    seal_free(&busy.seal);
+    remove_place();
+}
+END_TEST
+
 START_TEST(files_that_are_wrong)
 {
     static const struct {
@@ -249,8 +313,8 @@ END_TEST
 
 Suite *seal_suite(void)
 {
-    const TTest *const tests[] = {round_trip, whatever_was_changed, known_vector,
-                                  rotation,   files_that_are_wrong, base64url,
-                                  NULL};
+    const TTest *const tests[] = {
+        round_trip,           whatever_was_changed, known_vector, rotation,
+        old_keys_do_not_stay, files_that_are_wrong, base64url,    NULL};
     return unit_suite("seal", tests);
 }
