@@ -3,6 +3,8 @@
 
 #include "base/clock.h"
 #include "base/crypto.h"
+#include "base/log.h"
+#include "store/record.h"
 
 #include <curl/curl.h>
 #include <pthread.h>
@@ -165,6 +167,17 @@ bool webhooks_post(struct webhooks *webhooks, const struct webhook_call *call,
 
 /* ---- answers ---- */
 
+/* libcurl's own text may quote what the other side wrote, such as a certificate's subject: it goes
+ * to whoever looks for the fault, and on no record. */
+static void tell_detail(const struct webhook *webhook)
+{
+    char said[CURL_ERROR_SIZE];
+    if (webhook->said[0] == '\0')
+        return;
+    reply_scrub(webhook->said, said, sizeof(said));
+    log_event(LOG_LEVEL_DEBUG, "a notice was not taken", LOG_TEXT("detail", said));
+}
+
 static void take(struct webhooks *webhooks, struct webhook *webhook, CURLcode code)
 {
     long status = 0;
@@ -173,10 +186,12 @@ static void take(struct webhooks *webhooks, struct webhook *webhook, CURLcode co
     (void)curl_easy_getinfo(webhook->easy, CURLINFO_RESPONSE_CODE, &status);
     (void)curl_easy_getinfo(webhook->easy, CURLINFO_RETRY_AFTER, &retry_after);
     /* We hung up on an answer that went on and on: its status is what counts. */
-    if (code != CURLE_OK && (code != CURLE_WRITE_ERROR || status == 0))
-        answer.why = webhook->said[0] != '\0' ? webhook->said : curl_easy_strerror(code);
-    else
+    if (code != CURLE_OK && (code != CURLE_WRITE_ERROR || status == 0)) {
+        answer.why = curl_easy_strerror(code);
+        tell_detail(webhook);
+    } else {
         answer.status = (int)status;
+    }
     if (retry_after > 0 && retry_after < 366 * (CLOCK_DAY / CLOCK_SECOND))
         answer.retry_after = (int64_t)retry_after * CLOCK_SECOND;
     end(webhooks, webhook, &answer);

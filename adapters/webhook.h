@@ -25,7 +25,7 @@ struct webhook_call {
 struct webhook_answer {
     int status;          /* of HTTP; 0: there was none */
     int64_t retry_after; /* microseconds, of a header in seconds; 0: it was not given */
-    const char *why;     /* without status: in words, one line */
+    const char *why;     /* without status: in words, one line; never what the other side wrote */
 };
 typedef void webhook_answer_fn(void *owner, const struct webhook_answer *answer);
 
