@@ -105,12 +105,13 @@ static enum result find_overdue(const struct digest_sources *sources, struct dig
         return error_no_memory(err);
     for (size_t i = 0; i < config->n_notices && result == RESULT_OK; i++) {
         const struct notices_config *notices = &config->notices[i];
-        struct delivery_counts counts = {0};
-        result = registry_delivery_counts(sources->registry, notices->partner->id,
-                                          now - notices->overdue_after, &counts, err);
-        if (result == RESULT_OK && counts.overdue > 0)
-            digest->overdue[digest->n_overdue++] = (struct digest_overdue){
-                notices->partner->id, counts.overdue, counts.oldest_waiting};
+        uint64_t overdue;
+        int64_t oldest;
+        result = registry_overdue_deliveries(sources->registry, notices->partner->id,
+                                             now - notices->overdue_after, &overdue, &oldest, err);
+        if (result == RESULT_OK && overdue > 0)
+            digest->overdue[digest->n_overdue++] =
+                (struct digest_overdue){notices->partner->id, overdue, oldest};
     }
     return result;
 }

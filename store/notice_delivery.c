@@ -65,35 +65,35 @@ static enum result read_delivery(sqlite3_stmt *statement, struct delivery *deliv
 }
 
 enum result registry_due_deliveries(struct registry *registry, const char *partner, int64_t now,
-                                    unsigned limit, delivery_fn *on_delivery, void *arg,
-                                    struct error *err)
+                                    delivery_fn *on_delivery, void *arg, struct error *err)
 {
     sqlite3_stmt *statement;
-    bool row = false, goes_on = true;
+    struct error why = {0};
+    bool row = false, goes_on = true, damaged = false;
     enum result result = registry_prepared(
         registry, STATEMENT_DELIVERY_DUE,
         "SELECT " DELIVERY_COLUMNS DELIVERY_TABLES
         " WHERE d.partner = ?1 AND d.state = 'waiting' AND d.next_at <= ?2"
         " AND NOT EXISTS (SELECT 1 FROM notice_delivery o WHERE o.partner = d.partner"
         " AND o.recipient_key = d.recipient_key AND o.event_id < d.event_id"
-        " AND o.state = 'waiting') ORDER BY d.next_at, d.event_id LIMIT ?3",
+        " AND o.state = 'waiting') ORDER BY d.next_at, d.event_id",
         &statement, err);
     if (result != RESULT_OK)
         return result;
     registry_bind_text(statement, 1, partner);
     sqlite3_bind_int64(statement, 2, now);
-    sqlite3_bind_int64(statement, 3, limit);
     while (goes_on) {
         struct delivery delivery;
         result = registry_step(registry, statement, &row, err);
-        goes_on = result == RESULT_OK && row;
-        if (goes_on) {
-            result = read_delivery(statement, &delivery, err);
-            goes_on = result == RESULT_OK && on_delivery(arg, &delivery);
-        }
+        if (result != RESULT_OK || !row)
+            break;
+        if (read_delivery(statement, &delivery, damaged ? NULL : &why) == RESULT_OK)
+            goes_on = on_delivery(arg, &delivery);
+        else
+            damaged = true;
     }
     registry_done(statement);
-    return result;
+    return rows_end(result, damaged, &why, err);
 }
 
 enum result registry_waiting_partners(struct registry *registry, holder_fn *on_partner, void *arg,
@@ -186,20 +186,17 @@ enum result registry_deliveries(struct registry *registry, const struct delivery
 
 /* ---- counting ---- */
 
-static enum result count_states(struct registry *registry, const char *partner,
-                                struct delivery_counts *counts, struct error *err)
+static enum result count_states(struct registry *registry, struct delivery_counts *counts,
+                                struct error *err)
 {
-    sqlite3_stmt *statement = NULL;
+    sqlite3_stmt *statement;
     bool row = true;
     enum delivery_state state;
-    enum result result = sql_prepare(registry->db,
-                                     "SELECT state, count(*) FROM notice_delivery"
-                                     " WHERE ?1 IS NULL OR partner = ?1 GROUP BY state",
-                                     &statement, err);
+    enum result result =
+        registry_prepared(registry, STATEMENT_DELIVERY_TOTALS,
+                          "SELECT state, deliveries FROM notice_total", &statement, err);
     if (result != RESULT_OK)
         return result;
-    if (partner != NULL)
-        registry_bind_text(statement, 1, partner);
     while (row) {
         result = registry_step(registry, statement, &row, err);
         if (result != RESULT_OK)
@@ -207,39 +204,57 @@ static enum result count_states(struct registry *registry, const char *partner,
         if (row && delivery_state_parse(sql_text(statement, 0), &state))
             counts->states[state] = (uint64_t)sqlite3_column_int64(statement, 1);
     }
-    sqlite3_finalize(statement);
+    registry_done(statement);
     return result;
 }
 
-enum result registry_delivery_counts(struct registry *registry, const char *partner,
-                                     int64_t overdue_before, struct delivery_counts *counts_out,
+enum result registry_delivery_counts(struct registry *registry, struct delivery_counts *counts_out,
                                      struct error *err)
 {
-    sqlite3_stmt *statement = NULL;
+    sqlite3_stmt *statement;
     bool row = false;
     *counts_out = (struct delivery_counts){0};
-    enum result result = count_states(registry, partner, counts_out, err);
+    enum result result = count_states(registry, counts_out, err);
     if (result == RESULT_OK)
-        result = sql_prepare(registry->db,
-                             partner != NULL
-                                 ? "SELECT min(n.created_at), coalesce(sum(n.created_at < ?1), 0)"
-                                   " FROM notice_delivery d JOIN notice n USING (event_id)"
-                                   " WHERE d.state = 'waiting' AND d.partner = ?2"
-                                 : "SELECT min(n.created_at), coalesce(sum(n.created_at < ?1), 0)"
-                                   " FROM notice_delivery d JOIN notice n USING (event_id) WHERE "
-                                   "d.state = 'waiting'",
-                             &statement, err);
+        result = registry_prepared(
+            registry, STATEMENT_DELIVERY_OLDEST,
+            "SELECT created_at FROM notice WHERE event_id ="
+            " (SELECT min(d.event_id) FROM notice_delivery d INDEXED BY notice_turn"
+            " WHERE d.state = 'waiting')",
+            &statement, err);
     if (result != RESULT_OK)
         return result;
-    sqlite3_bind_int64(statement, 1, overdue_before);
-    if (partner != NULL)
-        registry_bind_text(statement, 2, partner);
+    result = registry_step(registry, statement, &row, err);
+    if (result == RESULT_OK && row)
+        counts_out->oldest_waiting = sqlite3_column_int64(statement, 0);
+    registry_done(statement);
+    return result;
+}
+
+enum result registry_overdue_deliveries(struct registry *registry, const char *partner,
+                                        int64_t before, uint64_t *count_out, int64_t *oldest_out,
+                                        struct error *err)
+{
+    sqlite3_stmt *statement;
+    bool row = false;
+    *count_out = 0;
+    enum result result = registry_prepared(
+        registry, STATEMENT_DELIVERY_OVERDUE,
+        "SELECT count(*), min(n.created_at) FROM notice_delivery d INDEXED BY notice_turn JOIN "
+        "notice n"
+        " USING (event_id) WHERE d.partner = ?1 AND d.state = 'waiting' AND n.created_at < ?2",
+        &statement, err);
+    if (result != RESULT_OK)
+        return result;
+    registry_bind_text(statement, 1, partner);
+    sqlite3_bind_int64(statement, 2, before);
     result = registry_step(registry, statement, &row, err);
     if (result == RESULT_OK && row) {
-        counts_out->oldest_waiting = sqlite3_column_int64(statement, 0);
-        counts_out->overdue = (uint64_t)sqlite3_column_int64(statement, 1);
+        *count_out = (uint64_t)sqlite3_column_int64(statement, 0);
+        if (oldest_out != NULL)
+            *oldest_out = sqlite3_column_int64(statement, 1);
     }
-    sqlite3_finalize(statement);
+    registry_done(statement);
     return result;
 }
 

@@ -30,13 +30,15 @@ enum result notice_add(struct registry *registry, const struct event_input *even
         return error_set(err, RESULT_SYSTEM, "the address cannot be sealed for the notice");
     enum result result = registry_prepared(
         registry, STATEMENT_NOTICE_ADD,
-        "INSERT INTO notice (event_id, sealed, created_at) VALUES (?1, ?2, ?3)", &statement, err);
+        "INSERT INTO notice (event_id, sealed, created_at, named) VALUES (?1, ?2, ?3, ?4)",
+        &statement, err);
     if (result != RESULT_OK)
         return result;
     sqlite3_bind_int64(statement, 1, record->id);
     if (seals)
         sqlite3_bind_blob(statement, 2, sealed->data, (int)sealed->length, SQLITE_STATIC);
     sqlite3_bind_int64(statement, 3, record->recorded_at);
+    sqlite3_bind_int(statement, 4, record->partners[0] != '\0');
     result = sql_run(registry->db, statement, err);
     sqlite3_clear_bindings(statement);
     return result;
@@ -82,30 +84,43 @@ enum result notice_forget_person(struct registry *registry, const uint8_t *key, 
 
 /* ---- spread ---- */
 
-enum result registry_unspread_notices(struct registry *registry, unsigned limit,
-                                      notice_fn *on_notice, void *arg, struct error *err)
+/* The rows that could be read have been given; then the first that could not is told of. */
+enum result rows_end(enum result result, bool damaged, const struct error *why, struct error *err)
+{
+    if (result != RESULT_OK || !damaged)
+        return result;
+    return error_set(err, RESULT_DAMAGED, "%s", why->text);
+}
+
+#define UNSPREAD                                               \
+    "SELECT " EVENT_COLUMNS ", e.hash, n.sealed, n.created_at" \
+    " FROM notice n JOIN event e USING (event_id) WHERE n.spread_at IS NULL"
+
+enum result registry_unspread_notices(struct registry *registry, bool named, notice_fn *on_notice,
+                                      void *arg, struct error *err)
 {
     sqlite3_stmt *statement;
-    bool row = false, goes_on = true;
+    struct error why = {0};
+    bool row = false, goes_on = true, damaged = false;
     enum result result =
-        registry_prepared(registry, STATEMENT_NOTICES_UNSPREAD,
-                          "SELECT " EVENT_COLUMNS ", e.hash, n.sealed, n.created_at"
-                          " FROM notice n JOIN event e USING (event_id)"
-                          " WHERE n.spread_at IS NULL ORDER BY n.event_id LIMIT ?1",
-                          &statement, err);
+        named ? registry_prepared(registry, STATEMENT_NOTICES_NAMED,
+                                  UNSPREAD " AND n.named = 1 ORDER BY n.event_id", &statement, err)
+              : registry_prepared(registry, STATEMENT_NOTICES_UNSPREAD,
+                                  UNSPREAD " ORDER BY n.event_id", &statement, err);
     if (result != RESULT_OK)
         return result;
-    sqlite3_bind_int64(statement, 1, limit);
-    do {
+    while (goes_on) {
         struct notice notice;
         result = registry_step(registry, statement, &row, err);
         if (result != RESULT_OK || !row)
             break;
-        result = notice_read(statement, &notice, err);
-        goes_on = result == RESULT_OK && on_notice(arg, &notice);
-    } while (goes_on);
+        if (notice_read(statement, &notice, damaged ? NULL : &why) == RESULT_OK)
+            goes_on = on_notice(arg, &notice);
+        else
+            damaged = true;
+    }
     registry_done(statement);
-    return result;
+    return rows_end(result, damaged, &why, err);
 }
 
 enum result notice_read(sqlite3_stmt *statement, struct notice *notice, struct error *err)
@@ -164,19 +179,28 @@ static const char holders_sql[] =
     "SELECT partners FROM standing WHERE standing_id BETWEEN ?1 AND ?2 AND recipient_key = ?3"
     " AND kind IN ('given', 'renewed') AND partners <> ''"
     " UNION SELECT p.partner FROM standing s"
-    " JOIN form f ON f.id = s.form_id AND f.version = s.form_version"
+    /* Who joined the list later may have been let pass, by its category or by the policy. */
+    " JOIN form f ON f.id = s.form_id AND f.version >= s.form_version"
     " JOIN form_partner p ON p.form_key = f.form_key"
     " WHERE s.standing_id BETWEEN ?1 AND ?2 AND s.recipient_key = ?3"
     " AND s.kind IN ('given', 'renewed') AND s.partners = ''";
 
-enum result registry_holders(struct registry *registry, const uint8_t key[RECIPIENT_KEY_BYTES],
-                             holder_fn *on_partner, void *arg, struct error *err)
+static const char categories_sql[] =
+    "SELECT DISTINCT c.category FROM standing s"
+    " JOIN form f ON f.id = s.form_id AND f.version = s.form_version"
+    " JOIN form_category c ON c.form_key = f.form_key"
+    " WHERE s.standing_id BETWEEN ?1 AND ?2 AND s.recipient_key = ?3"
+    " AND s.kind IN ('given', 'renewed') AND s.partners = ''";
+
+/* Names of partners and categories hold no '|'. */
+static enum result list_names(struct registry *registry, enum registry_statement slot,
+                              const char *sql, const uint8_t key[RECIPIENT_KEY_BYTES],
+                              holder_fn *on_name, void *arg, struct error *err)
 {
     sqlite3_stmt *statement;
-    struct name_list list = {.on_partner = on_partner, .arg = arg};
+    struct name_list list = {.on_partner = on_name, .arg = arg};
     bool row = false, goes_on = true;
-    enum result result =
-        registry_prepared(registry, STATEMENT_NOTICE_HOLDERS, holders_sql, &statement, err);
+    enum result result = registry_prepared(registry, slot, sql, &statement, err);
     if (result != RESULT_OK)
         return result;
     standing_bind(statement, key);
@@ -189,6 +213,20 @@ enum result registry_holders(struct registry *registry, const uint8_t key[RECIPI
         result = error_no_memory(err);
     strbuf_free(&list.names);
     return result;
+}
+
+enum result registry_holders(struct registry *registry, const uint8_t key[RECIPIENT_KEY_BYTES],
+                             holder_fn *on_partner, void *arg, struct error *err)
+{
+    return list_names(registry, STATEMENT_NOTICE_HOLDERS, holders_sql, key, on_partner, arg, err);
+}
+
+enum result registry_holder_categories(struct registry *registry,
+                                       const uint8_t key[RECIPIENT_KEY_BYTES],
+                                       holder_fn *on_category, void *arg, struct error *err)
+{
+    return list_names(registry, STATEMENT_NOTICE_CATEGORIES, categories_sql, key, on_category, arg,
+                      err);
 }
 
 static enum result add_delivery(struct registry *registry, int64_t event_id,

@@ -26,13 +26,20 @@ struct notice {
     int64_t created_at;
 };
 typedef bool notice_fn(void *arg, const struct notice *notice);
-/* Those that were not spread yet, oldest first, at most limit. */
-enum result registry_unspread_notices(struct registry *registry, unsigned limit,
-                                      notice_fn *on_notice, void *arg, struct error *err);
-/* The partners who hold a grant of this person, or were named in one: each once. */
-typedef bool holder_fn(void *arg, const char *partner);
+/* Those that were not spread yet, oldest first, until on_notice says false; named: only those that
+ * name partners. RESULT_DAMAGED: one could not be read; those that can be are given all the same.
+ */
+enum result registry_unspread_notices(struct registry *registry, bool named, notice_fn *on_notice,
+                                      void *arg, struct error *err);
+/* The partners who hold a grant of this person, or were named in one, also by a later version of
+ * its form: each once. */
+typedef bool holder_fn(void *arg, const char *name);
 enum result registry_holders(struct registry *registry, const uint8_t key[RECIPIENT_KEY_BYTES],
                              holder_fn *on_partner, void *arg, struct error *err);
+/* The categories of partners that the forms of this person's grants showed: each once. */
+enum result registry_holder_categories(struct registry *registry,
+                                       const uint8_t key[RECIPIENT_KEY_BYTES],
+                                       holder_fn *on_category, void *arg, struct error *err);
 struct concerned {
     const char *partner;
     const char *hindrance; /* NULL: it is told. Else why it cannot be: on record as UNTOLD */
@@ -68,11 +75,11 @@ struct delivery {
 };
 typedef bool delivery_fn(void *arg, const struct delivery *delivery);
 /* This partner's that wait and are due: of each person only the oldest that waits, so that news
- * arrive in order; at most limit, most overdue first. next_at of what somebody asked to be retried
- * (registry_retry_deliveries) may be 0. */
+ * arrive in order; most overdue first, until on_delivery says false. next_at of what somebody asked
+ * to be retried (registry_retry_deliveries) may be 0. RESULT_DAMAGED: one could not be read; those
+ * that can be are given all the same. */
 enum result registry_due_deliveries(struct registry *registry, const char *partner, int64_t now,
-                                    unsigned limit, delivery_fn *on_delivery, void *arg,
-                                    struct error *err);
+                                    delivery_fn *on_delivery, void *arg, struct error *err);
 /* The partners for whom something waits, each once. */
 enum result registry_waiting_partners(struct registry *registry, holder_fn *on_partner, void *arg,
                                       struct error *err);
@@ -107,13 +114,17 @@ enum result registry_deliveries(struct registry *registry, const struct delivery
 
 struct delivery_counts {
     uint64_t states[DELIVERY_STATES];
-    uint64_t overdue;       /* waiting, of notices made before the moment asked for */
+    uint64_t overdue;       /* for the caller: each partner has its own idea of it */
     int64_t oldest_waiting; /* when its notice was made; 0: none waits */
 };
-/* partner NULL: of all. */
-enum result registry_delivery_counts(struct registry *registry, const char *partner,
-                                     int64_t overdue_before, struct delivery_counts *counts_out,
+/* Of all partners; overdue is 0. Costs what waits, not what is on record. */
+enum result registry_delivery_counts(struct registry *registry, struct delivery_counts *counts_out,
                                      struct error *err);
+/* How many of this partner's wait, of notices made before that moment, and when the oldest of those
+ * was made (may be NULL; 0: none). */
+enum result registry_overdue_deliveries(struct registry *registry, const char *partner,
+                                        int64_t before, uint64_t *count_out, int64_t *oldest_out,
+                                        struct error *err);
 
 /* What a partner calls a person; "" forgets it. RESULT_BAD_INPUT: too long, or no UTF-8. Inside a
  * transaction, or alone. */

@@ -16,7 +16,7 @@
 #include <sqlite3.h>
 
 /* The layout this program writes; PRAGMA user_version of the file. */
-#define REGISTRY_SCHEMA_VERSION 7
+#define REGISTRY_SCHEMA_VERSION 8
 /* How long a writer waits for another one, as the interface promises. */
 #define REGISTRY_BUSY_MS 10000
 /* Caps on one person's history. Past them it is no history but an attack or a mistake: the
@@ -58,12 +58,17 @@ enum registry_statement {
     STATEMENT_TOKEN_FIND,
     STATEMENT_NOTICE_ADD,
     STATEMENT_NOTICES_UNSPREAD,
+    STATEMENT_NOTICES_NAMED,
     STATEMENT_NOTICE_SPREAD,
     STATEMENT_NOTICE_DROP,
     STATEMENT_NOTICE_HOLDERS,
+    STATEMENT_NOTICE_CATEGORIES,
     STATEMENT_DELIVERY_ADD,
     STATEMENT_DELIVERY_DUE,
     STATEMENT_DELIVERY_PARTNERS,
+    STATEMENT_DELIVERY_OVERDUE,
+    STATEMENT_DELIVERY_OLDEST,
+    STATEMENT_DELIVERY_TOTALS,
     STATEMENT_DELIVERY_NOTE,
     STATEMENT_DELIVERIES_DROP,
     STATEMENT_ADDRESS_DROP,
@@ -209,6 +214,7 @@ enum result notice_add(struct registry *registry, const struct event_input *even
 enum { NOTICE_COLUMN_COUNT = 3 };
 struct notice;
 enum result notice_read(sqlite3_stmt *statement, struct notice *notice, struct error *err);
+enum result rows_end(enum result result, bool damaged, const struct error *why, struct error *err);
 /* Within a write transaction: all that is kept of the event's notice. */
 enum result notice_drop(struct registry *registry, int64_t event_id, struct error *err);
 /* Within a write transaction: what partners call a person of whom nothing else is left. */

@@ -328,6 +328,28 @@ static const char migration_7[] = "CREATE TABLE token ("
                                   " set_at BIGINT NOT NULL,"
                                   " PRIMARY KEY (recipient_key, partner));";
 
+/* A notice that names its partners is found among a million that do not; and how many deliveries
+ * are in each state is kept, for they are counted every few seconds and stay for years. */
+static const char migration_8[] =
+    "ALTER TABLE notice ADD COLUMN named INTEGER NOT NULL DEFAULT 0;"
+    "UPDATE notice SET named = 1 WHERE spread_at IS NULL AND EXISTS"
+    " (SELECT 1 FROM event e WHERE e.event_id = notice.event_id AND e.partners <> '');"
+    "CREATE INDEX notice_named ON notice (event_id) WHERE spread_at IS NULL AND named = 1;"
+    "CREATE TABLE notice_total ("
+    " state TEXT PRIMARY KEY NOT NULL,"
+    " deliveries BIGINT NOT NULL);"
+    "INSERT INTO notice_total SELECT state, count(*) FROM notice_delivery GROUP BY state;"
+    "CREATE TRIGGER notice_total_added AFTER INSERT ON notice_delivery"
+    " BEGIN INSERT INTO notice_total VALUES (NEW.state, 1)"
+    " ON CONFLICT (state) DO UPDATE SET deliveries = deliveries + 1; END;"
+    "CREATE TRIGGER notice_total_moved AFTER UPDATE OF state ON notice_delivery"
+    " WHEN NEW.state <> OLD.state"
+    " BEGIN UPDATE notice_total SET deliveries = deliveries - 1 WHERE state = OLD.state;"
+    " INSERT INTO notice_total VALUES (NEW.state, 1)"
+    " ON CONFLICT (state) DO UPDATE SET deliveries = deliveries + 1; END;"
+    "CREATE TRIGGER notice_total_gone AFTER DELETE ON notice_delivery"
+    " BEGIN UPDATE notice_total SET deliveries = deliveries - 1 WHERE state = OLD.state; END;";
+
 struct migration {
     const char *sql;
     enum result (*then)(struct registry *registry, struct error *err); /* may be NULL */
@@ -335,7 +357,7 @@ struct migration {
 
 static const struct migration migrations[] = {
     {migration_1, NULL}, {migration_2, chain_old_events}, {migration_3, NULL}, {migration_4, NULL},
-    {migration_5, NULL}, {migration_6, number_standings}, {migration_7, NULL}};
+    {migration_5, NULL}, {migration_6, number_standings}, {migration_7, NULL}, {migration_8, NULL}};
 _Static_assert(sizeof(migrations) / sizeof(migrations[0]) == REGISTRY_SCHEMA_VERSION,
                "one migration a version");
 

@@ -240,7 +240,7 @@ static enum result begin(struct courier *courier, struct place *place,
     else if (result == RESULT_NOT_FOUND)
         refuse(courier, attempt, DELIVERY_UNTOLD, 0, err->text);
     else if (result != RESULT_OK || !post(courier, attempt, notices, body.data, err)) {
-        result = err->code;
+        result = result != RESULT_OK ? result : err->code;
         free(attempt);
         attempt = NULL;
     }
@@ -278,13 +278,21 @@ static bool is_open(const struct courier *courier, const struct place *place, in
            is_in(courier->settling, place, event);
 }
 
+/* One that cannot be begun keeps no other from being begun. */
 static bool begin_due(void *arg, const struct delivery *delivery)
 {
     struct search *search = arg;
+    struct error why = {0};
     if (is_open(search->courier, search->place, delivery->notice.event.id))
         return true;
-    search->result = begin(search->courier, search->place, search->notices, delivery, search->err);
-    return search->result == RESULT_OK && --search->room > 0;
+    enum result result = begin(search->courier, search->place, search->notices, delivery, &why);
+    if (result == RESULT_OK)
+        return --search->room > 0;
+    if (search->result == RESULT_OK) {
+        search->result = result;
+        *search->err = why;
+    }
+    return result != RESULT_NO_MEMORY;
 }
 
 static bool find_any(void *arg, const struct delivery *delivery)
@@ -298,6 +306,7 @@ static enum result serve(struct courier *courier, struct registry *registry,
                          const struct config *config, struct place *place, struct error *err)
 {
     struct search search = {.courier = courier, .place = place, .err = err};
+    struct error why = {0};
     enum result result = RESULT_OK;
     bool asked_for = false;
     if (place->recovered) {
@@ -306,14 +315,16 @@ static enum result serve(struct courier *courier, struct registry *registry,
         place->recovered = result != RESULT_OK;
     }
     if (result == RESULT_OK && place->failures > 0)
-        result = registry_due_deliveries(registry, place->partner, 0, 1, find_any, &asked_for, err);
+        result = registry_due_deliveries(registry, place->partner, 0, find_any, &asked_for, err);
     search.room = room_at(courier, place, asked_for);
-    if (result != RESULT_OK || search.room == 0)
+    if ((result != RESULT_OK && result != RESULT_DAMAGED) || search.room == 0)
         return result;
     search.notices = config_notices(config, place->partner);
-    result = registry_due_deliveries(registry, place->partner, courier->now,
-                                     search.room + place->open, begin_due, &search, err);
-    return result == RESULT_OK ? search.result : result;
+    result =
+        registry_due_deliveries(registry, place->partner, courier->now, begin_due, &search, &why);
+    if (search.result == RESULT_OK && result != RESULT_OK)
+        *err = why;
+    return search.result == RESULT_OK ? result : search.result;
 }
 
 struct partners {
@@ -488,9 +499,17 @@ enum result courier_turn(struct courier *courier, struct registry *registry,
         result = registry_waiting_partners(registry, note_partner, &partners, err);
     if (result == RESULT_OK && partners.failed)
         result = error_no_memory(err);
-    for (struct place *place = courier->places; place != NULL && result == RESULT_OK;
-         place = place->next)
-        result = serve(courier, registry, config, place, err);
+    if (result != RESULT_OK)
+        return result;
+    /* What is wrong with one partner's is not the others' business. */
+    for (struct place *place = courier->places; place != NULL; place = place->next) {
+        struct error why = {0};
+        enum result served = serve(courier, registry, config, place, &why);
+        if (served != RESULT_OK && result == RESULT_OK) {
+            result = served;
+            *err = why;
+        }
+    }
     return result;
 }
 

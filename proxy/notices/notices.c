@@ -105,7 +105,7 @@ static enum result spread(struct notices *notices, const struct config *config, 
     struct error why = {0};
     *more_out = false;
     enum result result = spread_wanted(notices->registry, &wanted, err);
-    if (result != RESULT_OK || !wanted)
+    if (!wanted)
         return result;
     enum result caught_up = catch_up(notices, &there, &why);
     result = spread_notices(notices->registry, there ? notices->index : NULL, config, clock_now(),
@@ -129,26 +129,25 @@ static struct config *take_config(struct notices *notices, bool *stopping_out)
 /* Each partner has its own idea of what is overdue. */
 static enum result count(struct notices *notices, const struct config *config, struct error *err)
 {
-    struct delivery_counts all, own;
-    uint64_t overdue = 0;
+    struct delivery_counts all;
     int64_t now = clock_now();
     if (clock_monotonic() < notices->count_at)
         return RESULT_OK;
     notices->count_at = clock_monotonic() + COUNT_EVERY;
-    enum result result = registry_delivery_counts(notices->registry, NULL, 0, &all, err);
+    enum result result = registry_delivery_counts(notices->registry, &all, err);
     for (size_t i = 0; i < config->n_notices && result == RESULT_OK; i++) {
         const struct notices_config *partner = &config->notices[i];
-        result = registry_delivery_counts(notices->registry, partner->partner->id,
-                                          now - partner->overdue_after, &own, err);
-        overdue += result == RESULT_OK ? own.overdue : 0;
+        uint64_t own;
+        result = registry_overdue_deliveries(notices->registry, partner->partner->id,
+                                             now - partner->overdue_after, &own, NULL, err);
+        all.overdue += own;
     }
     if (result != RESULT_OK)
         return result;
-    all.overdue = overdue;
-    if (overdue > 0 && !notices->overdue)
+    if (all.overdue > 0 && !notices->overdue)
         log_event(LOG_LEVEL_ERROR, "partners were told of withdrawals and do not acknowledge them",
-                  LOG_NUMBER("overdue", (int64_t)overdue));
-    notices->overdue = overdue > 0;
+                  LOG_NUMBER("overdue", (int64_t)all.overdue));
+    notices->overdue = all.overdue > 0;
     pthread_mutex_lock(&notices->lock);
     notices->counts = all;
     pthread_mutex_unlock(&notices->lock);
@@ -301,8 +300,9 @@ void notices_stop(struct notices **notices_pointer)
         return;
     pthread_mutex_lock(&notices->lock);
     notices->stopping = true;
-    pthread_mutex_unlock(&notices->lock);
+    /* Under the lock: once the thread has seen that it is to end, it frees what would be woken. */
     webhooks_wake(notices->webhooks);
+    pthread_mutex_unlock(&notices->lock);
     pthread_join(notices->thread, NULL);
     free_notices(notices);
     *notices_pointer = NULL;

@@ -60,6 +60,28 @@ static bool add_holder(void *arg, const char *partner)
     return true;
 }
 
+static bool accepts_categories(const struct config *config)
+{
+    for (int channel = 0; channel < CHANNEL_COUNT; channel++)
+        if (config->policies[channel].partner_naming == NAMING_CATEGORY)
+            return true;
+    return false;
+}
+
+/* Where a category will do, whoever belongs to it holds the grant. */
+static bool add_category(void *arg, const char *category)
+{
+    struct list *list = arg;
+    const struct config *config = list->config;
+    for (size_t i = 0; i < config->n_partners; i++) {
+        const struct partner *partner = &config->partners[i];
+        for (size_t j = 0; j < partner->n_categories; j++)
+            if (strcmp(partner->categories[j], category) == 0)
+                add_name(list, partner->id, strlen(partner->id));
+    }
+    return true;
+}
+
 static bool add_contact(void *arg, const struct contact *contact)
 {
     if (contact->passed_at != 0)
@@ -85,6 +107,8 @@ static enum result find(struct registry *registry, struct journal_index *index,
     if (*named != '\0')
         return RESULT_OK;
     enum result result = registry_holders(registry, item->key, add_holder, list, err);
+    if (result == RESULT_OK && accepts_categories(list->config))
+        result = registry_holder_categories(registry, item->key, add_category, list, err);
     return result == RESULT_OK ? journal_index_contacts(index, item->key, add_contact, list, err)
                                : result;
 }
@@ -118,8 +142,6 @@ static enum result spread_one(struct registry *registry, struct journal_index *i
                               const char *named, int64_t now, struct error *err)
 {
     struct list list = {.config = config};
-    if (*named == '\0' && index == NULL)
-        return RESULT_OK; /* later */
     enum result result = find(registry, index, item, named, &list, err);
     if (result == RESULT_OK)
         result = spread(registry, item, &list, now, err);
@@ -127,20 +149,41 @@ static enum result spread_one(struct registry *registry, struct journal_index *i
     return result;
 }
 
-static enum result spread_batch(struct registry *registry, struct journal_index *index,
-                                const struct config *config, const struct batch *batch, int64_t now,
-                                struct error *err)
+/* Those from first on, before end: all of them or none. */
+static enum result spread_some(struct registry *registry, struct journal_index *index,
+                               const struct config *config, const struct batch *batch, size_t first,
+                               size_t end, int64_t now, struct error *err)
 {
     enum result result = registry_begin(registry, err);
     if (result != RESULT_OK)
         return result;
-    for (size_t i = 0; i < batch->n && result == RESULT_OK; i++)
+    for (size_t i = first; i < end && result == RESULT_OK; i++)
         result = spread_one(registry, index, config, &batch->items[i],
                             batch->names.data + batch->items[i].named, now, err);
     if (result == RESULT_OK)
         return registry_commit(registry, err);
     registry_rollback(registry);
     return result;
+}
+
+/* One that does not go keeps no other from going. */
+static enum result spread_batch(struct registry *registry, struct journal_index *index,
+                                const struct config *config, const struct batch *batch, int64_t now,
+                                struct error *err)
+{
+    struct error why = {0};
+    enum result first = RESULT_OK;
+    enum result result = spread_some(registry, index, config, batch, 0, batch->n, now, err);
+    if (result != RESULT_DAMAGED)
+        return result;
+    for (size_t i = 0; i < batch->n && (result == RESULT_OK || result == RESULT_DAMAGED); i++) {
+        result = spread_some(registry, index, config, batch, i, i + 1, now, &why);
+        if (result != RESULT_OK && first == RESULT_OK) {
+            first = result;
+            *err = why;
+        }
+    }
+    return first;
 }
 
 enum result spread_notices(struct registry *registry, struct journal_index *index,
@@ -151,12 +194,18 @@ enum result spread_notices(struct registry *registry, struct journal_index *inde
     struct batch *batch = calloc(1, sizeof(*batch));
     if (batch == NULL)
         return error_no_memory(err);
-    enum result result = registry_unspread_notices(registry, BATCH, keep, batch, err);
+    struct error why = {0};
+    enum result read = registry_unspread_notices(registry, index == NULL, keep, batch, &why);
+    enum result result = read == RESULT_DAMAGED ? RESULT_OK : read;
     if (result == RESULT_OK && batch->names.failed)
-        result = error_no_memory(err);
+        result = error_no_memory(&why);
     if (result == RESULT_OK && batch->n > 0)
-        result = spread_batch(registry, index, config, batch, now, err);
-    *more_out = result == RESULT_OK && batch->n == BATCH && index != NULL;
+        result = spread_batch(registry, index, config, batch, now, &why);
+    *more_out = result == RESULT_OK && batch->n == BATCH;
+    if (result == RESULT_OK)
+        result = read;
+    if (result != RESULT_OK)
+        *err = why;
     strbuf_free(&batch->names);
     free(batch);
     return result;
@@ -172,5 +221,5 @@ static bool see(void *arg, const struct notice *notice)
 enum result spread_wanted(struct registry *registry, bool *wanted_out, struct error *err)
 {
     *wanted_out = false;
-    return registry_unspread_notices(registry, 1, see, wanted_out, err);
+    return registry_unspread_notices(registry, false, see, wanted_out, err);
 }

@@ -9,7 +9,7 @@
 
 /* Spreads the oldest notices, as many as go into one short transaction. *more_out: there may be
  * others. index must know all that is durable; NULL: it cannot say, and only notices that name
- * their partners are spread. */
+ * their partners are spread. RESULT_DAMAGED: one could not be; the others were. */
 enum result spread_notices(struct registry *registry, struct journal_index *index,
                            const struct config *config, int64_t now, bool *more_out,
                            struct error *err);

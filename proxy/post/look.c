@@ -87,14 +87,15 @@ static enum result look_at_partners(struct post *post, const struct config *conf
 {
     for (size_t i = 0; i < config->n_notices; i++) {
         const struct notices_config *notices = &config->notices[i];
-        struct delivery_counts counts = {0};
+        uint64_t overdue;
         char detail[32];
-        enum result result = registry_delivery_counts(post->registry, notices->partner->id,
-                                                      now - notices->overdue_after, &counts, err);
+        enum result result =
+            registry_overdue_deliveries(post->registry, notices->partner->id,
+                                        now - notices->overdue_after, &overdue, NULL, err);
         if (result != RESULT_OK)
             return result;
-        snprintf(detail, sizeof(detail), "%" PRIu64, counts.overdue);
-        if (counts.overdue > 0)
+        snprintf(detail, sizeof(detail), "%" PRIu64, overdue);
+        if (overdue > 0)
             see(post, TROUBLE_OVERDUE, notices->partner->id, detail, now);
     }
     lookout_looked(&post->lookout, TROUBLE_OVERDUE);

@@ -76,7 +76,7 @@ static bool add_notice(void *arg, const struct notice *notice)
 static void unspread(const char *expected)
 {
     struct strbuf text = {0};
-    ok(registry_unspread_notices(bench.registry, 1000, add_notice, &text, &bench.err));
+    ok(registry_unspread_notices(bench.registry, false, add_notice, &text, &bench.err));
     ck_assert_str_eq(text.data != NULL ? text.data : "", expected);
     strbuf_free(&text);
 }
@@ -96,7 +96,7 @@ static bool add_delivery(void *arg, const struct delivery *delivery)
 static void due(const char *partner, int64_t now, const char *expected)
 {
     struct strbuf text = {0};
-    ok(registry_due_deliveries(bench.registry, partner, now, 100, add_delivery, &text, &bench.err));
+    ok(registry_due_deliveries(bench.registry, partner, now, add_delivery, &text, &bench.err));
     ck_assert_str_eq(text.data != NULL ? text.data : "", expected);
     strbuf_free(&text);
 }
@@ -245,6 +245,52 @@ START_TEST(holders_of_grants)
 }
 END_TEST
 
+/* Who joined the list later, and what the person saw of categories. */
+START_TEST(holders_of_other_kinds)
+{
+    struct strbuf text = {0};
+    uint8_t key[RECIPIENT_KEY_BYTES];
+    begin();
+    ok(put_form(bench.registry, "jeu-ete", 2, "2026-01-05T00:00:00Z", "\"acme\",\"late\"",
+                "\"energy\",\"travel\"", &bench.err));
+    ok(put_form(bench.registry, "jeu-ete", 3, "2026-01-07T00:00:00Z", "\"last\"", "\"games\"",
+                &bench.err));
+    struct event_input event = grant(1, 1, "2026-01-01T00:00:00Z");
+    put(bench.registry, &event);
+    event = grant(2, 2, "2026-01-06T00:00:00Z");
+    put(bench.registry, &event);
+    holders(1, "acme beta last late ");
+    holders(2, "acme last late ");
+    memset(key, 2, sizeof(key));
+    ok(registry_holder_categories(bench.registry, key, add_holder, &text, &bench.err));
+    ck_assert_str_eq(text.data, "energy travel ");
+    strbuf_clear(&text);
+    memset(key, 1, sizeof(key));
+    ok(registry_holder_categories(bench.registry, key, add_holder, &text, &bench.err));
+    ck_assert_uint_eq(text.length, 0);
+    strbuf_free(&text);
+    end();
+}
+END_TEST
+
+START_TEST(those_that_name_partners)
+{
+    static const char *one[] = {"omega"};
+    struct strbuf text = {0};
+    begin();
+    for (int i = 0; i < 3; i++)
+        say_no((uint8_t)(1 + i), "2026-02-01T00:00:00Z");
+    struct event_input event = no(5, EVENT_OBJECTED, "2026-02-01T00:00:00Z");
+    event.partners = one;
+    event.n_partners = 1;
+    put(bench.registry, &event);
+    ok(registry_unspread_notices(bench.registry, true, add_notice, &text, &bench.err));
+    ck_assert_str_eq(text.data, "4 objected email " ADDRESS "\n");
+    strbuf_free(&text);
+    end();
+}
+END_TEST
+
 START_TEST(spread_once_and_gone_when_nobody_is_concerned)
 {
     begin();
@@ -314,6 +360,15 @@ START_TEST(the_last_one_erases_the_address)
 }
 END_TEST
 
+static uint64_t overdue(const char *partner, int64_t before)
+{
+    uint64_t count;
+    int64_t oldest;
+    ok(registry_overdue_deliveries(bench.registry, partner, before, &count, &oldest, &bench.err));
+    ck_assert_int_eq(oldest, count > 0 ? at(NOW) : 0);
+    return count;
+}
+
 START_TEST(lists_and_counts)
 {
     struct delivery_counts counts;
@@ -339,17 +394,89 @@ START_TEST(lists_and_counts)
     filter = all;
     filter.recipient_key = key;
     listed(&filter, "1 acme waiting 0 *\n1 beta waiting 0 *\n");
-    ok(registry_delivery_counts(bench.registry, NULL, at(NOW), &counts, &bench.err));
+    ok(registry_delivery_counts(bench.registry, &counts, &bench.err));
     ck_assert_uint_eq(counts.states[DELIVERY_WAITING], 5);
     ck_assert_uint_eq(counts.states[DELIVERY_ACKNOWLEDGED], 1);
-    ck_assert_uint_eq(counts.overdue, 0);
     ck_assert_int_eq(counts.oldest_waiting, at(NOW));
-    ok(registry_delivery_counts(bench.registry, "acme", at(NOW) + 1, &counts, &bench.err));
-    ck_assert_uint_eq(counts.states[DELIVERY_WAITING], 2);
-    ck_assert_uint_eq(counts.overdue, 2);
-    ok(registry_delivery_counts(bench.registry, "gamma", at(NOW) + 1, &counts, &bench.err));
+    ck_assert_uint_eq(overdue("acme", at(NOW)), 0);
+    ck_assert_uint_eq(overdue("acme", at(NOW) + 1), 2);
+    ck_assert_uint_eq(overdue("gamma", at(NOW) + 1), 0);
+    /* What goes with its event is counted no more, nor what ended otherwise meanwhile. */
+    ok(registry_erase_event(bench.registry, 1, &bench.err));
+    note(2, "beta", DELIVERY_GIVEN_UP, 0);
+    for (int i = 0; i < 2; i++)
+        note(3, i == 0 ? "acme" : "beta", DELIVERY_ACKNOWLEDGED, 0);
+    ok(registry_delivery_counts(bench.registry, &counts, &bench.err));
     ck_assert_uint_eq(counts.states[DELIVERY_WAITING], 0);
+    ck_assert_uint_eq(counts.states[DELIVERY_GIVEN_UP], 1);
+    ck_assert_uint_eq(counts.states[DELIVERY_ACKNOWLEDGED], 3);
     ck_assert_int_eq(counts.oldest_waiting, 0);
+    end();
+}
+END_TEST
+
+/* How many steps the statement's program has taken since it was last asked. */
+static int steps(enum registry_statement slot)
+{
+    ck_assert_ptr_nonnull(bench.registry->statements[slot]);
+    return sqlite3_stmt_status(bench.registry->statements[slot], SQLITE_STMTSTATUS_VM_STEP, 1);
+}
+
+static int cost_of_counting(void)
+{
+    struct delivery_counts counts;
+    ok(registry_delivery_counts(bench.registry, &counts, &bench.err));
+    ck_assert_uint_eq(counts.states[DELIVERY_WAITING], 1);
+    ck_assert_uint_eq(overdue("acme", at(NOW) + 1), 1);
+    return steps(STATEMENT_DELIVERY_TOTALS) + steps(STATEMENT_DELIVERY_OLDEST) +
+           steps(STATEMENT_DELIVERY_OVERDUE);
+}
+
+/* They are counted every few seconds: what was acknowledged over the years costs nothing. */
+START_TEST(counting_costs_what_waits)
+{
+    static const char *const days[] = {"2026-02-01T00:00:00Z", "2026-02-02T00:00:00Z",
+                                       "2026-02-03T00:00:00Z"};
+    begin();
+    ok(registry_begin(bench.registry, &bench.err));
+    for (int i = 0; i < 600; i++) {
+        int64_t id = say_no((uint8_t)i, days[i / 256]);
+        spread(id, "acme", NULL);
+        if (i != 1)
+            note(id, "acme", i % 2 == 0 ? DELIVERY_ACKNOWLEDGED : DELIVERY_GIVEN_UP, 0);
+        if (i == 1)
+            ck_assert_int_lt(cost_of_counting(), 300);
+    }
+    ck_assert_int_lt(cost_of_counting(), 300);
+    ok(registry_commit(bench.registry, &bench.err));
+    end();
+}
+END_TEST
+
+/* One row that does not hold is told of, and keeps no other from being seen. */
+START_TEST(what_is_damaged_holds_nothing_up)
+{
+    struct strbuf text = {0};
+    begin();
+    for (int i = 0; i < 4; i++)
+        say_no((uint8_t)(1 + i), "2026-02-01T00:00:00Z");
+    spread(3, "acme", NULL);
+    spread(4, "acme", NULL);
+    ok(sql_exec(bench.registry->db,
+                "DROP TRIGGER event_no_update;"
+                "UPDATE event SET kind = 'x' WHERE event_id IN (1, 3)",
+                &bench.err));
+    ck_assert_int_eq(
+        registry_unspread_notices(bench.registry, false, add_notice, &text, &bench.err),
+        RESULT_DAMAGED);
+    ck_assert_ptr_nonnull(strstr(bench.err.text, "event 1 "));
+    ck_assert_str_eq(text.data, "2 withdrawn email " ADDRESS "\n");
+    strbuf_clear(&text);
+    ck_assert_int_eq(
+        registry_due_deliveries(bench.registry, "acme", at(NOW), add_delivery, &text, &bench.err),
+        RESULT_DAMAGED);
+    ck_assert_str_eq(text.data, "4 acme waiting 0 *\n");
+    strbuf_free(&text);
     end();
 }
 END_TEST
@@ -470,10 +597,14 @@ int main(void)
                                     goes_with_its_transaction, the_address_is_nowhere_in_the_file,
                                     NULL};
     const TTest *const concern[] = {
-        holders_of_grants, spread_once_and_gone_when_nobody_is_concerned, nobody_can_be_told, NULL};
+        holders_of_grants,        holders_of_other_kinds,
+        those_that_name_partners, spread_once_and_gone_when_nobody_is_concerned,
+        nobody_can_be_told,       NULL};
     const TTest *const deliveries[] = {of_each_person_the_oldest,
                                        the_last_one_erases_the_address,
                                        lists_and_counts,
+                                       counting_costs_what_waits,
+                                       what_is_damaged_holds_nothing_up,
                                        waiting_partners,
                                        once_more,
                                        NULL};

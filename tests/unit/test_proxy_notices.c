@@ -7,6 +7,7 @@
 
 #include "base/jose.h"
 #include "proxy/notices/message.h"
+#include "proxy/notices/spread.h"
 #include "tests/unit/test_config_help.h"
 #include "tests/unit/test_registry.h"
 
@@ -152,7 +153,7 @@ static int64_t event_of(const struct post *post)
 static struct delivery_counts counts(void)
 {
     struct delivery_counts counts;
-    ok(registry_delivery_counts(world.bench.registry, NULL, world.now, &counts, &world.bench.err));
+    ok(registry_delivery_counts(world.bench.registry, &counts, &world.bench.err));
     return counts;
 }
 
@@ -416,6 +417,155 @@ START_TEST(at_once_there_are_some)
 }
 END_TEST
 
+/* One row that does not hold: the rest of that partner's go, and the other partners'. */
+START_TEST(what_is_damaged_holds_nothing_up)
+{
+    begin();
+    say_no(1, "beta");
+    for (int i = 0; i < 3; i++)
+        say_no((uint8_t)(1 + i), i < 2 ? "acme" : "beta");
+    uint8_t key[RECIPIENT_KEY_BYTES];
+    for (uint8_t who = 1; who <= 3; who += 2) {
+        memset(key, who, sizeof(key));
+        ok(registry_set_identifier(world.bench.registry, key, "beta", "C", world.now,
+                                   &world.bench.err));
+    }
+    ok(sql_exec(world.bench.registry->db,
+                "DROP TRIGGER event_no_update;"
+                "UPDATE event SET kind = 'x' WHERE event_id IN (1, 2)",
+                &world.bench.err));
+    ck_assert_int_eq(courier_turn(world.courier, world.bench.registry, world.config, world.now,
+                                  &world.bench.err),
+                     RESULT_DAMAGED);
+    ck_assert_ptr_nonnull(strstr(world.bench.err.text, "event "));
+    ck_assert_uint_eq(world.n, 2);
+    ck_assert_int_eq(event_of(&world.posts[0]) + event_of(&world.posts[1]), 3 + 4);
+    ck_assert_str_ne(world.posts[0].url, world.posts[1].url);
+    answer(204, 0);
+    end();
+}
+END_TEST
+
+/* ---- what comes of a request that fails ---- */
+
+static void keep_answer(void *owner, const struct webhook_answer *answer)
+{
+    strbuf_add_format(owner, "%d %s", answer->status, answer->why);
+}
+
+/* What libcurl says of its own may quote the other side: only its words for the kind are kept. */
+START_TEST(a_failure_is_told_in_words_of_ours)
+{
+    static const char *const headers[] = {NULL};
+    struct webhooks *webhooks = NULL;
+    struct strbuf text = {0};
+    struct error err;
+    const struct webhook_call call = {
+        .url = "http://127.0.0.1:1/jean.dupont", .headers = headers, .body = "{}"};
+    ck_assert_int_eq(webhooks_new(&webhooks, &err), RESULT_OK);
+    ck_assert(webhooks_post(webhooks, &call, keep_answer, &text));
+    for (int64_t until = clock_monotonic() + 20 * SECOND; text.length == 0;) {
+        ck_assert_int_lt(clock_monotonic(), until);
+        webhooks_wait(webhooks, 10);
+    }
+    ck_assert_int_eq(strncmp(text.data, "0 ", 2), 0);
+    ck_assert_ptr_nonnull(strcasestr(text.data, "connect"));
+    ck_assert_msg(strpbrk(text.data + 2, "0123456789") == NULL, "%s", text.data);
+    webhooks_free(&webhooks);
+    strbuf_free(&text);
+}
+END_TEST
+
+/* ---- spreading ---- */
+
+static void add_no(uint8_t who, const char *partner)
+{
+    unsigned added;
+    struct event_input event = grant(who, 0, "2026-02-01T00:00:00Z");
+    event.kind = EVENT_OBJECTED;
+    event.address = ADDRESS;
+    event.partners = &partner;
+    event.n_partners = partner != NULL;
+    ok(registry_add_event(world.bench.registry, &event, world.now, &added, &world.bench.err));
+    ck_assert_uint_eq(added, 1);
+}
+
+static enum result spread(struct journal_index *index)
+{
+    bool more = true;
+    enum result result = RESULT_OK;
+    while (more && result == RESULT_OK)
+        result = spread_notices(world.bench.registry, index, world.config, world.now, &more,
+                                &world.bench.err);
+    return result;
+}
+
+/* Those that name nobody wait for the index; those that name somebody do not wait for them. */
+START_TEST(without_an_index)
+{
+    begin();
+    ok(registry_begin(world.bench.registry, &world.bench.err));
+    for (int i = 0; i < 250; i++)
+        add_no((uint8_t)i, NULL);
+    for (int i = 0; i < 150; i++)
+        add_no((uint8_t)i, "acme");
+    ok(registry_commit(world.bench.registry, &world.bench.err));
+    ok(spread(NULL));
+    ck_assert_uint_eq(counts().states[DELIVERY_WAITING], 150);
+    end();
+}
+END_TEST
+
+static bool name_partner(void *arg, const struct delivery *delivery)
+{
+    strbuf_add_format(arg, "%s ", delivery->partner);
+    return true;
+}
+
+static void told(const char *expected)
+{
+    const struct delivery_filter all = {.created_before = INT64_MAX, .before_id = INT64_MAX};
+    struct strbuf text = {0};
+    ok(registry_deliveries(world.bench.registry, &all, name_partner, &text, &world.bench.err));
+    ck_assert_str_eq(text.data != NULL ? text.data : "", expected);
+    strbuf_free(&text);
+}
+
+/* An objection to all reaches whoever could have relied on the grant: also by a category the
+ * person was shown, where the policy takes that, and by a later version of the form. */
+START_TEST(whoever_could_rely_on_the_grant)
+{
+    static const char energy[] = "hostname = \"gate.example\" state_dir = \"state\"\n"
+                                 "policies: { email: { partner_naming = \"%s\" } }\n"
+                                 "partners: { acme: { name = \"A\" } late: { name = \"L\" }\n"
+                                 "volt: { name = \"V\" categories = [\"other\", \"energy\"] } "
+                                 "taxi: { name = \"T\" categories = [\"travel\"] } }\n";
+    for (int i = 0; i < 2; i++) {
+        struct journal_index *index = NULL;
+        char text[512];
+        begin();
+        struct bench *bench = &world.bench;
+        config_unref(&world.config);
+        snprintf(text, sizeof(text), energy, i == 0 ? "category" : "named");
+        world.config = sandbox_config(&world.sandbox, text);
+        ok(put_form(bench->registry, "jeu-ete", 1, "2020-01-01T00:00:00Z", "\"acme\"", "\"energy\"",
+                    &bench->err));
+        ok(put_form(bench->registry, "jeu-ete", 2, "2026-01-05T00:00:00Z", "\"late\"", "",
+                    &bench->err));
+        struct event_input event = grant(1, 1, "2026-01-01T00:00:00Z");
+        ck_assert_uint_eq(put(bench->registry, &event), 1);
+        add_no(1, NULL);
+        ck_assert_int_eq(mkdir(sandbox_path(&world.sandbox, "journal"), 0700), 0);
+        ok(journal_index_open(sandbox_path(&world.sandbox, "index.db"),
+                              sandbox_path(&world.sandbox, "journal"), &index, &bench->err));
+        ok(spread(index));
+        told(i == 0 ? "acme late volt " : "acme late ");
+        journal_index_close(&index);
+        end();
+    }
+}
+END_TEST
+
 int main(void)
 {
     const TTest *const tests[] = {what_is_sent,
@@ -428,7 +578,11 @@ int main(void)
                                   nothing_is_noted_before_it_is_on_record,
                                   a_partner_without_configuration,
                                   at_once_there_are_some,
+                                  what_is_damaged_holds_nothing_up,
+                                  a_failure_is_told_in_words_of_ours,
                                   NULL};
-    Suite *const suites[] = {unit_suite("courier", tests), NULL};
+    const TTest *const spreading[] = {without_an_index, whoever_could_rely_on_the_grant, NULL};
+    Suite *const suites[] = {unit_suite("courier", tests), unit_suite("spreading", spreading),
+                             NULL};
     return unit_run(suites);
 }

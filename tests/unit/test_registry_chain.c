@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The chain of events and the standings derived from it: what holds, what shows, what is mended. */
+#include "store/notices.h"
 #include "tests/unit/test_registry.h"
 
 #define EVENTS 5000 /* more than a batch of the rebuild, twice */
@@ -308,13 +309,13 @@ END_TEST
 
 #define KEY_OF_FE "fefefefefefefefefefefefefefefefefefefefefefefefefefefefefefefefe"
 
-/* What layout 7 brought. */
-#define WITHOUT_LAYOUT_7                                               \
+/* What layouts 7 and 8 brought. */
+#define WITHOUT_NOTICES                                                \
     "DROP TABLE token; DROP TABLE notice_delivery; DROP TABLE notice;" \
-    "DROP TABLE identifier;"
+    "DROP TABLE identifier; DROP TABLE notice_total;"
 
 /* As layout 1 made them. */
-static const char layout_1[] = WITHOUT_LAYOUT_7
+static const char layout_1[] = WITHOUT_NOTICES
     "DROP TABLE standing; DROP TABLE event; DROP TABLE import_progress; DROP TABLE retention;"
     "CREATE TABLE event ("
     " event_id INTEGER PRIMARY KEY AUTOINCREMENT, digest BLOB NOT NULL UNIQUE,"
@@ -370,7 +371,7 @@ START_TEST(an_older_registry_is_taken_over)
 END_TEST
 
 /* What layout 5 held of a person who is looked up by number from now on. */
-static const char layout_5[] = WITHOUT_LAYOUT_7
+static const char layout_5[] = WITHOUT_NOTICES
     "ALTER TABLE standing RENAME TO numbered;"
     "CREATE TABLE standing (recipient_key BLOB NOT NULL, digest BLOB NOT NULL,"
     " event_id BIGINT NOT NULL, channel TEXT NOT NULL, kind TEXT NOT NULL,"
@@ -406,6 +407,44 @@ START_TEST(standings_are_numbered)
 }
 END_TEST
 
+/* Notices of layout 7: which of those that wait name partners, and how many are in which state. */
+START_TEST(notices_are_counted)
+{
+    static const char layout_7[] =
+        "DROP INDEX notice_named; ALTER TABLE notice DROP COLUMN named; DROP TABLE notice_total;"
+        "DROP TRIGGER notice_total_added; DROP TRIGGER notice_total_moved;"
+        "DROP TRIGGER notice_total_gone; PRAGMA user_version = 7";
+    static const char *const counted[] = {
+        "SELECT count(*) FROM notice WHERE named = 1 AND event_id = 2",
+        "SELECT count(*) FROM notice_total WHERE state = 'waiting' AND deliveries = 1",
+        "SELECT count(*) FROM notice INDEXED BY notice_named WHERE spread_at IS NULL AND named = 1",
+    };
+    static const char *named[] = {"acme"};
+    struct bench bench;
+    uint64_t count;
+    bench_open(&bench);
+    for (uint8_t who = 1; who <= 3; who++) {
+        struct event_input event = grant(who, 0, "2026-02-01T00:00:00Z");
+        event.kind = EVENT_WITHDRAWN;
+        event.partners = named;
+        event.n_partners = who == 2;
+        ck_assert_uint_eq(put(bench.registry, &event), 1);
+    }
+    const struct concerned acme = {"acme", NULL};
+    ck_assert_int_eq(registry_spread_notice(bench.registry, 1, &acme, 1, at(NOW), &bench.err),
+                     RESULT_OK);
+    run(&bench, layout_7);
+    registry_close(&bench.registry);
+    ck_assert_msg(registry_open(bench.path, false, &bench.registry, &bench.err) == RESULT_OK, "%s",
+                  bench.err.text);
+    for (size_t i = 0; i < sizeof(counted) / sizeof(counted[0]); i++) {
+        ck_assert_int_eq(registry_count(bench.registry, counted[i], &count, &bench.err), RESULT_OK);
+        ck_assert_msg(count == 1, "%s: %d", counted[i], (int)count);
+    }
+    bench_close(&bench);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("registry chain");
@@ -421,6 +460,7 @@ int main(void)
     tcase_add_test(cases, several_writers_make_one_chain);
     tcase_add_test(cases, an_older_registry_is_taken_over);
     tcase_add_test(cases, standings_are_numbered);
+    tcase_add_test(cases, notices_are_counted);
     suite_add_tcase(suite, cases);
     Suite *suites[] = {suite, NULL};
     return unit_run(suites);
