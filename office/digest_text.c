@@ -236,7 +236,7 @@ static void add_journal(const struct writing *w)
     const struct digest *digest = w->digest;
     add_title(w, tr(w->language, N_("The journal")));
     if (digest->check == CHECK_HOLDS)
-        SAY(w, "It was checked row by row: %s rows hold, with %s signed checkpoints.\n",
+        SAY(w, "It was checked row by row: %s rows hold (signed checkpoints: %s).\n",
             number(w, digest->verified.rows).text, number(w, digest->verified.checkpoints).text);
     else if (digest->check == CHECK_BROKEN)
         SAY(w, "It does not hold: %s.\n", digest->check_text);

@@ -47,7 +47,7 @@ struct post {
     bool has_state;
     bool failing;       /* the registry could not be asked, and it was said */
     bool state_failing; /* likewise of the state's file */
-    int64_t began_at, look_at, verify_at;
+    int64_t began_at, look_at, count_at, verify_at;
     int64_t suspension_at; /* the newest that was seen */
     uint64_t digest_run;   /* the check that a digest waits for; 0: none is due */
     int32_t digest_date;

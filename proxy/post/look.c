@@ -11,6 +11,7 @@
 #include <string.h>
 
 #define LOOK_EVERY   (2 * CLOCK_SECOND)
+#define COUNT_EVERY  (30 * CLOCK_SECOND) /* what partners have not confirmed: it reads much */
 #define PROVEN_AFTER (20 * CLOCK_SECOND) /* longer than a connection may take */
 
 static void see(struct post *post, enum trouble_kind kind, const char *subject, const char *detail,
@@ -85,6 +86,9 @@ bool post_open_registry(struct post *post, struct error *err)
 static enum result look_at_partners(struct post *post, const struct config *config, int64_t now,
                                     struct error *err)
 {
+    if (now < post->count_at && post->count_at - now <= COUNT_EVERY)
+        return RESULT_OK;
+    post->count_at = now + COUNT_EVERY;
     for (size_t i = 0; i < config->n_notices; i++) {
         const struct notices_config *notices = &config->notices[i];
         uint64_t overdue;

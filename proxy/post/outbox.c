@@ -185,11 +185,26 @@ void outbox_remove(struct outbox *outbox, const char *name)
     (void)file_sync_folder(outbox->folder, NULL); /* else it may be sent twice, that is all */
 }
 
+static size_t count_aside(const struct outbox *outbox)
+{
+    size_t n = 0;
+    struct dirent *entry;
+    DIR *files = opendir(outbox->folder);
+    while (files != NULL && (entry = readdir(files)) != NULL) {
+        const char *dot = strchr(entry->d_name, '.');
+        n += dot != NULL && strcmp(dot, "." ASIDE) == 0;
+    }
+    if (files != NULL)
+        closedir(files);
+    return n;
+}
+
 void outbox_set_aside(struct outbox *outbox, const char *name)
 {
     char *path = path_of(outbox, name, SUFFIX);
     char *aside = path_of(outbox, name, ASIDE);
-    bool kept = path != NULL && aside != NULL && rename(path, aside) == 0;
+    bool kept = path != NULL && aside != NULL && count_aside(outbox) < OUTBOX_ASIDE_MOST &&
+                rename(path, aside) == 0;
     log_event(LOG_LEVEL_ERROR, "a mail to compliance is given up",
               LOG_TEXT("file", kept ? aside : "-"));
     free(path);

@@ -13,10 +13,11 @@
 
 #include <stdbool.h>
 
-#define OUTBOX_MOST      500 /* mails that wait; more are not taken */
-#define OUTBOX_HELD_MOST 20  /* of them in memory */
-#define OUTBOX_NAME      96
-#define OUTBOX_MAIL_MOST ((size_t)4 * 1024 * 1024)
+#define OUTBOX_MOST       500 /* mails that wait; more are not taken */
+#define OUTBOX_HELD_MOST  20  /* of them in memory */
+#define OUTBOX_ASIDE_MOST 100 /* that are kept although nobody took them */
+#define OUTBOX_NAME       96
+#define OUTBOX_MAIL_MOST  ((size_t)4 * 1024 * 1024)
 
 /* Both in wire form; addresses without brackets. */
 struct outbox_mail {
@@ -41,7 +42,8 @@ enum result outbox_put(struct outbox *outbox, const char *name, const struct out
 bool outbox_has(const struct outbox *outbox, const char *name);
 /* Takes it out, sent or not needed any more. */
 void outbox_remove(struct outbox *outbox, const char *name);
-/* Puts it aside, as NAME.undelivered, for the administrator to look at. */
+/* Puts it aside, as NAME.undelivered, for the administrator to look at; when there are
+ * OUTBOX_ASIDE_MOST already it is gone. */
 void outbox_set_aside(struct outbox *outbox, const char *name);
 
 /* The names of all that wait, in their order; free() each and the list. */

@@ -226,6 +226,25 @@ class Post(harness.IntegrationTest):
         self.mail(r"No longer suspended: partner ACME")
         self.nothing_more()
 
+    def test_a_partner_that_does_not_confirm(self):
+        gate = self.serve(language="en", start=False)
+        gate.config["partners"]["acme"]["notices"] = {
+            "url": f"http://127.0.0.1:{harness.free_port()}/", "address": "sealed",
+            "address_key": base64.b64encode(b"an address key of 32 bytes, here").decode(),
+            "secret": "whsec_" + base64.b64encode(b"0123456789" * 3).decode(),
+            "overdue_after": "1 s"}
+        gate.write_config()
+        gate.file.chmod(0o600)
+        gate.start()
+        harness.wait_for("the state", (gate.state / "post" / "state.json").exists)
+        who = self.person(gate)
+        gate.cli("consent", "withdraw", who, "--evidence", "call")
+        mail = self.mail(r"ACME Voyages SAS has not confirmed withdrawals in time$",
+                         3 * harness.PATIENCE)
+        self.assertIn("octroi suspend partner acme", self.text(mail))
+        self.assertIn("1 partner has not confirmed withdrawals in time\n",
+                      gate.cli("digest", "--lang", "en"))
+
     def test_a_mail_outlives_kill_9_and_a_relay_that_is_down(self):
         gate = self.serve(language="en", start=False)
         self.box.stop()
