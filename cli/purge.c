@@ -204,6 +204,8 @@ static int print_counts(const struct purge *purge, enum output_format format)
                clock_subtract(purge->now, purge->periods.proof), fate);
     print_kind(output, "opposition", &purge->registry.oppositions, true,
                clock_subtract(purge->now, purge->periods.opposition), fate);
+    print_kind(output, "identifier", &purge->registry.identifiers, true,
+               clock_subtract(purge->now, purge->periods.consent), fate);
     print_kind(output, "journal", &aged, false, purge->limits.journal, fate);
     print_kind(output, "observe_detail", &detail, false, purge->limits.detail, fate);
     return output_end(&output, &err) == RESULT_OK ? EXIT_DONE : command_failed(&err);

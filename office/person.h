@@ -96,6 +96,7 @@ struct person {
     uint64_t n_decisions;
     struct person_access *accesses;
     size_t n_accesses;
+    size_t n_identifiers;            /* what partners call her */
     struct journal_erased erased;    /* what of the journal is no longer known */
     struct person_partner *partners; /* those that concern the person */
     size_t n_partners;
@@ -114,7 +115,9 @@ void person_free(struct person *person);
 
 static inline bool person_is_unknown(const struct person *person)
 {
-    return person->history.n_events == 0 && person->n_decisions == 0 && person->n_accesses == 0;
+    /* A notice is never without its event. */
+    return person->history.n_events == 0 && person->n_decisions == 0 && person->n_accesses == 0 &&
+           person->n_identifiers == 0;
 }
 /* Oldest first. */
 enum result person_decisions(const struct person *person, log_entry_fn *on_entry, void *arg,

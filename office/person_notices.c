@@ -141,9 +141,29 @@ static bool show(void *arg, const struct delivery *delivery)
     return sheet->result == RESULT_OK;
 }
 
+static bool show_identifier(void *arg, const char *partner, const char *identifier, int64_t set_at)
+{
+    struct items *items = arg;
+    struct sheet *sheet = items->sheet;
+    static const char *const names[] = {N_("Partner"), N_("Its identifier for you"), N_("Since"),
+                                        NULL};
+    char when[LEAF_TIME];
+    if (items->written++ == 0) {
+        leaf_paragraph(sheet, N_("So that they can be told without your address, these companies "
+                                 "gave the identifier by which they know you:"));
+        leaf_columns(sheet, names);
+    }
+    sheet_put(sheet, "<tr>");
+    leaf_cell(sheet, partner);
+    leaf_cell(sheet, identifier);
+    leaf_cell(sheet, leaf_time(sheet, set_at, when));
+    sheet_put(sheet, "</tr>\n");
+    return sheet->result == RESULT_OK;
+}
+
 void leaf_notices(const struct person *person, struct sheet *sheet)
 {
-    struct items items = {.sheet = sheet};
+    struct items items = {.sheet = sheet}, identifiers = {.sheet = sheet};
     leaf_heading(sheet, "notices", N_("Who was told that you said no"));
     leaf_paragraph(sheet, N_("When you withdraw a consent or object, the companies concerned are "
                              "told, so that they stop elsewhere, too."));
@@ -151,5 +171,9 @@ void leaf_notices(const struct person *person, struct sheet *sheet)
     if (items.written == 0)
         leaf_paragraph(sheet, N_("Nobody was to be told."));
     else
+        sheet_put(sheet, "</tbody></table>\n");
+    settle(sheet, registry_identifiers(person->from.registry, person->recipient->key,
+                                       show_identifier, &identifiers, sheet->err));
+    if (identifiers.written > 0)
         sheet_put(sheet, "</tbody></table>\n");
 }

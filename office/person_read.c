@@ -2,6 +2,7 @@
 /* Gathers what is held on one person, from the registry and from the journal's index. */
 #include "office/person.h"
 #include "store/index_person.h"
+#include "store/notices.h"
 #include "store/registry_view.h"
 
 #include <stdio.h>
@@ -321,6 +322,16 @@ static bool keep_invalid_supplier(void *arg, const struct supplier_row *row)
 
 /* ---- all of it ---- */
 
+static bool count_identifier(void *arg, const char *partner, const char *identifier, int64_t set_at)
+{
+    struct person *person = arg;
+    (void)partner;
+    (void)identifier;
+    (void)set_at;
+    person->n_identifiers++;
+    return true;
+}
+
 static enum result read_registry(struct reading *reading)
 {
     struct person *person = reading->person;
@@ -342,6 +353,9 @@ static enum result read_registry(struct reading *reading)
                                             reading->err);
     if (result == RESULT_OK && reading->result == RESULT_OK)
         result = registry_suspensions(registry, keep_suspension, reading, reading->err);
+    if (result == RESULT_OK && reading->result == RESULT_OK)
+        result = registry_identifiers(registry, person->recipient->key, count_identifier, person,
+                                      reading->err);
     registry_view_end(registry);
     return result != RESULT_OK ? result : reading->result;
 }

@@ -30,6 +30,7 @@ struct purge {
     size_t n, capacity;
     uint8_t candidates[CANDIDATES][RECIPIENT_KEY_BYTES];
     size_t n_candidates;
+    int64_t rows[CANDIDATES]; /* of the identifiers at hand, whose persons are the candidates */
 };
 
 static const char columns[] = "SELECT recipient_key, event_id, kind, channel, occurred_at,"
@@ -236,14 +237,108 @@ static enum result purge_range(struct purge *purge, const struct standing_range 
     return result;
 }
 
+/* ---- what partners call people of whom nothing is on record ---- */
+
+#define ALONE                                                          \
+    " FROM identifier WHERE rowid = ?4 AND set_at < ?5 AND NOT EXISTS" \
+    " (SELECT 1 FROM standing WHERE standing_id BETWEEN ?1 AND ?2 AND recipient_key = ?3)"
+
+/* Those set before, from after on: *after moves to the last that was read. */
+static enum result read_identifiers(struct purge *purge, int64_t before, int64_t *after,
+                                    struct error *err)
+{
+    sqlite3_stmt *statement = NULL;
+    bool row = true;
+    purge->n_candidates = 0;
+    enum result result = sql_prepare(purge->registry->db,
+                                     "SELECT rowid, recipient_key FROM identifier"
+                                     " WHERE rowid > ?1 AND set_at < ?2 ORDER BY rowid",
+                                     &statement, err);
+    if (result != RESULT_OK)
+        return result;
+    sqlite3_bind_int64(statement, 1, *after);
+    sqlite3_bind_int64(statement, 2, before);
+    while (purge->n_candidates < CANDIDATES) {
+        result = registry_step(purge->registry, statement, &row, err);
+        if (result != RESULT_OK || !row)
+            break;
+        *after = sqlite3_column_int64(statement, 0);
+        if (sqlite3_column_bytes(statement, 1) != RECIPIENT_KEY_BYTES)
+            continue;
+        purge->rows[purge->n_candidates] = *after;
+        memcpy(purge->candidates[purge->n_candidates++], sqlite3_column_blob(statement, 1),
+               RECIPIENT_KEY_BYTES);
+    }
+    sqlite3_finalize(statement);
+    return result;
+}
+
+static enum result forget_identifier(struct purge *purge, size_t which, int64_t before,
+                                     struct error *err)
+{
+    static const char *const sql[] = {"SELECT set_at" ALONE, "DELETE" ALONE};
+    sqlite3_stmt *statement = NULL;
+    bool row = false;
+    enum result result = RESULT_OK;
+    for (int step = 0; step <= purge->erases && result == RESULT_OK; step++) {
+        result = sql_prepare(purge->registry->db, sql[step], &statement, err);
+        if (result != RESULT_OK)
+            return result;
+        standing_bind(statement, purge->candidates[which]);
+        sqlite3_bind_int64(statement, 4, purge->rows[which]);
+        sqlite3_bind_int64(statement, 5, before);
+        result = step == 1 ? sql_run(purge->registry->db, statement, err)
+                           : registry_step(purge->registry, statement, &row, err);
+        if (result == RESULT_OK && step == 0 && row)
+            tally(&purge->counts->identifiers, 1, sqlite3_column_int64(statement, 0));
+        sqlite3_finalize(statement);
+    }
+    return result;
+}
+
+/* As many as were read: in one short transaction. */
+static enum result forget_identifiers(struct purge *purge, int64_t before, struct error *err)
+{
+    struct purge_tally counted = purge->counts->identifiers;
+    int64_t began = clock_monotonic();
+    enum result result = purge->erases ? registry_begin(purge->registry, err) : RESULT_OK;
+    if (result != RESULT_OK)
+        return result;
+    for (size_t i = 0; i < purge->n_candidates && result == RESULT_OK; i++)
+        result = forget_identifier(purge, i, before, err);
+    if (!purge->erases)
+        return result;
+    if (result == RESULT_OK)
+        result = registry_commit(purge->registry, err);
+    else
+        registry_rollback(purge->registry);
+    if (result != RESULT_OK)
+        purge->counts->identifiers = counted;
+    else
+        clock_sleep(clock_monotonic() - began);
+    return result;
+}
+
+static enum result purge_identifiers(struct purge *purge, struct error *err)
+{
+    int64_t before = clock_subtract(purge->now, purge->periods->consent), after = 0;
+    enum result result = RESULT_OK;
+    do {
+        result = read_identifiers(purge, before, &after, err);
+        if (result == RESULT_OK && purge->n_candidates > 0)
+            result = forget_identifiers(purge, before, err);
+    } while (result == RESULT_OK && purge->n_candidates > 0);
+    return result;
+}
+
 enum result registry_purge(struct registry *registry, const struct retention_periods *periods,
                            int64_t now, bool erases, registry_progress_fn *progress, void *arg,
                            struct registry_purge_counts *counts_out, struct error *err)
 {
     struct purge_tally none = {.oldest = INT64_MAX};
     struct standing_range range = {0, -1};
-    *counts_out =
-        (struct registry_purge_counts){.ended = none, .proofs = none, .oppositions = none};
+    *counts_out = (struct registry_purge_counts){
+        .ended = none, .proofs = none, .oppositions = none, .identifiers = none};
     struct purge *purge = calloc(1, sizeof(*purge));
     if (purge == NULL)
         return error_no_memory(err);
@@ -262,6 +357,8 @@ enum result registry_purge(struct registry *registry, const struct retention_per
             break;
         result = purge_range(purge, &range, err);
     }
+    if (result == RESULT_OK)
+        result = purge_identifiers(purge, err);
     free(purge->events);
     free(purge);
     return result;

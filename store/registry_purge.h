@@ -20,7 +20,8 @@ struct registry_purge_counts {
     struct purge_tally ended;       /* grants that are kept as proof only */
     struct purge_tally proofs;      /* grants and acts that go */
     struct purge_tally oppositions; /* objections and withdrawals that go */
-    uint64_t persons;               /* of whom anything goes */
+    struct purge_tally identifiers; /* of people of whom nothing else is on record */
+    uint64_t persons;               /* of whom events go */
 };
 
 /* erases false: only counts, and writes nothing. progress: events looked at, of all (may be

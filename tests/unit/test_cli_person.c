@@ -443,6 +443,9 @@ START_TEST(a_hostile_person_is_text)
         make_hostile(&h, language);
         write_part(&h.person, person_write_page, &page);
         ck_assert_ptr_nonnull(strstr(page.data, "&lt;script&gt;alert(1)&lt;/script&gt;"));
+        ck_assert_ptr_nonnull(strstr(page.data, language == LANGUAGE_FR
+                                                    ? "Son identifiant pour vous"
+                                                    : "Its identifier for you"));
         ck_assert_ptr_null(strcasestr(page.data, "<script"));
         ck_assert_ptr_null(strcasestr(page.data, "<img"));
         ck_assert_ptr_null(strstr(page.data, "<i>"));
@@ -475,6 +478,37 @@ START_TEST(a_hostile_person_is_json)
 }
 END_TEST
 
+/* What a partner calls her is held on her, when nothing else is. */
+START_TEST(a_person_with_nothing_but_an_identifier)
+{
+    struct hostile h;
+    struct journal_index *index = NULL;
+    struct person person;
+    struct error err = {0};
+    char folder[64], journal[96], file[96];
+    folder_of(folder);
+    snprintf(journal, sizeof(journal), "%s/journal", folder);
+    snprintf(file, sizeof(file), "%s/index.db", folder);
+    ck_assert_int_eq(mkdir(journal, 0700), 0);
+    make_hostile(&h, LANGUAGE_EN);
+    ck_assert_msg(journal_index_open(file, journal, &index, &err) == RESULT_OK, "%s", err.text);
+    const struct person_sources from = {&h.config, h.bench.registry, index};
+    memset(h.recipient.key, 2, sizeof(h.recipient.key));
+    for (int i = 0; i < 2; i++) {
+        ck_assert_msg(person_read(&from, &h.address, &h.recipient, at(NOW), &person, &err) ==
+                          RESULT_OK,
+                      "%s", err.text);
+        ck_assert_int_eq(person_is_unknown(&person), i == 0);
+        person_free(&person);
+        ck_assert_int_eq(registry_set_identifier(h.bench.registry, h.recipient.key, "acme", "C-2",
+                                                 at(NOW), &err),
+                         RESULT_OK);
+    }
+    journal_index_close(&index);
+    end_hostile(&h);
+}
+END_TEST
+
 START_TEST(a_spreadsheet_is_told_no_formula)
 {
     struct hostile h;
@@ -494,9 +528,13 @@ END_TEST
 
 int main(void)
 {
-    const TTest *const page[] = {
-        nothing_of_others_is_markup, every_word_is_said_in_both_languages, a_hostile_person_is_text,
-        a_hostile_person_is_json,    a_spreadsheet_is_told_no_formula,     NULL};
+    const TTest *const page[] = {nothing_of_others_is_markup,
+                                 every_word_is_said_in_both_languages,
+                                 a_hostile_person_is_text,
+                                 a_hostile_person_is_json,
+                                 a_spreadsheet_is_told_no_formula,
+                                 a_person_with_nothing_but_an_identifier,
+                                 NULL};
     const TTest *const archive[] = {
         an_archive_is_whole_and_always_the_same, a_full_disk_is_no_archive,
         a_sheet_remembers_its_first_failure,     a_file_is_there_whole_or_not_at_all,

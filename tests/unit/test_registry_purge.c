@@ -2,6 +2,8 @@
 /* Retention of the registry: what is erased and counted, what the chain says afterwards, and that
  * what was erased does not come back by the next import. */
 #include "store/registry_purge.h"
+
+#include "store/notices.h"
 #include "tests/unit/test_registry.h"
 
 static const struct retention_periods periods = {
@@ -220,10 +222,57 @@ START_TEST(a_crowd)
 }
 END_TEST
 
+static void call(struct bench *bench, uint8_t who, const char *identifier, const char *when)
+{
+    uint8_t key[RECIPIENT_KEY_BYTES];
+    memset(key, who, sizeof(key));
+    ck_assert_int_eq(
+        registry_set_identifier(bench->registry, key, "acme", identifier, at(when), &bench->err),
+        RESULT_OK);
+}
+
+static uint64_t called(struct bench *bench)
+{
+    uint64_t count;
+    ck_assert_int_eq(
+        registry_count(bench->registry, "SELECT count(*) FROM identifier", &count, &bench->err),
+        RESULT_OK);
+    return count;
+}
+
+/* What a partner calls somebody of whom nothing is on record: it stays for as long as a consent
+ * would, and longer with whoever has an event. */
+START_TEST(identifiers_of_nobody_go)
+{
+    struct bench bench;
+    bench_open(&bench);
+    form(&bench);
+    put_kind(&bench, 1, EVENT_GIVEN, "2025-01-01T00:00:00Z");
+    call(&bench, 1, "C-1", "2020-01-01T00:00:00Z");
+    call(&bench, 2, "C-2", "2023-07-01T00:00:00Z");
+    for (int i = 3; i < 253; i++)
+        call(&bench, (uint8_t)i, "old", i == 100 ? "2023-05-30T00:00:00Z" : "2023-05-31T00:00:00Z");
+    for (int erases = 0; erases < 2; erases++) {
+        ck_assert_uint_eq(called(&bench), 252);
+        struct registry_purge_counts counts = purge(&bench, erases);
+        ck_assert_uint_eq(counts.identifiers.events, 250);
+        ck_assert_int_eq(counts.identifiers.oldest, at("2023-05-30T00:00:00Z"));
+        ck_assert_uint_eq(counts.persons, 0);
+    }
+    ck_assert_uint_eq(called(&bench), 2);
+    ck_assert_uint_eq(purge(&bench, true).identifiers.events, 0);
+    bench_close(&bench);
+}
+END_TEST
+
 int main(void)
 {
-    const TTest *const tests[] = {counts_then_erases_the_same, what_was_erased_does_not_come_back,
-                                  who_comes_back_meanwhile_keeps_her_no, a_crowd, NULL};
+    const TTest *const tests[] = {counts_then_erases_the_same,
+                                  what_was_erased_does_not_come_back,
+                                  who_comes_back_meanwhile_keeps_her_no,
+                                  a_crowd,
+                                  identifiers_of_nobody_go,
+                                  NULL};
     Suite *const suites[] = {unit_suite("registry purge", tests), NULL};
     return unit_run(suites);
 }
