@@ -497,6 +497,10 @@ START_TEST(the_examples_in_the_template_work)
     ck_assert_int_eq(mkdir(sandbox_path(&sandbox, "keys"), 0700), 0);
     sandbox_write(&sandbox, "keys/smarthost.password", "hush\n", 0600);
     sandbox_write(&sandbox, "keys/aggregator.password", "hush\n", 0600);
+    sandbox_write(&sandbox, "keys/acme-notices.secret", "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz\n",
+                  0600);
+    sandbox_write(&sandbox, "keys/acme-address.key",
+                  "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=\n", 0600);
     strbuf_add_char(&text, '\0');
     uncomment(text.data, &shown);
     ck_assert(!text.failed && !shown.failed);
@@ -507,6 +511,7 @@ START_TEST(the_examples_in_the_template_work)
     ck_assert_int_eq(config->listeners[1].protocol, PROTOCOL_SMPP);
     ck_assert_int_eq(config_provider(config, "aggregator")->adapter, ADAPTER_SMPP);
     ck_assert_ptr_nonnull(config_account(config, "acme-sms"));
+    ck_assert_ptr_nonnull(config_notices(config, "acme"));
     ck_assert_uint_eq(config->policies[CHANNEL_SMS].n_hours, 1);
     ck_assert(config->policies[CHANNEL_SMS].stop_mention);
     config_unref(&config);
