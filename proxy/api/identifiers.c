@@ -11,6 +11,23 @@ struct naming {
     struct recipient recipient;
 };
 
+/* Whether the identifier is, or holds, the clear address that it is to stand for. */
+static bool repeats(const struct naming *naming, const char *recipient, const char *region)
+{
+    struct address other = {0};
+    struct error err;
+    size_t length;
+    if (naming->identifier[0] == '\0')
+        return false;
+    bool same = recipient_find(naming->identifier, recipient, &naming->address, &length) != NULL ||
+                (naming->address.text[0] == '+' &&
+                 strstr(naming->identifier, naming->address.text + 1) != NULL) ||
+                (address_parse(naming->identifier, region, &other, &err) == RESULT_OK &&
+                 strcmp(other.text, naming->address.text) == 0);
+    wipe(&other, sizeof(other));
+    return same;
+}
+
 /* False: refused. */
 static bool read_naming(struct api_work *work, struct naming *naming)
 {
@@ -35,6 +52,8 @@ static bool read_naming(struct api_work *work, struct naming *naming)
                          "\"partner\" must be a partner's id as the configuration has it.");
     else if (address_parse(recipient, work->config->region, &naming->address, &why) != RESULT_OK)
         (void)api_refuse(work, 422, "bad-recipient", "This is no address", "%s", why.text);
+    else if (repeats(naming, recipient, work->config->region))
+        (void)api_malformed(work, "identifier", "must not be an address");
     else
         return true;
     return false;

@@ -13,13 +13,13 @@
         static const char *const parameters[] = {__VA_ARGS__}; \
         api_work(call, api_##name, DESK_##pace, parameters);   \
     }
-AT_DESK(decision, SHORT, NULL)
+AT_DESK(decision, LONG, NULL)
 AT_DESK(decisions, LONG, "partner", "channel", "verdict", "reason", "recipient_key", "since",
         "until", "limit", "cursor", NULL)
 AT_DESK(events, SHORT, NULL)
 AT_DESK(form, SHORT, NULL)
 AT_DESK(form_add, SHORT, NULL)
-AT_DESK(form_invalidate, SHORT, NULL)
+AT_DESK(form_invalidate, LONG, NULL)
 AT_DESK(forms, LONG, "id", NULL)
 AT_DESK(identifier, SHORT, NULL)
 AT_DESK(notices, LONG, "partner", "state", "limit", "cursor", NULL)

@@ -290,6 +290,9 @@ class Events(api_harness.ApiTest):
                 ({"recipient": "x"}, 422, "bad-recipient"), ({"recipient": None}, 400, "malformed"),
                 ({"identifier": "x" * 257}, 400, "malformed"), ({"identifier": "a\nb"}, 400,
                                                                 "malformed"),
-                ({"identifier": person}, 400, "malformed"), ({"x": 1}, 400, "malformed")]:
+                ({"identifier": person}, 400, "malformed"), ({"x": 1}, 400, "malformed"),
+                ({"recipient": "+33 6 12 34 56 71", "identifier": "33612345671"}, 400, "malformed"),
+                ({"recipient": "+33 6 12 34 56 71", "identifier": "06 12 34 56 71"}, 400,
+                 "malformed")]:
             answer = self.post(gateway, token, "/v1/identifiers", {**body, **change})
             self.assertProblem(answer, status, problem)
