@@ -229,6 +229,22 @@ class Fuzz(api_harness.ApiTest):
                 headers["Content-Encoding"] = chance.choice(["gzip", "identity", "x"])
         return method, path + ("?" + "&".join(query) if query else ""), headers, body
 
+    @staticmethod
+    def cut_short(gateway, chance, method, target, token, body):
+        """Says how long the body is, or how it is cut, and leaves in the midst of it."""
+        framing = chance.choice([f"Content-Length: {len(body) + 9}", "Content-Length: -1",
+                                 "Transfer-Encoding: chunked", "Content-Length: 5\r\nContent-Length: 7",
+                                 "Content-Length: 99999999999999999999"])
+        if "chunked" in framing:
+            body = b"%x\r\n" % chance.choice([len(body), 0xfffffff, 0]) + body + b"\r\n"
+        request = (f"{method} {target} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n"
+                   f"Content-Type: application/json\r\n{framing}\r\n\r\n").encode() + body
+        with socket.create_connection(("127.0.0.1", gateway.http_port), AT_ONCE) as one:
+            try:
+                one.sendall(request[:chance.randrange(len(request))])
+            except OSError:
+                pass  # it may have been shown out
+
     def test_nothing_upsets_the_gateway(self):
         provider = self.scripted()
         gateway = self.gate(provider, policies={name: {} for name in (
@@ -237,7 +253,9 @@ class Fuzz(api_harness.ApiTest):
         people = [self.address(gateway, f"fuzzed{number}", "example.net") for number in range(20)]
         gateway.consent(*people[:10])
         gateway.import_events([{"recipient": people[0], "supplier": "crm"}])
-        token = self.token(gateway, api_harness.SCOPES, "fuzz")
+        tokens = [self.token(gateway, api_harness.SCOPES, "fuzz")] * 5
+        tokens.append(self.token(gateway, "check|events", partner="acme"))
+        of_partners = {"check", "addEvents", "setIdentifier", "describe"}
         needles = [person.split("@")[0].encode() for person in people]
         maker = Maker(chance, people)
         spoiler = Spoiler(maker)
@@ -245,9 +263,13 @@ class Fuzz(api_harness.ApiTest):
         seen, connection, slowest = {}, None, 0
         for number in range(REQUESTS):
             (method, path), operation = operations[number % len(operations)]
+            token = chance.choice(tokens)
             method, target, headers, body = self.request(maker, spoiler, method, path, operation)
             what = f"request {number} of seed {SEED}: {method} {target[:300]} {headers} " \
                    f"{(body or b'')[:1000]!r}"
+            if chance.random() < 0.02:
+                self.cut_short(gateway, chance, method, target, token, body or b"")
+                continue
             if connection is None:
                 connection = self.connect(gateway)
                 connection.timeout = AT_ONCE
@@ -265,6 +287,9 @@ class Fuzz(api_harness.ApiTest):
                 raise AssertionError(f"{what}: {problem!r}") from problem
             slowest = max(slowest, time.monotonic() - began)
             self.assertLess(answer.status, 500, f"{what}: {text!r}")
+            if token != tokens[0] and answer.status // 100 == 2:
+                self.assertIn(operation["operationId"], of_partners, what)
+                self.assertNotIn(b"beta", text, what)
             if method != "HEAD":
                 kind = answer.headers.get_content_type()
                 try:
@@ -286,7 +311,7 @@ class Fuzz(api_harness.ApiTest):
             if name not in ("readDecision", "readForm"):
                 self.assertGreater(seen.get((name, 2), 0), 0, (name, seen))
             self.assertGreater(seen.get((name, 4), 0), 0, (name, seen))
-        self.assertEqual(self.get(gateway, token, "/v1/partners").status, 200)
+        self.assertEqual(self.get(gateway, tokens[0], "/v1/partners").status, 200)
         wire = self.wire(gateway)
         wire.hello()
         wire.say("MAIL FROM:<news@acme.example>", 250)
