@@ -63,20 +63,20 @@ static const struct tally_counts *find_week(const struct digest *digest, const c
 /* The tally's rows are sorted: those of one partner and channel stand together. */
 static enum result make_lines(struct digest *digest, struct error *err)
 {
-    const char *unusual = NULL;
+    const char *unusual = NULL, *partner = "", *channel = "";
     size_t n = tally_count(digest->reasons);
-    digest->lines = calloc(n > 0 ? n : 1, sizeof(*digest->lines));
-    if (digest->lines == NULL)
+    struct digest_line *lines = calloc(n + 1, sizeof(*lines));
+    digest->lines = lines;
+    if (lines == NULL)
         return error_no_memory(err);
+    struct digest_line *line = lines;
     for (size_t i = 0; i < n; i++) {
         const struct tally_row *row = tally_row(digest->reasons, i);
-        struct digest_line *line = digest->n_lines > 0 ? &digest->lines[digest->n_lines - 1] : NULL;
-        if (line == NULL || strcmp(line->partner, row->keys[0]) != 0 ||
-            strcmp(line->channel, row->keys[1]) != 0) {
-            line = &digest->lines[digest->n_lines++];
-            line->partner = row->keys[0];
-            line->channel = row->keys[1];
-            line->week = *find_week(digest, line->partner, line->channel);
+        if (i == 0 || strcmp(partner, row->keys[0]) != 0 || strcmp(channel, row->keys[1]) != 0) {
+            line = &lines[digest->n_lines++];
+            line->partner = partner = row->keys[0];
+            line->channel = channel = row->keys[1];
+            line->week = *find_week(digest, partner, channel);
         }
         tally_counts_add(&line->day, &row->counts);
         tally_counts_add(&digest->total, &row->counts);
@@ -84,7 +84,7 @@ static enum result make_lines(struct digest *digest, struct error *err)
     for (size_t i = 0; i < tally_count(digest->week); i++)
         tally_counts_add(&digest->week_total, &tally_row(digest->week, i)->counts);
     for (size_t i = 0; i < digest->n_lines; i++) {
-        struct digest_line *line = &digest->lines[i];
+        line = &lines[i];
         line->unusual = is_unusual(&line->day, &line->week);
         if (line->unusual && (unusual == NULL || strcmp(unusual, line->partner) != 0))
             digest->n_unusual++;

@@ -59,9 +59,8 @@ static struct piece date(const struct writing *w, int64_t instant)
 
 void digest_add_place(struct strbuf *out, enum language language, const char *where)
 {
-    unsigned long long row;
-    if (sscanf(where, "row %llu", &row) == 1)
-        strbuf_add_format(out, tr(language, N_("row %llu")), row);
+    if (strncmp(where, "row ", 4) == 0)
+        strbuf_add_format(out, tr(language, N_("row %llu")), strtoull(where + 4, NULL, 10));
     else
         strbuf_add(out, where, strcspn(where, ":"));
 }
