@@ -280,7 +280,8 @@ static enum result forget_identifier(struct purge *purge, size_t which, int64_t 
     sqlite3_stmt *statement = NULL;
     bool row = false;
     enum result result = RESULT_OK;
-    for (int step = 0; step <= purge->erases && result == RESULT_OK; step++) {
+    const int steps = purge->erases ? 2 : 1;
+    for (int step = 0; step < steps && result == RESULT_OK; step++) {
         result = sql_prepare(purge->registry->db, sql[step], &statement, err);
         if (result != RESULT_OK)
             return result;
