@@ -156,6 +156,7 @@ static enum result start_desk(struct gateway *gateway, const struct config *conf
             .recipient_key = key,
             .recipient_key_length = sizeof(key),
             .seal = gateway->gate.seal,
+            .long_most = DESK_LONG_MOST,
         };
         result = desk_start(&options, &gateway->desk, err);
     }

@@ -232,6 +232,11 @@ void journal_index_close(struct journal_index **index)
     *index = NULL;
 }
 
+void journal_index_watch(struct journal_index *index, int (*is_over)(void *arg), void *arg)
+{
+    sql_watch(index->db, is_over, arg);
+}
+
 /* ---- the position ---- */
 
 static bool read_position(sqlite3_stmt *statement, struct position *position_out)

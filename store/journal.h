@@ -128,6 +128,8 @@ struct journal_index;
 enum result journal_index_open(const char *index_path, const char *directory,
                                struct journal_index **index_out, struct error *err);
 void journal_index_close(struct journal_index **index);
+/* As registry_watch. */
+void journal_index_watch(struct journal_index *index, int (*is_over)(void *arg), void *arg);
 /* Indexes what is durable and not yet indexed, in transactions of at most 5,000 rows; several
  * processes may do so at once. max_rows 0: all there is now. */
 enum result journal_index_catch_up(struct journal_index *index, uint64_t max_rows,

@@ -77,6 +77,11 @@ enum result registry_open_reader(const char *path, struct registry **registry_ou
     return registry_open_as(path, SQL_READ, REGISTRY_BUSY_MS, registry_out, err);
 }
 
+void registry_watch(struct registry *registry, int (*is_over)(void *arg), void *arg)
+{
+    sql_watch(registry->db, is_over, arg);
+}
+
 void registry_close(struct registry **registry_pointer)
 {
     struct registry *registry = *registry_pointer;

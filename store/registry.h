@@ -22,6 +22,8 @@ enum result registry_open(const char *path, bool create, struct registry **regis
 enum result registry_open_reader(const char *path, struct registry **registry_out,
                                  struct error *err);
 void registry_close(struct registry **registry);
+/* Asked while it works (sql_watch): not 0 ends what is under way with RESULT_UNAVAILABLE. */
+void registry_watch(struct registry *registry, int (*is_over)(void *arg), void *arg);
 /* Whether the file that was opened is no longer the one of that name: after a restore from a
  * backup, or while it is away, others write elsewhere than here. RESULT_UNAVAILABLE when nobody can
  * say. */

@@ -5,6 +5,8 @@
 #include <pthread.h>
 #include <unistd.h>
 
+#define WATCH_STEPS 10000 /* of SQLite's machine between two looks */
+
 enum result sql_failure(sqlite3 *db, const char *what, struct error *err)
 {
     int code = sqlite3_errcode(db) & 0xff;
@@ -16,6 +18,7 @@ enum result sql_failure(sqlite3 *db, const char *what, struct error *err)
     case SQLITE_IOERR:
     case SQLITE_READONLY:
     case SQLITE_CANTOPEN:
+    case SQLITE_INTERRUPT: /* sql_watch */
         result = RESULT_UNAVAILABLE;
         break;
     case SQLITE_CORRUPT:
@@ -84,6 +87,11 @@ void sql_close(sqlite3 **db)
     if (*db != NULL)
         sqlite3_close(*db);
     *db = NULL;
+}
+
+void sql_watch(sqlite3 *db, int (*is_over)(void *arg), void *arg)
+{
+    sqlite3_progress_handler(db, WATCH_STEPS, is_over, arg);
 }
 
 enum result sql_exec(sqlite3 *db, const char *sql, struct error *err)

@@ -15,6 +15,9 @@ enum sql_access { SQL_READ, SQL_WRITE, SQL_CREATE };
 enum result sql_open(const char *path, enum sql_access access, int busy_ms, sqlite3 **db_out,
                      struct error *err);
 void sql_close(sqlite3 **db);
+/* While a statement works is_over is asked, about every millisecond, on the connection's thread;
+ * not 0 ends the statement with RESULT_UNAVAILABLE. */
+void sql_watch(sqlite3 *db, int (*is_over)(void *arg), void *arg);
 enum result sql_exec(sqlite3 *db, const char *sql, struct error *err);
 /* A statement to be kept for the life of the connection. */
 enum result sql_prepare(sqlite3 *db, const char *sql, sqlite3_stmt **statement_out,

@@ -29,7 +29,7 @@ AT_DESK(person, LONG, NULL)
 AT_DESK(report, LONG, "from", "to", "partner", "by", NULL)
 AT_DESK(screening, LONG, NULL)
 AT_DESK(suspensions, LONG, "kind", "in_force", NULL)
-AT_DESK(suspend, SHORT, NULL)
+AT_DESK(suspend, URGENT, NULL)
 AT_DESK(resume, SHORT, NULL)
 
 #define ROUTE(methods, pattern, scope, once, name)                        \

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The desk's threads: two queues, of what is short and what is long, each taken from in order, the
- * short first; one thread of two or more is kept from what is long. A job that cannot be worked on,
+ * The desk's threads: a queue a pace, each taken from in order, the urgent first; one thread of two
+ * or more is kept from what is long. A job that cannot be worked on,
  * since the registry is not there, is told so without being run.
  */
 #include "proxy/desk/desk.h"
@@ -11,6 +11,7 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,11 +19,15 @@
 /* The index is brought up to date before it is asked, so far in one go: about two seconds' work.
  * Further behind it is being built anew, and cannot say. */
 #define CATCH_UP_ROWS 100000
+/* So that what was cut short can tidy up. */
+#define TIDY_TIME CLOCK_SECOND
 
 struct desk_clerk {
     struct desk_tools tools; /* registry, index and hmac owned */
     pthread_t thread;
     bool started;
+    int64_t until; /* clock_monotonic: the job under way is cut short then; INT64_MAX: never */
+    bool cut;      /* it was */
 };
 
 struct queue {
@@ -37,7 +42,9 @@ struct desk {
     pthread_cond_t wake;
     struct queue queues[DESK_PACES]; /* under lock */
     bool stopping;                   /* under lock */
-    char *registry_path;             /* owned, as those below */
+    _Atomic bool hurried;            /* what is long ends now */
+    int64_t long_most;
+    char *registry_path; /* owned, as those below */
     char *index_path;
     char *journal_path;
     struct desk_clerk *clerks;
@@ -45,6 +52,20 @@ struct desk {
 };
 
 /* ---- a job ---- */
+
+/* SQLite asks every so often. */
+static int is_over(void *arg)
+{
+    struct desk_clerk *clerk = arg;
+    if (clerk->until == INT64_MAX)
+        return 0;
+    int64_t now = clock_monotonic();
+    if (now < clerk->until && (clerk->cut || !atomic_load(&clerk->tools.desk->hurried)))
+        return 0;
+    clerk->cut = true;
+    clerk->until = now + TIDY_TIME;
+    return 1;
+}
 
 /* What is written to a file that another one has replaced, as a restored backup does, is written
  * nowhere. */
@@ -61,6 +82,7 @@ static enum result follow(struct desk_tools *tools, struct error *err)
     registry_close(&tools->registry);
     tools->registry = fresh;
     registry_seal_with(fresh, tools->seal);
+    registry_watch(fresh, is_over, CONTAINER_OF(tools, struct desk_clerk, tools));
     return RESULT_OK;
 }
 
@@ -72,6 +94,8 @@ enum result desk_index(struct desk_tools *tools, struct error *err)
         result =
             journal_index_open(tools->desk->index_path, tools->journal_path, &tools->index, err);
     if (result == RESULT_OK)
+        journal_index_watch(tools->index, is_over, CONTAINER_OF(tools, struct desk_clerk, tools));
+    if (result == RESULT_OK)
         result = journal_index_catch_up(tools->index, CATCH_UP_ROWS, &rows, err);
     if (result == RESULT_OK && rows >= CATCH_UP_ROWS)
         return error_set(err, RESULT_UNAVAILABLE, "the journal's index is far behind");
@@ -80,12 +104,21 @@ enum result desk_index(struct desk_tools *tools, struct error *err)
     return result;
 }
 
-static void do_job(struct desk_tools *tools, struct desk_job *job)
+static void do_job(struct desk_clerk *clerk, struct desk_job *job)
 {
+    struct desk *desk = clerk->tools.desk;
     job->err = (struct error){0};
-    job->result = follow(tools, &job->err);
+    job->late = clerk->cut = false;
+    job->result = follow(&clerk->tools, &job->err);
+    clerk->until = job->pace == DESK_LONG ? clock_monotonic() + desk->long_most : INT64_MAX;
     if (job->result == RESULT_OK)
-        job->result = job->work(job, tools, &job->err);
+        job->result = job->work(job, &clerk->tools, &job->err);
+    clerk->until = INT64_MAX;
+    if (job->result == RESULT_OK || !clerk->cut)
+        return;
+    job->late = !atomic_load(&desk->hurried);
+    job->result = error_set(&job->err, RESULT_UNAVAILABLE, "%s",
+                            job->late ? "it took too long and was cut short" : "the gate stops");
 }
 
 /* ---- the queue ---- */
@@ -93,10 +126,10 @@ static void do_job(struct desk_tools *tools, struct desk_job *job)
 /* Under lock. NULL: there is nothing that this thread may take now. */
 static struct queue *ready(struct desk *desk)
 {
-    struct queue *shorts = &desk->queues[DESK_SHORT];
     struct queue *longs = &desk->queues[DESK_LONG];
-    if (shorts->first != NULL)
-        return shorts;
+    for (int pace = DESK_URGENT; pace < DESK_LONG; pace++)
+        if (desk->queues[pace].first != NULL)
+            return &desk->queues[pace];
     bool room = longs->under_way == 0 || longs->under_way + 1 < desk->n_clerks;
     return longs->first != NULL && room ? longs : NULL;
 }
@@ -135,7 +168,7 @@ static void *run(void *arg)
     struct desk *desk = clerk->tools.desk;
     struct desk_job *job;
     while ((job = take(desk)) != NULL) {
-        do_job(&clerk->tools, job);
+        do_job(clerk, job);
         done(desk, job->pace);
         loop_post(job->home, &job->task);
     }
@@ -158,6 +191,21 @@ bool desk_submit(struct desk *desk, struct desk_job *job)
     }
     pthread_mutex_unlock(&desk->lock);
     return taken;
+}
+
+/* Under lock: what is long and not begun is told that it will not be done. */
+static void hand_back(struct queue *queue)
+{
+    while (queue->first != NULL) {
+        struct desk_job *job = queue->first;
+        queue->first = job->next;
+        queue->held--;
+        job->err = (struct error){0};
+        job->late = false;
+        job->result = error_set(&job->err, RESULT_UNAVAILABLE, "the gate stops");
+        loop_post(job->home, &job->task);
+    }
+    queue->last = &queue->first;
 }
 
 /* ---- life ---- */
@@ -191,9 +239,12 @@ static enum result equip(struct desk *desk, const struct desk_options *options,
     if (tools->hmac == NULL)
         return error_no_memory(err);
     enum result result = registry_open(desk->registry_path, false, &tools->registry, err);
-    if (result == RESULT_OK)
-        registry_seal_with(tools->registry, tools->seal);
-    return result;
+    if (result != RESULT_OK)
+        return result;
+    registry_seal_with(tools->registry, tools->seal);
+    registry_watch(tools->registry, is_over, clerk);
+    clerk->until = INT64_MAX;
+    return RESULT_OK;
 }
 
 static enum result start_threads(struct desk *desk, struct error *err)
@@ -219,6 +270,8 @@ void desk_stop(struct desk **desk_pointer)
         return;
     pthread_mutex_lock(&desk->lock);
     desk->stopping = true;
+    atomic_store(&desk->hurried, true);
+    hand_back(&desk->queues[DESK_LONG]);
     pthread_cond_broadcast(&desk->wake);
     pthread_mutex_unlock(&desk->lock);
     for (unsigned i = 0; i < desk->n_clerks; i++)
@@ -238,6 +291,7 @@ enum result desk_start(const struct desk_options *options, struct desk **desk_ou
     pthread_cond_init(&desk->wake, NULL);
     for (size_t i = 0; i < DESK_PACES; i++)
         desk->queues[i].last = &desk->queues[i].first;
+    desk->long_most = options->long_most;
     desk->registry_path = strdup(options->registry_path);
     desk->index_path = strdup(options->index_path);
     desk->journal_path = strdup(options->journal_path);

@@ -8,6 +8,7 @@
 #ifndef OCTROI_PROXY_DESK_DESK_H
 #define OCTROI_PROXY_DESK_DESK_H
 
+#include "base/clock.h"
 #include "base/crypto.h"
 #include "base/loop.h"
 #include "base/seal.h"
@@ -28,9 +29,11 @@ struct desk_tools {
     struct desk *desk;
 };
 
-/* What is short waits for nothing that is long: a person's withdrawal, a stop, an event. What reads
- * much, a report say, is long, and never keeps all threads at a time. */
-enum desk_pace { DESK_SHORT, DESK_LONG, DESK_PACES };
+/* Each has a queue of its own, taken from in this order. What is urgent, a person's withdrawal or a
+ * stop, goes before all else. What is short waits for nothing that is long. What reads much, a
+ * report say, is long: it never keeps all threads at a time, is cut short when it takes more than
+ * long_most, and when the desk ends. It must change nothing. */
+enum desk_pace { DESK_URGENT, DESK_SHORT, DESK_LONG, DESK_PACES };
 
 struct desk_job {
     enum desk_pace pace;
@@ -42,7 +45,10 @@ struct desk_job {
     enum result (*work)(struct desk_job *job, struct desk_tools *tools, struct error *err);
     enum result result;
     struct error err;
+    bool late; /* it was cut short for its time, with RESULT_UNAVAILABLE */
 };
+
+#define DESK_LONG_MOST (15 * CLOCK_SECOND)
 
 struct desk_options {
     unsigned threads;
@@ -50,6 +56,7 @@ struct desk_options {
     const uint8_t *recipient_key; /* copied */
     size_t recipient_key_length;
     const struct seal *seal; /* borrowed; NULL: none */
+    int64_t long_most;       /* microseconds; DESK_LONG_MOST but in tests */
 };
 enum result desk_start(const struct desk_options *options, struct desk **desk_out,
                        struct error *err);
@@ -59,7 +66,8 @@ bool desk_submit(struct desk *desk, struct desk_job *job);
 /* On a desk thread: the index, brought up to what is durable now. RESULT_UNAVAILABLE while it is
  * being built anew. */
 enum result desk_index(struct desk_tools *tools, struct error *err);
-/* Does what was taken, then ends the threads: each job's task is in its home's mailbox by then. */
+/* Does what was taken, then ends the threads: each job's task is in its home's mailbox by then.
+ * What is long is not done any more: RESULT_UNAVAILABLE. */
 void desk_stop(struct desk **desk);
 
 #endif
