@@ -8,6 +8,7 @@
 #ifndef OCTROI_STORE_REGISTRY_H
 #define OCTROI_STORE_REGISTRY_H
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "policy/facts.h"
 #include "policy/recipient.h"
@@ -161,6 +162,28 @@ enum result registry_add_event(struct registry *registry, const struct event_inp
  * this connection count as there already. */
 enum result registry_check_event(struct registry *registry, const struct event_input *event,
                                  int64_t now, unsigned *added_out, struct error *err);
+
+/* What a "no" says. */
+struct stop_scope {
+    enum event_kind kind; /* WITHDRAWN or OBJECTED */
+    enum channel channel;
+    const char *partner; /* NULL: everybody */
+};
+/* A later one within this time, with no grant between, says nothing new: nobody's list of grants is
+ * so late and so exact. */
+#define STOP_NEAR (24 * 3600 * CLOCK_SECOND)
+/* Nor does one more, when there are so many of its scope and no grant since. */
+#define STOPS_MOST 100
+struct stop_standing {
+    bool holds; /* one of this scope, or a wider one, is on record, and no grant between it and at
+                   takes it back */
+    bool said;  /* another one at `at` would say nothing that is not on record */
+};
+/* How a "no" of that scope, said at `at`, stands to what is on record of the person. An objection
+ * says what a withdrawal does. Those against one collector are not counted. */
+enum result registry_find_stop(struct registry *registry, const uint8_t key[RECIPIENT_KEY_BYTES],
+                               const struct stop_scope *scope, int64_t at,
+                               struct stop_standing *standing_out, struct error *err);
 
 struct event_row {
     int64_t id;

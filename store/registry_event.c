@@ -286,6 +286,23 @@ static enum result check_crowd(struct registry *registry, const struct event_inp
                   RECIPIENT_EVENTS_MOST));
 }
 
+/* A placeholder, not a person: a "no" is taken if it says anything. */
+static enum result check_said(struct registry *registry, const struct event_input *event,
+                              const struct event_record *record, uint64_t rows, bool *known,
+                              struct error *err)
+{
+    struct stop_standing standing;
+    struct stop_scope scope = {.kind = event->kind,
+                               .partner = event->n_partners > 0 ? event->partners[0] : NULL};
+    if (*known || !is_stop(event->kind) || rows < RECIPIENT_EVENTS_MOST || event->n_partners > 1 ||
+        event->collector[0] != '\0' || !channel_parse(record->channel, &scope.channel))
+        return RESULT_OK;
+    enum result result = registry_find_stop(registry, event->recipient_key, &scope,
+                                            event->occurred_at, &standing, err);
+    *known = result == RESULT_OK && standing.said;
+    return result;
+}
+
 /* Refused by its first new channel or not at all: then nothing of it was written. */
 static enum result add_record(struct registry *registry, const struct event_input *event,
                               struct event_record *record, unsigned *added, struct error *err)
@@ -297,6 +314,8 @@ static enum result add_record(struct registry *registry, const struct event_inpu
     enum result result = event_digest(registry, record, digest, err);
     if (result == RESULT_OK)
         result = standing_known(registry, record, digest, &known, &rows, err);
+    if (result == RESULT_OK)
+        result = check_said(registry, event, record, rows, &known, err);
     if (result == RESULT_OK && !known && *added == 0)
         result = check_crowd(registry, event, rows, err);
     if (result == RESULT_OK && !known)
@@ -411,6 +430,8 @@ static enum result check_record(struct registry *registry, const struct event_in
     enum result result = event_digest(registry, record, digest, err);
     if (result == RESULT_OK)
         result = standing_known(registry, record, digest, &known, &seen, err);
+    if (result == RESULT_OK)
+        result = check_said(registry, event, record, seen, &known, err);
     if (result != RESULT_OK || known)
         return result;
     uint64_t rows = seen;

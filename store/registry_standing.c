@@ -102,6 +102,86 @@ enum result standing_known(struct registry *registry, const struct event_record 
     return result;
 }
 
+/* ---- a "no" that may have been said ---- */
+
+struct stops {
+    const struct stop_scope *scope;
+    int64_t at;
+    int64_t left, granted; /* the latest; INT64_MIN: none. granted: up to at */
+    unsigned count;
+};
+
+static bool lists(const char *partners, const char *partner)
+{
+    size_t length = strlen(partner);
+    while (*partners != '\0') {
+        size_t item = strcspn(partners, "|");
+        if (item == length && strncmp(partners, partner, length) == 0)
+            return true;
+        partners += item + (partners[item] == '|');
+    }
+    return false;
+}
+
+static void note_stop(struct stops *stops, sqlite3_stmt *statement, enum event_kind kind)
+{
+    const char *partners = sql_text(statement, 2);
+    const char *partner = stops->scope->partner;
+    int64_t moment = sqlite3_column_int64(statement, 1);
+    bool wide = partners[0] == '\0' || (partner != NULL && lists(partners, partner));
+    bool strong = kind == EVENT_OBJECTED || kind == stops->scope->kind;
+    if (!wide || !strong || sql_text(statement, 3)[0] != '\0')
+        return;
+    stops->count++;
+    if (moment > stops->left)
+        stops->left = moment;
+}
+
+static enum result note_row(struct stops *stops, sqlite3_stmt *statement, struct error *err)
+{
+    enum event_kind kind;
+    int64_t moment = sqlite3_column_int64(statement, 1);
+    if (!event_kind_parse(sql_text(statement, 0), &kind))
+        return error_set(err, RESULT_DAMAGED, "a standing holds an unknown word");
+    if (kind == EVENT_WITHDRAWN || kind == EVENT_OBJECTED)
+        note_stop(stops, statement, kind);
+    else if ((kind == EVENT_GIVEN || kind == EVENT_RENEWED) && moment <= stops->at &&
+             moment > stops->granted)
+        stops->granted = moment;
+    return RESULT_OK;
+}
+
+enum result registry_find_stop(struct registry *registry, const uint8_t key[RECIPIENT_KEY_BYTES],
+                               const struct stop_scope *scope, int64_t at,
+                               struct stop_standing *standing_out, struct error *err)
+{
+    struct stops stops = {.scope = scope, .at = at, .left = INT64_MIN, .granted = INT64_MIN};
+    sqlite3_stmt *statement;
+    bool row = true;
+    *standing_out = (struct stop_standing){0};
+    enum result result = registry_prepared(
+        registry, STATEMENT_STANDING_STOPS,
+        "SELECT kind, occurred_at, partners, collector FROM standing WHERE standing_id BETWEEN"
+        " ?1 AND ?2 AND recipient_key = ?3 AND channel = ?4",
+        &statement, err);
+    if (result != RESULT_OK)
+        return result;
+    standing_bind(statement, key);
+    registry_bind_text(statement, 4, channel_name(scope->channel));
+    while (result == RESULT_OK && row) {
+        result = registry_step(registry, statement, &row, err);
+        if (result == RESULT_OK && row)
+            result = note_row(&stops, statement, err);
+    }
+    registry_done(statement);
+    if (result != RESULT_OK || stops.left == INT64_MIN)
+        return result;
+    standing_out->holds = stops.left >= stops.granted;
+    standing_out->said = standing_out->holds && (stops.left >= at || at - stops.left <= STOP_NEAR ||
+                                                 stops.count >= STOPS_MOST);
+    return RESULT_OK;
+}
+
 enum result standing_add(struct registry *registry, const struct event_record *record,
                          const uint8_t digest[EVENT_DIGEST_BYTES], struct error *err)
 {

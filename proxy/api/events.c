@@ -132,6 +132,28 @@ static enum result check_partners(struct intake_work *intake, struct error *err)
     return RESULT_OK;
 }
 
+/* A partner's token could say the same "no" without end, each at another moment: every one of them
+ * would be read before each message to that person. What says something new stays in the event. */
+static enum result drop_what_was_said(struct intake_work *intake, struct error *err)
+{
+    struct event_input *event = &intake->event.event;
+    struct stop_scope scope = {.kind = event->kind, .partner = intake->work->token.partner};
+    enum result result = RESULT_OK;
+    if (scope.partner[0] == '\0')
+        return RESULT_OK;
+    for (int i = 0; i < CHANNEL_COUNT && result == RESULT_OK; i++) {
+        struct stop_standing standing;
+        scope.channel = (enum channel)i;
+        if ((event->channels & CHANNEL_BIT(i)) == 0)
+            continue;
+        result = registry_find_stop(intake->tools->registry, event->recipient_key, &scope,
+                                    event->occurred_at, &standing, err);
+        if (result == RESULT_OK && standing.said)
+            event->channels &= ~CHANNEL_BIT(i);
+    }
+    return result;
+}
+
 static enum result take(struct intake_work *intake, const json_t *object, unsigned *added_out,
                         struct error *err)
 {
@@ -145,8 +167,11 @@ static enum result take(struct intake_work *intake, const json_t *object, unsign
         memcpy(intake->key, intake->event.event.recipient_key, sizeof(intake->key));
         recipient_mask(&intake->event.address, &who);
         str_copy(intake->masked, sizeof(intake->masked), who.masked);
-        result = registry_add_event(intake->tools->registry, &intake->event.event,
-                                    intake->work->now, added_out, err);
+        bool asked = intake->event.event.channels != 0;
+        result = drop_what_was_said(intake, err);
+        if (result == RESULT_OK && (!asked || intake->event.event.channels != 0))
+            result = registry_add_event(intake->tools->registry, &intake->event.event,
+                                        intake->work->now, added_out, err);
         if (result == RESULT_BAD_INPUT)
             intake->event.refused = COLUMN_COUNT;
     }

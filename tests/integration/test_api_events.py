@@ -257,6 +257,32 @@ class Events(api_harness.ApiTest):
             self.assertProblem(self.ask(gateway, own, method, target,
                                         {} if method == "POST" else None), 403, "scope")
 
+    def test_a_partner_says_the_same_once(self):
+        """However often, at whatever moments: only what says something new is kept."""
+        gateway = self.gate()
+        gateway.add_form(partners=["acme", "beta"])
+        gateway.has_form = True
+        person = self.person(gateway)
+        own = self.token(gateway, "check|events", partner="acme")
+
+        def stops(moments, kind="withdrawn"):
+            answer = self.post(gateway, own, "/v1/events", {"events": [
+                event(person, kind, partners=["acme"], occurred_at=harness.instant(ago))
+                for ago in moments]})
+            return answer["taken"], answer["there_already"]
+        self.assertEqual(self.verdict(gateway, person), "CONSENT")
+        self.assertEqual(stops(range(3600, 2600, -1)), (1, 999))
+        self.assertEqual(stops(range(90000, 89000, -1)), (0, 1000))  # all before the first
+        self.assertEqual(self.verdict(gateway, person), "WITHDRAWN")
+        self.assertEqual(stops([60, 59, 58], "objected"), (1, 2))  # which says more
+        self.assertEqual(stops([50, 49, 48]), (0, 3))
+        # A grant given since is taken back, whenever it is told.
+        gateway.import_events([{"recipient": person, "occurred_at": harness.instant(30),
+                                "evidence": "again"}])
+        self.assertEqual(self.verdict(gateway, person), "CONSENT")
+        self.assertEqual(stops([40, 20, 19, 18]), (1, 3))
+        self.assertIn(self.verdict(gateway, person), ("WITHDRAWN", "OBJECTED"))
+
     def test_a_partner_is_not_told_of_others(self):
         """Asked with its own token it learns the reason, as it does when it sends, and no more."""
         gateway = self.gate()

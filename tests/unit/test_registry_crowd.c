@@ -80,6 +80,76 @@ START_TEST(each_says_the_same_once)
 }
 END_TEST
 
+static bool is_said(struct bench *bench, enum event_kind kind, const char *partner,
+                    const char *when, bool *holds_out)
+{
+    uint8_t key[RECIPIENT_KEY_BYTES];
+    struct stop_standing standing;
+    const struct stop_scope scope = {kind, CHANNEL_EMAIL, partner};
+    memset(key, 7, sizeof(key));
+    ck_assert_int_eq(
+        registry_find_stop(bench->registry, key, &scope, at(when), &standing, &bench->err),
+        RESULT_OK);
+    *holds_out = standing.holds;
+    return standing.said;
+}
+
+static void say(struct bench *bench, enum event_kind kind, const char *partner, const char *when)
+{
+    struct event_input event = grant(7, 0, when);
+    event.kind = kind;
+    event.partners = &partner;
+    event.n_partners = partner != NULL;
+    ck_assert_uint_eq(put(bench->registry, &event), 1);
+}
+
+START_TEST(what_was_said_already)
+{
+    struct bench bench;
+    bool holds;
+    bench_open(&bench);
+    const enum event_kind no = EVENT_WITHDRAWN;
+    say(&bench, EVENT_GIVEN, NULL, "2026-01-01T00:00:00Z");
+    ck_assert(!is_said(&bench, no, "acme", "2026-01-02T00:00:00Z", &holds) && !holds);
+    say(&bench, no, "acme", "2026-01-02T00:00:00Z");
+    ck_assert(is_said(&bench, no, "acme", "2026-01-02T12:00:00Z", &holds) && holds);
+    ck_assert(is_said(&bench, no, "acme", "2026-01-01T12:00:00Z", &holds));
+    ck_assert(!is_said(&bench, no, "beta", "2026-01-02T12:00:00Z", &holds) && !holds);
+    ck_assert(!is_said(&bench, no, NULL, "2026-01-02T12:00:00Z", &holds) && !holds);
+    ck_assert(!is_said(&bench, EVENT_OBJECTED, "acme", "2026-01-02T12:00:00Z", &holds));
+    /* So much later that a grant between may still be told of. */
+    ck_assert(!is_said(&bench, no, "acme", "2026-01-04T00:00:00Z", &holds) && holds);
+    /* A grant since: before it all is said, after it nothing. */
+    say(&bench, EVENT_RENEWED, NULL, "2026-01-02T06:00:00Z");
+    ck_assert(is_said(&bench, no, "acme", "2026-01-02T05:00:00Z", &holds) && holds);
+    ck_assert(!is_said(&bench, no, "acme", "2026-01-02T07:00:00Z", &holds) && !holds);
+    say(&bench, EVENT_OBJECTED, NULL, "2026-01-02T06:00:00Z"); /* of that instant: it wins */
+    ck_assert(is_said(&bench, no, "acme", "2026-01-02T07:00:00Z", &holds) && holds);
+    ck_assert(is_said(&bench, no, "beta", "2026-01-02T07:00:00Z", &holds));
+    bench_close(&bench);
+}
+END_TEST
+
+/* Each a day and more after the one before, without a grant. */
+START_TEST(the_same_no_is_said_so_often_and_no_more)
+{
+    struct bench bench;
+    bool holds;
+    char when[CLOCK_TEXT];
+    int64_t moment = at("2026-01-01T00:00:00Z");
+    unsigned said = 0;
+    bench_open(&bench);
+    for (; said < 200; said++, moment += 2 * STOP_NEAR) {
+        clock_format(moment, when);
+        if (is_said(&bench, EVENT_WITHDRAWN, "acme", when, &holds))
+            break;
+        say(&bench, EVENT_WITHDRAWN, "acme", when);
+    }
+    ck_assert_uint_eq(said, STOPS_MOST);
+    bench_close(&bench);
+}
+END_TEST
+
 /* A placeholder, not a person: no more grants, but a "no" is taken. */
 START_TEST(nobody_has_so_many_grants)
 {
@@ -118,6 +188,10 @@ START_TEST(nobody_has_so_many_grants)
     ck_assert_int_eq(registry_add_event(bench.registry, &event, at(NOW), &added, &bench.err),
                      RESULT_BAD_INPUT);
     event.kind = EVENT_WITHDRAWN;
+    ck_assert_uint_eq(put(bench.registry, &event), 1);
+    event.occurred_at++; /* but not what says nothing new */
+    ck_assert_uint_eq(put(bench.registry, &event), 0);
+    event.kind = EVENT_OBJECTED;
     ck_assert_uint_eq(put(bench.registry, &event), 1);
     act(&bench, 3, EVENT_ACTIVE, "2026-02-01T00:00:00Z"); /* nobody else minds */
     ck_assert_int_eq(registry_commit(bench.registry, &bench.err), RESULT_OK);
@@ -212,6 +286,8 @@ int main(void)
     tcase_add_test(cases, each_is_answered_for_alone);
     tcase_add_test(cases, each_says_the_same_once);
     tcase_add_test(cases, each_is_met_once);
+    tcase_add_test(cases, what_was_said_already);
+    tcase_add_test(cases, the_same_no_is_said_so_often_and_no_more);
     tcase_add_test(cases, nobody_has_so_many_grants);
     tcase_add_test(cases, as_many_are_checked);
     tcase_add_test(cases, what_goes_goes_of_each);
