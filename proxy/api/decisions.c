@@ -85,6 +85,8 @@ enum result api_decisions(struct api_work *work, struct desk_tools *tools, struc
     if (!read_filter(work, &filter, key) || !api_limit(work, &page.limit) ||
         !api_cursor(work, &given, &filter.before_at, &seq))
         return RESULT_OK;
+    if (given && seq == 0) /* no row has that number: it would ask for all */
+        return api_malformed(work, "cursor", "must be `next` of an earlier answer");
     filter.before_seq = (uint64_t)seq;
     filter.limit = page.limit + 1;
     if (api_parameter(work, "recipient_key") != NULL) {

@@ -62,6 +62,8 @@ enum result api_notices(struct api_work *work, struct desk_tools *tools, struct 
     if (!api_partner_parameter(work, &filter.partner) || !api_limit(work, &page.limit) ||
         !api_cursor(work, &given, &last, &unused))
         return RESULT_OK;
+    if (unused != 0)
+        return api_malformed(work, "cursor", "must be `next` of an earlier answer");
     if (given)
         filter.before_id = last;
     strbuf_add_str(&work->out, "{\"notices\":[");

@@ -99,7 +99,7 @@ class Journal(api_harness.ApiTest):
         token = self.token(gateway, "decisions|reports")
         person = gateway.people[0]
         for query in ("cursor=", "cursor=x", "cursor=1", "cursor=1.", "cursor=.1", "cursor=-1.5",
-                      "cursor=1.2.3", "cursor=1e5.1", "cursor=%2B1.1", "cursor=" + "9" * 30 + ".1",
+                      "cursor=1.2.3", "cursor=1.0", "cursor=0.0", "cursor=1e5.1", "cursor=%2B1.1", "cursor=" + "9" * 30 + ".1",
                       "cursor=" + "1" * 5000 + ".1", "limit=", "limit=0", "limit=1001", "limit=-1",
                       "limit=1.0", "limit=99999999999999999999", "verdict=maybe", "channel=fax",
                       "reason=consent", "reason=NOTHING", "recipient_key=", "recipient_key=00",
@@ -112,7 +112,7 @@ class Journal(api_harness.ApiTest):
             self.assertNotIn(person, json.dumps(answer.value))
         # Cursors that nobody was given lead somewhere or nowhere, and never out of what was asked.
         ids = {row["id"] for row in gateway.log_rows()}
-        for cursor in ("0.0", "1.1", "0.1", "576460752303423487.576460752303423487"):
+        for cursor in ("1.1", "0.1", "576460752303423487.576460752303423487"):
             page = self.get(gateway, token, f"/v1/decisions?cursor={cursor}")
             self.assertEqual(page.status, 200)
             self.assertLessEqual({row["id"] for row in page["decisions"]}, ids)
