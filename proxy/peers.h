@@ -27,6 +27,11 @@ enum peer_kind {
     PEER_PARTNER, /* connections; the name is the partner's id */
     PEER_HASHING, /* passwords being hashed; the name is a struct peer_key */
     PEER_WINDOW,  /* messages submitted and unanswered; the name is an account's */
+    PEER_LONG,    /* long questions at the desk; the name is a token's id */
+    PEER_VIEW,    /* ways out being looked at; the name is a struct peer_key */
+    PEER_PRESS,   /* … being pressed */
+    PEER_VIEWED,  /* the same of one link; the name is its ref */
+    PEER_PRESSED,
 };
 
 void peer_key_of(const struct sockaddr *address, struct peer_key *key_out);

@@ -63,6 +63,12 @@ static void answer(struct service_call *call, struct api_work *work)
 
 static void answer_failure(struct service_call *call, const struct api_work *work)
 {
+    if (work->job.late) {
+        service_problem(call, 503, "too-long", "The answer takes too long",
+                        "There is too much to be read for this. Narrow the question: a shorter "
+                        "period, one partner, a smaller page.");
+        return;
+    }
     bool passing = work->job.result == RESULT_UNAVAILABLE || work->job.result == RESULT_NO_MEMORY;
     log_event(LOG_LEVEL_ERROR, "a request could not be answered",
               LOG_TEXT("request", call->request_id), LOG_TEXT("reason", work->job.err.text));
@@ -245,6 +251,12 @@ void api_work(struct service_call *call, api_action *action, enum desk_pace pace
 {
     if (!read_request(call, parameters))
         return;
+    const char *id = call->token.id;
+    if (pace == DESK_LONG && !service_hold(call, PEER_LONG, id, strlen(id), API_LONG_MOST)) {
+        service_refuse_crowd(call, "This token has two questions of this sort under way, which is "
+                                   "as many as it may: wait for their answers.");
+        return;
+    }
     struct api_work *work = new_work(call, action);
     if (work != NULL)
         work->job.pace = pace;

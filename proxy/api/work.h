@@ -16,6 +16,9 @@
 #define API_PAGE      100  /* items of a page, unless `limit` says */
 #define API_PAGE_MOST 1000 /* … at most */
 
+/* Long questions of one token under way: the desk has one thread for all that is long. */
+#define API_LONG_MOST 2
+
 struct api_work;
 
 /* On a thread of the desk. Fills status and out, or calls api_refuse, and returns RESULT_OK; what

@@ -165,6 +165,13 @@ struct http_request {
     };
     bool counted;  /* among the gate's calls */
     bool windowed; /* … its token's, by login.name */
+    struct http_hold {
+        enum peer_kind kind;
+        size_t length;
+        uint8_t name[SERVICE_HOLD_NAME];
+    } holds[SERVICE_HOLDS]; /* what it is counted among, too */
+    size_t n_holds;
+    service_handler *unrecorded; /* NULL: the common answer */
     struct http_login login;
     bool right; /* in PENALTY: which answer */
     int64_t began;

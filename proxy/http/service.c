@@ -158,6 +158,10 @@ void http_service_end(struct http_request *request)
         peers_leave(gate->peers, PEER_WINDOW, request->login.name, strlen(request->login.name));
     if (request->counted)
         atomic_fetch_sub(&gate->calls, 1);
+    while (request->n_holds > 0) {
+        const struct http_hold *hold = &request->holds[--request->n_holds];
+        peers_leave(gate->peers, hold->kind, hold->name, hold->length);
+    }
     request->windowed = request->counted = false;
 }
 
@@ -256,6 +260,7 @@ void http_request_serve(struct http_request *request)
     call->lane = request->lane;
     call->peer = request->client.text;
     call->local = request->client.local;
+    call->peer_key = &request->client.key;
     record_new_id(call->request_id);
     if (route->scope == 0 || (route->open_here && call->local))
         serve(request);
@@ -276,6 +281,27 @@ bool service_concerns(struct service_call *call, const char *partner)
     service_problem(call, 403, "other-partner", "This token is not for that",
                     "This token concerns one partner only, and not the one that was named.");
     return false;
+}
+
+bool service_hold(struct service_call *call, enum peer_kind kind, const void *name, size_t length,
+                  unsigned most)
+{
+    struct http_request *request = request_of(call);
+    struct http_hold *hold = &request->holds[request->n_holds];
+    if (request->n_holds == SERVICE_HOLDS || length > sizeof(hold->name) ||
+        !peers_enter(request->lane->gate->peers, kind, name, length, most))
+        return false;
+    hold->kind = kind;
+    hold->length = length;
+    memcpy(hold->name, name, length);
+    request->n_holds++;
+    return true;
+}
+
+void service_refuse_crowd(struct service_call *call, const char *detail)
+{
+    call->http.answer.retry_after = CLOCK_SECOND;
+    service_problem(call, 429, "over-window", "Too many requests at a time", detail);
 }
 
 struct ticket service_ticket(const struct service_call *call)
@@ -322,6 +348,10 @@ static void answer_unrecorded(struct service_call *call)
     strbuf_clear(&body);
     body.failed = false;
     call->http.answer = (struct http_answer){.body = body};
+    if (request_of(call)->unrecorded != NULL) {
+        request_of(call)->unrecorded(call);
+        return;
+    }
     log_event(LOG_LEVEL_ERROR, "what was asked for is not on record",
               LOG_TEXT("request", call->request_id), LOG_TEXT("token", call->token.name),
               LOG_TEXT("route", route->pattern));
@@ -341,6 +371,13 @@ static void on_recorded(void *lane, struct ticket ticket, enum result result)
         service_answer(call);
     else
         answer_unrecorded(call);
+}
+
+void service_answer_recorded_or(struct service_call *call, struct journal_batch *batch,
+                                service_handler *unrecorded)
+{
+    request_of(call)->unrecorded = unrecorded;
+    service_answer_recorded(call, batch);
 }
 
 void service_answer_recorded(struct service_call *call, struct journal_batch *batch)

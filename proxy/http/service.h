@@ -12,6 +12,7 @@
 
 #include "proxy/http/call.h"
 #include "proxy/lane.h"
+#include "proxy/peers.h"
 #include "store/record.h"
 #include "store/tokens.h"
 
@@ -45,7 +46,8 @@ struct service_call {
     struct lane *lane;     /* borrowed */
     struct token token;    /* id "" where none was asked for */
     const char *peer;      /* address as text, for logs */
-    bool local;            /* it comes from this machine */
+    const struct peer_key *peer_key;
+    bool local; /* it comes from this machine */
     char request_id[RECORD_ID];
     void *own; /* the handler's, in http.arena, between its steps */
 };
@@ -53,6 +55,15 @@ struct service_call {
 /* Whether this call may concern the partner: a token of one partner concerns no other. False: that
  * was answered (403). */
 bool service_concerns(struct service_call *call, const char *partner);
+
+/* Counts the call, until it ends, among those of this kind and name; at most SERVICE_HOLDS times a
+ * call. False: there are `most` of them already, or no memory to count; the handler answers. */
+#define SERVICE_HOLDS     2
+#define SERVICE_HOLD_NAME 32
+bool service_hold(struct service_call *call, enum peer_kind kind, const void *name, size_t length,
+                  unsigned most);
+/* 429: too many at a time, or within a second. */
+void service_refuse_crowd(struct service_call *call, const char *detail);
 
 /* To come back to a call from another thread or a callback: a handle is good for as long as the
  * call lives; service_redeem gives NULL afterwards (the lane has ended). */
@@ -66,6 +77,9 @@ void service_problem(struct service_call *call, int status, const char *type, co
 /* The answer that is written is sent once the batch is durable; when it does not become so, 503.
  * Takes the batch; NULL: there was no memory for it, which is 503, too. */
 void service_answer_recorded(struct service_call *call, struct journal_batch *batch);
+/* The same, with an answer of the service's own, from unrecorded, when it does not become so. */
+void service_answer_recorded_or(struct service_call *call, struct journal_batch *batch,
+                                service_handler *unrecorded);
 
 /* The tables, each in its folder. Ends with a pattern of NULL. */
 extern const struct service_route api_routes[];         /* proxy/api */

@@ -281,6 +281,14 @@ void leave_page_write(const struct leave_page *view, struct strbuf *out)
                            "stays good."));
         otherwise(&page, view);
         break;
+    case LEAVE_UNSURE:
+        begin(&page, N_("Please press once more in a few minutes"));
+        page_element_tr(&page, "p",
+                        N_("What you asked for may have been recorded, but this cannot be "
+                           "confirmed right now. Please press again in a few minutes; the link "
+                           "stays good."));
+        otherwise(&page, view);
+        break;
     }
     end(&page, view);
     if (page.html.failed)

@@ -15,7 +15,8 @@ enum leave_page_kind {
     LEAVE_DONE,    /* it is recorded */
     LEAVE_NO_LINK, /* forged or damaged: 404 */
     LEAVE_UNCLEAR, /* pressed without a choice: 400 */
-    LEAVE_LATER,   /* the gate is unable: 503 */
+    LEAVE_LATER,   /* the gate is unable, or too much is asked of it: 503, 429 */
+    LEAVE_UNSURE,  /* pressed, and the gate cannot say whether it will stay on record: 503 */
 };
 
 /* Why somebody was written to: the consent on record. Texts borrowed. */

@@ -11,6 +11,7 @@
 #include "proxy/desk/access.h"
 #include "proxy/desk/desk.h"
 #include "proxy/http/service.h"
+#include "proxy/rate.h"
 #include "proxy/snapshot.h"
 #include "proxy/unsubscribe/link.h"
 #include "proxy/unsubscribe/page.h"
@@ -20,6 +21,17 @@
 #include <string.h>
 
 #define LATER (60 * CLOCK_SECOND) /* Retry-After */
+
+/* At a time of one address: a person's browser needs few; whoever presses for many, as a provider
+ * of mailboxes does, needs more. */
+#define VIEWS_MOST   8
+#define PRESSES_MOST 64
+/* Of one link, at a time and a second. */
+#define LINK_MOST 2
+#define LINK_RATE 5
+/* A look, or a press that changes nothing, leaves one record in this time and link: whoever has a
+ * link could fill the disk. */
+#define RECORD_EVERY (60 * CLOCK_SECOND)
 
 enum press {
     PRESS_NONE,    /* the page alone */
@@ -44,7 +56,7 @@ struct leave {
     /* What came of it. */
     struct recipient recipient;
     struct past past; /* PRESS_NONE */
-    bool already;
+    bool already;     /* it holds; pressed: and need not be said anew */
 };
 
 /* ---- answering ---- */
@@ -60,8 +72,8 @@ static bool put_page(struct service_call *call, int status, const struct leave_p
     leave_page_write(page, &call->http.answer.body);
     if (call->http.answer.content_policy == NULL)
         call->http.answer.body.failed = true;
-    if (status == 503)
-        call->http.answer.retry_after = LATER;
+    if (status == 503 || status == 429)
+        call->http.answer.retry_after = status == 503 ? LATER : CLOCK_SECOND;
     return !call->http.answer.body.failed;
 }
 
@@ -86,60 +98,6 @@ static void answer_plain(struct service_call *call, int status, enum leave_page_
                               .contact = config->controller_contact};
     (void)put_page(call, status, &page);
     service_answer(call);
-}
-
-/* ---- what is on record ---- */
-
-/* When the person last agreed on the channel, and last took it back. */
-struct standing {
-    const struct leave *leave;
-    int64_t granted, left_partner, left_all; /* INT64_MIN: never */
-};
-
-static bool names(const char *list, const char *name)
-{
-    size_t length = strlen(name);
-    for (const char *at = list; *at != '\0';) {
-        size_t item = strcspn(at, "|");
-        if (item == length && strncmp(at, name, length) == 0)
-            return true;
-        at += item + (at[item] == '|');
-    }
-    return false;
-}
-
-static void later(int64_t *moment, int64_t other)
-{
-    if (other > *moment)
-        *moment = other;
-}
-
-static bool stand(void *arg, const struct event_row *row)
-{
-    struct standing *standing = arg;
-    const struct link *link = &standing->leave->link;
-    bool leaves = row->kind == EVENT_WITHDRAWN || row->kind == EVENT_OBJECTED;
-    if (row->channel != link->channel)
-        return true;
-    if (row->kind == EVENT_GIVEN || row->kind == EVENT_RENEWED)
-        later(&standing->granted, row->occurred_at);
-    if (!leaves || row->collector[0] != '\0')
-        return true;
-    if (row->partners[0] == '\0')
-        later(&standing->left_all, row->occurred_at);
-    if (row->partners[0] == '\0' || names(row->partners, link->partner))
-        later(&standing->left_partner, row->occurred_at);
-    return true;
-}
-
-/* Whether what is pressed for holds already: to press again changes nothing. */
-static enum result is_left(struct leave *leave, struct registry *registry, struct error *err)
-{
-    struct standing standing = {leave, INT64_MIN, INT64_MIN, INT64_MIN};
-    enum result result = registry_events(registry, leave->recipient.key, stand, &standing, err);
-    int64_t left = leave->press == PRESS_ALL ? standing.left_all : standing.left_partner;
-    leave->already = left != INT64_MIN && left >= standing.granted;
-    return result;
 }
 
 /* ---- at the desk ---- */
@@ -168,13 +126,27 @@ static enum result add_event(struct leave *leave, struct registry *registry, str
     return registry_add_event(registry, &event, leave->now, &added, err);
 }
 
+static enum result find_stop(const struct leave *leave, struct registry *registry,
+                             struct stop_standing *standing_out, struct error *err)
+{
+    const struct stop_scope scope = {
+        .kind = leave->press == PRESS_ALL ? EVENT_OBJECTED : EVENT_WITHDRAWN,
+        .channel = leave->link.channel,
+        .partner = leave->press == PRESS_ALL ? NULL : leave->link.partner,
+    };
+    return registry_find_stop(registry, leave->recipient.key, &scope, leave->now, standing_out,
+                              err);
+}
+
 /* Looked at and written in one transaction: who presses twice at once leaves one event. */
 static enum result press(struct leave *leave, struct registry *registry, struct error *err)
 {
+    struct stop_standing standing;
     enum result result = registry_begin(registry, err);
     if (result != RESULT_OK)
         return result;
-    result = is_left(leave, registry, err);
+    result = find_stop(leave, registry, &standing, err);
+    leave->already = result == RESULT_OK && standing.said;
     if (result == RESULT_OK && !leave->already)
         result = add_event(leave, registry, err);
     if (result == RESULT_OK)
@@ -183,17 +155,24 @@ static enum result press(struct leave *leave, struct registry *registry, struct 
     return result;
 }
 
+static enum result look(struct leave *leave, struct registry *registry, struct error *err)
+{
+    struct stop_standing standing;
+    enum result result = find_stop(leave, registry, &standing, err);
+    leave->already = result == RESULT_OK && standing.holds;
+    if (result == RESULT_OK)
+        result = past_read(registry, leave->recipient.key, &leave->past, err);
+    return result;
+}
+
 static enum result run(struct desk_job *job, struct desk_tools *tools, struct error *err)
 {
     struct leave *leave = CONTAINER_OF(job, struct leave, job);
     enum result result = recipient_make(tools->hmac, &leave->link.address, &leave->recipient, err);
-    if (result == RESULT_OK && leave->press != PRESS_NONE)
-        return press(leave, tools->registry, err);
-    if (result == RESULT_OK)
-        result = is_left(leave, tools->registry, err);
-    if (result == RESULT_OK)
-        result = past_read(tools->registry, leave->recipient.key, &leave->past, err);
-    return result;
+    if (result != RESULT_OK)
+        return result;
+    return leave->press != PRESS_NONE ? press(leave, tools->registry, err)
+                                      : look(leave, tools->registry, err);
 }
 
 /* ---- back on the loop ---- */
@@ -208,6 +187,30 @@ static const struct past_event *latest_grant(const struct leave *leave)
             found = event;
     }
     return found;
+}
+
+/* Changed or seen: what of it is to be remembered for RECORD_EVERY. */
+static const char *kind_of(bool pressed)
+{
+    return pressed ? "link.press" : "link.view";
+}
+
+static bool is_recorded(const struct leave *leave)
+{
+    bool pressed = leave->press != PRESS_NONE;
+    return (pressed && !leave->already) ||
+           rates_first(leave->lane->gate->rates, kind_of(pressed), leave->link.ref, RECORD_EVERY,
+                       clock_monotonic());
+}
+
+/* The journal did not take it. What was pressed is with the registry all the same. */
+static void answer_unrecorded(struct service_call *call)
+{
+    bool pressed = call->http.method == HTTP_METHOD_POST;
+    const char *ref = call->own;
+    if (ref != NULL)
+        rates_forget(call->lane->gate->rates, kind_of(pressed), ref, clock_monotonic());
+    answer_plain(call, 503, pressed ? LEAVE_UNSURE : LEAVE_LATER);
 }
 
 static struct journal_batch *rows_of(const struct leave *leave)
@@ -267,7 +270,10 @@ static void answer(struct service_call *call, const struct leave *leave)
     if (!leave->spoken && form != NULL)
         (void)leave_language(form->language, &page.language);
     (void)put_page(call, 200, &page);
-    service_answer_recorded(call, rows_of(leave));
+    if (is_recorded(leave))
+        service_answer_recorded_or(call, rows_of(leave), answer_unrecorded);
+    else
+        service_answer(call);
 }
 
 static void free_leave(struct leave *leave)
@@ -292,7 +298,7 @@ static void on_done(struct loop_task *task)
         answer_plain(call, 503, LEAVE_LATER);
     } else if (leave->job.result == RESULT_OK) {
         /* Nobody waits any more, but it was done. */
-        struct journal_batch *batch = rows_of(leave);
+        struct journal_batch *batch = is_recorded(leave) ? rows_of(leave) : NULL;
         if (batch != NULL)
             store_append(leave->lane->store, batch, NULL, NULL, (struct ticket){0});
     }
@@ -301,12 +307,36 @@ static void on_done(struct loop_task *task)
 
 /* ---- arriving ---- */
 
+/* Whether the part whose headers stand at `at` has the value of one click. */
+static bool says_one_click(const char *at, const char *end)
+{
+    static const char value[] = "\r\n\r\nOne-Click\r\n";
+    const char *empty = memmem(at, (size_t)(end - at), value, 4);
+    return empty != NULL && (size_t)(end - empty) >= sizeof(value) - 1 &&
+           memcmp(empty, value, sizeof(value) - 1) == 0;
+}
+
+/* The part of that name, whatever else its headers say. */
+static bool has_one_click_part(const struct http_call *http)
+{
+    static const char *const names[] = {"name=\"List-Unsubscribe\"", "name=List-Unsubscribe\r\n",
+                                        "name=List-Unsubscribe;"};
+    const char *end = http->body + http->length;
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        size_t length = strlen(names[i]);
+        const char *at = memmem(http->body, http->length, names[i], length);
+        /* The line end may be the first of the empty line. */
+        if (at != NULL && says_one_click(at + length - (names[i][length - 1] == '\n' ? 2 : 0), end))
+            return true;
+    }
+    return false;
+}
+
 /* RFC 8058 lets a mail program send a form of either encoding. */
 static bool is_one_click(struct http_call *http)
 {
-    static const char part[] = "name=\"List-Unsubscribe\"\r\n\r\nOne-Click\r\n";
     if (strcmp(http->media, "multipart/form-data") == 0)
-        return memmem(http->body, http->length, part, sizeof(part) - 1) != NULL;
+        return has_one_click_part(http);
     const char *value = http_fields(http) ? http_field(http, "List-Unsubscribe") : NULL;
     return value != NULL && strcmp(value, "One-Click") == 0;
 }
@@ -325,6 +355,21 @@ static enum press read_press(struct http_call *http, bool *by_mail_out)
     return choice != NULL && strcmp(choice, "all") == 0 ? PRESS_ALL : PRESS_UNCLEAR;
 }
 
+/* False: that was answered. */
+static bool has_room(struct service_call *call, const struct link *link, bool pressed)
+{
+    const struct peer_key *peer = call->peer_key;
+    if (service_hold(call, pressed ? PEER_PRESS : PEER_VIEW, peer, sizeof(*peer),
+                     pressed ? PRESSES_MOST : VIEWS_MOST) &&
+        service_hold(call, pressed ? PEER_PRESSED : PEER_VIEWED, link->ref, strlen(link->ref),
+                     LINK_MOST) &&
+        rates_admit(call->lane->gate->rates, pressed ? "press" : "view", link->ref, LINK_RATE,
+                    clock_monotonic()))
+        return true;
+    answer_plain(call, 429, LEAVE_LATER);
+    return false;
+}
+
 /* Takes link over. */
 static void go_to_desk(struct service_call *call, struct link *link, enum press press, bool by_mail)
 {
@@ -334,6 +379,8 @@ static void go_to_desk(struct service_call *call, struct link *link, enum press 
         answer_plain(call, 503, LEAVE_LATER);
         return;
     }
+    call->own = arena_str(call->http.arena, link->ref);
+    leave->job.pace = press == PRESS_NONE ? DESK_SHORT : DESK_URGENT;
     leave->job.home = call->lane->loop;
     leave->job.work = run;
     leave->job.task.run = on_done;
@@ -377,7 +424,7 @@ static void leave_handle(struct service_call *call)
         answer_plain(call, 400, LEAVE_UNCLEAR);
     else if (call->http.method == HTTP_METHOD_HEAD)
         answer_head(call);
-    else
+    else if (has_room(call, &link, press != PRESS_NONE))
         go_to_desk(call, &link, press, by_mail);
     wipe(&link, sizeof(link));
 }

@@ -153,6 +153,45 @@ class WayOut(Leaving):
                 self.assertEqual(answer.status, 200)
                 self.send(self.gate, person, expect=550)
 
+    def test_part_with_other_headers(self):
+        for head in ('Content-Disposition: form-data; name="List-Unsubscribe"\r\n'
+                     "Content-Type: text/plain; charset=utf-8\r\nX-Part: 1\r\n",
+                     "Content-Type: text/plain\r\n"
+                     "Content-Disposition: form-data; name=List-Unsubscribe\r\n"):
+            with self.subTest(head):
+                person = self.person(self.gate)
+                link = self.link(self.delivered(person).body)
+                body = f"--b\r\n{head}\r\nOne-Click\r\n--b--\r\n"
+                kind = "multipart/form-data; boundary=b"
+                self.assertEqual(self.ask(link, "POST", body.replace("One-Click", "No-Click"),
+                                          Content_Type=kind).status, 400)
+                self.assertEqual(self.ask(link, "POST", body.replace("One-Click", "x\r\n\r\n"
+                                          "One-Click"), Content_Type=kind).status, 400)
+                self.assertEqual(self.ask(link, "POST", body, Content_Type=kind).status, 200)
+                self.send(self.gate, person, expect=550)
+
+    def test_one_link_asked_without_end(self):
+        """It keeps nobody else waiting, and does not fill the journal."""
+        person, other = self.person(self.gate), self.person(self.gate)
+        link = self.link(self.delivered(person).body)
+        another = self.link(self.delivered(other).body)
+        answers = [self.ask(link) for _ in range(60)]
+        statuses = [answer.status for answer in answers]
+        self.assertEqual(set(statuses), {200, 429})
+        self.assertGreaterEqual(statuses.count(200), 5)
+        refused = answers[statuses.index(429)]
+        self.assertEqual(refused.headers["Retry-After"], "1")
+        self.assertIn("<html", refused.text)
+        self.assertEqual(self.ask(another, "POST", ONE_CLICK).status, 200)
+        # Pressing is counted for itself.
+        statuses = [self.ask(link, "POST", ONE_CLICK).status for _ in range(60)]
+        self.assertEqual(set(statuses), {200, 429})
+        self.assertEqual(statuses[0], 200)
+        acts = self.accesses(self.gate)
+        self.assertEqual(acts.count("link.view"), 1, acts)
+        self.assertLessEqual(acts.count("event.withdraw"), 3)  # two acts, and one that was none
+        self.assertEqual(len(self.events(self.gate, person)), 1)
+
     def test_looking_changes_nothing(self):
         person = self.person(self.gate)
         link = self.link(self.delivered(person).body)

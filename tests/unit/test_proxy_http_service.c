@@ -6,6 +6,7 @@
  */
 #include "proxy/api/work.h"
 #include "proxy/desk/desk.h"
+#include "proxy/unsubscribe/link.h"
 #include "store/tokens.h"
 #include "tests/unit/test_proxy_http_shapes.h"
 
@@ -32,6 +33,7 @@ static const struct token tokens[] = {
     {.id = "id-good", .name = "good", .scopes = SCOPE_CHECK | SCOPE_SUSPENSIONS},
     {.id = "id-acme", .name = "acme", .partner = "acme", .scopes = SCOPE_CHECK},
     {.id = "id-poor", .name = "poor", .scopes = SCOPE_EVENTS},
+    {.id = "id-full", .name = "full", .scopes = SCOPE_REPORTS | SCOPE_SUSPENSIONS},
     {.id = "id-slow", .name = "slow", .scopes = SCOPE_CHECK, .rate = 2},
 };
 
@@ -143,7 +145,8 @@ static void open_desk(void)
                                          .index_path = index,
                                          .journal_path = journal,
                                          .recipient_key = key,
-                                         .recipient_key_length = sizeof(key)};
+                                         .recipient_key_length = sizeof(key),
+                                         .long_most = DESK_LONG_MOST};
     must_say(desk_start(&options, &desk, &err) == RESULT_OK, "%s", err.text);
     stage.gate.desk = desk;
 }
@@ -640,6 +643,123 @@ START_TEST(test_acts_that_cannot_be_read)
 }
 END_TEST
 
+/* ---- long questions, and ways out ---- */
+
+START_TEST(test_window_of_long_questions)
+{
+    open_desk();
+    for (int i = 0; i < API_LONG_MOST; i++)
+        ck_assert(peers_enter(stage.gate.peers, PEER_LONG, "id-full", 7, 0));
+    struct answer answer =
+        ask("api", "GET /v1/forms HTTP/1.1\r\nHost: x\r\n" BEARER("full") "\r\n");
+    must_be(&answer, 429, "over-window");
+    ck_assert_str_eq(answer_header(&answer, "Retry-After"), "1");
+    /* What is short is counted for itself, and whoever was counted gives the place back. */
+    answer = ask("api", to("/v1/suspensions", BEARER("full"), SUSPEND));
+    ck_assert_int_eq(answer.status, 201);
+    peers_leave(stage.gate.peers, PEER_LONG, "id-full", 7);
+    for (int i = 0; i < 3; i++) {
+        answer = ask("api", "GET /v1/forms HTTP/1.1\r\nHost: x\r\n" BEARER("full") "\r\n");
+        ck_assert_int_eq(answer.status, 200);
+    }
+}
+END_TEST
+
+static const char *way_out(const char *method, const char *ref)
+{
+    static char text[2048];
+    const char *body = strcmp(method, "POST") == 0 ? "List-Unsubscribe=One-Click" : "";
+    struct strbuf url = {0};
+    struct link link = {.channel = CHANNEL_EMAIL,
+                        .partner = "acme",
+                        .stream = "news",
+                        .address = {ADDRESS_EMAIL, "anna@client.example"}};
+    must(str_copy(link.ref, sizeof(link.ref), ref));
+    must(link_add(stage.gate.seal, "https://gate.example", &link, &url));
+    snprintf(text, sizeof(text),
+             "%s %s HTTP/1.1\r\nHost: x\r\nAccept-Language: en\r\n" FORM
+             "Content-Length: %zu\r\n\r\n%s",
+             method, strstr(url.data, "/u/"), strlen(body), body);
+    strbuf_free(&url);
+    return text;
+}
+
+static struct seal *open_way_out(void)
+{
+    char path[300];
+    struct seal *seal = NULL;
+    struct error err = {0};
+    snprintf(path, sizeof(path), "%s/seal.key", stage.folder);
+    must(seal_create(path, &err) == RESULT_OK && seal_load(path, &seal, &err) == RESULT_OK);
+    stage.gate.seal = seal;
+    open_desk();
+    return seal;
+}
+
+/* How many of an address, and of a link, are under way: looks and presses apart. */
+START_TEST(test_windows_of_a_way_out)
+{
+    static const char ref[] = "01KB3ZQ5M8-7GQX3D", other[] = "01KB3ZQ5M8-7GQX3E";
+    static const enum peer_kind kinds[2][2] = {{PEER_VIEW, PEER_VIEWED},
+                                               {PEER_PRESS, PEER_PRESSED}};
+    static const char *const methods[] = {"GET", "POST"};
+    static const int most[] = {8, 64};
+    struct peer_key here;
+    struct sockaddr_in local = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct seal *seal = open_way_out();
+    peer_key_of((struct sockaddr *)&local, &here);
+    for (int i = 0; i < 2; i++) {
+        for (int n = 0; n < most[i] - 1; n++)
+            ck_assert(peers_enter(stage.gate.peers, kinds[i][0], &here, sizeof(here), 0));
+        ck_assert_int_eq(ask("out", way_out(methods[i], ref)).status, 200);
+        ck_assert(peers_enter(stage.gate.peers, kinds[i][0], &here, sizeof(here), 0));
+        struct answer answer = ask("out", way_out(methods[i], ref));
+        ck_assert_int_eq(answer.status, 429);
+        ck_assert_str_eq(answer_header(&answer, "Retry-After"), "1");
+        ck_assert_int_eq(ask("out", way_out(methods[1 - i], ref)).status, i == 0 ? 200 : 429);
+        peers_leave(stage.gate.peers, kinds[i][0], &here, sizeof(here));
+        ck_assert_int_eq(ask("out", way_out(methods[i], ref)).status, 200);
+        for (int n = 0; n < 2; n++)
+            ck_assert(peers_enter(stage.gate.peers, kinds[i][1], ref, strlen(ref), 0));
+        ck_assert_int_eq(ask("out", way_out(methods[i], ref)).status, 429);
+        ck_assert_int_eq(ask("out", way_out(methods[i], other)).status, 200);
+        ck_assert(peers_enter(stage.gate.peers, kinds[i][0], &here, sizeof(here), 0));
+    }
+    seal_free(&seal);
+    stage.gate.seal = NULL;
+}
+END_TEST
+
+/* The journal fails: the person is told what is so, in her browser, and the next look or press is
+ * put on record. */
+START_TEST(test_way_out_that_cannot_be_recorded)
+{
+    static const char ref[] = "01KB3ZQ5M8-7GQX3D";
+    struct seal *seal = open_way_out();
+    fake.durable = RESULT_UNAVAILABLE;
+    struct answer answer = ask("out", way_out("POST", ref));
+    ck_assert_int_eq(answer.status, 503);
+    ck_assert_ptr_nonnull(strstr(answer.headers, "text/html"));
+    ck_assert_ptr_nonnull(strstr(answer.body, "may have been recorded"));
+    ck_assert_ptr_nonnull(strstr(answer.body, "press again"));
+    answer = ask("out", way_out("GET", ref));
+    ck_assert_int_eq(answer.status, 503);
+    must_say(strstr(answer.body, "Nothing was recorded") != NULL, "%s", answer.body);
+    fake.durable = RESULT_OK;
+    fake.rows = 0;
+    for (size_t i = 1; i < 3; i++) {
+        answer = ask("out", way_out("POST", ref));
+        ck_assert_int_eq(answer.status, 200);
+        ck_assert_ptr_nonnull(strstr(answer.body, "on record before"));
+        ck_assert_uint_eq(fake.rows, i == 1 ? 1 : 2);
+        ck_assert_int_eq(ask("out", way_out("GET", ref)).status, 200);
+        ck_assert_uint_eq(fake.rows, 2);
+    }
+    seal_free(&seal);
+    stage.gate.seal = NULL;
+}
+END_TEST
+
 START_TEST(test_no_desk)
 {
     struct answer answer = ask("api", to("/v1/suspensions", GOOD, SUSPEND));
@@ -674,6 +794,9 @@ Suite *http_service_suite(void)
         test_lane_ends_during_the_act,
         test_full_desk,
         test_acts_that_cannot_be_read,
+        test_window_of_long_questions,
+        test_windows_of_a_way_out,
+        test_way_out_that_cannot_be_recorded,
         test_no_desk,
         NULL,
     };

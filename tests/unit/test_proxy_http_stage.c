@@ -204,6 +204,8 @@ static const char config_text[] =
     "}\n"
     "  both: { protocol = \"http\" bind = \"127.0.0.1:8088\" tls = \"none\"\n"
     "          services = [ \"api\", \"sms\" ] trusted = [ \"127.0.0.1\" ] }\n"
+    "  out: { protocol = \"http\" bind = \"127.0.0.1:8089\" tls = \"none\"\n"
+    "         services = [ \"unsubscribe\" ] }\n"
     "  secure: { protocol = \"http\" bind = \"127.0.0.1:8085\" tls = \"implicit\"\n"
     "            services = [ \"sms\" ] certificate_file = \"tls.pem\" key_file = \"tls.key\" }\n"
     "}\n"

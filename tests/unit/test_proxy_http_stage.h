@@ -38,7 +38,7 @@ struct stage_hook {
 };
 
 #define STAGE_MESSAGES 600
-#define STAGE_DOORS    9
+#define STAGE_DOORS    10
 
 struct stage {
     char folder[256];
