@@ -5,8 +5,8 @@
 #define GET  HTTP_METHOD_GET
 #define POST HTTP_METHOD_POST
 
-/* A handler is the action it hands to the desk. Behind its name: whether it is long there, and the
- * parameters of its query, ended by NULL. */
+/* A handler is the action it hands to the desk. Behind its name: its pace there (an act is never
+ * long: that may be cut short), and the parameters of its query, ended by NULL. */
 #define AT_DESK(name, pace, ...)                               \
     static void name##_at_desk(struct service_call *call)      \
     {                                                          \
@@ -19,7 +19,7 @@ AT_DESK(decisions, LONG, "partner", "channel", "verdict", "reason", "recipient_k
 AT_DESK(events, SHORT, NULL)
 AT_DESK(form, SHORT, NULL)
 AT_DESK(form_add, SHORT, NULL)
-AT_DESK(form_invalidate, LONG, NULL)
+AT_DESK(form_invalidate, SHORT, NULL)
 AT_DESK(forms, LONG, "id", NULL)
 AT_DESK(identifier, SHORT, NULL)
 AT_DESK(notices, LONG, "partner", "state", "limit", "cursor", NULL)
