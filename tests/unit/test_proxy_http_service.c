@@ -7,6 +7,7 @@
 #include "proxy/api/work.h"
 #include "proxy/desk/desk.h"
 #include "proxy/unsubscribe/link.h"
+#include "store/registry_internal.h"
 #include "store/tokens.h"
 #include "tests/unit/test_proxy_http_shapes.h"
 
@@ -95,9 +96,21 @@ static void close_store(struct store *store)
 static struct {
     pthread_mutex_t gate;
     _Atomic bool fails;
+    _Atomic bool endless;
 } act = {.gate = PTHREAD_MUTEX_INITIALIZER};
 
-api_action __real_api_suspend, __wrap_api_suspend;
+api_action __real_api_suspend, __wrap_api_suspend, __real_api_forms, __wrap_api_forms;
+
+enum result __wrap_api_forms(struct api_work *work, struct desk_tools *tools, struct error *err)
+{
+    uint64_t count;
+    if (!act.endless)
+        return __real_api_forms(work, tools, err);
+    return registry_count(tools->registry,
+                          "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n)"
+                          " SELECT count(*) FROM n",
+                          &count, err);
+}
 
 enum result __wrap_api_suspend(struct api_work *work, struct desk_tools *tools, struct error *err)
 {
@@ -146,7 +159,7 @@ static void open_desk(void)
                                          .journal_path = journal,
                                          .recipient_key = key,
                                          .recipient_key_length = sizeof(key),
-                                         .long_most = DESK_LONG_MOST};
+                                         .long_most = CLOCK_SECOND / 2};
     must_say(desk_start(&options, &desk, &err) == RESULT_OK, "%s", err.text);
     stage.gate.desk = desk;
 }
@@ -665,6 +678,19 @@ START_TEST(test_window_of_long_questions)
 }
 END_TEST
 
+START_TEST(test_question_that_takes_too_long)
+{
+    static const char forms[] = "GET /v1/forms HTTP/1.1\r\nHost: x\r\n" BEARER("full") "\r\n";
+    open_desk();
+    act.endless = true;
+    struct answer answer = ask("api", forms);
+    act.endless = false;
+    must_be(&answer, 503, "too-long");
+    ck_assert_ptr_nonnull(strstr(answer.body, "Narrow the question"));
+    ck_assert_int_eq(ask("api", forms).status, 200);
+}
+END_TEST
+
 static const char *way_out(const char *method, const char *ref)
 {
     static char text[2048];
@@ -795,6 +821,7 @@ Suite *http_service_suite(void)
         test_full_desk,
         test_acts_that_cannot_be_read,
         test_window_of_long_questions,
+        test_question_that_takes_too_long,
         test_windows_of_a_way_out,
         test_way_out_that_cannot_be_recorded,
         test_no_desk,
