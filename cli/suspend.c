@@ -6,18 +6,6 @@
 
 #include <string.h>
 
-static bool stream_known(const struct config *config, const char *id)
-{
-    for (size_t i = 0; i < config->n_streams; i++) {
-        const struct stream *stream = &config->streams[i].terms;
-        size_t length = strlen(stream->partner->id);
-        if (strncmp(id, stream->partner->id, length) == 0 && id[length] == '/' &&
-            strcmp(id + length + 1, stream->id) == 0)
-            return true;
-    }
-    return false;
-}
-
 /* Forms and suppliers are the registry's to know. A suspension of something that left the
  * configuration can still be ended. */
 static bool target_known(const struct config *config, enum suspension_kind kind, const char *id)
@@ -26,7 +14,7 @@ static bool target_known(const struct config *config, enum suspension_kind kind,
         command_failed_text("the configuration knows no partner '%s'", id);
         return false;
     }
-    if (kind == SUSPEND_STREAM && !stream_known(config, id)) {
+    if (kind == SUSPEND_STREAM && !config_has_stream(config, id)) {
         command_failed_text("the configuration knows no stream '%s' (written PARTNER/STREAM)", id);
         return false;
     }

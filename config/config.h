@@ -261,6 +261,8 @@ const struct provider_config *config_provider(const struct config *config, const
 /* The listener of a bind, which is its identity over reloads; NULL when there is none. */
 const struct listener_config *config_listener(const struct config *config, const char *bind_text);
 const struct partner *config_partner(const struct config *config, const char *id);
+/* id: "PARTNER/STREAM" */
+bool config_has_stream(const struct config *config, const char *id);
 /* NULL: this partner cannot be told of anything. */
 const struct notices_config *config_notices(const struct config *config, const char *partner);
 /* The account without a password or application key whose conditions this client meets: networks,

@@ -292,6 +292,18 @@ const struct partner *config_partner(const struct config *config, const char *id
     return NULL;
 }
 
+bool config_has_stream(const struct config *config, const char *id)
+{
+    for (size_t i = 0; i < config->n_streams; i++) {
+        const struct stream *stream = &config->streams[i].terms;
+        size_t length = strlen(stream->partner->id);
+        if (strncmp(id, stream->partner->id, length) == 0 && id[length] == '/' &&
+            strcmp(id + length + 1, stream->id) == 0)
+            return true;
+    }
+    return false;
+}
+
 bool config_needs_seal(const struct config *config, char *key_out, size_t size)
 {
     for (size_t i = 0; i < config->n_streams; i++) {

@@ -82,24 +82,12 @@ static bool read_act(struct api_work *work, struct act *act_out)
     return false;
 }
 
-static bool stream_known(const struct config *config, const char *id)
-{
-    for (size_t i = 0; i < config->n_streams; i++) {
-        const struct stream *stream = &config->streams[i].terms;
-        size_t length = strlen(stream->partner->id);
-        if (strncmp(id, stream->partner->id, length) == 0 && id[length] == '/' &&
-            strcmp(id + length + 1, stream->id) == 0)
-            return true;
-    }
-    return false;
-}
-
 /* Forms and suppliers are the registry's to know. */
 static bool target_known(const struct config *config, const struct act *act)
 {
     if (act->kind == SUSPEND_PARTNER)
         return config_partner(config, act->id) != NULL;
-    return act->kind != SUSPEND_STREAM || stream_known(config, act->id);
+    return act->kind != SUSPEND_STREAM || config_has_stream(config, act->id);
 }
 
 static enum result finish(struct api_work *work, const struct act *act, enum result result,
