@@ -332,7 +332,7 @@ const char *sms_world_notices(void)
     struct strbuf notices = {0};
     struct error err;
     ck_assert_int_eq(registry_open_reader(sms_world.registry, &registry, &err), RESULT_OK);
-    ck_assert_int_eq(registry_unspread_notices(registry, 1000, add_notice, &notices, &err),
+    ck_assert_int_eq(registry_unspread_notices(registry, false, add_notice, &notices, &err),
                      RESULT_OK);
     registry_close(&registry);
     ck_assert(str_copy(text, sizeof(text), notices.data != NULL ? notices.data : ""));

@@ -603,7 +603,7 @@ START_TEST(withdrawals_leave_notices)
         ck_assert_int_eq(run_text(&run, text, strlen(text), 7), RESULT_OK);
     }
     ck_assert_int_eq(
-        registry_unspread_notices(bench.registry, 100, see_notice, &notices, &bench.err),
+        registry_unspread_notices(bench.registry, false, see_notice, &notices, &bench.err),
         RESULT_OK);
     ck_assert_str_eq(notices.data, "email jean.dupont@example.org\n"
                                    "sms +33612345678\n"
