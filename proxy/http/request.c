@@ -135,7 +135,9 @@ static void send_answer(struct http_connection *connection, struct evhttp_reques
     }
     if (close || !whole) {
         /* To HTTP/1.0 that asks for it evhttp would say keep-alive beside it. */
-        (void)evhttp_remove_header(evhttp_request_get_input_headers(evreq), "Connection");
+        while (evhttp_remove_header(evhttp_request_get_input_headers(evreq), "Connection") == 0) {
+            /* each of them */
+        }
         add_header(evreq, "Connection", "close");
     }
     http_connection_enter(connection, HTTP_ANSWERING);
