@@ -512,6 +512,7 @@ START_TEST(the_examples_in_the_template_work)
     ck_assert_int_eq(config_provider(config, "aggregator")->adapter, ADAPTER_SMPP);
     ck_assert_ptr_nonnull(config_account(config, "acme-sms"));
     ck_assert_ptr_nonnull(config_notices(config, "acme"));
+    ck_assert_uint_eq(config->alerts.n_to, 1);
     ck_assert_uint_eq(config->policies[CHANNEL_SMS].n_hours, 1);
     ck_assert(config->policies[CHANNEL_SMS].stop_mention);
     config_unref(&config);
