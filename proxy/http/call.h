@@ -42,17 +42,28 @@ enum http_trouble {
     TROUBLE_COUNT
 };
 
+#define HTTP_COOKIES 2
+
+/* All texts are borrowed, from constants or the call's arena; NULL: no such header, but where
+ * something else is said. With a control character in one the answer is 500, without any of it. */
 struct http_answer {
     int status; /* 0: not yet */
     const char *type;
-    struct strbuf body;       /* owned */
-    int64_t retry_after;      /* microseconds; 0: no such header */
-    const char *allow;        /* NULL: no such header */
-    const char *authenticate; /* NULL: no such header */
-    /* Content-Security-Policy of a page, which then also keeps its address to itself; NULL: no
-     * page. */
+    struct strbuf body;  /* owned */
+    int64_t retry_after; /* microseconds; 0: no such header */
+    const char *allow;
+    const char *authenticate;
+    const char *location; /* where a redirect (302, 303) leads to */
+    /* Content-Security-Policy of a page, which then is shown in no frame, shares nothing with other
+     * origins and keeps its address to itself; NULL: no page. */
     const char *content_policy;
-    bool close; /* the connection ends with it */
+    const char *referrer_policy; /* of a page; NULL: no-referrer, with which a form's own Origin is
+                                    "null" */
+    const char *cookies[HTTP_COOKIES]; /* whole values of Set-Cookie */
+    const char *cache;                 /* Cache-Control; NULL: no-store */
+    const char *disposition;           /* Content-Disposition */
+    const char *language;              /* Content-Language */
+    bool close;                        /* the connection ends with it */
 };
 
 /* One of a query or a form, decoded. */

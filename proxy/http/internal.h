@@ -3,9 +3,9 @@
  * What the files of this folder share on the side of evhttp. Read them in the order of a request's
  * life: server.c (doors), connection.c (connections and their time), framing.c (whether all see the
  * same in their bytes), strangers.c (what is read of them before they are known), client.c (whose
- * request it is), routes.c, request.c (from its arrival to its answer), auth.c (its account); then
- * hook.c for what providers call, service.c for what is not SMS. call.h and shape.h are the side of
- * the shapes, service.h that of the services.
+ * request it is), routes.c, request.c (from its arrival to its answer), auth.c (its account),
+ * send.c (its answer's bytes); then hook.c for what providers call, service.c for what is not SMS.
+ * call.h and shape.h are the side of the shapes, service.h that of the services.
  */
 #ifndef OCTROI_PROXY_HTTP_INTERNAL_H
 #define OCTROI_PROXY_HTTP_INTERNAL_H
@@ -270,6 +270,17 @@ void http_stranger_release(struct http_connection *connection);
 void http_client_find(const struct http_connection *connection,
                       const struct listener_config *listener, const struct evkeyvalq *headers,
                       struct http_client *client_out);
+
+/* ---- send.c ---- */
+
+/* Whether no header field of it holds a control character. */
+bool http_answer_is_clean(const struct http_answer *answer);
+/* Gives evhttp the answer to send; the connection is ANSWERING from here on. What has no memory is
+ * answered 503, what is not clean 500. */
+void http_send(struct http_connection *connection, struct evhttp_request *evreq,
+               const struct http_answer *answer);
+/* 503 and the end, to what was made without us or with nothing left to work with. */
+void http_send_busy(struct evhttp_request *evreq);
 
 /* ---- request.c ---- */
 

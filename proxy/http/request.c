@@ -15,7 +15,6 @@
 #include <event2/event.h>
 #include <event2/http_struct.h>
 #include <event2/keyvalq_struct.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -91,63 +90,6 @@ void http_requests_free(struct lane *lane)
 
 /* ---- answering ---- */
 
-static void add_header(struct evhttp_request *evreq, const char *name, const char *value)
-{
-    /* Without memory for one the answer lacks it, and no more than that. */
-    if (value != NULL)
-        (void)evhttp_add_header(evhttp_request_get_output_headers(evreq), name, value);
-}
-
-static void on_complete(struct evhttp_request *evreq, void *connection)
-{
-    (void)evreq;
-    http_connection_answered(connection);
-}
-
-/* evhttp sends it; state is ANSWERING from here on. */
-static void send_answer(struct http_connection *connection, struct evhttp_request *evreq,
-                        const struct http_answer *answer)
-{
-    struct evbuffer *body = evbuffer_new();
-    bool close = answer->close || connection->door->front->draining;
-    /* A body to HEAD would be the beginning of the next answer. */
-    bool whole =
-        body != NULL && !answer->body.failed &&
-        (answer->body.length == 0 || evhttp_request_get_command(evreq) == EVHTTP_REQ_HEAD ||
-         evbuffer_add(body, answer->body.data, answer->body.length) == 0);
-    int status = whole ? answer->status : 503;
-    if (answer->body.length > 0 && whole)
-        add_header(evreq, "Content-Type", answer->type);
-    add_header(evreq, "Cache-Control", "no-store");
-    add_header(evreq, "X-Content-Type-Options", "nosniff");
-    if (answer->content_policy != NULL) {
-        add_header(evreq, "Content-Security-Policy", answer->content_policy);
-        add_header(evreq, "Referrer-Policy", "no-referrer");
-        add_header(evreq, "X-Robots-Tag", "noindex, nofollow");
-    }
-    add_header(evreq, "Allow", answer->allow);
-    add_header(evreq, "WWW-Authenticate", answer->authenticate);
-    if (answer->retry_after > 0 || !whole) {
-        char seconds[24];
-        int64_t after = whole ? (answer->retry_after + CLOCK_SECOND - 1) / CLOCK_SECOND : 5;
-        snprintf(seconds, sizeof(seconds), "%lld", (long long)after);
-        add_header(evreq, "Retry-After", seconds);
-    }
-    if (close || !whole) {
-        /* To HTTP/1.0 that asks for it evhttp would say keep-alive beside it. */
-        while (evhttp_remove_header(evhttp_request_get_input_headers(evreq), "Connection") == 0) {
-            /* each of them */
-        }
-        add_header(evreq, "Connection", "close");
-    }
-    http_connection_enter(connection, HTTP_ANSWERING);
-    evhttp_request_set_on_complete_cb(evreq, on_complete, connection);
-    evhttp_send_reply(evreq, status, http_phrase(status), body);
-    http_connection_flush(connection);
-    if (body != NULL)
-        evbuffer_free(body);
-}
-
 static void log_request(const struct http_request *request)
 {
     const struct account_config *account = request->call.account;
@@ -208,7 +150,7 @@ void http_request_answer(struct http_request *request)
     request->evreq = NULL;
     end_request(request); /* freed later: its answer still stands */
     if (evreq != NULL)
-        send_answer(connection, evreq, &request->call.answer);
+        http_send(connection, evreq, &request->call.answer);
 }
 
 void http_request_problem(struct http_request *request, int status, const char *allow, bool close)
@@ -507,9 +449,7 @@ static void straighten(struct evhttp_request *evreq)
 /* Made without us, or with nothing left to work with: said in a few words, and the end. */
 static void turn_off(struct evhttp_request *evreq)
 {
-    add_header(evreq, "Connection", "close");
-    add_header(evreq, "Retry-After", "5");
-    evhttp_send_reply(evreq, 503, http_phrase(503), NULL);
+    http_send_busy(evreq);
 }
 
 void http_on_request(struct evhttp_request *evreq, void *arg)
