@@ -16,7 +16,7 @@
 #include <sqlite3.h>
 
 /* The layout this program writes; PRAGMA user_version of the file. */
-#define REGISTRY_SCHEMA_VERSION 8
+#define REGISTRY_SCHEMA_VERSION 9
 /* How long a writer waits for another one, as the interface promises. */
 #define REGISTRY_BUSY_MS 10000
 /* Caps on one person's history. Past them it is no history but an attack or a mistake: the
@@ -57,6 +57,10 @@ enum registry_statement {
     STATEMENT_HORIZON_SET,
     STATEMENT_PERSON,
     STATEMENT_TOKEN_FIND,
+    STATEMENT_USER_FIND,
+    STATEMENT_USER_SEEN,
+    STATEMENT_SESSION_FIND,
+    STATEMENT_SESSION_SEEN,
     STATEMENT_NOTICE_ADD,
     STATEMENT_NOTICES_UNSPREAD,
     STATEMENT_NOTICES_NAMED,

@@ -350,6 +350,23 @@ static const char migration_8[] =
     "CREATE TRIGGER notice_total_gone AFTER DELETE ON notice_delivery"
     " BEGIN UPDATE notice_total SET deliveries = deliveries - 1 WHERE state = OLD.state; END;";
 
+/* Who may enter the console (store/users.h). A password is kept as crypt(5) writes it; a session is
+ * known by its hash alone. */
+static const char migration_9[] = "CREATE TABLE console_user ("
+                                  " name TEXT PRIMARY KEY NOT NULL,"
+                                  " role TEXT NOT NULL,"
+                                  " hash TEXT," /* NULL: no password */
+                                  " created_at BIGINT NOT NULL,"
+                                  " removed_at BIGINT,"
+                                  " last_seen_at BIGINT);"
+                                  "CREATE TABLE console_session ("
+                                  " hash BLOB PRIMARY KEY NOT NULL,"
+                                  " name TEXT NOT NULL REFERENCES console_user (name),"
+                                  " opened_at BIGINT NOT NULL,"
+                                  " seen_at BIGINT NOT NULL,"
+                                  " CHECK (length(hash) = 32));"
+                                  "CREATE INDEX console_session_name ON console_session (name);";
+
 struct migration {
     const char *sql;
     enum result (*then)(struct registry *registry, struct error *err); /* may be NULL */
@@ -357,7 +374,8 @@ struct migration {
 
 static const struct migration migrations[] = {
     {migration_1, NULL}, {migration_2, chain_old_events}, {migration_3, NULL}, {migration_4, NULL},
-    {migration_5, NULL}, {migration_6, number_standings}, {migration_7, NULL}, {migration_8, NULL}};
+    {migration_5, NULL}, {migration_6, number_standings}, {migration_7, NULL}, {migration_8, NULL},
+    {migration_9, NULL}};
 _Static_assert(sizeof(migrations) / sizeof(migrations[0]) == REGISTRY_SCHEMA_VERSION,
                "one migration a version");
 

@@ -309,10 +309,11 @@ END_TEST
 
 #define KEY_OF_FE "fefefefefefefefefefefefefefefefefefefefefefefefefefefefefefefefe"
 
-/* What layouts 7 and 8 brought. */
+/* What layouts 7 to 9 brought. */
 #define WITHOUT_NOTICES                                                \
     "DROP TABLE token; DROP TABLE notice_delivery; DROP TABLE notice;" \
-    "DROP TABLE identifier; DROP TABLE notice_total;"
+    "DROP TABLE identifier; DROP TABLE notice_total;"                  \
+    "DROP TABLE console_session; DROP TABLE console_user;"
 
 /* As layout 1 made them. */
 static const char layout_1[] = WITHOUT_NOTICES
@@ -411,6 +412,7 @@ END_TEST
 START_TEST(notices_are_counted)
 {
     static const char layout_7[] =
+        "DROP TABLE console_session; DROP TABLE console_user;"
         "DROP INDEX notice_named; ALTER TABLE notice DROP COLUMN named; DROP TABLE notice_total;"
         "DROP TRIGGER notice_total_added; DROP TRIGGER notice_total_moved;"
         "DROP TRIGGER notice_total_gone; PRAGMA user_version = 7";
