@@ -148,6 +148,22 @@ const struct command commands[] = {
      cli_token_list},
     {"token revoke", "NAME|ID", "let a token count no more, from the next request on", "",
      cli_token_revoke},
+    {"user add", "NAME --role R [--single-sign-on]", "let somebody enter the console",
+     "The password is asked for twice on a terminal; otherwise it is one line of standard input.\n"
+     "  --role R                  reader (counts, blocked messages, forms, dossier), compliance\n"
+     "                            (all of that, persons, and acts), administrator (as reader,\n"
+     "                            stops, users, health)\n"
+     "  --single-sign-on          no password: the company's sign-on says who it is\n",
+     cli_user_add},
+    {"user list", "[--format F]", "list the console's users, also those who are removed",
+     FORMAT_HELP, cli_user_list},
+    {"user password", "NAME", "give a user a new password, and sign them out",
+     "Asked for as by user add.\n", cli_user_password},
+    {"user role", "NAME --role R", "let a user do more or less, and sign them out",
+     "  --role R                  reader, compliance, administrator\n", cli_user_role},
+    {"user remove", "NAME", "let a user in no more, from the next request on",
+     "The journal goes on naming them, so the name is not given again.\n", cli_user_remove},
+    {"user log-out", "NAME", "end all sessions of a user", "", cli_user_log_out},
     {"log",
      "[--ref REF] [--verdict V] [--partner P] [--channel C] [--reason R] [--recipient ADDRESS] "
      "[--since T] "

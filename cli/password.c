@@ -1,143 +1,32 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * `octroi password`: a password in, its yescrypt hash out. The password is never echoed, never an
- * argument (others could see it in the process list), and wiped when done.
- */
+/* `octroi password`: a password in, its yescrypt hash out. */
 #include "base/crypto.h"
-#include "base/str.h"
 #include "cli/options.h"
+#include "cli/password_read.h"
 
-#include <crypt.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <termios.h>
-#include <unistd.h>
 
 #define SMPP_PASSWORD_BYTES 8
-
-static volatile sig_atomic_t caught;
-
-static void catch_signal(int number)
-{
-    caught = number;
-}
-
-static const int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP};
-#define N_SIGNALS (sizeof(signals) / sizeof(*signals))
-
-/* One line without its end. False at the end of input before any byte, on a signal, or when the
- * line does not fit: a password that was cut would lock its owner out. */
-static bool read_line(int fd, char *out, size_t size)
-{
-    size_t length = 0;
-    for (;;) {
-        char byte;
-        ssize_t got = read(fd, &byte, 1);
-        if (got < 0 && errno == EINTR && caught == 0)
-            continue;
-        if (got < 0 || (got == 0 && length == 0))
-            return false;
-        if (got == 0 || byte == '\n')
-            break;
-        if (length + 1 >= size || byte == '\0')
-            return false;
-        out[length++] = byte;
-    }
-    if (length > 0 && out[length - 1] == '\r')
-        length--;
-    out[length] = '\0';
-    return true;
-}
-
-/* The terminal is put back as it was before a signal is let through. */
-static bool ask_once(int fd, const char *prompt, char *out, size_t size)
-{
-    struct sigaction before[N_SIGNALS];
-    struct sigaction action = {.sa_handler = catch_signal};
-    struct termios shown;
-    struct termios hidden;
-    if (tcgetattr(fd, &shown) != 0)
-        return false;
-    caught = 0;
-    for (size_t i = 0; i < N_SIGNALS; i++)
-        sigaction(signals[i], &action, &before[i]);
-    hidden = shown;
-    hidden.c_lflag &= ~(tcflag_t)(ECHO | ECHONL);
-    bool done = tcsetattr(fd, TCSAFLUSH, &hidden) == 0;
-    if (done) {
-        fputs(prompt, stderr);
-        fflush(stderr);
-        done = read_line(fd, out, size);
-        fputc('\n', stderr);
-        tcsetattr(fd, TCSAFLUSH, &shown);
-    }
-    for (size_t i = 0; i < N_SIGNALS; i++)
-        sigaction(signals[i], &before[i], NULL);
-    if (caught != 0)
-        raise(caught);
-    return done;
-}
-
-/* Stopped by hand and continued: ask anew. */
-static bool ask(int fd, const char *prompt, char *out, size_t size)
-{
-    bool read = ask_once(fd, prompt, out, size);
-    while (!read && caught == SIGTSTP)
-        read = ask_once(fd, prompt, out, size);
-    return read;
-}
-
-static int print_hash(const char *password)
-{
-    char setting[CRYPT_GENSALT_OUTPUT_SIZE];
-    struct crypt_data *data = calloc(1, sizeof(*data));
-    if (data == NULL)
-        return command_failed_text("out of memory");
-    const char *hash = NULL;
-    if (crypt_gensalt_rn("$y$", 0, NULL, 0, setting, sizeof(setting)) != NULL)
-        hash = crypt_r(password, setting, data);
-    /* libxcrypt answers a failure with a text that begins with '*'. */
-    bool hashed = hash != NULL && *hash != '*';
-    if (hashed)
-        puts(hash);
-    wipe(data, sizeof(*data));
-    free(data);
-    return hashed ? EXIT_DONE : command_failed_text("the password could not be hashed");
-}
 
 int cli_password(const struct invocation *invocation, int argc, char **argv)
 {
     const struct option_spec specs[] = {{0}};
+    char password[PASSWORD_TEXT];
+    char hash[PASSWORD_HASH];
     int code = options_read(invocation, argc, argv, specs, 0, 0, NULL);
     if (code != OPTIONS_GO)
         return code;
-    char first[CRYPT_MAX_PASSPHRASE_SIZE];
-    char second[CRYPT_MAX_PASSPHRASE_SIZE];
-    bool terminal = isatty(STDIN_FILENO) == 1;
-    bool read = terminal ? ask(STDIN_FILENO, "Password: ", first, sizeof(first))
-                         : read_line(STDIN_FILENO, first, sizeof(first));
-    if (!read)
-        code = command_failed_text("no password could be read (a line of at most %d bytes)",
-                                   CRYPT_MAX_PASSPHRASE_SIZE - 1);
-    else if (*first == '\0')
-        code = command_failed_text("an empty password is not a password");
-    else if (!utf8_valid(first, strlen(first)))
-        code = command_failed_text("the password is not valid UTF-8");
-    else if (terminal && (!ask(STDIN_FILENO, "Once more: ", second, sizeof(second)) ||
-                          strcmp(first, second) != 0))
-        code = command_failed_text("the two do not match");
-    else
-        code = print_hash(first);
+    if (!password_read(password))
+        return EXIT_FAILED;
+    code = password_hash(password, hash) ? EXIT_DONE : EXIT_FAILED;
+    if (code == EXIT_DONE)
+        puts(hash);
     /* The hash does not show it any more, and an administrator would look for it elsewhere. */
-    if (code == EXIT_DONE && strlen(first) > SMPP_PASSWORD_BYTES)
+    if (code == EXIT_DONE && strlen(password) > SMPP_PASSWORD_BYTES)
         command_warn("this password has more than %d bytes, which is all that SMPP has room for: "
                      "it serves for SMTP and HTTP only",
                      SMPP_PASSWORD_BYTES);
-    wipe(first, sizeof(first));
-    wipe(second, sizeof(second));
+    wipe(password, sizeof(password));
     return code;
 }

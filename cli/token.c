@@ -4,10 +4,9 @@
  * it is made; the registry keeps its hash. That one was made or revoked stands in the journal.
  */
 #include "base/clock.h"
+#include "cli/act.h"
 #include "cli/context.h"
-#include "cli/journal_link.h"
 #include "cli/options.h"
-#include "proxy/desk/access.h"
 #include "store/tokens.h"
 
 #include <string.h>
@@ -15,32 +14,6 @@
 #define EXPIRES_DEFAULT "1 year"
 #define EXPIRES_MOST    "10 years"
 #define RATE_MOST       1000000
-
-/* ---- the journal ---- */
-
-/* Waits until it is durable. */
-static enum result note(struct context *context, const char *act, const char *subject,
-                        const char *partner, const char *answer, struct error *err)
-{
-    struct journal_link *link = NULL;
-    struct strbuf line = {0};
-    const char *gateway = context->config->hostname;
-    struct access access = {
-        .who = "command", .act = act, .partner = partner, .subject = subject, .answer = answer};
-    enum result result = journal_link_open(context, "token", &link, err);
-    if (result != RESULT_OK)
-        return result;
-    access_write(&line, &access, gateway != NULL ? gateway : "", clock_now());
-    strbuf_add_char(&line, '\n');
-    result = line.failed ? error_no_memory(err) : RESULT_OK;
-    if (result == RESULT_OK)
-        result = journal_link_send(link, &line, 1, err);
-    if (result == RESULT_OK)
-        result = journal_link_flush(link, err);
-    strbuf_free(&line);
-    journal_link_close(&link);
-    return result;
-}
 
 /* ---- add ---- */
 
@@ -115,7 +88,7 @@ static int add(struct context *context, struct token *token)
         return command_failed_text("the configuration knows no partner '%s'", token->partner);
     if (registry_add_token(context->registry, token, text, &err) != RESULT_OK)
         return command_failed(&err);
-    if (note(context, "token.add", token->name, token->partner, "done", &err) != RESULT_OK) {
+    if (act_note_once(context, "token.add", token->name, token->partner, &err) != RESULT_OK) {
         struct error ignored = {0};
         wipe(text, sizeof(text));
         error_prefix(&err, "the journal could not be written, so there is no token");
@@ -232,7 +205,7 @@ static int revoke(struct context *context, const char *name)
         return command_failed(&err);
     printf("token %s is revoked, from the next request on\n", name);
     fflush(stdout);
-    if (note(context, "token.revoke", name, "", "done", &err) == RESULT_OK)
+    if (act_note_once(context, "token.revoke", name, "", &err) == RESULT_OK)
         return EXIT_DONE;
     error_prefix(&err, "it is revoked, but that is not in the journal");
     return command_failed(&err);

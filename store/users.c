@@ -238,25 +238,6 @@ enum result registry_close_sessions(struct registry *registry, const char *name,
     return change_user(registry, "UPDATE console_user SET role = role" OF_USER, name, NULL, 0, err);
 }
 
-enum result registry_forget_users(struct registry *registry, int64_t before, uint64_t *count_out,
-                                  struct error *err)
-{
-    bool own;
-    sqlite3_stmt *statement = NULL;
-    enum result result = registry_enter(registry, &own, err);
-    if (result != RESULT_OK)
-        return result;
-    result = sql_prepare(registry->db, "DELETE FROM console_user WHERE removed_at < ?1", &statement,
-                         err);
-    if (result == RESULT_OK) {
-        sqlite3_bind_int64(statement, 1, before);
-        result = sql_run(registry->db, statement, err);
-    }
-    *count_out = result == RESULT_OK ? (uint64_t)sqlite3_changes(registry->db) : 0;
-    sqlite3_finalize(statement);
-    return registry_leave(registry, own, result, err);
-}
-
 /* ---- sessions ---- */
 
 static bool make_secret(char out[SESSION_SECRET])

@@ -32,7 +32,7 @@ struct user {
 bool user_name_valid(const char *name);
 
 /* name, role and created_at are taken; hash NULL: no password. RESULT_CONFLICT: the name is that of
- * a user, or was that of one who is removed; the journal goes on naming him by it. */
+ * a user, or was that of one who is removed; the journal names him by it for ever. */
 enum result registry_add_user(struct registry *registry, const struct user *user, const char *hash,
                               struct error *err);
 typedef bool user_fn(void *arg, const struct user *user);
@@ -49,10 +49,6 @@ enum result registry_set_user_role(struct registry *registry, const char *name, 
                                    struct error *err);
 enum result registry_remove_user(struct registry *registry, const char *name, int64_t at,
                                  struct error *err);
-/* Forgets who was removed before that moment; from then on his name may be another's. */
-enum result registry_forget_users(struct registry *registry, int64_t before, uint64_t *count_out,
-                                  struct error *err);
-
 /* ---- sessions ---- */
 
 #define SESSION_SECRET 44 /* 256 random bits as base64url, and a NUL */

@@ -141,6 +141,17 @@ static const char *const wrong_usage[] = {
     "token~add~crm~--scope~check~--rate~many",
     "token~add~crm~--scope~check~--rate~1000001",
     "token~revoke",
+    "user",
+    "user~add~marie",
+    "user~add~--role~reader",
+    "user~add~marie~--role~director",
+    "user~add~marie@example.fr~--role~reader",
+    "user~add~Marie~--role~reader~--single-sign-on",
+    "user~role~marie",
+    "user~role~marie~--role~",
+    "user~remove",
+    "user~log-out",
+    "user~list~marie",
     "help~nothing",
     "-c",
 };
@@ -377,6 +388,49 @@ START_TEST(test_token)
 }
 END_TEST
 
+START_TEST(test_user)
+{
+    make_gateway();
+    expect(0, "user~list");
+    ck_assert_str_eq(out.data, "(none)\n");
+    ck_assert_int_eq(run_with("elevenchars\n", "user~add~marie~--role~compliance"), 1);
+    ck_has(&err, "at least 12 characters");
+    ck_assert_ptr_null(strstr(err.data, "elevenchars"));
+    /* Eleven characters, twelve bytes. */
+    ck_assert_int_eq(run_with("elev\xc3\xa9nchars\n", "user~add~marie~--role~compliance"), 1);
+    ck_assert_int_eq(run_with("", "user~add~marie~--role~compliance"), 1);
+    expect(0, "user~list");
+    ck_assert_str_eq(out.data, "(none)\n");
+    ck_assert_int_eq(run_with("twelve chars\n", "user~add~marie~--role~compliance"), 0);
+    ck_has(&out, "marie may enter the console as compliance");
+    ck_assert_int_eq(run_with("twelve chars\n", "user~add~marie~--role~reader"), 1);
+    ck_has(&err, "already");
+    expect(0, "user~add~jean~--role~reader~--single-sign-on");
+    expect(0, "user~list~--format~json");
+    ck_has(&out, "{\"name\":\"marie\",\"role\":\"compliance\",\"state\":\"good\","
+                 "\"sign_in\":\"password\",\"last_seen_at\":null");
+    ck_has(&out, "{\"name\":\"jean\",\"role\":\"reader\",\"state\":\"good\","
+                 "\"sign_in\":\"single-sign-on\"");
+    ck_assert_ptr_null(strstr(out.data, "$y$"));
+    expect(0, "user~role~jean~--role~administrator");
+    expect(1, "user~role~paul~--role~reader");
+    ck_assert_int_eq(run_with("twelve chars\n", "user~password~jean"), 0);
+    ck_assert_int_eq(run_with("short\n", "user~password~jean"), 1);
+    ck_assert_int_eq(run_with("twelve chars\n", "user~password~paul"), 1);
+    expect(0, "user~log-out~jean");
+    expect(1, "user~log-out~paul");
+    expect(0, "user~remove~marie");
+    ck_has(&out, "out at once");
+    expect(1, "user~remove~marie");
+    expect(1, "user~add~marie~--role~reader~--single-sign-on");
+    ck_has(&err, "take another name");
+    expect(0, "user~list");
+    ck_has(&out, "removed");
+    expect(0, "verify");
+    remove_folder();
+}
+END_TEST
+
 /* A gateway that answers once with answer, or hangs up when it is empty. */
 static pid_t start_gateway(const char *answer)
 {
@@ -480,21 +534,14 @@ END_TEST
 
 int main(void)
 {
-    const TTest *const tests[] = {test_init,
-                                  test_init_over_a_key,
-                                  test_help,
-                                  test_password,
-                                  test_no_gateway,
-                                  test_forms,
-                                  test_import,
-                                  test_withdraw,
-                                  test_suspend,
-                                  test_token,
-                                  test_status,
-                                  test_ownership,
-                                  test_mistakes_and_the_stop,
-                                  test_missing_key,
-                                  NULL};
+    const TTest *const tests[] = {test_init,        test_init_over_a_key,
+                                  test_help,        test_password,
+                                  test_no_gateway,  test_forms,
+                                  test_import,      test_withdraw,
+                                  test_suspend,     test_token,
+                                  test_user,        test_status,
+                                  test_ownership,   test_mistakes_and_the_stop,
+                                  test_missing_key, NULL};
     Suite *suite = unit_suite("cli run", tests);
     TCase *cases = tcase_create("wrong usage");
     tcase_add_loop_test(cases, test_wrong_usage, 0,

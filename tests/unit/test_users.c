@@ -148,7 +148,6 @@ START_TEST(who_is_removed_is_out_and_not_replaced)
     char secret[SESSION_SECRET], hash[USER_HASH];
     struct user user;
     struct listed listed = {0};
-    uint64_t forgotten;
     put_user("marie", ROLE_COMPLIANCE);
     put_user("jean", ROLE_READER);
     open_session("marie", START, secret);
@@ -174,13 +173,6 @@ START_TEST(who_is_removed_is_out_and_not_replaced)
     ck_assert_uint_eq(listed.count, 2);
     ck_assert_uint_eq(listed.removed, 1);
     ck_assert_int_eq(number("SELECT count(*) FROM console_user WHERE hash IS NOT NULL"), 1);
-    ck_assert_int_eq(registry_forget_users(bench.registry, START + 5, &forgotten, &bench.err),
-                     RESULT_OK);
-    ck_assert_uint_eq(forgotten, 0);
-    ck_assert_int_eq(registry_forget_users(bench.registry, START + 6, &forgotten, &bench.err),
-                     RESULT_OK);
-    ck_assert_uint_eq(forgotten, 1);
-    ck_assert_int_eq(add("marie", ROLE_READER, HASH), RESULT_OK);
 }
 END_TEST
 
