@@ -29,6 +29,10 @@ bool language_parse(const char *text, enum language *language_out);
  * ours. Whether such a locale was generated on this machine does not matter. */
 enum language language_of_environment(void);
 
+/* What a browser asks for (Accept-Language, RFC 9110); false, and language_out left alone: none of
+ * ours. */
+bool language_of_accept(const char *accept, enum language *language_out);
+
 /* The text in that language; msgid itself, which is English, where there is no translation. */
 const char *tr(enum language language, const char *msgid) __attribute__((format_arg(2)));
 /* By the language's rule for count: French says "0 ligne", English "0 lines". */

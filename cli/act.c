@@ -2,7 +2,7 @@
 #include "cli/act.h"
 
 #include "base/clock.h"
-#include "proxy/desk/access.h"
+#include "office/access.h"
 
 enum result act_open(const struct context *context, struct journal_link **link_out,
                      struct error *err)

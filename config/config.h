@@ -32,6 +32,7 @@ enum long_messages { LONG_PAYLOAD, LONG_SEGMENTS };
 #define SERVICE_API         0x02u /* the interface for programs */
 #define SERVICE_UNSUBSCRIBE 0x04u /* one-click links and their pages */
 #define SERVICE_METRICS     0x08u
+#define SERVICE_CONSOLE     0x10u /* the compliance pages */
 
 /* Bytes of public_url where links for recipients are made of it: a link and its brackets fit one
  * header line (998 bytes) whatever it is sealed about. */

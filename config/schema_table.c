@@ -18,9 +18,12 @@
 static const struct word registries[] = {{"sqlite", 0}, {NULL, 0}};
 static const struct word protocols[] = {
     {"smtp", PROTOCOL_SMTP}, {"smpp", PROTOCOL_SMPP}, {"http", PROTOCOL_HTTP}, {NULL, 0}};
-static const struct word services[] = {
-    {"sms", SERVICE_SMS},         {"api", SERVICE_API},    {"unsubscribe", SERVICE_UNSUBSCRIBE},
-    {"metrics", SERVICE_METRICS}, {"console", WORD_LATER}, {NULL, 0}};
+static const struct word services[] = {{"sms", SERVICE_SMS},
+                                       {"api", SERVICE_API},
+                                       {"unsubscribe", SERVICE_UNSUBSCRIBE},
+                                       {"metrics", SERVICE_METRICS},
+                                       {"console", SERVICE_CONSOLE},
+                                       {NULL, 0}};
 static const struct word tls_modes[] = {{"none", TLS_NONE},
                                         {"optional", TLS_OPTIONAL},
                                         {"required", TLS_REQUIRED},

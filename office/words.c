@@ -82,6 +82,15 @@ const char *word_basis(enum language language, const char *code)
     return word_of(language, words, code);
 }
 
+const char *word_role(enum language language, const char *code)
+{
+    static const struct word words[] = {{"reader", N_("reader")},
+                                        {"compliance", N_("compliance officer")},
+                                        {"administrator", N_("administrator")},
+                                        {0}};
+    return word_of(language, words, code);
+}
+
 const char *word_class(enum language language, const char *code)
 {
     static const struct word words[] = {

@@ -17,6 +17,7 @@ const char *word_mode(enum language language, const char *code);
 const char *word_regime(enum language language, const char *code); /* a mode, in a word */
 const char *word_purpose(enum language language, const char *code);
 const char *word_basis(enum language language, const char *code);
+const char *word_role(enum language language, const char *code); /* of a user of the console */
 const char *word_class(enum language language, const char *code);
 /* "none", "erased": what stands for a form, collector or supplier that is not there. */
 const char *word_origin(enum language language, const char *value);

@@ -5,7 +5,7 @@
 set -eu
 srcdir=$1
 template=$2
-(cd "$srcdir" && find base policy config store office adapters proxy cli -name '*.[ch]' | LC_ALL=C sort) |
+(cd "$srcdir" && find base policy config store office console adapters proxy cli -name '*.[ch]' | LC_ALL=C sort) |
     xgettext --directory="$srcdir" --files-from=- --output=- --language=C --from-code=UTF-8 \
         --keyword --keyword=N_ --keyword=tr:2 --keyword=trn:2,3 --keyword=SAY:2 \
         --add-comments=Translators --add-location=file --no-wrap \

@@ -131,9 +131,9 @@ static enum result start_inbox(struct gateway *gateway, const struct config *con
     return result;
 }
 
-/* What is asked for over HTTP and must not hold up a loop: two threads, so that one long list does
- * not keep a withdrawal waiting. */
-#define DESK_THREADS 2
+/* What is asked for over HTTP and must not hold up a loop: three threads, so that one long list
+ * keeps neither a withdrawal nor a page waiting. */
+#define DESK_THREADS 3
 
 static enum result start_desk(struct gateway *gateway, const struct config *config,
                               struct error *err)

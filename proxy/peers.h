@@ -32,6 +32,7 @@ enum peer_kind {
     PEER_PRESS,   /* … being pressed */
     PEER_VIEWED,  /* the same of one link; the name is its ref */
     PEER_PRESSED,
+    PEER_CONSOLE, /* requests of the console; the name is a struct peer_key */
 };
 
 void peer_key_of(const struct sockaddr *address, struct peer_key *key_out);

@@ -6,9 +6,9 @@
 #include "proxy/api/work.h"
 
 #include "base/clock.h"
+#include "office/access.h"
 #include "office/explain.h"
 #include "policy/judge.h"
-#include "proxy/desk/access.h"
 
 #include <stdio.h>
 #include <string.h>

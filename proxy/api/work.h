@@ -8,7 +8,7 @@
 #ifndef OCTROI_PROXY_API_WORK_H
 #define OCTROI_PROXY_API_WORK_H
 
-#include "proxy/desk/access.h"
+#include "office/access.h"
 #include "proxy/desk/desk.h"
 #include "proxy/http/service.h"
 #include "proxy/snapshot.h"

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The desk's threads: a queue a pace, each taken from in order, the urgent first; one thread of two
- * or more is kept from what is long. A job that cannot be worked on,
- * since the registry is not there, is told so without being run.
+ * or more is kept from what reads much. A job that cannot be worked on, since the registry is not
+ * there, is told so without being run.
  */
 #include "proxy/desk/desk.h"
 
@@ -52,6 +52,11 @@ struct desk {
 };
 
 /* ---- a job ---- */
+
+static bool reads_much(enum desk_pace pace)
+{
+    return pace == DESK_PAGE || pace == DESK_LONG;
+}
 
 /* SQLite asks every so often. */
 static int is_over(void *arg)
@@ -110,7 +115,7 @@ static void do_job(struct desk_clerk *clerk, struct desk_job *job)
     job->err = (struct error){0};
     job->late = clerk->cut = false;
     job->result = follow(&clerk->tools, &job->err);
-    clerk->until = job->pace == DESK_LONG ? clock_monotonic() + desk->long_most : INT64_MAX;
+    clerk->until = reads_much(job->pace) ? clock_monotonic() + desk->long_most : INT64_MAX;
     if (job->result == RESULT_OK)
         job->result = job->work(job, &clerk->tools, &job->err);
     clerk->until = INT64_MAX;
@@ -126,11 +131,17 @@ static void do_job(struct desk_clerk *clerk, struct desk_job *job)
 /* Under lock. NULL: there is nothing that this thread may take now. */
 static struct queue *ready(struct desk *desk)
 {
+    struct queue *pages = &desk->queues[DESK_PAGE];
     struct queue *longs = &desk->queues[DESK_LONG];
-    for (int pace = DESK_URGENT; pace < DESK_LONG; pace++)
+    for (int pace = DESK_URGENT; pace < DESK_PAGE; pace++)
         if (desk->queues[pace].first != NULL)
             return &desk->queues[pace];
-    bool room = longs->under_way == 0 || longs->under_way + 1 < desk->n_clerks;
+    unsigned under_way = pages->under_way + longs->under_way;
+    if (under_way > 0 && under_way + 1 >= desk->n_clerks)
+        return NULL;
+    if (pages->first != NULL)
+        return pages;
+    bool room = longs->under_way == 0 || longs->under_way + 2 < desk->n_clerks;
     return longs->first != NULL && room ? longs : NULL;
 }
 
@@ -271,6 +282,7 @@ void desk_stop(struct desk **desk_pointer)
     pthread_mutex_lock(&desk->lock);
     desk->stopping = true;
     atomic_store(&desk->hurried, true);
+    hand_back(&desk->queues[DESK_PAGE]);
     hand_back(&desk->queues[DESK_LONG]);
     pthread_cond_broadcast(&desk->wake);
     pthread_mutex_unlock(&desk->lock);

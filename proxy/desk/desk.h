@@ -30,10 +30,12 @@ struct desk_tools {
 };
 
 /* Each has a queue of its own, taken from in this order. What is urgent, a person's withdrawal or a
- * stop, goes before all else. What is short waits for nothing that is long. What reads much, a
- * report say, is long: it never keeps all threads at a time, is cut short when it takes more than
- * long_most, and when the desk ends. It must change nothing. */
-enum desk_pace { DESK_URGENT, DESK_SHORT, DESK_LONG, DESK_PACES };
+ * stop, goes before all else. What is short waits for nothing that reads much. A page that somebody
+ * waits for in front of a browser, and what is long, a report say, read much: together they never
+ * keep all threads at a time, and what is long leaves one to the pages where there are three; they
+ * are cut short when they take more than long_most, and when the desk ends. They must change
+ * nothing. */
+enum desk_pace { DESK_URGENT, DESK_SHORT, DESK_PAGE, DESK_LONG, DESK_PACES };
 
 struct desk_job {
     enum desk_pace pace;

@@ -120,6 +120,8 @@ static enum metrics_service service_of(const struct http_request *request)
         return METRICS_UNSUBSCRIBE;
     case SERVICE_METRICS:
         return METRICS_METRICS;
+    case SERVICE_CONSOLE:
+        return METRICS_CONSOLE;
     default:
         return METRICS_NO_SERVICE;
     }

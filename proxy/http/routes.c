@@ -103,7 +103,7 @@ const struct service_route *http_find_service(unsigned services, enum http_metho
                                               const char **tails_out, unsigned *methods)
 {
     static const struct service_route *const tables[] = {api_routes, unsubscribe_routes,
-                                                         metrics_routes};
+                                                         metrics_routes, console_routes};
     for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++)
         for (const struct service_route *route = tables[i]; route->pattern != NULL; route++) {
             struct piece pieces[HTTP_TAILS] = {{"", 0}, {"", 0}};

@@ -85,5 +85,6 @@ void service_answer_recorded_or(struct service_call *call, struct journal_batch 
 extern const struct service_route api_routes[];         /* proxy/api */
 extern const struct service_route unsubscribe_routes[]; /* proxy/unsubscribe */
 extern const struct service_route metrics_routes[];     /* proxy/metrics */
+extern const struct service_route console_routes[];     /* proxy/console */
 
 #endif

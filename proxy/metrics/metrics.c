@@ -189,7 +189,8 @@ const char *metrics_service_name(enum metrics_service service)
     static const char *const names[METRICS_SERVICE_COUNT] = {
         [METRICS_SMS] = "sms",         [METRICS_WEBHOOK] = "webhook",
         [METRICS_API] = "api",         [METRICS_UNSUBSCRIBE] = "unsubscribe",
-        [METRICS_METRICS] = "metrics", [METRICS_NO_SERVICE] = "none",
+        [METRICS_METRICS] = "metrics", [METRICS_CONSOLE] = "console",
+        [METRICS_NO_SERVICE] = "none",
     };
     return names[service];
 }

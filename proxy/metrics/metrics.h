@@ -39,6 +39,7 @@ enum metrics_service {
     METRICS_API,
     METRICS_UNSUBSCRIBE,
     METRICS_METRICS,
+    METRICS_CONSOLE,
     METRICS_NO_SERVICE, /* a path that nothing is behind */
     METRICS_SERVICE_COUNT
 };

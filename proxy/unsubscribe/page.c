@@ -45,61 +45,6 @@ bool leave_page_policy(struct strbuf *out)
     return !out->failed;
 }
 
-/* ---- language ---- */
-
-/* "0.8" in thousandths; what is no weight is 0, and such a language is not asked for. */
-static unsigned weight_of(const char *text, size_t length)
-{
-    unsigned weight = 0;
-    unsigned unit = 1000;
-    for (size_t i = 0; i < length && text[i] != ' ' && text[i] != '\t'; i++) {
-        if (text[i] == '.' && i == 1)
-            continue;
-        if (text[i] < '0' || text[i] > '9' || i > 4)
-            return 0;
-        weight += (unsigned)(text[i] - '0') * unit;
-        unit /= 10;
-    }
-    return weight <= 1000 ? weight : 0;
-}
-
-/* One item of the list: "fr-CA;q=0.8". */
-static unsigned read_item(const char *item, size_t length, enum language *language_out)
-{
-    char tag[3];
-    const char *semicolon = memchr(item, ';', length);
-    size_t name = semicolon != NULL ? (size_t)(semicolon - item) : length;
-    while (name > 0 && (item[name - 1] == ' ' || item[name - 1] == '\t'))
-        name--;
-    if (name < 2 || (name > 2 && item[2] != '-'))
-        return 0;
-    memcpy(tag, item, 2);
-    tag[2] = '\0';
-    ascii_lower(tag);
-    if (!language_parse(tag, language_out))
-        return 0;
-    const char *q =
-        semicolon != NULL ? memchr(semicolon, '=', length - (size_t)(semicolon - item)) : NULL;
-    return q != NULL ? weight_of(q + 1, length - (size_t)(q + 1 - item)) : 1000;
-}
-
-bool leave_language(const char *accept, enum language *language_out)
-{
-    unsigned best = 0;
-    while (*accept != '\0') {
-        enum language language = LANGUAGE_EN;
-        accept += strspn(accept, " \t,");
-        size_t length = strcspn(accept, ",");
-        unsigned weight = read_item(accept, length, &language);
-        if (weight > best) {
-            best = weight;
-            *language_out = language;
-        }
-        accept += length;
-    }
-    return best > 0;
-}
-
 /* ---- parts ---- */
 
 /* A paragraph of a translated sentence with one or two texts in it. */

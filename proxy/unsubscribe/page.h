@@ -48,7 +48,4 @@ void leave_page_write(const struct leave_page *page, struct strbuf *out);
  */
 bool leave_page_policy(struct strbuf *out);
 
-/* The language a browser asks for (Accept-Language, RFC 9110); false: none of ours. */
-bool leave_language(const char *accept, enum language *language_out);
-
 #endif

@@ -7,8 +7,8 @@
  */
 #include "base/clock.h"
 #include "base/log.h"
+#include "office/access.h"
 #include "office/past.h"
-#include "proxy/desk/access.h"
 #include "proxy/desk/desk.h"
 #include "proxy/http/service.h"
 #include "proxy/rate.h"
@@ -83,7 +83,7 @@ static enum language language_of(const struct service_call *call, bool *spoken_o
     enum language language =
         strcmp(call->http.config->region, "FR") == 0 ? LANGUAGE_FR : LANGUAGE_EN;
     const char *accept = http_header(&call->http, "Accept-Language");
-    *spoken_out = accept != NULL && leave_language(accept, &language);
+    *spoken_out = accept != NULL && language_of_accept(accept, &language);
     return language;
 }
 
@@ -268,7 +268,7 @@ static void answer(struct service_call *call, const struct leave *leave)
         .contact = config->controller_contact,
     };
     if (!leave->spoken && form != NULL)
-        (void)leave_language(form->language, &page.language);
+        (void)language_of_accept(form->language, &page.language);
     (void)put_page(call, 200, &page);
     if (is_recorded(leave))
         service_answer_recorded_or(call, rows_of(leave), answer_unrecorded);

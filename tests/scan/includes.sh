@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# Includes point one way: cli -> proxy -> adapters -> office -> store -> config -> policy -> wire -> base. A
+# Includes point one way: cli -> proxy -> adapters -> console -> office -> store -> config -> policy -> wire -> base. A
 # folder may skip downwards, never look up; proxy knows of adapters only adapter.h, sms.h and webhook.h;
 # libconfig is used in one file.
 set -eu
@@ -8,10 +8,10 @@ srcdir=${srcdir:-.}
 
 # Prints what is wrong under the folder $1.
 scan() {
-    (cd "$1" && find base wire policy config store office adapters proxy cli -type f \
+    (cd "$1" && find base wire policy config store office console adapters proxy cli -type f \
         \( -name '*.c' -o -name '*.h' -o -name '*.cc' \) -exec awk '
         BEGIN {
-            n = split("base wire policy config store office adapters proxy cli", order, " ")
+            n = split("base wire policy config store office console adapters proxy cli", order, " ")
             for (i = 1; i <= n; i++)
                 rank[order[i]] = i
         }
@@ -43,7 +43,7 @@ scan() {
 self_test() {
     made=$(mktemp -d)
     trap 'rm -rf "$made"' EXIT
-    for folder in base wire policy config store office adapters proxy cli; do
+    for folder in base wire policy config store office console adapters proxy cli; do
         mkdir "$made/$folder"
         printf '#include "base/error.h"\n#include <stdio.h>\n' >"$made/$folder/good.c"
     done

@@ -160,7 +160,7 @@ START_TEST(languages)
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         enum language language = LANGUAGE_COUNT;
-        bool found = leave_language(rows[i].accept, &language);
+        bool found = language_of_accept(rows[i].accept, &language);
         ck_assert_msg(found == (rows[i].language >= 0), "%s", rows[i].accept);
         if (found)
             ck_assert_msg((int)language == rows[i].language, "%s", rows[i].accept);

@@ -3,8 +3,8 @@
  * Who looked at whom, and who did what: the journal's `access` records (docs/JOURNAL.md). Each look
  * at a person and each act over HTTP leaves one, durable before it is answered.
  */
-#ifndef OCTROI_PROXY_DESK_ACCESS_H
-#define OCTROI_PROXY_DESK_ACCESS_H
+#ifndef OCTROI_OFFICE_ACCESS_H
+#define OCTROI_OFFICE_ACCESS_H
 
 #include "policy/recipient.h"
 #include "store/journal.h"
@@ -12,7 +12,7 @@
 struct access {
     char id[RECORD_ID];  /* the call's request_id, so that the answer names its record; "": one is
                             made */
-    const char *who;     /* "token NAME", "link", later "user NAME" */
+    const char *who;     /* "token NAME", "link", "user NAME" */
     const char *act;     /* "check", "person.read", "event.add", "partner.suspend", … */
     const uint8_t *key;  /* of the person; NULL: none in particular */
     const char *masked;  /* NULL with key NULL */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "proxy/desk/access.h"
+#include "office/access.h"
 
 #include "base/clock.h"
 

@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The console's pages and acts; one file a page, its acts beside it (NAME_act.c). */
+#ifndef OCTROI_CONSOLE_PAGES_H
+#define OCTROI_CONSOLE_PAGES_H
+
+#include "console/visit.h"
+
+/* ---- overview.c ---- */
+console_page overview_page;
+
+#endif

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Which path is which page of the service "console": what it asks of who comes, what it needs, and
+ * how urgent it is at the desk (an act is never cut short). */
+#include "console/pages.h"
+#include "proxy/console/work.h"
+
+#define GET  (HTTP_METHOD_GET | HTTP_METHOD_HEAD)
+#define POST HTTP_METHOD_POST
+
+#define TASK(name, permit_bits, need_bits, desk_pace)                                             \
+    static void name##_at_desk(struct service_call *call)                                         \
+    {                                                                                             \
+        static const struct console_task task = {permit_bits, need_bits, DESK_##desk_pace, name}; \
+        console_work(call, &task);                                                                \
+    }
+TASK(overview_page, PERMIT_READ, NEED_INDEX | NEED_HEALTH, PAGE)
+
+#define ROUTE(methods, pattern, name)                     \
+    {                                                     \
+        pattern, methods, SERVICE_CONSOLE, .handle = name \
+    }
+
+const struct service_route console_routes[] = {
+    ROUTE(GET, "/console/static/*", console_asset),
+    ROUTE(GET, "/console", overview_page_at_desk),
+    {0},
+};
