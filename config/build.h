@@ -27,6 +27,8 @@ void build_notices(struct build *build, const struct node *partner_group,
 void build_policies(struct build *build);
 /* After the providers. */
 void build_alerts(struct build *build);
+/* After the listeners. */
+void build_console(struct build *build);
 /* After the policies. */
 void build_retention(struct build *build);
 

@@ -2,6 +2,7 @@
 #include "config/build.h"
 
 #include "base/file.h"
+#include "base/sockaddr.h"
 #include "base/tls.h"
 #include "config/checks.h"
 
@@ -117,6 +118,23 @@ static void take_services(struct build *build, const struct node *group,
             out->services |= (unsigned)item->number;
 }
 
+/* Who signs in does so over https, from this machine, or through a balancer that is believed: what
+ * nobody could use is a mistake. */
+static void check_console(struct build *build, const struct node *group,
+                          const struct listener_config *out)
+{
+    struct node *node = build_node(group, "services");
+    if (node == NULL || (out->services & SERVICE_CONSOLE) == 0 || out->tls != TLS_NONE ||
+        out->address_length == 0 || out->n_trusted > 0 ||
+        sockaddr_is_loopback((const struct sockaddr *)&out->address))
+        return;
+    node_problem(build->problems, node,
+                 "\"console\" on %s with tls = \"none\": passwords would cross the network in "
+                 "clear; use \"implicit\", bind it to this machine, or name the balancer that "
+                 "speaks https in trusted",
+                 out->bind);
+}
+
 static void check_foreign(struct build *build, const struct node *group,
                           const struct listener_config *out)
 {
@@ -177,8 +195,10 @@ static void build_listener(struct build *build, const struct node *group,
     check_foreign(build, group, out);
     if (out->protocol == PROTOCOL_SMTP)
         check_balancers(build, group, out);
-    if (take_tls(build, group, out))
+    if (take_tls(build, group, out)) {
         check_certificate(build, group, out);
+        check_console(build, group, out);
+    }
 }
 
 void build_listeners(struct build *build)

@@ -177,6 +177,14 @@ struct alerts_config {
     unsigned mails_an_hour;
 };
 
+/* How long somebody is signed in to the console, and who may say who it is. */
+struct console_config {
+    int64_t session_idle; /* microseconds without a request; then one signs in again */
+    int64_t session_most; /* … after signing in, whatever comes */
+    /* The field in which a listener's trusted balancer names who is signed in; "": none does. */
+    const char *identity_header;
+};
+
 struct journal_config {
     uint64_t segment_size;    /* bytes */
     int64_t checkpoint_every; /* microseconds */
@@ -231,6 +239,7 @@ struct config {
     struct channel_policy policies[CHANNEL_COUNT];
     struct retention_config retention;
     struct alerts_config alerts;
+    struct console_config console;
     char sha256[65];  /* over all files read, in the order read; for the journal */
     char version[13]; /* its first 12 hex digits, for `status` */
 };

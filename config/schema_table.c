@@ -105,6 +105,10 @@ const struct schema_key schema_table[] = {
     {"alerts.verify_every", KIND_TIME, false, "1 h", CLOCK_SECOND, CLOCK_DAY, NULL},
     {"alerts.mails_an_hour", KIND_NUMBER, false, "12", 1, 1000, NULL},
 
+    {"console.session_idle", KIND_TIME, false, "30 min", CLOCK_SECOND, CLOCK_DAY, NULL},
+    {"console.session_most", KIND_TIME, false, "12 h", CLOCK_SECOND, 7 * CLOCK_DAY, NULL},
+    {"console.identity_header", KIND_TEXT, false, "", 0, 64, NULL},
+
     {"listeners.*.protocol", KIND_CHOICE, false, "smtp", 0, 0, protocols},
     {"listeners.*.bind", KIND_TEXT, true, NULL, NAME_TEXT, NULL},
     {"listeners.*.tls", KIND_CHOICE, false, "required", 0, 0, tls_modes},

@@ -181,6 +181,7 @@ static enum result make_snapshot(const char *path, struct tree *tree, struct pro
     build_policies(&build);
     build_retention(&build);
     build_alerts(&build);
+    build_console(&build);
     return build.no_memory ? error_no_memory(err) : RESULT_OK;
 }
 

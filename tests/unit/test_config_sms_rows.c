@@ -30,13 +30,11 @@ static const struct row listener_rows[] = {
      "main.conf:2: listeners.a.services: is missing (protocol is \"http\")\n"},
     {"no service", LISTENER("protocol = \"http\" tls = \"none\" services = [ ]"),
      "main.conf:3: listeners.a.services: is empty\n"},
-    {"services to come",
-     LISTENER(
-         "protocol = \"http\" tls = \"none\" services = [ \"sms\", \"console\",\n\"consol\" ]"),
-     "main.conf:3: listeners.a.services: \"console\" is not available in this version\n"
-     "main.conf:4: listeners.a.services: \"consol\" is none of \"sms\", \"api\", \"unsubscribe\" "
-     "or "
-     "\"metrics\"\n"},
+    {"services that are none",
+     LISTENER("protocol = \"http\" tls = \"none\" services = [ \"sms\", \"console\",\n"
+              "\"consol\" ] trusted = [ \"10.0.0.1\" ]"),
+     "main.conf:4: listeners.a.services: \"consol\" is none of \"sms\", \"api\", "
+     "\"unsubscribe\", \"metrics\" or \"console\"\n"},
     {"what smtp does not know",
      LISTENER(
          "tls = \"none\" services = [ \"sms\" ] max_body_size = \"1 kB\"\nenquire_every = \"1 s\" "
