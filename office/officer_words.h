@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What is on record of a person, said about her to an officer (office/person_words.h says it to the
+ * person herself). All of it is English to be given to tr(); po/fr.po has the French.
+ */
+#ifndef OCTROI_OFFICE_OFFICER_WORDS_H
+#define OCTROI_OFFICE_OFFICER_WORDS_H
+
+#include "office/past.h"
+#include "policy/judge.h"
+
+/* What happened, without and with its day: "Consent given"; "The person consented on %s." */
+const char *officer_event(const struct past_event *event);
+const char *officer_event_on(const struct past_event *event);
+/* What a rule found, as a sentence; NULL for a rule that a later version has. */
+const char *officer_rule(const struct trace_step *step);
+/* "The person's data may be passed on to %s for offers %s.": partner and person_by_channel. */
+const char *officer_answer(enum purpose purpose, enum verdict verdict);
+
+#endif
