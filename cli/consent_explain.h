@@ -4,7 +4,7 @@
 #ifndef OCTROI_CLI_CONSENT_EXPLAIN_H
 #define OCTROI_CLI_CONSENT_EXPLAIN_H
 
-#include "cli/output.h"
+#include "office/output.h"
 #include "office/explain.h"
 
 int explanation_print(const struct explanation *explanation);

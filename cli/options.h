@@ -10,7 +10,7 @@
 
 #include "base/language.h"
 #include "cli/command.h"
-#include "cli/output.h"
+#include "office/output.h"
 #include "policy/model.h"
 
 #include <stdbool.h>

@@ -8,8 +8,8 @@
 
 #include "base/csv.h"
 #include "cli/context.h"
-#include "cli/folder.h"
-#include "cli/output.h"
+#include "office/folder.h"
+#include "office/output.h"
 #include "office/words.h"
 #include "store/tally.h"
 

@@ -3,6 +3,7 @@
 #include "cli/report.h"
 
 #include "cli/options.h"
+#include "office/tally_rows.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -18,12 +19,12 @@ struct grouping {
 static enum result print_rows(const struct tally *tally, enum output_format format,
                               struct error *err)
 {
-    struct column columns[REPORT_COLUMNS];
-    report_columns(tally, columns);
+    struct column columns[TALLY_ROWS_COLUMNS];
+    tally_rows_columns(tally, columns);
     struct output *output = output_new(stdout, format, columns);
     if (output == NULL)
         return error_no_memory(err);
-    report_write(tally, output);
+    tally_rows_write(tally, output);
     return output_end(&output, err);
 }
 

@@ -5,7 +5,7 @@
 
 #include "base/language.h"
 #include "cli/context.h"
-#include "cli/output.h"
+#include "office/output.h"
 #include "store/tally.h"
 
 struct report {
@@ -13,12 +13,6 @@ struct report {
     struct tally_filter filter;
     enum language language;
 };
-
-/* report_rows.c: a tally as rows for programs: its columns, then six counts. */
-enum { REPORT_COLUMNS = TALLY_BY_COUNT + 6 + 1 };
-void report_columns(const struct tally *tally, struct column columns_out[REPORT_COLUMNS]);
-/* What goes wrong, output_end says. */
-void report_write(const struct tally *tally, struct output *output);
 
 /* report_overview.c: totals and the main groupings, for people, on standard output. */
 enum result report_overview(const struct report *report, struct error *err);

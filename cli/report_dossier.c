@@ -4,7 +4,8 @@
  * folder, the private key), then the dossier as the service user.
  */
 #include "base/file.h"
-#include "cli/dossier.h"
+#include "cli/report.h"
+#include "office/dossier.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -28,7 +29,12 @@ static int make(const struct invocation *invocation, struct report *report, stru
         return EXIT_FAILED;
     report->context = &context;
     report->filter.registry_path = context.registry_path;
-    dossier->report = report;
+    dossier->config = context.config;
+    dossier->registry = context.registry;
+    dossier->index = context.index;
+    dossier->journal_path = context.journal_path;
+    dossier->filter = report->filter;
+    dossier->language = report->language;
     dossier->made_at = clock_now();
     enum result result = journal_index_catch_up(context.index, 0, NULL, &err);
     if (result == RESULT_OK)

@@ -3,8 +3,8 @@
  * `octroi report` as people read it on a terminal: totals, then by partner, channel, reason, form,
  * supplier and day, with words beside the codes.
  */
-#include "cli/output.h"
 #include "cli/report.h"
+#include "office/output.h"
 #include "office/words.h"
 
 #include <stdlib.h>

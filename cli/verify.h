@@ -4,7 +4,7 @@
 #define OCTROI_CLI_VERIFY_H
 
 #include "cli/context.h"
-#include "cli/output.h"
+#include "office/output.h"
 #include "office/checkpoint.h"
 
 /* Of the context: its paths and the journal's public key. checkpoint: kept elsewhere, of good

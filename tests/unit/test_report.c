@@ -2,7 +2,7 @@
 /* Reports and the dossier from inside: pages against hostile text, tallies, the configuration's
  * history through a real journal, and the walk over everyone. */
 #include "base/html.h"
-#include "cli/history.h"
+#include "office/history.h"
 #include "office/words.h"
 #include "store/configuration.h"
 #include "store/registry_walk.h"

@@ -3,8 +3,8 @@
  * The configuration's history, as the journal's `configuration` records tell it: what was in force
  * from when to when, and what each change changed.
  */
-#ifndef OCTROI_CLI_HISTORY_H
-#define OCTROI_CLI_HISTORY_H
+#ifndef OCTROI_OFFICE_HISTORY_H
+#define OCTROI_OFFICE_HISTORY_H
 
 #include "store/journal.h"
 

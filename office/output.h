@@ -5,8 +5,8 @@
  * or a form said may be in a cell: in a table its control characters are shown as U+FFFD, so that
  * no text can drive the terminal.
  */
-#ifndef OCTROI_CLI_OUTPUT_H
-#define OCTROI_CLI_OUTPUT_H
+#ifndef OCTROI_OFFICE_OUTPUT_H
+#define OCTROI_OFFICE_OUTPUT_H
 
 #include "base/error.h"
 #include "base/str.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "cli/dossier.h"
+#include "office/dossier.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -77,7 +77,7 @@ const char *dossier_partner_name(const struct dossier *dossier, const char *id)
         if (partner != NULL)
             return history_text(partner, "name");
     }
-    const struct partner *partner = config_partner(dossier->report->context->config, id);
+    const struct partner *partner = config_partner(dossier->config, id);
     return partner != NULL && partner->name != NULL ? partner->name : id;
 }
 
@@ -91,7 +91,7 @@ void dossier_heading(struct dossier *dossier, const char *msgid)
 static void begin_page(struct dossier *dossier)
 {
     struct page *page = &dossier->page;
-    page->language = dossier->report->language;
+    page->language = dossier->language;
     page_raw(page, "<!DOCTYPE html>\n<html lang=\"");
     page_raw(page, language_tag(page->language));
     /* Nothing may be loaded and nothing run, whatever a form's text says. */
@@ -129,20 +129,18 @@ static enum result write_page(struct dossier *dossier, struct error *err)
 
 static enum result gather(struct dossier *dossier, struct error *err)
 {
-    const struct report *report = dossier->report;
-    struct journal_index *index = report->context->index;
+    const struct tally_filter *filter = &dossier->filter;
     enum result result = RESULT_OK;
     for (size_t i = 0; i < DOSSIER_TALLIES; i++) {
         dossier->tallies[i] = tally_new(groupings[i].by, groupings[i].n);
         if (dossier->tallies[i] == NULL)
             return error_no_memory(err);
     }
-    result = journal_index_tally(index, &report->filter, dossier->tallies, DOSSIER_TALLIES, err);
+    result = journal_index_tally(dossier->index, filter, dossier->tallies, DOSSIER_TALLIES, err);
     if (result == RESULT_OK)
-        result = journal_index_erased(index, &dossier->erased, err);
+        result = journal_index_erased(dossier->index, &dossier->erased, err);
     if (result == RESULT_OK)
-        result =
-            history_read(index, report->filter.since, report->filter.until, &dossier->history, err);
+        result = history_read(dossier->index, filter->since, filter->until, &dossier->history, err);
     if (result != RESULT_OK)
         return result;
     for (size_t i = 0; i < DOSSIER_TALLIES; i++)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The dossier on what the register holds: forms as they were shown, suspensions, parties. */
-#include "cli/dossier.h"
+#include "office/dossier.h"
 #include "office/words.h"
 
 #include <inttypes.h>
@@ -150,7 +150,7 @@ static void show_form(struct dossier *dossier, const struct form_row *row, const
 /* Whether the version's life meets the period, or consents given by it were relied on in it. */
 static bool concerns(const struct dossier *dossier, const struct form_row *row)
 {
-    const struct tally_filter *filter = &dossier->report->filter;
+    const struct tally_filter *filter = &dossier->filter;
     const struct tally *origins = dossier->tallies[DOSSIER_ORIGINS];
     char name[100];
     if (row->effective_from < filter->until && row->effective_until > filter->since)
@@ -189,8 +189,7 @@ enum result dossier_forms(struct dossier *dossier, struct error *err)
                        "relied on in the period were given, as they were registered. A version is "
                        "never altered: each change of wording or of the list of partners is a new "
                        "version."));
-    enum result result =
-        registry_forms(dossier->report->context->registry, NULL, 0, on_form, &walk, err);
+    enum result result = registry_forms(dossier->registry, NULL, 0, on_form, &walk, err);
     if (result == RESULT_OK)
         result = walk.result;
     if (result == RESULT_OK && walk.shown == 0)
@@ -222,7 +221,7 @@ static bool on_suspension(void *arg, const struct suspension_row *row)
                                         N_("Resumed on"), NULL};
     struct suspension_walk *walk = arg;
     struct page *page = &walk->dossier->page;
-    const struct tally_filter *filter = &walk->dossier->report->filter;
+    const struct tally_filter *filter = &walk->dossier->filter;
     if (row->suspended_at >= filter->until || (row->resumed && row->resumed_at < filter->since))
         return true;
     if (walk->shown++ == 0)
@@ -253,7 +252,7 @@ static bool on_invalid_supplier(void *arg, const struct supplier_row *row)
     static const char *const heads[] = {N_("Supplier"), N_("Invalid since"), N_("Reason"), NULL};
     struct suspension_walk *walk = arg;
     struct page *page = &walk->dossier->page;
-    if (row->invalidated_at >= walk->dossier->report->filter.until)
+    if (row->invalidated_at >= walk->dossier->filter.until)
         return true;
     if (walk->shown++ == 0) {
         page_element_tr(page, "h3", N_("Invalidated suppliers"));
@@ -274,8 +273,8 @@ static bool on_invalid_supplier(void *arg, const struct supplier_row *row)
 static enum result invalid_suppliers(struct dossier *dossier, struct error *err)
 {
     struct suspension_walk walk = {.dossier = dossier};
-    enum result result = registry_invalid_suppliers(dossier->report->context->registry, NULL, 0,
-                                                    on_invalid_supplier, &walk, err);
+    enum result result =
+        registry_invalid_suppliers(dossier->registry, NULL, 0, on_invalid_supplier, &walk, err);
     if (walk.shown > 0)
         page_table_end(&dossier->page);
     return result;
@@ -289,8 +288,7 @@ enum result dossier_suspensions(struct dossier *dossier, struct error *err)
     page_element_tr(page, "p",
                     N_("A suspension stops at once whatever relies on the partner, the form or the "
                        "supplier, also for consents that were given before it."));
-    enum result result =
-        registry_suspensions(dossier->report->context->registry, on_suspension, &walk, err);
+    enum result result = registry_suspensions(dossier->registry, on_suspension, &walk, err);
     if (walk.shown > 0)
         page_table_end(page);
     else

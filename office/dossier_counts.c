@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The dossier's first sections: what it is, and what was decided before and after the switch. */
-#include "cli/dossier.h"
+#include "office/dossier.h"
 #include "office/words.h"
 
 #include <string.h>
@@ -31,9 +31,9 @@ static void add_facts(struct dossier *dossier)
     const struct tally_counts *totals = &dossier->totals;
     struct strbuf text = {0};
     page_raw(page, "<dl class=\"facts\">\n");
-    fact(page, N_("Gateway"), dossier->report->context->config->hostname);
-    if (dossier->report->filter.partner != NULL)
-        fact(page, N_("Partner"), dossier_partner_name(dossier, dossier->report->filter.partner));
+    fact(page, N_("Gateway"), dossier->config->hostname);
+    if (dossier->filter.partner != NULL)
+        fact(page, N_("Partner"), dossier_partner_name(dossier, dossier->filter.partner));
     language_add_time(&text, page->language, dossier->made_at);
     fact(page, N_("Drawn up on"), text.data != NULL ? text.data : "");
     strbuf_free(&text);
@@ -53,7 +53,7 @@ static void add_erased(struct dossier *dossier)
 {
     struct page *page = &dossier->page;
     struct strbuf text = {0};
-    int64_t since = dossier->report->filter.since;
+    int64_t since = dossier->filter.since;
     words_erased_decisions(&text, page->language, &dossier->erased, since);
     if (text.length > 0)
         page_element(page, "li", text.data);
@@ -70,8 +70,7 @@ void dossier_opening(struct dossier *dossier)
     struct page *page = &dossier->page;
     struct strbuf period = {0};
     page_element_tr(page, "h1", N_("Dossier on the control of consent to prospecting"));
-    words_period(&period, page->language, dossier->report->filter.since,
-                 dossier->report->filter.until);
+    words_period(&period, page->language, dossier->filter.since, dossier->filter.until);
     page_element(page, "p class=\"sub\"", period.data != NULL ? period.data : "");
     strbuf_free(&period);
     add_facts(dossier);
@@ -219,7 +218,7 @@ static void mode_since(struct dossier *dossier, const char *partner, const char 
         if (object == NULL || strcmp(history_text(object, "mode"), mode) != 0)
             continue;
         size_t first = history_mode_since(history, i, partner);
-        if (first == 0 && history->entries[0].at <= dossier->report->filter.since)
+        if (first == 0 && history->entries[0].at <= dossier->filter.since)
             page_cell(page, tr(page->language, N_("before the period")));
         else
             page_time(page, history->entries[first].at);

@@ -4,8 +4,9 @@
  * if asked for, the script that checks them, and the list of all files with its signature. The
  * segments are copied as they stand, as far as they are durable.
  */
-#include "cli/dossier.h"
-#include "cli/verify_script.h"
+#include "office/dossier.h"
+#include "office/output.h"
+#include "office/verify_script.h"
 #include "store/segment.h"
 
 #include <errno.h>
@@ -45,7 +46,7 @@ static enum result write_checkpoints(struct dossier *dossier, struct error *err)
     static const struct column columns[] = {
         {"at", CELL_TEXT, false},   {"gateway", CELL_TEXT, false},   {"row", CELL_NUMBER, false},
         {"head", CELL_TEXT, false}, {"signature", CELL_TEXT, false}, {0}};
-    const struct tally_filter *filter = &dossier->report->filter;
+    const struct tally_filter *filter = &dossier->filter;
     struct error end = {0};
     FILE *file;
     enum result result = folder_add(dossier->folder, "checkpoints.csv", &file, err);
@@ -56,8 +57,8 @@ static enum result write_checkpoints(struct dossier *dossier, struct error *err)
     if (checkpoints.output == NULL)
         result = error_no_memory(err);
     else
-        result = journal_index_checkpoints(dossier->report->context->index, filter->since,
-                                           filter->until, on_checkpoint, &checkpoints, err);
+        result = journal_index_checkpoints(dossier->index, filter->since, filter->until,
+                                           on_checkpoint, &checkpoints, err);
     if (checkpoints.output != NULL && output_end(&checkpoints.output, &end) != RESULT_OK &&
         result == RESULT_OK)
         result = error_set(err, end.code, "%s", end.text);
@@ -133,7 +134,7 @@ static enum result whole_lines(const char *directory, uint64_t number, uint64_t 
 
 static enum result copy_segment(struct dossier *dossier, uint64_t number, struct error *err)
 {
-    const char *directory = dossier->report->context->journal_path;
+    const char *directory = dossier->journal_path;
     struct segment_reader reader = {.fd = -1};
     char name[40];
     uint64_t bytes = 0;
@@ -160,8 +161,8 @@ static enum result copy_segment(struct dossier *dossier, uint64_t number, struct
  * was begun before its start. */
 static enum result copy_segments(struct dossier *dossier, struct error *err)
 {
-    const struct tally_filter *filter = &dossier->report->filter;
-    const char *directory = dossier->report->context->journal_path;
+    const struct tally_filter *filter = &dossier->filter;
+    const char *directory = dossier->journal_path;
     uint64_t last = 0;
     enum result result = folder_add_folder(dossier->folder, "journal", err);
     if (result == RESULT_OK)
@@ -186,8 +187,7 @@ static enum result copy_segments(struct dossier *dossier, struct error *err)
 
 enum result dossier_chain(struct dossier *dossier, struct error *err)
 {
-    enum result result =
-        journal_index_head(dossier->report->context->index, &dossier->rows, dossier->head, err);
+    enum result result = journal_index_head(dossier->index, &dossier->rows, dossier->head, err);
     if (result == RESULT_OK)
         result = write_checkpoints(dossier, err);
     if (result == RESULT_OK)

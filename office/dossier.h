@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The dossier for a regulator: a folder with one page to read and print, the same numbers as CSV,
- * the signed ends of the journal's chain, and all that is needed to check them without octroi.
+ * The dossier for a regulator: a folder (or an archive of one) with one page to read and print, the
+ * same numbers as CSV, the signed ends of the journal's chain, and all that is needed to check them
+ * without octroi.
  */
-#ifndef OCTROI_CLI_DOSSIER_H
-#define OCTROI_CLI_DOSSIER_H
+#ifndef OCTROI_OFFICE_DOSSIER_H
+#define OCTROI_OFFICE_DOSSIER_H
 
 #include "base/html.h"
-#include "cli/folder.h"
-#include "cli/history.h"
-#include "cli/report.h"
+#include "config/config.h"
+#include "office/folder.h"
+#include "office/history.h"
+#include "store/registry.h"
+#include "store/tally.h"
 
 /* One pass over the decisions fills all of these. */
 enum dossier_tally {
@@ -25,7 +28,13 @@ enum dossier_tally {
 };
 
 struct dossier {
-    const struct report *report;
+    /* What it is made of; borrowed, as all texts. */
+    const struct config *config;
+    struct registry *registry;
+    struct journal_index *index; /* up to what is durable */
+    const char *journal_path;    /* state_dir/journal */
+    struct tally_filter filter;
+    enum language language;
     struct folder *folder;
     const struct signing_key *key; /* borrowed; NULL: the private key could not be read */
     const char *public_key;        /* PEM */

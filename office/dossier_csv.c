@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The dossier's numbers for a spreadsheet: names of columns and codes are English in any language,
  * so that one program reads every dossier. Of the texts some are others': none is a formula. */
-#include "cli/dossier.h"
+#include "office/dossier.h"
+#include "office/tally_rows.h"
 
 #include <string.h>
 
@@ -40,13 +41,13 @@ static enum result sheet_close(struct sheet *sheet, struct error *err)
 static enum result write_tally(struct dossier *dossier, const char *name, const struct tally *tally,
                                struct error *err)
 {
-    struct column columns[REPORT_COLUMNS];
+    struct column columns[TALLY_ROWS_COLUMNS];
     struct sheet sheet;
-    report_columns(tally, columns);
+    tally_rows_columns(tally, columns);
     enum result result = sheet_open(&sheet, dossier, name, columns, err);
     if (result != RESULT_OK)
         return result;
-    report_write(tally, sheet.output);
+    tally_rows_write(tally, sheet.output);
     return sheet_close(&sheet, err);
 }
 
@@ -138,7 +139,7 @@ static enum result write_forms(struct dossier *dossier, struct error *err)
     enum result result = sheet_open(&sheet, dossier, "forms.csv", columns, err);
     if (result != RESULT_OK)
         return result;
-    result = registry_forms(dossier->report->context->registry, NULL, 0, on_form, &sheet, err);
+    result = registry_forms(dossier->registry, NULL, 0, on_form, &sheet, err);
     enum result closed = sheet_close(&sheet, result == RESULT_OK ? err : &end);
     return result == RESULT_OK ? closed : result;
 }
@@ -174,7 +175,7 @@ static enum result write_suspensions(struct dossier *dossier, struct error *err)
     enum result result = sheet_open(&sheet, dossier, "suspensions.csv", columns, err);
     if (result != RESULT_OK)
         return result;
-    result = registry_suspensions(dossier->report->context->registry, on_suspension, &sheet, err);
+    result = registry_suspensions(dossier->registry, on_suspension, &sheet, err);
     enum result closed = sheet_close(&sheet, result == RESULT_OK ? err : &end);
     return result == RESULT_OK ? closed : result;
 }
@@ -200,8 +201,8 @@ static enum result write_invalid_suppliers(struct dossier *dossier, struct error
     enum result result = sheet_open(&sheet, dossier, "invalid-suppliers.csv", columns, err);
     if (result != RESULT_OK)
         return result;
-    result = registry_invalid_suppliers(dossier->report->context->registry, NULL, 0,
-                                        on_invalid_supplier, &sheet, err);
+    result =
+        registry_invalid_suppliers(dossier->registry, NULL, 0, on_invalid_supplier, &sheet, err);
     enum result closed = sheet_close(&sheet, result == RESULT_OK ? err : &end);
     return result == RESULT_OK ? closed : result;
 }

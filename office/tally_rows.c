@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A tally as rows for programs; names and codes are English in any language. */
-#include "cli/report.h"
+#include "office/tally_rows.h"
 
 #include <string.h>
 
@@ -9,7 +8,7 @@ enum { COUNTS = 6 };
 static const char *const count_names[COUNTS] = {"count", "pass",        "block",
                                                 "defer", "let_through", "discarded"};
 
-void report_columns(const struct tally *tally, struct column columns[REPORT_COLUMNS])
+void tally_rows_columns(const struct tally *tally, struct column columns[TALLY_ROWS_COLUMNS])
 {
     size_t n = tally_columns(tally);
     for (size_t i = 0; i < n; i++)
@@ -19,7 +18,7 @@ void report_columns(const struct tally *tally, struct column columns[REPORT_COLU
     columns[n + COUNTS] = (struct column){0};
 }
 
-void report_write(const struct tally *tally, struct output *output)
+void tally_rows_write(const struct tally *tally, struct output *output)
 {
     size_t n = tally_columns(tally);
     for (size_t i = 0; i < tally_count(tally); i++) {
@@ -28,7 +27,7 @@ void report_write(const struct tally *tally, struct output *output)
         const uint64_t numbers[COUNTS] = {counts->decisions,   counts->pass,
                                           counts->block,       counts->defer,
                                           counts->let_through, counts->discarded};
-        struct cell cells[REPORT_COLUMNS];
+        struct cell cells[TALLY_ROWS_COLUMNS];
         for (size_t j = 0; j < n; j++)
             cells[j] = cell_text(row->keys[j]);
         for (size_t j = 0; j < COUNTS; j++)

@@ -4,8 +4,8 @@
  * a command becomes the service user and belongs to that user; files go in by its descriptor, so
  * that it may lie where that user has no way to.
  */
-#ifndef OCTROI_CLI_FOLDER_H
-#define OCTROI_CLI_FOLDER_H
+#ifndef OCTROI_OFFICE_FOLDER_H
+#define OCTROI_OFFICE_FOLDER_H
 
 #include "base/error.h"
 #include "base/str.h"

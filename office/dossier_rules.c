@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The dossier on what the gate went by: the rules of each channel, and the configuration's history.
  */
-#include "cli/dossier.h"
+#include "office/dossier.h"
 #include "office/words.h"
 #include "policy/calendar.h"
 
@@ -192,7 +192,7 @@ static void since_text(struct dossier *dossier, size_t first, struct strbuf *out
 {
     const struct history *history = &dossier->history;
     struct page *page = &dossier->page;
-    if (first == 0 && history->entries[0].at <= dossier->report->filter.since) {
+    if (first == 0 && history->entries[0].at <= dossier->filter.since) {
         strbuf_add_str(out, tr(page->language, N_("in force since before the period")));
         return;
     }

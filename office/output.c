@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "cli/output.h"
+#include "office/output.h"
 
 #include "base/csv_write.h"
 
