@@ -3,30 +3,22 @@
 #include "base/clock.h"
 #include "cli/context.h"
 #include "cli/options.h"
+#include "office/stops.h"
 
-#include <string.h>
-
-/* Forms and suppliers are the registry's to know. A suspension of something that left the
- * configuration can still be ended. */
-static bool target_known(const struct config *config, enum suspension_kind kind, const char *id)
+static int not_known(enum suspension_kind kind, const char *id)
 {
-    if (kind == SUSPEND_PARTNER && config_partner(config, id) == NULL) {
-        command_failed_text("the configuration knows no partner '%s'", id);
-        return false;
-    }
-    if (kind == SUSPEND_STREAM && !config_has_stream(config, id)) {
-        command_failed_text("the configuration knows no stream '%s' (written PARTNER/STREAM)", id);
-        return false;
-    }
-    return true;
+    return kind == SUSPEND_PARTNER
+               ? command_failed_text("the configuration knows no partner '%s'", id)
+               : command_failed_text(
+                     "the configuration knows no stream '%s' (written PARTNER/STREAM)", id);
 }
 
 static int change(struct context *context, enum suspension_kind kind, const char *id,
                   const char *reason, bool suspend)
 {
     struct error err = {0};
-    if (suspend && !target_known(context->config, kind, id))
-        return EXIT_FAILED;
+    if (suspend && !stop_target_known(context->config, kind, id))
+        return not_known(kind, id);
     enum result result =
         suspend ? registry_suspend(context->registry, kind, id, reason, clock_now(), &err)
                 : registry_resume(context->registry, kind, id, reason, clock_now(), &err);

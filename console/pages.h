@@ -8,4 +8,7 @@
 /* ---- overview.c ---- */
 console_page overview_page;
 
+/* ---- stop.c ---- */
+console_page suspend_act, resume_act;
+
 #endif

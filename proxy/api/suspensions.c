@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The immediate stop, its end, and the history of both. */
 #include "base/clock.h"
+#include "office/stops.h"
 #include "proxy/api/work.h"
 
 #include <string.h>
@@ -82,14 +83,6 @@ static bool read_act(struct api_work *work, struct act *act_out)
     return false;
 }
 
-/* Forms and suppliers are the registry's to know. */
-static bool target_known(const struct config *config, const struct act *act)
-{
-    if (act->kind == SUSPEND_PARTNER)
-        return config_partner(config, act->id) != NULL;
-    return act->kind != SUSPEND_STREAM || config_has_stream(config, act->id);
-}
-
 static enum result finish(struct api_work *work, const struct act *act, enum result result,
                           bool suspended)
 {
@@ -119,7 +112,7 @@ enum result api_suspend(struct api_work *work, struct desk_tools *tools, struct 
     struct act act;
     if (!read_act(work, &act))
         return RESULT_OK;
-    if (!target_known(work->config, &act))
+    if (!stop_target_known(work->config, act.kind, act.id))
         return api_nothing(work, suspension_kind_name(act.kind));
     return finish(work, &act,
                   registry_suspend(tools->registry, act.kind, act.id, act.reason, work->now, err),

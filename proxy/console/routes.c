@@ -13,6 +13,8 @@
         static const struct console_task task = {permit_bits, need_bits, DESK_##desk_pace, name}; \
         console_work(call, &task);                                                                \
     }
+TASK(suspend_act, PERMIT_STOP, 0, URGENT)
+TASK(resume_act, PERMIT_STOP, 0, SHORT)
 TASK(overview_page, PERMIT_READ, NEED_INDEX | NEED_HEALTH, PAGE)
 
 #define ROUTE(methods, pattern, name)                     \
@@ -23,5 +25,7 @@ TASK(overview_page, PERMIT_READ, NEED_INDEX | NEED_HEALTH, PAGE)
 const struct service_route console_routes[] = {
     ROUTE(GET, "/console/static/*", console_asset),
     ROUTE(GET, "/console", overview_page_at_desk),
+    ROUTE(POST, "/console/suspensions", suspend_act_at_desk),
+    ROUTE(POST, "/console/resumptions", resume_act_at_desk),
     {0},
 };
