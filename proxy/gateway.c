@@ -334,6 +334,8 @@ static void stop_lanes(struct gateway *gateway, struct farewell *farewell)
     farewell_step(farewell, "desk");
     gateway->gate.desk = NULL;
     desk_stop(&gateway->desk);
+    gateway->gate.checker = NULL;
+    checker_stop(&gateway->checker);
     turn_lanes(gateway);
     notices_stop(&gateway->notices);
     turn_lanes(gateway);

@@ -13,6 +13,7 @@
 #include "proxy/net/handover.h"
 #include "proxy/net/inlet.h"
 #include "proxy/net/listen.h"
+#include "proxy/post/checker.h"
 #include "proxy/post/post.h"
 #include "store/journal.h"
 
@@ -73,6 +74,7 @@ struct gateway {
     struct seal *seal;               /* owned; NULL: there is no key, and nothing needs one */
     struct journal *journal;         /* owned */
     struct indexer *indexer;         /* owned */
+    struct checker *checker;         /* owned */
     struct anchor *anchor;           /* owned */
     struct notices *notices;         /* owned */
     struct post *post;               /* owned; mail to compliance */

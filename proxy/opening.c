@@ -74,6 +74,9 @@ static enum result open_journal(struct gateway *gateway, const struct config *co
             error_prefix(err, "journal");
         if (result == RESULT_OK)
             result = indexer_start(gateway->journal, index, directory, &gateway->indexer, err);
+        if (result == RESULT_OK)
+            result = checker_start(directory, index, gateway->journal_key, &gateway->checker, err);
+        gateway->gate.checker = gateway->checker;
     }
     free(directory);
     free(index);
@@ -283,6 +286,7 @@ static enum result open_counters(struct gateway *gateway, struct error *err)
     gateway->gate.guesses = gateway->guesses;
     gateway->gate.reserve = gateway->reserve;
     gateway->gate.metrics = gateway->metrics;
+    gateway->gate.gateway = gateway;
     return result;
 }
 
@@ -355,6 +359,7 @@ static enum result start_post(struct gateway *gateway, const struct config *conf
     const struct post_options options = {.state_dir = config->state_dir,
                                          .journal = gateway->journal,
                                          .journal_key = gateway->journal_key,
+                                         .checker = gateway->checker,
                                          .loop = gateway->loops[0]};
     return post_start(&options, gateway->snapshot, &gateway->post, err);
 }

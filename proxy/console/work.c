@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "console/layout.h"
+#include "proxy/console/health.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -190,6 +191,8 @@ static enum result run(struct desk_job *job, struct desk_tools *tools, struct er
     if ((work->task->needs & NEED_INDEX) != 0)
         result = desk_index(tools, err);
     visit->index = tools->index;
+    if (result == RESULT_OK && (work->task->needs & NEED_HEALTH) != 0)
+        result = console_health(visit, visit->gate, work->snapshot, err);
     if (result == RESULT_OK)
         result = work->task->page(visit, err);
     if (result == RESULT_OK && visit->page.html.failed)

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "proxy/post/checker.h"
 
+#include "base/clock.h"
+
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -25,7 +27,7 @@ struct checker {
 
 static void check(struct checker *checker, uint64_t run)
 {
-    struct checked now = {.run = run};
+    struct checked now = {.run = run, .at = clock_now()};
     const struct verify_calls calls = {.stop = &checker->stopping};
     now.result = journal_verify(checker->journal_path, checker->key, checker->index_path, &calls,
                                 &now.report, &now.why);
@@ -66,6 +68,7 @@ void checker_last(struct checker *checker, struct checked *out)
 {
     pthread_mutex_lock(&checker->lock);
     *out = checker->last;
+    out->under_way = checker->asked > checker->last.run;
     pthread_mutex_unlock(&checker->lock);
 }
 

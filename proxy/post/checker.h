@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Checks the journal now and then, in a thread of its own that gives way to all others. */
+/* Checks the journal when it is asked to, in a thread of its own that gives way to all others. */
 #ifndef OCTROI_PROXY_POST_CHECKER_H
 #define OCTROI_PROXY_POST_CHECKER_H
 
@@ -9,6 +9,8 @@ struct checker;
 
 struct checked {
     uint64_t run;       /* how many there were; 0: none yet */
+    int64_t at;         /* when it began */
+    bool under_way;     /* one is, or waits to be: this says what the one before found */
     enum result result; /* OK, DAMAGED, or why it could not be done */
     struct verify_report report;
     struct error why;

@@ -41,7 +41,7 @@ struct post {
     struct outbox *outbox;
     struct registry *registry;   /* NULL while it is not open */
     struct journal_index *index; /* likewise */
-    struct checker *checker;
+    struct checker *checker;     /* borrowed */
     struct lookout lookout;
     char *saved; /* the state as it is on disk */
     bool has_state;

@@ -120,7 +120,6 @@ static void *run(void *arg)
 
 static void free_post(struct post *post)
 {
-    checker_stop(&post->checker);
     outbox_close(&post->outbox);
     registry_close(&post->registry);
     journal_index_close(&post->index);
@@ -150,9 +149,6 @@ static enum result equip(struct post *post, struct error *err)
         result = error_no_memory(err);
     if (result == RESULT_OK)
         result = outbox_open(folder, &post->outbox, err);
-    if (result == RESULT_OK)
-        result = checker_start(post->journal_path, post->index_path, post->options.journal_key,
-                               &post->checker, err);
     free(folder);
     return result;
 }
@@ -167,6 +163,7 @@ enum result post_start(const struct post_options *options, struct snapshot *snap
     pthread_cond_init(&post->wake, NULL);
     post->options = *options;
     post->journal = options->journal;
+    post->checker = options->checker;
     post->began_at = clock_now();
     post->snapshot = snapshot_ref(snapshot);
     enum result result = equip(post, err);
@@ -210,11 +207,11 @@ void post_stop(struct post *post)
     pthread_cond_signal(&post->wake);
     pthread_mutex_unlock(&post->lock);
     pthread_join(post->thread, NULL);
-    checker_stop(&post->checker);
     /* Providers must not outlive their loops for us. */
     snapshot_unref(&post->snapshot);
     /* Nothing of ours is asked for the journal any more. */
     post->journal = NULL;
+    post->checker = NULL;
 }
 
 void post_free(struct post **post_pointer)

@@ -12,10 +12,12 @@
 
 struct post;
 
+struct checker;
 struct post_options {
     const char *state_dir;                 /* copied */
     struct journal *journal;               /* borrowed, until post_stop */
     const struct signing_key *journal_key; /* borrowed */
+    struct checker *checker;               /* borrowed, until post_stop */
     struct loop *loop;                     /* borrowed; where mails leave */
 };
 
