@@ -32,7 +32,9 @@ enum peer_kind {
     PEER_PRESS,   /* … being pressed */
     PEER_VIEWED,  /* the same of one link; the name is its ref */
     PEER_PRESSED,
-    PEER_CONSOLE, /* requests of the console; the name is a struct peer_key */
+    PEER_CONSOLE,   /* requests of the console; the name is a struct peer_key */
+    PEER_DOWNLOAD,  /* under way; the name is a user's, hashed */
+    PEER_DOWNLOADS, /* … the name is a struct peer_key */
 };
 
 void peer_key_of(const struct sockaddr *address, struct peer_key *key_out);

@@ -13,10 +13,12 @@
 
 #include <event2/bufferevent_ssl.h>
 #include <event2/event.h>
+#include <linux/sockios.h>
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 /* A connection made as the gate began to drain may have its first request on the way. */
@@ -32,7 +34,9 @@ static const struct {
     [HTTP_WAITING] = {"WAITING", BIT(HTTP_READING) | BIT(HTTP_GONE)},
     [HTTP_READING] = {"READING", BIT(HTTP_WORKING) | BIT(HTTP_GONE)},
     [HTTP_WORKING] = {"WORKING", BIT(HTTP_ANSWERING) | BIT(HTTP_GONE)},
-    [HTTP_ANSWERING] = {"ANSWERING", BIT(HTTP_WAITING) | BIT(HTTP_READING) | BIT(HTTP_GONE)},
+    [HTTP_ANSWERING] = {"ANSWERING",
+                        BIT(HTTP_MAKING) | BIT(HTTP_WAITING) | BIT(HTTP_READING) | BIT(HTTP_GONE)},
+    [HTTP_MAKING] = {"MAKING", BIT(HTTP_ANSWERING) | BIT(HTTP_GONE)},
     [HTTP_GONE] = {"GONE", 0},
 };
 
@@ -132,11 +136,46 @@ static void refuse(const struct http_connection *connection, enum refusal refusa
                  connection->peer_text, why);
 }
 
+/* How much of an answer the peer has not taken: what waits here, and in the socket, which takes
+ * more than a slow peer reads in a long time. */
+static size_t unread(const struct http_connection *connection)
+{
+    int queued = 0;
+    if (ioctl(bufferevent_getfd(connection->bev), SIOCOUTQ, &queued) != 0 || queued < 0)
+        queued = 0;
+    return evbuffer_get_length(bufferevent_get_output(connection->bev)) + (size_t)queued;
+}
+
+void http_connection_open_end(struct http_connection *connection)
+{
+    connection->open_end = true;
+}
+
+void http_connection_given(struct http_connection *connection)
+{
+    connection->unread = unread(connection);
+}
+
+/* Whether a peer that has not taken all in time takes it, if slowly. */
+static bool takes(struct http_connection *connection)
+{
+    size_t left = unread(connection);
+    if (!connection->open_end || left >= connection->unread)
+        return false;
+    connection->unread = left;
+    connection->since = clock_monotonic();
+    http_connection_wake_at(connection, deadline_of(connection));
+    return true;
+}
+
 static void on_late(void *arg)
 {
     struct http_connection *connection = arg;
+    if (connection->state == HTTP_ANSWERING && takes(connection))
+        return;
     switch (connection->state) {
     case HTTP_WORKING:
+    case HTTP_MAKING:
         deadline_set(&connection->deadline, DEADLINE_NEVER);
         http_request_timer(connection->request);
         return;
@@ -181,6 +220,14 @@ static void forget(struct http_connection *connection)
     connection->evcon = NULL;
 }
 
+/* Its socket ends with a reset, now, for evhttp would end it in an orderly way: who takes the end of
+ * a connection for that of an answer would take a part for the whole. */
+static void reset(const struct http_connection *connection)
+{
+    static const struct sockaddr nobody = {.sa_family = AF_UNSPEC};
+    (void)connect(bufferevent_getfd(connection->bev), &nobody, sizeof(nobody));
+}
+
 /* evhttp lets go of it: its bufferevent goes next, and with it the socket. */
 static void on_closed(struct evhttp_connection *evcon, void *arg)
 {
@@ -189,6 +236,8 @@ static void on_closed(struct evhttp_connection *evcon, void *arg)
     if (connection->state == HTTP_WAITING && !handshake_done(connection))
         refuse(connection, REFUSAL_HANDSHAKE, "not done, or not in time");
     http_connection_enter(connection, HTTP_GONE);
+    if (connection->open_end)
+        reset(connection);
     if (connection->watch != NULL)
         evbuffer_remove_cb_entry(bufferevent_get_input(connection->bev), connection->watch);
     connection->watch = NULL;
@@ -260,6 +309,7 @@ void http_connection_answered(struct http_connection *connection)
 {
     struct evbuffer *input = bufferevent_get_input(connection->bev);
     size_t more = evbuffer_get_length(input);
+    connection->open_end = false;
     http_connection_enter(connection, more > 0 ? HTTP_READING : HTTP_WAITING);
     follow(connection, input, more);
     connection->bytes = more;

@@ -35,6 +35,7 @@ enum http_state {
     HTTP_READING,   /* a request comes in */
     HTTP_WORKING,   /* its answer is being made; the peer is not read */
     HTTP_ANSWERING, /* the answer is on its way out */
+    HTTP_MAKING,    /* … so far as it is made; the next piece of it is being made */
     HTTP_GONE,      /* evhttp let go of it; freed when the loop comes round */
     HTTP_STATE_COUNT
 };
@@ -88,6 +89,8 @@ struct http_connection {
     bool asked;      /* a request came over it */
     bool identified; /* … of an account, or of a provider */
     unsigned auth_failures;
+    bool open_end; /* an answer whose end is yet to come: to be cut off, not closed */
+    size_t unread; /* … what of its last piece the peer had not taken when that was looked at */
     struct http_request *request; /* the one being worked on; NULL */
     struct sockaddr_storage peer; /* the socket's other end */
     char peer_text[SOCKADDR_TEXT];
@@ -135,13 +138,14 @@ struct http_client {
 };
 
 enum http_stage {
-    STAGE_ARRIVED,  /* being read and recognised */
-    STAGE_CHECKING, /* the helpers hash a password, or the store looks for a token */
-    STAGE_PENALTY,  /* what is known of the login is told later */
-    STAGE_SENDING,  /* messages are under way */
-    STAGE_HOOKED,   /* an adapter works on a provider's webhook */
-    STAGE_SERVING,  /* a service works on it */
-    STAGE_ANSWERED, /* freed when the loop comes round */
+    STAGE_ARRIVED,   /* being read and recognised */
+    STAGE_CHECKING,  /* the helpers hash a password, or the store looks for a token */
+    STAGE_PENALTY,   /* what is known of the login is told later */
+    STAGE_SENDING,   /* messages are under way */
+    STAGE_HOOKED,    /* an adapter works on a provider's webhook */
+    STAGE_SERVING,   /* a service works on it */
+    STAGE_STREAMING, /* its answer is made and sent in pieces */
+    STAGE_ANSWERED,  /* freed when the loop comes round */
     STAGE_COUNT
 };
 
@@ -172,6 +176,7 @@ struct http_request {
     } holds[SERVICE_HOLDS]; /* what it is counted among, too */
     size_t n_holds;
     service_handler *unrecorded; /* NULL: the common answer */
+    struct http_stream *stream;  /* owned; NULL: there is none */
     struct http_login login;
     bool right; /* in PENALTY: which answer */
     int64_t began;
@@ -232,6 +237,10 @@ void http_connection_wake_at(struct http_connection *connection, int64_t deadlin
 void http_connection_answered(struct http_connection *connection);
 /* What evhttp was given to send leaves at the end of this turn. */
 void http_connection_flush(struct http_connection *connection);
+/* An answer begins that has no end yet. */
+void http_connection_open_end(struct http_connection *connection);
+/* More of it was given: from now on it counts how fast that is read. */
+void http_connection_given(struct http_connection *connection);
 /* The gate drains: ends it if it waits for nothing. */
 void http_connection_drain(struct http_connection *connection);
 /* Ends it now; not from within a callback of evhttp. */
@@ -279,6 +288,16 @@ bool http_answer_is_clean(const struct http_answer *answer);
  * answered 503, what is not clean 500. */
 void http_send(struct http_connection *connection, struct evhttp_request *evreq,
                const struct http_answer *answer);
+/* An answer without its body; length of that, or negative. */
+void http_send_start(struct http_connection *connection, struct evhttp_request *evreq,
+                     const struct http_answer *answer, int64_t length);
+/* Some of the body, not empty; taken from bytes. on_left: all of it is in the socket. */
+void http_send_piece(struct http_connection *connection, struct evhttp_request *evreq,
+                     struct evbuffer *bytes,
+                     void (*on_left)(struct evhttp_connection *evcon, void *connection));
+/* The rest of it (NULL: nothing), and its end; the connection may be gone then. */
+void http_send_last(struct http_connection *connection, struct evhttp_request *evreq,
+                    struct evbuffer *bytes);
 /* 503 and the end, to what was made without us or with nothing left to work with. */
 void http_send_busy(struct evhttp_request *evreq);
 
@@ -291,6 +310,10 @@ void http_request_set_stage(struct http_request *request, enum http_stage stage)
 void http_request_orphan(struct http_request *request);
 /* The connection's timer, while a request is worked on. */
 void http_request_timer(struct http_request *request);
+/* It is answered, and noted as such, once. */
+void http_request_count(struct http_request *request);
+/* No more is to be said to it: frees it later. */
+void http_request_end(struct http_request *request);
 /* Sends call.answer, frees the request. */
 void http_request_answer(struct http_request *request);
 void http_request_refuse(struct http_request *request, enum http_trouble trouble);
@@ -315,6 +338,13 @@ void http_request_admitted(struct http_request *request);
 void http_service_end(struct http_request *request);
 /* Writes the answer for what went wrong before it was served. */
 void http_service_refuse(struct http_request *request, enum http_trouble trouble);
+
+/* ---- stream.c ---- */
+
+/* The connection or the lane has gone, or goes. */
+void http_stream_gone(struct http_request *request);
+/* The connection's timer, while a piece is made. */
+void http_stream_timer(struct http_request *request);
 
 /* ---- auth.c ---- */
 

@@ -34,7 +34,8 @@ static const struct {
     [STAGE_PENALTY] = {"PENALTY", BIT(STAGE_SENDING) | BIT(STAGE_SERVING) | BIT(STAGE_ANSWERED)},
     [STAGE_SENDING] = {"SENDING", BIT(STAGE_ANSWERED)},
     [STAGE_HOOKED] = {"HOOKED", BIT(STAGE_ANSWERED)},
-    [STAGE_SERVING] = {"SERVING", BIT(STAGE_ANSWERED)},
+    [STAGE_SERVING] = {"SERVING", BIT(STAGE_STREAMING) | BIT(STAGE_ANSWERED)},
+    [STAGE_STREAMING] = {"STREAMING", BIT(STAGE_ANSWERED)},
     [STAGE_ANSWERED] = {"ANSWERED", 0},
 };
 
@@ -57,6 +58,7 @@ static void free_request(struct loop_task *task)
     struct http_request *request = CONTAINER_OF(task, struct http_request, task);
     if (request->call.kept != NULL)
         idempotency_end(request->call.memory, &request->call.kept, 0, "", 0);
+    http_stream_gone(request);
     http_service_end(request);
     http_call_end(&request->call);
     arena_free(&request->call.arena);
@@ -64,7 +66,7 @@ static void free_request(struct loop_task *task)
     free(request);
 }
 
-static void end_request(struct http_request *request)
+void http_request_end(struct http_request *request)
 {
     http_request_set_stage(request, STAGE_ANSWERED);
     if (request->connection != NULL)
@@ -142,15 +144,20 @@ static void remember(struct http_call *call)
                     body->data != NULL ? body->data : "", body->failed ? 0 : body->length);
 }
 
+void http_request_count(struct http_request *request)
+{
+    log_request(request);
+    count_request(request);
+}
+
 void http_request_answer(struct http_request *request)
 {
     remember(&request->call);
-    log_request(request);
-    count_request(request);
+    http_request_count(request);
     struct http_connection *connection = request->connection;
     struct evhttp_request *evreq = request->evreq;
     request->evreq = NULL;
-    end_request(request); /* freed later: its answer still stands */
+    http_request_end(request); /* freed later: its answer still stands */
     if (evreq != NULL)
         http_send(connection, evreq, &request->call.answer);
 }
@@ -190,10 +197,12 @@ void http_request_orphan(struct http_request *request)
     request->connection = NULL;
     request->call.headers = NULL;
     http_request_abandon_login(request);
+    if (request->stage == STAGE_STREAMING)
+        http_stream_gone(request);
     if (request->stage == STAGE_SENDING)
         request->call.n_messages = request->next; /* those not begun stay here */
     else if (request->stage != STAGE_HOOKED && request->stage != STAGE_SERVING)
-        end_request(request);
+        http_request_end(request);
 }
 
 /* ---- messages ---- */
@@ -316,6 +325,8 @@ void http_request_timer(struct http_request *request)
 {
     if (request->stage == STAGE_PENALTY)
         http_request_penalty_over(request);
+    if (request->stage == STAGE_STREAMING)
+        http_stream_timer(request);
 }
 
 /* ---- arriving ---- */

@@ -8,7 +8,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 
-#include <event2/keyvalq_struct.h>
+#include <event2/http_struct.h>
 #include <stdio.h>
 
 static void add_header(struct evhttp_request *evreq, const char *name, const char *value)
@@ -80,6 +80,7 @@ static void say_close(struct evhttp_request *evreq)
     while (evhttp_remove_header(evhttp_request_get_input_headers(evreq), "Connection") == 0) {
         /* each of them */
     }
+    (void)evhttp_remove_header(evhttp_request_get_output_headers(evreq), "Connection");
     add_header(evreq, "Connection", "close");
 }
 
@@ -102,6 +103,16 @@ static struct evbuffer *body_of(struct evhttp_request *evreq, const struct http_
     return NULL;
 }
 
+static void prepare(struct http_connection *connection, struct evhttp_request *evreq,
+                    const struct http_answer *answer)
+{
+    add_headers(evreq, answer);
+    if (answer->close || connection->door->front->draining)
+        say_close(evreq);
+    http_connection_enter(connection, HTTP_ANSWERING);
+    evhttp_request_set_on_complete_cb(evreq, on_complete, connection);
+}
+
 void http_send(struct http_connection *connection, struct evhttp_request *evreq,
                const struct http_answer *answer)
 {
@@ -119,15 +130,51 @@ void http_send(struct http_connection *connection, struct evhttp_request *evreq,
     }
     if (answer->body.length > 0)
         add_header(evreq, "Content-Type", answer->type);
-    add_headers(evreq, answer);
-    if (answer->close || connection->door->front->draining)
-        say_close(evreq);
-    http_connection_enter(connection, HTTP_ANSWERING);
-    evhttp_request_set_on_complete_cb(evreq, on_complete, connection);
+    prepare(connection, evreq, answer);
     evhttp_send_reply(evreq, answer->status, http_phrase(answer->status), body);
     http_connection_flush(connection);
     if (body != NULL)
         evbuffer_free(body);
+}
+
+void http_send_start(struct http_connection *connection, struct evhttp_request *evreq,
+                     const struct http_answer *answer, int64_t length)
+{
+    char text[24];
+    add_header(evreq, "Content-Type", answer->type);
+    if (length >= 0) {
+        snprintf(text, sizeof(text), "%lld", (long long)length);
+        add_header(evreq, "Content-Length", text);
+    }
+    /* HTTP/1.0 knows no chunks: there the end of the connection is that of the answer. */
+    if (evreq->minor == 0)
+        say_close(evreq);
+    prepare(connection, evreq, answer);
+    http_connection_open_end(connection);
+    evhttp_send_reply_start(evreq, answer->status, http_phrase(answer->status));
+}
+
+void http_send_piece(struct http_connection *connection, struct evhttp_request *evreq,
+                     struct evbuffer *bytes,
+                     void (*on_left)(struct evhttp_connection *evcon, void *connection))
+{
+    if (connection->state == HTTP_MAKING)
+        http_connection_enter(connection, HTTP_ANSWERING);
+    evhttp_send_reply_chunk_with_cb(evreq, bytes, on_left, connection);
+    http_connection_given(connection);
+}
+
+void http_send_last(struct http_connection *connection, struct evhttp_request *evreq,
+                    struct evbuffer *bytes)
+{
+    if (connection->state == HTTP_MAKING)
+        http_connection_enter(connection, HTTP_ANSWERING);
+    if (bytes != NULL)
+        evhttp_send_reply_chunk(evreq, bytes);
+    http_connection_given(connection);
+    if (connection->door->front->draining) /* its header has left, but evhttp goes by that */
+        say_close(evreq);
+    evhttp_send_reply_end(evreq);
 }
 
 void http_send_busy(struct evhttp_request *evreq)

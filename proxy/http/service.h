@@ -58,7 +58,7 @@ bool service_concerns(struct service_call *call, const char *partner);
 
 /* Counts the call, until it ends, among those of this kind and name; at most SERVICE_HOLDS times a
  * call. False: there are `most` of them already, or no memory to count; the handler answers. */
-#define SERVICE_HOLDS     2
+#define SERVICE_HOLDS     4
 #define SERVICE_HOLD_NAME 32
 bool service_hold(struct service_call *call, enum peer_kind kind, const void *name, size_t length,
                   unsigned most);

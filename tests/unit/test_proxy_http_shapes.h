@@ -29,5 +29,6 @@ Suite *http_native_suite(void);
 Suite *http_shapes_suite(void);
 Suite *http_lists_suite(void);
 Suite *http_service_suite(void);
+Suite *http_stream_suite(void);
 
 #endif
