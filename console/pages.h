@@ -8,6 +8,16 @@
 /* ---- overview.c ---- */
 console_page overview_page;
 
+/* ---- partners.c ---- */
+console_page partners_page;
+console_page partner_page; /* …/ID */
+
+/* ---- forms.c ---- */
+console_page forms_page;
+console_page form_page;         /* …/ID: its versions */
+console_page form_version_page; /* …/ID/VERSION */
+console_page form_invalidate_act;
+
 /* ---- stop.c ---- */
 console_page suspend_act, resume_act;
 

@@ -142,7 +142,7 @@ static enum result read_form(struct registry *registry, const struct named_versi
                              struct reading *reading)
 {
     enum result result =
-        registry_form_version(registry, name->id, name->version, keep_form, reading, reading->err);
+        registry_form_versions(registry, name->id, name->version, keep_form, reading, reading->err);
     if (result == RESULT_NOT_FOUND)
         return RESULT_OK;
     return result != RESULT_OK ? result : reading->result;

@@ -23,15 +23,16 @@ static const char version_sql[] =
     "SELECT f.collector_name, f.collector_siren, f.channels, f.purposes, f.language,"
     " f.effective_from,"
     " (SELECT min(n.effective_from) FROM form n WHERE n.id = f.id AND n.version > f.version),"
-    " f.added_at, f.invalidated_at, f.invalid_reason, f.json"
-    " FROM form f WHERE f.id = ?1 AND f.version = ?2";
+    " f.added_at, f.invalidated_at, f.invalid_reason, f.json, f.id, f.version"
+    " FROM form f WHERE (?1 IS NULL OR f.id = ?1) AND (?2 = 0 OR f.version = ?2)"
+    " ORDER BY f.id, f.version";
 
-static enum result give(sqlite3_stmt *statement, const char *id, int version, form_row_fn *on_row,
-                        void *arg, struct error *err)
+static enum result give(sqlite3_stmt *statement, form_row_fn *on_row, void *arg, bool *more_out,
+                        struct error *err)
 {
     struct form_row row = {
-        .id = id,
-        .version = version,
+        .id = sql_text(statement, 11),
+        .version = sqlite3_column_int(statement, 12),
         .collector_name = sql_text(statement, 0),
         .collector_siren = sql_text(statement, 1),
         .language = sql_text(statement, 4),
@@ -46,27 +47,33 @@ static enum result give(sqlite3_stmt *statement, const char *id, int version, fo
     };
     if (!registry_channels_parse(sql_text(statement, 2), &row.channels) ||
         !registry_purposes_parse(sql_text(statement, 3), &row.purposes))
-        return error_set(err, RESULT_DAMAGED, "form %s@%d holds an unknown channel or purpose", id,
-                         version);
-    on_row(arg, &row);
+        return error_set(err, RESULT_DAMAGED, "form %s@%d holds an unknown channel or purpose",
+                         row.id, row.version);
+    *more_out = on_row(arg, &row);
     return RESULT_OK;
 }
 
-enum result registry_form_version(struct registry *registry, const char *id, int version,
-                                  form_row_fn *on_row, void *arg, struct error *err)
+enum result registry_form_versions(struct registry *registry, const char *id, int version,
+                                   form_row_fn *on_row, void *arg, struct error *err)
 {
     sqlite3_stmt *statement = NULL;
     bool found = false;
+    bool row = false;
+    bool more = true;
     enum result result = sql_prepare(registry->db, version_sql, &statement, err);
     if (result != RESULT_OK)
         return result;
     registry_bind_text(statement, 1, id);
     sqlite3_bind_int(statement, 2, version);
-    result = registry_step(registry, statement, &found, err);
-    if (result == RESULT_OK && !found)
-        result = error_set(err, RESULT_NOT_FOUND, "form %s@%d is not registered", id, version);
-    else if (result == RESULT_OK)
-        result = give(statement, id, version, on_row, arg, err);
+    while (result == RESULT_OK && more) {
+        result = registry_step(registry, statement, &row, err);
+        if (result != RESULT_OK || !row)
+            break;
+        found = true;
+        result = give(statement, on_row, arg, &more, err);
+    }
     sqlite3_finalize(statement);
-    return result;
+    return result == RESULT_OK && !found && version != 0
+               ? error_set(err, RESULT_NOT_FOUND, "form %s@%d is not registered", id, version)
+               : result;
 }

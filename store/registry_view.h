@@ -12,10 +12,10 @@
 enum result registry_view_begin(struct registry *registry, struct error *err);
 void registry_view_end(struct registry *registry);
 
-/* One form version as registry_forms gives it, but for counts: those of events and partners are 0,
- * because counting a form's events takes as long as there are many. RESULT_NOT_FOUND when it is not
- * there. */
-enum result registry_form_version(struct registry *registry, const char *id, int version,
-                                  form_row_fn *on_row, void *arg, struct error *err);
+/* Form versions as registry_forms gives them, but for counts: those of events and partners are 0,
+ * because counting a form's events takes as long as there are many. id NULL: of all forms; version
+ * 0: all of them. RESULT_NOT_FOUND when a version was asked for and is not there. */
+enum result registry_form_versions(struct registry *registry, const char *id, int version,
+                                   form_row_fn *on_row, void *arg, struct error *err);
 
 #endif

@@ -13,6 +13,12 @@
         static const struct console_task task = {permit_bits, need_bits, DESK_##desk_pace, name}; \
         console_work(call, &task);                                                                \
     }
+TASK(partners_page, PERMIT_READ, NEED_INDEX, PAGE)
+TASK(partner_page, PERMIT_READ, NEED_INDEX, PAGE)
+TASK(forms_page, PERMIT_READ, NEED_INDEX, PAGE)
+TASK(form_page, PERMIT_READ, NEED_INDEX, PAGE)
+TASK(form_version_page, PERMIT_READ, NEED_INDEX, PAGE)
+TASK(form_invalidate_act, PERMIT_ACT, 0, SHORT)
 TASK(suspend_act, PERMIT_STOP, 0, URGENT)
 TASK(resume_act, PERMIT_STOP, 0, SHORT)
 TASK(overview_page, PERMIT_READ, NEED_INDEX | NEED_HEALTH, PAGE)
@@ -25,6 +31,12 @@ TASK(overview_page, PERMIT_READ, NEED_INDEX | NEED_HEALTH, PAGE)
 const struct service_route console_routes[] = {
     ROUTE(GET, "/console/static/*", console_asset),
     ROUTE(GET, "/console", overview_page_at_desk),
+    ROUTE(GET, "/console/partners", partners_page_at_desk),
+    ROUTE(GET, "/console/partners/*", partner_page_at_desk),
+    ROUTE(GET, "/console/forms", forms_page_at_desk),
+    ROUTE(GET, "/console/forms/*", form_page_at_desk),
+    ROUTE(GET, "/console/forms/*/*", form_version_page_at_desk),
+    ROUTE(POST, "/console/forms/*/*/invalidation", form_invalidate_act_at_desk),
     ROUTE(POST, "/console/suspensions", suspend_act_at_desk),
     ROUTE(POST, "/console/resumptions", resume_act_at_desk),
     {0},
