@@ -63,6 +63,7 @@ void build_alerts(struct build *build)
                                         "which provider takes it there"};
     const struct node *group = node_child(build->tree->root, "alerts");
     struct alerts_config *alerts = &build->config->alerts;
+    alerts->timezone = "Europe/Paris"; /* the console's, too, where nobody is told by mail */
     if (group == NULL || group->type != NODE_GROUP)
         return;
     for (size_t i = 0; i < sizeof(required) / sizeof(required[0]); i++)

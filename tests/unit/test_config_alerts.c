@@ -58,6 +58,7 @@ START_TEST(what_it_is_unless_said)
     config_unref(&config);
     config = sandbox_config(&sandbox, "hostname = \"gate.example\" state_dir = \"state\"\n");
     ck_assert_ptr_null(config->alerts.to);
+    ck_assert_str_eq(config->alerts.timezone, "Europe/Paris");
     config_unref(&config);
     sandbox_remove(&sandbox);
 }
