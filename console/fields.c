@@ -116,6 +116,22 @@ void text_field(struct visit *visit, const char *name, const char *label, const 
     page_raw(&visit->page, "\"></p>\n");
 }
 
+void login_fields(struct visit *visit, const char *name)
+{
+    char id[64];
+    label_of(visit, "name", N_("Name"), "", id);
+    page_raw(&visit->page, "<input type=\"text\" autocomplete=\"username\" "
+                           "autocapitalize=\"none\" spellcheck=\"false\"");
+    attributes(visit, "name", id, "", true);
+    page_raw(&visit->page, " maxlength=\"64\" value=\"");
+    page_text(&visit->page, name);
+    page_raw(&visit->page, "\"></p>\n");
+    label_of(visit, "password", N_("Password"), "", id);
+    page_raw(&visit->page, "<input type=\"password\" autocomplete=\"current-password\"");
+    attributes(visit, "password", id, "", true);
+    page_raw(&visit->page, "></p>\n");
+}
+
 void area_field(struct visit *visit, const char *name, const char *label, const char *help,
                 bool required)
 {

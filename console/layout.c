@@ -98,7 +98,7 @@ static void other_language(struct visit *visit)
     struct strbuf back = {0};
     struct page *page = &visit->page;
     bool french = visit->language == LANGUAGE_FR;
-    strbuf_add_str(&back, visit->path);
+    strbuf_add_str(&back, visit->posted ? "/console" : visit->path);
     if (!visit->posted && visit->query[0] != '\0')
         strbuf_add_format(&back, "?%s", visit->query);
     page_raw(page, "<form method=\"post\" action=\"/console/language\">\n");
@@ -122,7 +122,7 @@ static void user_of(struct visit *visit)
         page_raw(page, "</span></span>\n");
     }
     other_language(visit);
-    if (visit->user[0] != '\0') {
+    if (visit->user[0] != '\0' && !visit->signed_on) {
         page_raw(page, "<form method=\"post\" action=\"/console/logout\">\n");
         hidden_field(visit, "csrf", visit->csrf);
         page_raw(page, "<button class=\"quiet\">");

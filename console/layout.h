@@ -121,6 +121,8 @@ struct option {
 /* The fields: label translated, help ("": none) translated. */
 void text_field(struct visit *visit, const char *name, const char *label, const char *help,
                 const char *value, unsigned most, bool required);
+/* Who logs in: name and password. */
+void login_fields(struct visit *visit, const char *name);
 void area_field(struct visit *visit, const char *name, const char *label, const char *help,
                 bool required);
 void date_field(struct visit *visit, const char *name, const char *label, const char *value);

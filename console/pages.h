@@ -21,4 +21,7 @@ console_page form_invalidate_act;
 /* ---- stop.c ---- */
 console_page suspend_act, resume_act;
 
+/* ---- users.c ---- */
+console_page users_page, users_act;
+
 #endif

@@ -14,6 +14,20 @@
 #define REASON_MOST 1000 /* characters; as over the interface for programs */
 #define DONE_MARK   16   /* hex digits of what proves that a line was sent by an act */
 
+/* ---- who ---- */
+
+/* Who administers does not look people up, and who looks people up lets nobody in. */
+static const unsigned permits_of[ROLE_COUNT] = {
+    [ROLE_READER] = PERMIT_READ,
+    [ROLE_COMPLIANCE] = PERMIT_READ | PERMIT_PERSONS | PERMIT_ACT | PERMIT_STOP,
+    [ROLE_ADMINISTRATOR] = PERMIT_READ | PERMIT_STOP | PERMIT_ADMIN,
+};
+
+unsigned visit_permits_of(enum user_role role)
+{
+    return permits_of[role];
+}
+
 /* ---- what was asked ---- */
 
 static bool is_blank(char c)

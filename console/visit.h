@@ -20,8 +20,9 @@
 #include "office/access.h"
 #include "store/journal.h"
 #include "store/registry.h"
+#include "store/users.h"
 
-/* What a page or an act asks of who comes; which role has which is the guard's to say. */
+/* What a page or an act asks of who comes. */
 enum permit {
     PERMIT_READ = 0x01,    /* counts, blocked messages, forms, dossiers: people by their mask */
     PERMIT_PERSONS = 0x02, /* look a person up, export what is held on her */
@@ -29,6 +30,9 @@ enum permit {
     PERMIT_STOP = 0x08,    /* suspend and resume */
     PERMIT_ADMIN = 0x10,   /* users */
 };
+
+/* The PERMIT_ bits of a role. */
+unsigned visit_permits_of(enum user_role role);
 
 struct visit;
 struct visit_health; /* console/health.h */
@@ -50,6 +54,7 @@ struct visit {
     const char *who;  /* "user NAME", for access records */
     const char *role; /* "compliance"; "" */
     unsigned permits; /* PERMIT_ bits */
+    bool signed_on;   /* by the company's single sign-on: nobody logs in or out here */
     const char *csrf; /* what each form must carry; "" before it is known */
     enum language language;
     const char *timezone; /* times are shown in it */

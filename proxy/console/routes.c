@@ -22,6 +22,11 @@ TASK(form_invalidate_act, PERMIT_ACT, 0, SHORT)
 TASK(suspend_act, PERMIT_STOP, 0, URGENT)
 TASK(resume_act, PERMIT_STOP, 0, SHORT)
 TASK(overview_page, PERMIT_READ, NEED_INDEX | NEED_HEALTH, PAGE)
+TASK(users_page, PERMIT_ADMIN, 0, SHORT)
+TASK(users_act, PERMIT_ADMIN, 0, SHORT)
+TASK(login_page, 0, NEED_NOBODY, SHORT)
+TASK(logout_act, 0, 0, SHORT)
+TASK(language_act, 0, NEED_NOBODY, SHORT)
 
 #define ROUTE(methods, pattern, name)                     \
     {                                                     \
@@ -39,5 +44,11 @@ const struct service_route console_routes[] = {
     ROUTE(POST, "/console/forms/*/*/invalidation", form_invalidate_act_at_desk),
     ROUTE(POST, "/console/suspensions", suspend_act_at_desk),
     ROUTE(POST, "/console/resumptions", resume_act_at_desk),
+    ROUTE(GET, "/console/login", login_page_at_desk),
+    ROUTE(POST, "/console/login", console_login),
+    ROUTE(POST, "/console/logout", logout_act_at_desk),
+    ROUTE(POST, "/console/language", language_act_at_desk),
+    ROUTE(GET, "/console/users", users_page_at_desk),
+    ROUTE(POST, "/console/users", users_act_at_desk),
     {0},
 };

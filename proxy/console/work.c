@@ -18,7 +18,7 @@ static const char content_policy[] =
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
-static void free_work(struct console_work *work)
+void console_drop(struct console_work *work)
 {
     struct strbuf *html = &work->visit.page.html;
     if (html->data != NULL) /* names, and an address that was typed in */
@@ -67,6 +67,7 @@ static void put_answer(struct service_call *call, struct visit *visit)
     answer->body = visit->page.html;
     visit->page.html = (struct strbuf){0};
     answer->content_policy = content_policy;
+    answer->referrer_policy = "same-origin"; /* the guard wants to see a form's Origin */
     answer->location = kept(call, visit->location);
     for (size_t i = 0; i < HTTP_COOKIES; i++)
         answer->cookies[i] = kept(call, visit->cookies[i]);
@@ -121,6 +122,7 @@ static void answer(struct service_call *call, struct console_work *work)
     bool whole;
     struct journal_batch *batch = rows_of(work, &whole);
     put_answer(call, &work->visit);
+    service_tell_late(call, work->not_before);
     if (batch != NULL || !whole)
         service_answer_recorded_or(call, batch, answer_unrecorded);
     else
@@ -156,10 +158,8 @@ static void record_alone(struct console_work *work)
                   LOG_TEXT("act", work->visit.access.act), LOG_TEXT("reason", "no memory"));
 }
 
-static void on_done(struct loop_task *task)
+void console_finish(struct console_work *work)
 {
-    struct console_work *work =
-        CONTAINER_OF(CONTAINER_OF(task, struct desk_job, task), struct console_work, job);
     struct service_call *call = service_redeem(work->lane, work->ticket);
     bool done = work->job.result == RESULT_OK;
     if (done && call != NULL)
@@ -168,7 +168,19 @@ static void on_done(struct loop_task *task)
         record_alone(work);
     else if (call != NULL)
         answer_failure(call, work);
-    free_work(work);
+    console_drop(work);
+}
+
+static void on_done(struct loop_task *task)
+{
+    struct console_work *work =
+        CONTAINER_OF(CONTAINER_OF(task, struct desk_job, task), struct console_work, job);
+    console_step *then = work->then;
+    work->then = NULL;
+    if (then != NULL && work->job.result == RESULT_OK)
+        then(work, service_redeem(work->lane, work->ticket));
+    else
+        console_finish(work);
 }
 
 /* ---- at the desk ---- */
@@ -184,17 +196,21 @@ static enum result run(struct desk_job *job, struct desk_tools *tools, struct er
     visit->journal_path = tools->journal_path;
     visit->hmac = tools->hmac;
     visit->seal = tools->seal;
-    result = guard_admit(visit, &work->request, work->task->permits, &admitted, err);
-    if (result != RESULT_OK || !admitted)
-        return result;
-    snprintf(work->who, sizeof(work->who), "user %s", visit->user);
+    if (!work->admitted) {
+        bool anybody = (work->task->needs & NEED_NOBODY) != 0;
+        result = guard_admit(visit, &work->request, work->task->permits, anybody, &admitted, err);
+        if (result != RESULT_OK || !admitted)
+            return result;
+        work->admitted = true;
+        snprintf(work->who, sizeof(work->who), "user %s", visit->user);
+    }
     if ((work->task->needs & NEED_INDEX) != 0)
         result = desk_index(tools, err);
     visit->index = tools->index;
     if (result == RESULT_OK && (work->task->needs & NEED_HEALTH) != 0)
         result = console_health(visit, visit->gate, work->snapshot, err);
     if (result == RESULT_OK)
-        result = work->task->page(visit, err);
+        result = work->page(visit, err);
     if (result == RESULT_OK && visit->page.html.failed)
         return error_no_memory(err);
     return result;
@@ -207,6 +223,17 @@ static const char *header_of(struct visit *visit, const struct http_call *http, 
 {
     const char *value = http_header(http, name);
     return arena_str(visit->arena, value != NULL ? value : "");
+}
+
+/* Whom a balancer that the listener trusts has signed in. Behind a chunked body stand a client's
+ * own trailers, which look the same: then nobody is. NULL: no memory. */
+static const char *identity_of(struct visit *visit, const struct service_call *call)
+{
+    const char *name = visit->config->console.identity_header;
+    bool believed = name[0] != '\0' && call->vouched &&
+                    http_header_clear(call->http.headers, "Transfer-Encoding") &&
+                    http_header(&call->http, "Transfer-Encoding") == NULL;
+    return believed ? header_of(visit, &call->http, name) : "";
 }
 
 /* The fields of query and form, copied: the call's may go before the work is done. What has a NUL
@@ -252,16 +279,18 @@ static bool take_request(struct console_work *work, struct service_call *call)
     request->origin = header_of(visit, http, "Origin");
     request->fetch_site = header_of(visit, http, "Sec-Fetch-Site");
     request->host = header_of(visit, http, "Host");
-    request->identity = "";
+    request->identity = identity_of(visit, call);
     request->secured = http->secured;
+    request->https = http->https;
     visit->path = arena_str(visit->arena, http->path);
     visit->query = arena_str(visit->arena, http->query);
     visit->request_id = arena_str(visit->arena, call->request_id);
     for (size_t i = 0; i < 2; i++)
         visit->tails[i] = arena_str(visit->arena, http->tails[i]);
-    if (request->cookie == NULL || request->origin == NULL || request->fetch_site == NULL ||
-        request->host == NULL || visit->path == NULL || visit->query == NULL ||
-        visit->request_id == NULL || visit->tails[0] == NULL || visit->tails[1] == NULL)
+    if (request->cookie == NULL || request->identity == NULL || request->origin == NULL ||
+        request->fetch_site == NULL || request->host == NULL || visit->path == NULL ||
+        visit->query == NULL || visit->request_id == NULL || visit->tails[0] == NULL ||
+        visit->tails[1] == NULL)
         return false;
     visit->language = visit->page.language = language_of(work, http);
     return take_fields(visit, http);
@@ -280,6 +309,7 @@ static struct console_work *new_work(struct service_call *call, const struct con
     work->lane = call->lane;
     work->ticket = service_ticket(call);
     work->task = task;
+    work->page = task->page;
     work->snapshot = snapshot_ref(call->lane->snapshot);
     struct visit *visit = &work->visit;
     visit->config = work->snapshot->config;
@@ -296,14 +326,25 @@ static struct console_work *new_work(struct service_call *call, const struct con
     str_copy(visit->access.id, sizeof(visit->access.id), call->request_id);
     if (visit->arena != NULL && take_request(work, call))
         return work;
-    free_work(work);
+    console_drop(work);
     return NULL;
+}
+
+struct console_work *console_work_of(struct visit *visit)
+{
+    return CONTAINER_OF(visit, struct console_work, visit);
 }
 
 static void refuse(struct service_call *call, int status, const char *type, const char *title,
                    const char *detail)
 {
     service_problem(call, status, type, title, detail);
+}
+
+static void refuse_busy(struct service_call *call)
+{
+    refuse(call, 503, "unable", "The gate cannot answer this now",
+           "Too much is asked of it at once. Try again later.");
 }
 
 void console_work(struct service_call *call, const struct console_task *task)
@@ -329,7 +370,17 @@ void console_work(struct service_call *call, const struct console_task *task)
     if (work != NULL && desk_submit(call->lane->gate->desk, &work->job))
         return;
     if (work != NULL)
-        free_work(work);
-    refuse(call, 503, "unable", "The gate cannot answer this now",
-           "Too much is asked of it at once. Try again later.");
+        console_drop(work);
+    refuse_busy(call);
+}
+
+void console_go_on(struct console_work *work, console_page *page)
+{
+    struct service_call *call = service_redeem(work->lane, work->ticket);
+    work->page = page;
+    if (desk_submit(work->lane->gate->desk, &work->job))
+        return;
+    console_drop(work);
+    if (call != NULL)
+        refuse_busy(call);
 }

@@ -30,11 +30,22 @@ struct console_task {
     console_page *page;
 };
 
+struct console_work;
+
+/* On the loop, in between two pages at the desk: goes on with console_go_on or console_finish, at
+ * once or later. call NULL: nobody waits any more, and it can only be dropped. */
+typedef void console_step(struct console_work *work, struct service_call *call);
+
 struct console_work {
     struct desk_job job; /* first */
     struct lane *lane;   /* borrowed; the loop's alone, as the ticket */
     struct ticket ticket;
     const struct console_task *task;
+    console_page *page;        /* the task's, or what it goes on with */
+    bool admitted;             /* the guard has let it in */
+    console_step *then;        /* set by a page: not answered, but this; cleared before */
+    void *own;                 /* the steps', in the visit's arena */
+    int64_t not_before;        /* of the answer, monotonic; 0: at once */
     struct snapshot *snapshot; /* owned reference */
     struct guard_request request;
     struct visit visit; /* its arena and page owned */
@@ -43,9 +54,20 @@ struct console_work {
 
 /* Takes the call. */
 void console_work(struct service_call *call, const struct console_task *task);
+/* Has this page done at the desk next. */
+void console_go_on(struct console_work *work, console_page *page);
+/* The visit is what is answered, or kept on record alone where nobody waits. */
+void console_finish(struct console_work *work);
+/* Frees it; call of it, if any, must have been answered. */
+void console_drop(struct console_work *work);
+/* The work of a visit; for pages that are the gateway's own. */
+struct console_work *console_work_of(struct visit *visit);
 
 /* ---- pages that are the gateway's own ---- */
 
-service_handler console_asset; /* asset.c: style sheet, scripts, icon */
+service_handler console_asset;         /* asset.c: style sheet, scripts, icon */
+service_handler console_login;         /* login.c: a name and a password come */
+console_page login_page;               /* … asks for them */
+console_page logout_act, language_act; /* … */
 
 #endif

@@ -37,7 +37,10 @@ static void say(struct http_request *request)
 
 void http_request_penalty_over(struct http_request *request)
 {
-    say(request);
+    if (request->not_before != 0)
+        http_request_answer(request);
+    else
+        say(request);
 }
 
 void http_request_judged(struct http_request *request, bool right)

@@ -84,7 +84,8 @@ struct http_call {
     const char *body;                /* length bytes and a NUL */
     size_t length;
     const char *media; /* type of the body: lower case, without parameters; "" */
-    bool secured;      /* it came over TLS, also to a balancer that is believed */
+    bool secured;      /* it came over TLS, also to a balancer that is believed, or from here */
+    bool https;        /* the same without those from here */
     int64_t now;
     /* What serves it. */
     const struct config *config;

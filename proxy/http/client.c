@@ -105,8 +105,10 @@ void http_client_find(const struct http_connection *connection,
     client_out->local =
         local && (believed || (evhttp_find_header(headers, "X-Forwarded-For") == NULL &&
                                evhttp_find_header(headers, "Forwarded") == NULL));
-    client_out->secured = (forwarded == NULL && connection->tls) || local ||
-                          (scheme != NULL && ascii_equal(scheme, "https"));
+    client_out->https =
+        (forwarded == NULL && connection->tls) || (scheme != NULL && ascii_equal(scheme, "https"));
+    client_out->secured = client_out->https || local;
+    client_out->vouched = believed;
     client_out->fingerprint =
         forwarded == NULL && connection->fingerprint[0] ? connection->fingerprint : NULL;
     sockaddr_text((const struct sockaddr *)&client_out->address, client_out->text,

@@ -133,7 +133,9 @@ struct http_client {
     struct peer_key key;
     const char *fingerprint; /* NULL: none, or it would be the balancer's */
     bool secured; /* over TLS, from this machine, or over https to a balancer that is believed */
+    bool https;   /* … and really so: not for being from this machine */
     bool local;   /* from this machine, and nobody says that it was passed on */
+    bool vouched; /* the peer is a balancer that is believed */
     bool unclear; /* a client could have written what looks like a balancer's: not to be served */
 };
 
@@ -178,7 +180,8 @@ struct http_request {
     service_handler *unrecorded; /* NULL: the common answer */
     struct http_stream *stream;  /* owned; NULL: there is none */
     struct http_login login;
-    bool right; /* in PENALTY: which answer */
+    bool right;         /* in PENALTY: which answer */
+    int64_t not_before; /* of a service's answer, monotonic; 0: at once */
     int64_t began;
     size_t next;             /* the first message that was not submitted */
     size_t under;            /* … way */

@@ -34,7 +34,7 @@ static const struct {
     [STAGE_PENALTY] = {"PENALTY", BIT(STAGE_SENDING) | BIT(STAGE_SERVING) | BIT(STAGE_ANSWERED)},
     [STAGE_SENDING] = {"SENDING", BIT(STAGE_ANSWERED)},
     [STAGE_HOOKED] = {"HOOKED", BIT(STAGE_ANSWERED)},
-    [STAGE_SERVING] = {"SERVING", BIT(STAGE_STREAMING) | BIT(STAGE_ANSWERED)},
+    [STAGE_SERVING] = {"SERVING", BIT(STAGE_PENALTY) | BIT(STAGE_STREAMING) | BIT(STAGE_ANSWERED)},
     [STAGE_STREAMING] = {"STREAMING", BIT(STAGE_ANSWERED)},
     [STAGE_ANSWERED] = {"ANSWERED", 0},
 };
@@ -495,5 +495,6 @@ void http_on_request(struct evhttp_request *evreq, void *arg)
     http_client_find(connection, request->listener, evhttp_request_get_input_headers(evreq),
                      &request->client);
     request->call.secured = request->client.secured;
+    request->call.https = request->client.https;
     take_up(request, take_call(request));
 }

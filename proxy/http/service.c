@@ -260,6 +260,7 @@ void http_request_serve(struct http_request *request)
     call->lane = request->lane;
     call->peer = request->client.text;
     call->local = request->client.local;
+    call->vouched = request->client.vouched;
     call->peer_key = &request->client.key;
     record_new_id(call->request_id);
     if (route->scope == 0 || (route->open_here && call->local))
@@ -327,7 +328,17 @@ void service_answer(struct service_call *call)
     /* What was refused did nothing, and may be asked again. */
     call->http.remember = answer->status / 100 == 2 && !answer->body.failed &&
                           answer->body.length <= IDEMPOTENCY_ANSWER;
-    http_request_answer(request);
+    if (request->connection == NULL || request->not_before <= clock_monotonic()) {
+        http_request_answer(request);
+        return;
+    }
+    http_request_set_stage(request, STAGE_PENALTY);
+    http_connection_wake_at(request->connection, request->not_before);
+}
+
+void service_tell_late(struct service_call *call, int64_t at)
+{
+    request_of(call)->not_before = at;
 }
 
 void service_problem(struct service_call *call, int status, const char *type, const char *title,

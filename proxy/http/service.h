@@ -47,7 +47,8 @@ struct service_call {
     struct token token;    /* id "" where none was asked for */
     const char *peer;      /* address as text, for logs */
     const struct peer_key *peer_key;
-    bool local; /* it comes from this machine */
+    bool local;   /* it comes from this machine */
+    bool vouched; /* through a balancer that the listener trusts */
     char request_id[RECORD_ID];
     void *own; /* the handler's, in http.arena, between its steps */
 };
@@ -71,6 +72,8 @@ struct ticket service_ticket(const struct service_call *call);
 struct service_call *service_redeem(struct lane *lane, struct ticket ticket);
 /* Sends http.answer. */
 void service_answer(struct service_call *call);
+/* Whatever is answered is told then at the earliest (clock_monotonic), if anybody still waits. */
+void service_tell_late(struct service_call *call, int64_t at);
 /* A problem (RFC 9457) as the whole answer: http_problem and service_answer. */
 void service_problem(struct service_call *call, int status, const char *type, const char *title,
                      const char *detail);

@@ -22,13 +22,6 @@
 
 struct stage stage;
 
-/* As proxy/console/guard.c has it. */
-static const unsigned permits_of[ROLE_COUNT] = {
-    [ROLE_READER] = PERMIT_READ,
-    [ROLE_COMPLIANCE] = PERMIT_READ | PERMIT_PERSONS | PERMIT_ACT | PERMIT_STOP,
-    [ROLE_ADMINISTRATOR] = PERMIT_READ | PERMIT_STOP | PERMIT_ADMIN,
-};
-
 static void end_visit(void)
 {
     strbuf_free(&stage.visit.page.html);
@@ -188,7 +181,7 @@ static void begin_visit(const char *path, const char *form, const char *tail, co
         .user = "claire",
         .who = "user claire",
         .role = user_role_name(stage.role),
-        .permits = permits_of[stage.role],
+        .permits = visit_permits_of(stage.role),
         .csrf = "token-of-the-stage",
         .language = stage.language,
         .timezone = "UTC",
