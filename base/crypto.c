@@ -219,6 +219,18 @@ static enum result save_pem(const EVP_PKEY *pkey, bool as_private, const char *p
     return result;
 }
 
+bool signing_key_add_public(const struct signing_key *key, struct strbuf *out)
+{
+    BIO *bio = BIO_new(BIO_s_mem());
+    char *data = NULL;
+    long length =
+        bio != NULL && PEM_write_bio_PUBKEY(bio, key->pkey) == 1 ? BIO_get_mem_data(bio, &data) : 0;
+    if (length > 0)
+        strbuf_add(out, data, (size_t)length);
+    BIO_free(bio);
+    return length > 0 && !out->failed;
+}
+
 enum result signing_key_save(const struct signing_key *key, const char *private_path,
                              const char *public_path, struct error *err)
 {

@@ -38,6 +38,8 @@ bool random_bytes(void *out, size_t length);
 void wipe(void *data, size_t length);
 bool equal_constant_time(const void *a, const void *b, size_t length);
 
+struct strbuf;
+
 /* An Ed25519 key, private or public only. */
 struct signing_key;
 enum result signing_key_generate(struct signing_key **key_out, struct error *err);
@@ -48,6 +50,8 @@ enum result signing_key_load_public(const char *path, struct signing_key **key_o
 /* PEM files; private 0600, public 0644; fail when the file exists. */
 enum result signing_key_save(const struct signing_key *key, const char *private_path,
                              const char *public_path, struct error *err);
+/* Appends the public key as signing_key_save writes it. */
+bool signing_key_add_public(const struct signing_key *key, struct strbuf *out);
 void signing_key_free(struct signing_key **key);
 bool signing_key_sign(const struct signing_key *key, const void *data, size_t length,
                       uint8_t out[SIGNATURE_BYTES]);

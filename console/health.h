@@ -34,7 +34,7 @@ struct visit_health {
     const char *failing_why;
     bool has_behind; /* it was looked how many of them are not in its index yet */
     uint64_t behind;
-    /* Its verification by this process. */
+    /* Its last verification, perhaps before the last start. */
     enum visit_check check;
     bool checking;           /* one is under way */
     int64_t checked_at;      /* when the last one began; 0: none */

@@ -34,6 +34,8 @@ enum permit {
 /* The PERMIT_ bits of a role. */
 unsigned visit_permits_of(enum user_role role);
 
+struct checker; /* office/checker.h */
+struct clerk;   /* office/clerk.h */
 struct visit;
 struct visit_health; /* console/health.h */
 struct visit_send;   /* what is downloaded: console/send.h */
@@ -75,6 +77,8 @@ struct visit {
     struct hmac *hmac;
     const struct seal *seal;           /* NULL: there is no key */
     const struct visit_health *health; /* of the gateway; NULL on pages that do not ask for it */
+    struct checker *checker;           /* NULL where there is none, as the clerk (tests) */
+    struct clerk *clerk;
     void *gate; /* the gateway's, for what only acts of proxy/console do; pages leave it alone */
     /* What is answered. */
     struct arena *arena;         /* for what must outlive the function: a few hundred KiB */

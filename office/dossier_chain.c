@@ -96,11 +96,14 @@ static enum result segment_began(const char *directory, uint64_t number, int64_t
     return result;
 }
 
-static enum result copy_bytes(int from, FILE *to, uint64_t length, struct error *err)
+static enum result copy_bytes(const struct folder *folder, int from, FILE *to, uint64_t length,
+                              struct error *err)
 {
-    static char block[COPY_BLOCK];
+    char block[COPY_BLOCK];
     uint64_t done = 0;
     while (done < length) {
+        if (folder_going_on(folder, err) != RESULT_OK)
+            return RESULT_UNAVAILABLE;
         size_t want = length - done < sizeof(block) ? (size_t)(length - done) : sizeof(block);
         ssize_t n = pread(from, block, want, (off_t)done);
         if (n < 0 && errno == EINTR)
@@ -147,7 +150,7 @@ static enum result copy_segment(struct dossier *dossier, uint64_t number, struct
         return result;
     result = folder_add(dossier->folder, name, &file, err);
     if (result == RESULT_OK) {
-        result = copy_bytes(reader.fd, file, bytes, err);
+        result = copy_bytes(dossier->folder, reader.fd, file, bytes, err);
         if (result == RESULT_OK)
             result = folder_finish(dossier->folder, name, &file, err);
         else

@@ -2,6 +2,7 @@
 #include "office/folder.h"
 
 #include "base/crypto.h"
+#include "office/zip.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -10,7 +11,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
+
+#define BLOCK     65536
+#define PACK_MOST ((off_t)UINT32_MAX - 64 * 1024 * 1024) /* the directory comes behind */
 
 static bool is_empty(int fd)
 {
@@ -57,8 +62,29 @@ enum result folder_make(const char *path, const char *state_dir, struct folder *
     return RESULT_OK;
 }
 
+enum result folder_pack(int fd, const char *name, const char *spool, struct folder *folder,
+                        struct error *err)
+{
+    *folder = (struct folder){.fd = -1, .archive = fd};
+    folder->path = strdup(name);
+    folder->spool = strdup(spool);
+    enum result result = folder->path != NULL && folder->spool != NULL
+                             ? zip_new(fd, &folder->zip, err)
+                             : error_no_memory(err);
+    if (result != RESULT_OK)
+        folder_close(folder);
+    return result;
+}
+
+enum result folder_end(struct folder *folder, struct error *err)
+{
+    return folder->zip != NULL ? zip_finish(folder->zip, err) : RESULT_OK;
+}
+
 void folder_close(struct folder *folder)
 {
+    zip_free(&folder->zip);
+    free(folder->spool);
     if (folder->fd >= 0)
         close(folder->fd);
     free(folder->path);
@@ -68,14 +94,65 @@ void folder_close(struct folder *folder)
 
 enum result folder_add_folder(struct folder *folder, const char *name, struct error *err)
 {
+    if (folder->zip != NULL)
+        return RESULT_OK; /* the names of its files make it */
     if (mkdirat(folder->fd, name, 0700) != 0 && errno != EEXIST)
         return error_errno(err, RESULT_SYSTEM, errno, "cannot make %s/%s", folder->path, name);
     return RESULT_OK;
 }
 
+enum result folder_going_on(const struct folder *folder, struct error *err)
+{
+    if (folder->stop != NULL && atomic_load(folder->stop))
+        return error_set(err, RESULT_UNAVAILABLE, "it was given up");
+    return RESULT_OK;
+}
+
+/* In the spool: there is room, and neither it nor the archive grows too big. */
+static enum result has_room(const struct folder *folder, struct error *err)
+{
+    struct statvfs disk;
+    if (fstatvfs(folder->archive, &disk) == 0 &&
+        (uint64_t)disk.f_bavail * disk.f_frsize < FOLDER_SPARE)
+        return error_set(err, RESULT_UNAVAILABLE, "too little room is left on the disk of %s",
+                         folder->spool);
+    if (lseek(folder->archive, 0, SEEK_CUR) > PACK_MOST)
+        return error_set(err, RESULT_BAD_INPUT, "an archive of more than 4 GB cannot be made");
+    return RESULT_OK;
+}
+
+/* A file that has no name, from the beginning or as soon as it is there. */
+static int open_nameless(const char *spool)
+{
+    char path[4096];
+    int fd = open(spool, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    if (fd >= 0 || (errno != EOPNOTSUPP && errno != EISDIR && errno != ENOENT) ||
+        snprintf(path, sizeof(path), "%s/pack.XXXXXX", spool) >= (int)sizeof(path))
+        return fd;
+    fd = mkostemp(path, O_CLOEXEC);
+    if (fd >= 0)
+        unlink(path);
+    return fd;
+}
+
+int folder_nameless(const char *spool, struct error *err)
+{
+    int fd = open_nameless(spool);
+    if (fd < 0)
+        error_errno(err, RESULT_SYSTEM, errno, "cannot make a file in %s", spool);
+    return fd;
+}
+
 enum result folder_add(struct folder *folder, const char *name, FILE **file_out, struct error *err)
 {
-    int fd = openat(folder->fd, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+    enum result result = folder_going_on(folder, err);
+    if (result == RESULT_OK && folder->zip != NULL)
+        result = has_room(folder, err);
+    if (result != RESULT_OK)
+        return result;
+    int fd = folder->zip != NULL ? open_nameless(folder->spool)
+                                 : openat(folder->fd, name,
+                                          O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
     *file_out = fd >= 0 ? fdopen(fd, "w+") : NULL;
     if (*file_out != NULL)
         return RESULT_OK;
@@ -85,19 +162,37 @@ enum result folder_add(struct folder *folder, const char *name, FILE **file_out,
     return error_errno(err, RESULT_SYSTEM, reason, "cannot make %s/%s", folder->path, name);
 }
 
-/* Of what was written, read back: the list says what is in the file. */
-static bool hash_file(FILE *file, uint8_t out[SHA256_BYTES])
+static enum result begin_entry(struct folder *folder, const char *name, struct error *err)
 {
-    static char block[65536];
+    struct strbuf path = {0};
+    strbuf_add_format(&path, "%s/%s", folder->path, name);
+    enum result result =
+        path.failed ? error_no_memory(err) : zip_entry(folder->zip, path.data, err);
+    strbuf_free(&path);
+    return result;
+}
+
+/* Of what was written, read back: the list says what is in the file. On the way it is packed. */
+static enum result hash_file(struct folder *folder, FILE *file, uint8_t out[SHA256_BYTES],
+                             struct error *err)
+{
+    char block[BLOCK];
     EVP_MD_CTX *ctx = EVP_MD_CTX_new();
     size_t n;
+    enum result result = RESULT_OK;
     bool ok = ctx != NULL && EVP_DigestInit_ex(ctx, EVP_sha256(), NULL) == 1;
     rewind(file);
-    while (ok && (n = fread(block, 1, sizeof(block), file)) > 0)
+    while (ok && result == RESULT_OK && (n = fread(block, 1, sizeof(block), file)) > 0) {
         ok = EVP_DigestUpdate(ctx, block, n) == 1;
+        if (folder->zip != NULL)
+            result = zip_write(folder->zip, block, n, err);
+        if (result == RESULT_OK)
+            result = folder_going_on(folder, err);
+    }
     ok = ok && !ferror(file) && EVP_DigestFinal_ex(ctx, out, NULL) == 1;
     EVP_MD_CTX_free(ctx);
-    return ok;
+    return ok || result != RESULT_OK ? result
+                                     : error_set(err, RESULT_SYSTEM, "cannot be read back");
 }
 
 enum result folder_finish(struct folder *folder, const char *name, FILE **file, struct error *err)
@@ -105,15 +200,23 @@ enum result folder_finish(struct folder *folder, const char *name, FILE **file, 
     uint8_t digest[SHA256_BYTES];
     char hex[2 * SHA256_BYTES + 1];
     errno = 0;
-    bool written = fflush(*file) == 0 && !ferror(*file) && fsync(fileno(*file)) == 0;
+    /* What is packed is on disk for as long as it takes, and no longer. */
+    bool written =
+        fflush(*file) == 0 && !ferror(*file) && (folder->zip != NULL || fsync(fileno(*file)) == 0);
     int reason = errno;
-    bool hashed = written && hash_file(*file, digest);
+    enum result result = RESULT_OK;
+    if (!written)
+        result = error_errno(err, RESULT_SYSTEM, reason, "cannot write");
+    if (result == RESULT_OK && folder->zip != NULL)
+        result = begin_entry(folder, name, err);
+    if (result == RESULT_OK)
+        result = hash_file(folder, *file, digest, err);
     fclose(*file);
     *file = NULL;
-    if (!written)
-        return error_errno(err, RESULT_SYSTEM, reason, "cannot write %s/%s", folder->path, name);
-    if (!hashed)
-        return error_set(err, RESULT_SYSTEM, "cannot read %s/%s back", folder->path, name);
+    if (result != RESULT_OK) {
+        error_prefix(err, "%s/%s", folder->path, name);
+        return result;
+    }
     hex_encode(digest, sizeof(digest), hex);
     strbuf_add_format(&folder->sums, "%s  %s\n", hex, name);
     return folder->sums.failed ? error_no_memory(err) : RESULT_OK;

@@ -335,7 +335,9 @@ static void stop_lanes(struct gateway *gateway, struct farewell *farewell)
     gateway->gate.desk = NULL;
     desk_stop(&gateway->desk);
     gateway->gate.checker = NULL;
+    gateway->gate.clerk = NULL;
     checker_stop(&gateway->checker);
+    clerk_stop(&gateway->clerk);
     turn_lanes(gateway);
     notices_stop(&gateway->notices);
     turn_lanes(gateway);

@@ -13,7 +13,8 @@
 #include "proxy/net/handover.h"
 #include "proxy/net/inlet.h"
 #include "proxy/net/listen.h"
-#include "proxy/post/checker.h"
+#include "office/checker.h"
+#include "office/clerk.h"
 #include "proxy/post/post.h"
 #include "store/journal.h"
 
@@ -75,6 +76,7 @@ struct gateway {
     struct journal *journal;         /* owned */
     struct indexer *indexer;         /* owned */
     struct checker *checker;         /* owned */
+    struct clerk *clerk;             /* owned */
     struct anchor *anchor;           /* owned */
     struct notices *notices;         /* owned */
     struct post *post;               /* owned; mail to compliance */

@@ -22,6 +22,7 @@
 
 struct binds;
 struct checker;
+struct clerk;
 struct desk;
 struct gateway;
 struct http_front;
@@ -56,7 +57,8 @@ struct gate {
     struct desk *desk;                  /* borrowed; desk/desk.h; NULL: it has ended */
     const struct seal *seal;            /* borrowed; base/seal.h; NULL: there is no key */
     struct metrics *metrics;            /* borrowed; metrics/metrics.h; NULL: nothing is counted */
-    struct checker *checker;            /* borrowed; post/checker.h; there while the desk is */
+    struct checker *checker;            /* borrowed; office/checker.h; there while the desk is */
+    struct clerk *clerk;                /* borrowed; office/clerk.h; likewise */
     struct gateway *gateway;            /* what it is the gate of; NULL: of none (tests) */
     struct entrance *_Atomic entrances; /* the newest; only added to, by the main thread */
     /* http/idempotency.h: made and freed by the lanes that have listeners of HTTP. */

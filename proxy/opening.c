@@ -52,6 +52,27 @@ static enum result read_recipient_key(const struct config *config,
 
 /* ---- what one gateway alone may have ---- */
 
+/* What works on registry and journal for officers, each on a thread of its own. */
+static enum result start_office(struct gateway *gateway, const struct config *config,
+                                const char *journal, const char *index, struct error *err)
+{
+    char *kept = file_join(config->state_dir, "checked.json");
+    const struct checker_options checker = {.journal_path = journal,
+                                            .index_path = index,
+                                            .kept_path = kept,
+                                            .key = gateway->journal_key};
+    const struct clerk_options clerk = {.state_dir = config->state_dir,
+                                        .key = gateway->journal_key};
+    enum result result =
+        kept != NULL ? checker_start(&checker, &gateway->checker, err) : error_no_memory(err);
+    if (result == RESULT_OK)
+        result = clerk_start(&clerk, &gateway->clerk, err);
+    gateway->gate.checker = gateway->checker;
+    gateway->gate.clerk = gateway->clerk;
+    free(kept);
+    return result;
+}
+
 static enum result open_journal(struct gateway *gateway, const struct config *config,
                                 struct error *err)
 {
@@ -75,8 +96,7 @@ static enum result open_journal(struct gateway *gateway, const struct config *co
         if (result == RESULT_OK)
             result = indexer_start(gateway->journal, index, directory, &gateway->indexer, err);
         if (result == RESULT_OK)
-            result = checker_start(directory, index, gateway->journal_key, &gateway->checker, err);
-        gateway->gate.checker = gateway->checker;
+            result = start_office(gateway, config, directory, index, err);
     }
     free(directory);
     free(index);

@@ -74,13 +74,15 @@ static void take_check(struct visit *visit, struct visit_health *health, struct 
                        bool *whole)
 {
     struct checked checked;
+    struct checking checking;
     checker_last(checker, &checked);
-    health->checking = checked.under_way;
+    checker_now(checker, &checking);
+    health->checking = checking.wanted || checking.running;
     health->check_every = visit->config->alerts.to != NULL ? visit->config->alerts.verify_every : 0;
     health->checked_why = "";
-    if (checked.run == 0)
+    if (checked.ended_at == 0)
         return;
-    health->checked_at = checked.at;
+    health->checked_at = checked.began_at;
     health->checked_rows = checked.report.rows;
     health->check = checked.result == RESULT_OK        ? VISIT_CHECK_HOLDS
                     : checked.result == RESULT_DAMAGED ? VISIT_CHECK_BROKEN

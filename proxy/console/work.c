@@ -321,6 +321,8 @@ static struct console_work *new_work(struct service_call *call, const struct con
     visit->now = clock_now();
     visit->status = 200;
     visit->gate = call->lane->gate;
+    visit->checker = call->lane->gate->checker;
+    visit->clerk = call->lane->gate->clerk;
     visit->access = (struct access){
         .who = work->who, .partner = "", .channel = "", .subject = "", .answer = ""};
     str_copy(visit->access.id, sizeof(visit->access.id), call->request_id);

@@ -3,7 +3,7 @@
 #ifndef OCTROI_PROXY_POST_INTERNAL_H
 #define OCTROI_PROXY_POST_INTERNAL_H
 
-#include "proxy/post/checker.h"
+#include "office/checker.h"
 #include "proxy/post/courier.h"
 #include "proxy/post/mailing.h"
 #include "proxy/post/post.h"
