@@ -129,16 +129,14 @@ export class World {
         if (!this.states.has(role)) {
             const user = this.users[role];
             check(user !== undefined, `there is no user for the role ${role}`);
-            this.states.set(role, user.state ?? (await this.signIn(user)));
+            this.states.set(role, await this.signIn(user));
         }
         return this.states.get(role);
     }
 
     async signIn({ name, password }) {
         const page = await this.open(null, "/console/login");
-        await page.fill("input[name=name]", name);
-        await page.fill("input[name=password]", password);
-        await this.press(page, page.locator("main form button"));
+        await this.submit(page, "main form", { name, password });
         check(!new URL(page.url()).pathname.endsWith("/login"), `${name} could not sign in`);
         const state = await page.context().storageState();
         await page.finish();

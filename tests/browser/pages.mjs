@@ -12,6 +12,13 @@
 
 export const pages = [
     {
+        name: "login",
+        role: null,
+        path: "/console/login",
+        act: "main form button",
+        has: { en: ["Password"], fr: ["Mot de passe"] },
+    },
+    {
         name: "overview",
         role: "compliance",
         path: "/console",

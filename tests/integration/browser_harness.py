@@ -2,15 +2,11 @@
 """A gateway whose console has something to show: a made-up past (examples/history), users of each
 role, and what tests in a browser look for in it (tests/browser/browser.mjs: a world's data)."""
 
-import hashlib
 import json
 import pathlib
 import re
-import secrets
 import shutil
-import sqlite3
 import subprocess
-import time
 
 import harness
 
@@ -79,22 +75,7 @@ class Console:
             "form": {"id": "grand-jeu", "version": 2}, "supplier": "data-ouest",
         }
 
-    def open_sessions(self):
-        """Sessions as signing in makes them, without the page for it."""
-        with sqlite3.connect(self.gate.state / "registry.db") as registry:
-            for user in self.users.values():
-                secret = secrets.token_urlsafe(32)
-                now = int(time.time() * 1000000)
-                registry.execute("INSERT INTO console_session (hash, name, opened_at, seen_at)"
-                                 " VALUES (?, ?, ?, ?)",
-                                 (hashlib.sha256(secret.encode()).digest(), user["name"], now, now))
-                user["state"] = {"origins": [], "cookies": [
-                    {"name": "__Host-octroi", "value": secret, "domain": "127.0.0.1", "path": "/",
-                     "httpOnly": True, "secure": True, "sameSite": "Lax", "expires": -1}]}
-        registry.close()
-
     def world(self, screens=None):
-        self.open_sessions()
         return {"base": self.base, "users": self.users, "data": self.data(),
                 "screens": str(screens) if screens else None}
 
