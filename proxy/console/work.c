@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "console/layout.h"
+#include "console/send.h"
 #include "proxy/console/health.h"
 
 #include <stdio.h>
@@ -25,6 +26,7 @@ void console_drop(struct console_work *work)
         wipe(html->data, html->capacity);
     strbuf_free(html);
     journal_batch_free(&work->visit.batch);
+    visit_send_drop(&work->visit);
     arena_free(&work->visit.arena);
     snapshot_unref(&work->snapshot);
     free(work);
@@ -66,6 +68,7 @@ static void put_answer(struct service_call *call, struct visit *visit)
     strbuf_free(&answer->body);
     answer->body = visit->page.html;
     visit->page.html = (struct strbuf){0};
+    answer->disposition = NULL; /* of a download that came to nothing */
     answer->content_policy = content_policy;
     answer->referrer_policy = "same-origin"; /* the guard wants to see a form's Origin */
     answer->location = kept(call, visit->location);
@@ -121,6 +124,10 @@ static void answer(struct service_call *call, struct console_work *work)
 {
     bool whole;
     struct journal_batch *batch = rows_of(work, &whole);
+    if (work->visit.send != NULL) {
+        console_send(call, work, batch, batch != NULL || !whole, answer_unrecorded);
+        return;
+    }
     put_answer(call, &work->visit);
     service_tell_late(call, work->not_before);
     if (batch != NULL || !whole)

@@ -56,6 +56,10 @@ struct console_work {
 void console_work(struct service_call *call, const struct console_task *task);
 /* Has this page done at the desk next. */
 void console_go_on(struct console_work *work, console_page *page);
+/* send.c: the visit's download as the answer; batch as service_answer_recorded_or takes it, where
+ * `recorded`. */
+void console_send(struct service_call *call, struct console_work *work, struct journal_batch *batch,
+                  bool recorded, service_handler *unrecorded);
 /* The visit is what is answered, or kept on record alone where nobody waits. */
 void console_finish(struct console_work *work);
 /* Frees it; call of it, if any, must have been answered. */
