@@ -8,6 +8,9 @@
 /* ---- overview.c ---- */
 console_page overview_page;
 
+/* ---- nothing.c ---- */
+console_page nothing_page; /* a path that is nobody's */
+
 /* ---- partners.c ---- */
 console_page partners_page;
 console_page partner_page; /* …/ID */

@@ -28,6 +28,16 @@ TASK(login_page, 0, NEED_NOBODY, SHORT)
 TASK(logout_act, 0, 0, SHORT)
 TASK(language_act, 0, NEED_NOBODY, SHORT)
 
+TASK(nothing_page, PERMIT_READ, 0, SHORT)
+
+/* Whoever types the gateway's name alone means the console. */
+static void root(struct service_call *call)
+{
+    http_answer(&call->http, 303, "text/html; charset=utf-8");
+    call->http.answer.location = "/console";
+    service_answer(call);
+}
+
 #define ROUTE(methods, pattern, name)                     \
     {                                                     \
         pattern, methods, SERVICE_CONSOLE, .handle = name \
@@ -50,5 +60,9 @@ const struct service_route console_routes[] = {
     ROUTE(POST, "/console/language", language_act_at_desk),
     ROUTE(GET, "/console/users", users_page_at_desk),
     ROUTE(POST, "/console/users", users_act_at_desk),
+    /* Behind all others: what nobody has. */
+    ROUTE(GET, "/", root),
+    ROUTE(GET, "/console/*", nothing_page_at_desk),
+    ROUTE(GET, "/console/*/*", nothing_page_at_desk),
     {0},
 };
