@@ -392,6 +392,12 @@ static enum result note_session(struct registry *registry, const uint8_t hash[SH
     return registry_leave(registry, own, result, err);
 }
 
+/* So that a short idle is not over while somebody is busy. */
+static int64_t seen_step(int64_t idle)
+{
+    return idle / 8 < SEEN_STEP ? idle / 8 : SEEN_STEP;
+}
+
 enum result registry_find_session(struct registry *registry, const char *secret, int64_t now,
                                   int64_t idle, int64_t most, struct user *user_out,
                                   struct error *err)
@@ -402,9 +408,7 @@ enum result registry_find_session(struct registry *registry, const char *secret,
     enum result result = hash_secret(secret, hash, err);
     if (result == RESULT_OK)
         result = read_session(registry, hash, now, idle, most, user_out, &seen, err);
-    /* So that a short idle is not over while somebody is busy. */
-    int64_t step = idle / 8 < SEEN_STEP ? idle / 8 : SEEN_STEP;
-    if (result == RESULT_OK && now - seen >= step) {
+    if (result == RESULT_OK && now - seen >= seen_step(idle)) {
         result = note_session(registry, hash, user_out->name, now, err);
         user_out->last_seen_at = now;
     }
@@ -412,12 +416,14 @@ enum result registry_find_session(struct registry *registry, const char *secret,
 }
 
 enum result registry_meet_user(struct registry *registry, const char *name, int64_t now,
-                               struct user *user_out, struct error *err)
+                               int64_t idle, struct user *user_out, bool *anew_out,
+                               struct error *err)
 {
     char hash[USER_HASH];
     enum result result = registry_find_user(registry, name, user_out, hash, err);
     wipe(hash, sizeof(hash));
-    if (result == RESULT_OK && now - user_out->last_seen_at >= SEEN_STEP) {
+    *anew_out = result == RESULT_OK && now - user_out->last_seen_at >= idle;
+    if (result == RESULT_OK && now - user_out->last_seen_at >= seen_step(idle)) {
         result = note_seen(registry, name, now, err);
         user_out->last_seen_at = now;
     }

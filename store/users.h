@@ -67,9 +67,10 @@ enum result registry_find_session(struct registry *registry, const char *secret,
                                   int64_t idle, int64_t most, struct user *user_out,
                                   struct error *err);
 /* The same for who comes without a session, vouched for by another: RESULT_NOT_FOUND as
- * registry_find_user. */
+ * registry_find_user. anew_out: he was not seen for idle, so that this is as good as a login. */
 enum result registry_meet_user(struct registry *registry, const char *name, int64_t now,
-                               struct user *user_out, struct error *err);
+                               int64_t idle, struct user *user_out, bool *anew_out,
+                               struct error *err);
 /* RESULT_OK also when there was none. */
 enum result registry_close_session(struct registry *registry, const char *secret,
                                    struct error *err);

@@ -156,8 +156,11 @@ START_TEST(who_is_removed_is_out_and_not_replaced)
     ck_assert(!is_good(secret, START + 6));
     ck_assert_int_eq(registry_find_user(bench.registry, "marie", &user, hash, &bench.err),
                      RESULT_NOT_FOUND);
-    ck_assert_int_eq(registry_meet_user(bench.registry, "marie", START + 6, &user, &bench.err),
-                     RESULT_NOT_FOUND);
+    bool anew;
+    ck_assert_int_eq(
+        registry_meet_user(bench.registry, "marie", START + 6, IDLE, &user, &anew, &bench.err),
+        RESULT_NOT_FOUND);
+    ck_assert(!anew);
     ck_assert_int_eq(registry_open_session(bench.registry, "marie", START, secret, &bench.err),
                      RESULT_NOT_FOUND);
     ck_assert_int_eq(registry_remove_user(bench.registry, "marie", START, &bench.err),
@@ -278,14 +281,23 @@ START_TEST(it_is_seen_once_a_minute)
                          RESULT_OK);
     }
     /* Who comes by single sign-on is seen too. */
-    ck_assert_int_eq(
-        registry_meet_user(bench.registry, "marie", now + CLOCK_SECOND, &user, &bench.err),
-        RESULT_OK);
+    bool anew;
+    ck_assert_int_eq(registry_meet_user(bench.registry, "marie", now + CLOCK_SECOND, IDLE, &user,
+                                        &anew, &bench.err),
+                     RESULT_OK);
+    ck_assert(!anew);
     ck_assert_int_eq(user.last_seen_at, now);
     now += 60 * CLOCK_SECOND;
-    ck_assert_int_eq(registry_meet_user(bench.registry, "marie", now, &user, &bench.err),
-                     RESULT_OK);
+    ck_assert_int_eq(
+        registry_meet_user(bench.registry, "marie", now, IDLE, &user, &anew, &bench.err),
+        RESULT_OK);
+    ck_assert(!anew);
     ck_assert_int_eq(number("SELECT last_seen_at FROM console_user"), now);
+    now += IDLE;
+    ck_assert_int_eq(
+        registry_meet_user(bench.registry, "marie", now, IDLE, &user, &anew, &bench.err),
+        RESULT_OK);
+    ck_assert(anew);
 }
 END_TEST
 
