@@ -55,10 +55,12 @@ class Page:
 
 
 class Browser:
-    def __init__(self, port, address="127.0.0.1", headers=None, context=None):
+    def __init__(self, port, address="127.0.0.1", headers=None, context=None, source=None):
         self.port = port
         self.address = address
+        self.scheme = "https" if context else "http"  # as the reader's browser sees it
         self.context = context  # of TLS; None: in clear
+        self.source = (source, 0) if source else None  # the address it comes from
         self.headers = headers or {}  # sent with everything, such as a balancer's
         self.cookies = {}
         self.token = None  # of the last page that had a form
@@ -66,13 +68,13 @@ class Browser:
 
     @property
     def origin(self):
-        return f"{'https' if self.context else 'http'}://{self.host}"
+        return f"{self.scheme}://{self.host}"
 
     def _connection(self):
+        options = {"timeout": harness.PATIENCE, "source_address": self.source}
         if self.context is None:
-            return http.client.HTTPConnection(self.address, self.port, timeout=harness.PATIENCE)
-        return http.client.HTTPSConnection(self.address, self.port, timeout=harness.PATIENCE,
-                                           context=self.context)
+            return http.client.HTTPConnection(self.address, self.port, **options)
+        return http.client.HTTPSConnection(self.address, self.port, context=self.context, **options)
 
     def _keep(self, response):
         for field in response.headers.get_all("Set-Cookie") or []:
