@@ -172,3 +172,29 @@ void select_field(struct visit *visit, const char *name, const char *label,
     }
     page_raw(page, "</select></p>\n");
 }
+
+void checks_begin(struct visit *visit, const char *legend, const char *help)
+{
+    page_raw(&visit->page, "<fieldset class=\"checks\">\n");
+    page_element_tr(&visit->page, "legend", legend);
+    if (help[0] != '\0')
+        page_element_tr(&visit->page, "span class=\"note\"", help);
+}
+
+void check_field(struct visit *visit, const char *name, const char *value, const char *text,
+                 bool ticked)
+{
+    struct page *page = &visit->page;
+    page_raw(page, "<label><input type=\"checkbox\" name=\"");
+    page_raw(page, name);
+    page_raw(page, "\" value=\"");
+    page_text(page, value);
+    page_raw(page, ticked ? "\" checked> " : "\"> ");
+    page_tr(page, text);
+    page_raw(page, "</label>\n");
+}
+
+void checks_end(struct visit *visit)
+{
+    page_raw(&visit->page, "</fieldset>\n");
+}

@@ -129,6 +129,13 @@ void date_field(struct visit *visit, const char *name, const char *label, const 
 void select_field(struct visit *visit, const char *name, const char *label,
                   const struct option *options, size_t n, const char *chosen);
 
+/* Boxes to tick, as many as one likes, under a legend; legend, help ("": none) and text translated.
+ */
+void checks_begin(struct visit *visit, const char *legend, const char *help);
+void check_field(struct visit *visit, const char *name, const char *value, const char *text,
+                 bool ticked);
+void checks_end(struct visit *visit);
+
 /* The way to further rows: cursor "" when there are none. first: whether this is the first page. */
 void pager(struct visit *visit, const char *cursor, bool first);
 

@@ -5,8 +5,8 @@
  * read from the journal's index as they are written, so that a person with a million of them costs
  * no more memory than one with ten. All of it is of one moment.
  *
- * The clear address is here because the command line gave it. It goes into the archive, which is
- * for that very person, and nowhere else.
+ * The clear address is here where somebody gave it to ask. It goes into the archive, which is for
+ * that very person, and nowhere else; who has only the key learns all the rest.
  */
 #ifndef OCTROI_OFFICE_PERSON_H
 #define OCTROI_OFFICE_PERSON_H
@@ -82,8 +82,9 @@ struct person_sources {
 struct person {
     struct person_sources from;
     bool read;                         /* person_free has something to free */
-    const struct address *address;     /* borrowed; clear and normalised */
+    const struct address *address;     /* borrowed; clear and normalised; NULL: not known */
     const struct recipient *recipient; /* borrowed; key and mask */
+    unsigned channels;                 /* on which she can be reached: CHANNEL_BIT */
     enum language language;
     int64_t at;   /* when this was drawn up; answers are as of then */
     bool viewing; /* the index's view is open */
@@ -107,11 +108,18 @@ struct person {
 };
 
 /* Opens the index's view, which stays open until person_free, so that decisions agree with their
- * sums. */
+ * sums. address NULL: all but the archive and the JSON can be had. */
 enum result person_read(const struct person_sources *from, const struct address *address,
                         const struct recipient *recipient, int64_t at, struct person *person_out,
                         struct error *err);
 void person_free(struct person *person);
+/* The mask that decisions show this key under; "" when there is none. The index is to be up to
+ * date, and in no view. */
+enum result person_find_mask(struct journal_index *index, struct recipient *recipient,
+                             struct error *err);
+/* Whether this key is of an e-mail address or of a telephone number, as her mask, or else what is
+ * on record of her says. False: nothing does. */
+bool person_kind(const struct person *person, enum address_kind *kind_out);
 
 static inline bool person_is_unknown(const struct person *person)
 {

@@ -113,17 +113,6 @@ void person_add_notices(const struct person *person, struct sheet *sheet)
 
 /* ---- the page ---- */
 
-static const char *state_words(enum delivery_state state)
-{
-    static const char *const words[DELIVERY_STATES] = {
-        [DELIVERY_WAITING] = N_("not acknowledged yet"),
-        [DELIVERY_ACKNOWLEDGED] = N_("acknowledged"),
-        [DELIVERY_GIVEN_UP] = N_("never acknowledged"),
-        [DELIVERY_UNTOLD] = N_("could not be told by the gateway"),
-    };
-    return words[state];
-}
-
 static bool show(void *arg, const struct delivery *delivery)
 {
     struct items *items = arg;
@@ -135,7 +124,7 @@ static bool show(void *arg, const struct delivery *delivery)
     sheet_put(sheet, "<tr>");
     leaf_cell(sheet, delivery->partner);
     leaf_cell(sheet, leaf_time(sheet, delivery->notice.created_at, when));
-    leaf_cell(sheet, tr(sheet->language, state_words(delivery->state)));
+    leaf_cell(sheet, tr(sheet->language, person_delivery(delivery->state)));
     leaf_cell(sheet, delivery->ended_at != 0 ? leaf_time(sheet, delivery->ended_at, when) : "");
     sheet_put(sheet, "</tr>\n");
     return sheet->result == RESULT_OK;

@@ -15,7 +15,7 @@ static void staleness(const struct person *person, struct sheet *sheet)
     for (int i = 0; i < CHANNEL_COUNT; i++) {
         const struct channel_policy *policy = &person->from.config->policies[i];
         unsigned months = (unsigned)policy->stale_after.months;
-        if (!address_fits(person->address->kind, i) || months == 0)
+        if ((person->channels & CHANNEL_BIT(i)) == 0 || months == 0)
             continue;
         sheet_put(sheet, "<li>");
         sheet_format(

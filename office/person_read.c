@@ -119,6 +119,42 @@ bool person_sum_passed(const struct person_sum *sum)
            strcmp(sum->outcome, outcome_name(OUTCOME_REFUSED)) != 0;
 }
 
+/* ---- what can be reached ---- */
+
+bool person_kind(const struct person *person, enum address_kind *kind_out)
+{
+    const char *masked = person->recipient->masked;
+    if (person->address != NULL) {
+        *kind_out = person->address->kind;
+        return true;
+    }
+    if (masked[0] != '\0') {
+        *kind_out = strchr(masked, '@') != NULL ? ADDRESS_EMAIL : ADDRESS_PHONE;
+        return true;
+    }
+    for (size_t i = 0; i < person->history.n_events; i++) {
+        enum channel channel = person->history.events[i].channel;
+        bool email = address_fits(ADDRESS_EMAIL, channel);
+        if (email && address_fits(ADDRESS_PHONE, channel))
+            continue;
+        *kind_out = email ? ADDRESS_EMAIL : ADDRESS_PHONE;
+        return true;
+    }
+    return false;
+}
+
+/* All of them when nothing says which. */
+static unsigned channels_of(const struct person *person)
+{
+    enum address_kind kind;
+    bool known = person_kind(person, &kind);
+    unsigned channels = 0;
+    for (int i = 0; i < CHANNEL_COUNT; i++)
+        if (!known || address_fits(kind, i))
+            channels |= CHANNEL_BIT(i);
+    return channels;
+}
+
 /* ---- partners ---- */
 
 static bool is_listed(const char *partners, const char *id)
@@ -181,7 +217,7 @@ static enum result judge_partner(struct reading *reading, const struct partner *
                                         NULL, &facts, reading->err);
     for (int channel = 0; result == RESULT_OK && channel < CHANNEL_COUNT; channel++)
         for (int purpose = 0; result == RESULT_OK && purpose < PURPOSE_COUNT; purpose++) {
-            if (!address_fits(person->address->kind, channel))
+            if ((person->channels & CHANNEL_BIT(channel)) == 0)
                 continue;
             answers[count] =
                 (struct person_answer){.partner = partner, .channel = channel, .purpose = purpose};
@@ -344,6 +380,7 @@ static enum result read_registry(struct reading *reading)
         count_supplier(reading, &person->history.events[i]);
         result = reading->result;
     }
+    person->channels = channels_of(person);
     if (result == RESULT_OK)
         result = read_partners(reading);
     if (result == RESULT_OK)
@@ -411,6 +448,25 @@ void person_free(struct person *person)
     past_free(&person->history);
     arena_free(&person->arena);
     *person = (struct person){0};
+}
+
+static bool keep_mask(void *arg, const struct log_entry *entry)
+{
+    struct recipient *recipient = arg;
+    if (entry->recipient != NULL)
+        str_copy(recipient->masked, sizeof(recipient->masked), entry->recipient);
+    return false;
+}
+
+enum result person_find_mask(struct journal_index *index, struct recipient *recipient,
+                             struct error *err)
+{
+    const struct log_filter filter = {.since = INT64_MIN,
+                                      .until = INT64_MAX,
+                                      .recipient_key = recipient->key,
+                                      .limit = 1};
+    recipient->masked[0] = '\0';
+    return journal_index_log(index, &filter, keep_mask, recipient, err);
 }
 
 enum result person_accesses(const struct person *person, log_access_fn *on_access, void *arg,

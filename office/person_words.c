@@ -227,3 +227,14 @@ const char *person_stop_kind(const char *kind)
     };
     return word_of(words, sizeof(words) / sizeof(words[0]), kind);
 }
+
+const char *person_delivery(enum delivery_state state)
+{
+    static const char *const words[DELIVERY_STATES] = {
+        [DELIVERY_WAITING] = N_("not acknowledged yet"),
+        [DELIVERY_ACKNOWLEDGED] = N_("acknowledged"),
+        [DELIVERY_GIVEN_UP] = N_("never acknowledged"),
+        [DELIVERY_UNTOLD] = N_("could not be told by the gateway"),
+    };
+    return words[state];
+}

@@ -8,6 +8,7 @@
 
 #include "office/past.h"
 #include "policy/judge.h"
+#include "store/notices.h"
 
 /* "e-mail" and "by e-mail". */
 const char *person_channel(enum channel channel);
@@ -28,5 +29,7 @@ const char *person_verdict(enum verdict verdict);
 const char *person_effect(const char *effect);
 const char *person_outcome(const char *outcome);
 const char *person_stop_kind(const char *kind);
+/* Whether a partner was told of a "no". */
+const char *person_delivery(enum delivery_state state);
 
 #endif

@@ -4,6 +4,8 @@
 
 #include "store/index.h"
 
+#include <stdio.h>
+
 enum result journal_index_view_begin(struct journal_index *index, struct error *err)
 {
     /* Deferred: no lock, and what is first read fixes what all the rest will see. */
@@ -123,6 +125,20 @@ enum result journal_index_accesses(struct journal_index *index,
                         "SELECT id, gateway, who, act, partner, channel, subject, answer, at"
                         " FROM access WHERE recipient_key = ?1 ORDER BY at, seq",
                         recipient_key, give_access, &call, err);
+}
+
+enum result journal_index_latest_accesses(struct journal_index *index,
+                                          const uint8_t recipient_key[RECIPIENT_KEY_BYTES],
+                                          unsigned limit, log_access_fn *on_access, void *arg,
+                                          struct error *err)
+{
+    struct access_call call = {.on_access = on_access, .arg = arg};
+    char sql[192];
+    snprintf(sql, sizeof(sql),
+             "SELECT id, gateway, who, act, partner, channel, subject, answer, at"
+             " FROM access WHERE recipient_key = ?1 ORDER BY at DESC, seq DESC LIMIT %u",
+             limit);
+    return ask_accesses(index, sql, recipient_key, give_access, &call, err);
 }
 
 static bool give_access_sum(void *arg, sqlite3_stmt *row)

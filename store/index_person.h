@@ -34,6 +34,12 @@ enum result journal_index_accesses(struct journal_index *index,
                                    const uint8_t recipient_key[RECIPIENT_KEY_BYTES],
                                    log_access_fn *on_access, void *arg, struct error *err);
 
+/* The latest of them, newest first. */
+enum result journal_index_latest_accesses(struct journal_index *index,
+                                          const uint8_t recipient_key[RECIPIENT_KEY_BYTES],
+                                          unsigned limit, log_access_fn *on_access, void *arg,
+                                          struct error *err);
+
 /* How often somebody did the same. */
 struct log_access_sum {
     const char *who, *act, *partner;
