@@ -48,26 +48,31 @@ static bool speaks(const struct judgement *judgement, const struct past_event *e
             judgement->reason == REASON_OBJECTED);
 }
 
-void explained_answer(struct visit *visit, const struct explanation *explanation)
+void explained_line(struct visit *visit, const struct question *question,
+                    const struct judgement *judgement, const struct past *history)
 {
-    const struct question *question = explanation->question;
-    const struct judgement *judgement = &explanation->judgement;
     const char *code = reason_name(judgement->reason);
-    const struct past_event *event = past_event(explanation->history, judgement->event);
-    page_raw(&visit->page, "<p class=\"answer\">");
-    verdict_add(visit, verdict_name(judgement->verdict));
-    page_raw(&visit->page, " <strong>");
+    const struct past_event *event = past_event(history, judgement->event);
+    page_raw(&visit->page, "<strong>");
     add_filled(visit, officer_answer(question->purpose, judgement->verdict),
                question->partner->name, tr(visit->language, person_by_channel(question->channel)));
     page_raw(&visit->page, "</strong> ");
-    if (speaks(judgement, event)) {
-        add_event_on(visit, event);
-        page_raw(&visit->page, " <code>");
-        page_text(&visit->page, code);
-        page_raw(&visit->page, "</code>");
-    } else {
+    if (!speaks(judgement, event)) {
         code_add(visit, word_reason(visit->language, code), code);
+        return;
     }
+    add_event_on(visit, event);
+    page_raw(&visit->page, " <code>");
+    page_text(&visit->page, code);
+    page_raw(&visit->page, "</code>");
+}
+
+void explained_answer(struct visit *visit, const struct explanation *explanation)
+{
+    page_raw(&visit->page, "<p class=\"answer\">");
+    verdict_add(visit, verdict_name(explanation->judgement.verdict));
+    page_raw(&visit->page, " ");
+    explained_line(visit, explanation->question, &explanation->judgement, explanation->history);
     page_raw(&visit->page, "</p>\n");
 }
 

@@ -10,8 +10,12 @@
 #include "console/visit.h"
 #include "office/explain.h"
 
+/* The same answer without its paragraph and badge, of what was judged elsewhere: of the question
+ * only partner, channel and purpose are looked at. */
+void explained_line(struct visit *visit, const struct question *question,
+                    const struct judgement *judgement, const struct past *history);
 /* "ACME may not write to this person by e-mail. The person withdrew the consent on 3 March 2026."
- * in one paragraph, with the code behind. */
+ * in one paragraph, the verdict before and the code behind. */
 void explained_answer(struct visit *visit, const struct explanation *explanation);
 /* The rules that were tried, in order, with what each found; the one that spoke with its code. */
 void explained_rules(struct visit *visit, const struct trace *trace);

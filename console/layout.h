@@ -38,6 +38,8 @@ void layout_end(struct visit *visit);
 
 /* A section with its heading (h2); ended by part_end. */
 void part_begin(struct visit *visit, const char *title);
+/* … that links may lead to: "#id". */
+void part_begin_at(struct visit *visit, const char *id, const char *title);
 void part_end(struct visit *visit);
 /* A paragraph, translated. */
 void part_text(struct visit *visit, const char *sentence);
@@ -82,6 +84,8 @@ void cell_verdict(struct visit *visit, const char *verdict);
 /* A moment inside a sentence or a cell: <time datetime="…">3 March 2026, 14:05</time>, in the
  * gateway's time zone. */
 void time_add(struct visit *visit, int64_t instant);
+/* When it is that time there, of a moment told as if it were UTC (visit_day_field). */
+int64_t time_off_wall(const struct visit *visit, int64_t wall);
 /* The date alone. */
 void date_add(struct visit *visit, int64_t instant);
 /* Words of the trade with the code beside: "withdrawn WITHDRAWN". */

@@ -27,4 +27,11 @@ console_page suspend_act, resume_act;
 /* ---- users.c ---- */
 console_page users_page, users_act;
 
+/* ---- person.c, person_act.c ---- */
+console_page persons_page;   /* look up */
+console_page persons_act;    /* … by an address, to her page */
+console_page person_page;    /* one: tails[0] is her key, or what person_link.c sealed */
+console_page objection_act;  /* of hers */
+console_page withdrawal_act; /* of hers */
+
 #endif

@@ -15,6 +15,14 @@ void part_begin(struct visit *visit, const char *title)
     page_element_tr(&visit->page, "h2", title);
 }
 
+void part_begin_at(struct visit *visit, const char *id, const char *title)
+{
+    page_raw(&visit->page, "<section id=\"");
+    page_raw(&visit->page, id);
+    page_raw(&visit->page, "\">\n");
+    page_element_tr(&visit->page, "h2", title);
+}
+
 void part_end(struct visit *visit)
 {
     page_raw(&visit->page, "</section>\n");
@@ -96,6 +104,12 @@ static int64_t wall_time(const struct visit *visit, int64_t instant)
     if (local.day != utc.day)
         ahead += ahead < 0 ? 24 * 60 : -24 * 60;
     return instant + ahead * (60 * CLOCK_SECOND);
+}
+
+int64_t time_off_wall(const struct visit *visit, int64_t wall)
+{
+    int64_t near = wall - (wall_time(visit, wall) - wall);
+    return wall - (wall_time(visit, near) - near);
 }
 
 static void open_time(struct visit *visit, int64_t instant)

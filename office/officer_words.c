@@ -134,3 +134,24 @@ const char *officer_answer(enum purpose purpose, enum verdict verdict)
     };
     return answers[purpose][verdict];
 }
+
+const char *officer_act(const char *act)
+{
+    static const struct {
+        const char *act, *text;
+    } acts[] = {
+        {"check", N_("asked whether the person may be written to")},
+        {"person.read", N_("looked at what is held on the person")},
+        {"person.export", N_("took all that is held on the person, as a file")},
+        {"event.add", N_("handed in what the person said")},
+        {"identifier.set", N_("said what a partner calls the person")},
+        {"decision.read", N_("looked at a decision about the person")},
+        {"decision.list", N_("looked through decisions about the person")},
+        {"link.view", N_("opened the page behind an unsubscribe link")},
+        {"link.press", N_("pressed an unsubscribe link")},
+    };
+    for (size_t i = 0; i < sizeof(acts) / sizeof(acts[0]); i++)
+        if (strcmp(acts[i].act, act) == 0)
+            return acts[i].text;
+    return act;
+}

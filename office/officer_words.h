@@ -17,4 +17,7 @@ const char *officer_rule(const struct trace_step *step);
 /* "The person's data may be passed on to %s for offers %s.": partner and person_by_channel. */
 const char *officer_answer(enum purpose purpose, enum verdict verdict);
 
+/* What somebody did about her, as access records name it; the word itself when it is unknown. */
+const char *officer_act(const char *act);
+
 #endif

@@ -74,7 +74,7 @@ struct person_stop {
 
 /* What it is read from; all borrowed. */
 struct person_sources {
-    struct config *config;
+    const struct config *config;
     struct registry *registry;
     struct journal_index *index;
 };

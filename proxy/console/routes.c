@@ -21,6 +21,11 @@ TASK(form_version_page, PERMIT_READ, NEED_INDEX, PAGE)
 TASK(form_invalidate_act, PERMIT_ACT, 0, SHORT)
 TASK(suspend_act, PERMIT_STOP, 0, URGENT)
 TASK(resume_act, PERMIT_STOP, 0, SHORT)
+TASK(persons_page, PERMIT_PERSONS, 0, PAGE)
+TASK(persons_act, PERMIT_PERSONS, 0, SHORT)
+TASK(person_page, PERMIT_PERSONS, NEED_INDEX, PAGE)
+TASK(objection_act, PERMIT_ACT, 0, URGENT)
+TASK(withdrawal_act, PERMIT_ACT, 0, URGENT)
 TASK(overview_page, PERMIT_READ, NEED_INDEX | NEED_HEALTH, PAGE)
 TASK(users_page, PERMIT_ADMIN, 0, SHORT)
 TASK(users_act, PERMIT_ADMIN, 0, SHORT)
@@ -64,5 +69,10 @@ const struct service_route console_routes[] = {
     ROUTE(GET, "/", root),
     ROUTE(GET, "/console/*", nothing_page_at_desk),
     ROUTE(GET, "/console/*/*", nothing_page_at_desk),
+    ROUTE(GET, "/console/persons", persons_page_at_desk),
+    ROUTE(POST, "/console/persons", persons_act_at_desk),
+    ROUTE(GET, "/console/persons/*", person_page_at_desk),
+    ROUTE(POST, "/console/persons/*/objections", objection_act_at_desk),
+    ROUTE(POST, "/console/persons/*/withdrawals", withdrawal_act_at_desk),
     {0},
 };

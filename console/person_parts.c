@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Of a person's page: who may write to her, and why. */
+#include "console/explained.h"
+#include "console/layout.h"
+#include "console/person.h"
+#include "office/person_words.h"
+#include "office/words.h"
+
+#include <string.h>
+
+#define LINES_MOST 12
+
+static const enum channel channel_order[] = {CHANNEL_EMAIL, CHANNEL_SMS, CHANNEL_CALL,
+                                             CHANNEL_AUTOCALL, CHANNEL_POST};
+enum { CHANNELS = sizeof(channel_order) / sizeof(channel_order[0]) };
+
+static const struct person_answer *answer_to(const struct person_partner *partner,
+                                             enum channel channel, enum purpose purpose)
+{
+    for (size_t i = 0; i < partner->n_answers; i++)
+        if (partner->answers[i].channel == channel && partner->answers[i].purpose == purpose)
+            return &partner->answers[i];
+    return NULL;
+}
+
+/* ---- in a few sentences ---- */
+
+static void line_of(struct person_view *view, const struct person_answer *answer)
+{
+    const struct past *history = &view->person->history;
+    const struct past_event *event = past_event(history, answer->judgement.event);
+    const struct question question = {
+        .partner = answer->partner, .channel = answer->channel, .purpose = answer->purpose};
+    char form[PAST_FORM];
+    page_raw(&view->visit->page, "<li>");
+    explained_line(view->visit, &question, &answer->judgement, history);
+    if (event != NULL && event->form_id != NULL) {
+        page_raw(&view->visit->page, " ");
+        part_link_named(view->visit, explained_form_path(view->visit, event),
+                        past_form_name(event, form));
+    }
+    page_raw(&view->visit->page, "</li>\n");
+}
+
+/* Whoever may write, a line each; and whoever may not although the person said something. */
+static size_t lines(struct person_view *view, bool pass)
+{
+    const struct person *person = view->person;
+    size_t n = 0;
+    for (size_t i = 0; i < person->n_partners; i++)
+        for (size_t j = 0; j < CHANNELS; j++) {
+            const struct person_answer *answer =
+                answer_to(&person->partners[i], channel_order[j], PURPOSE_RECEIPT);
+            if (answer == NULL || (answer->judgement.verdict == VERDICT_PASS) != pass ||
+                (!pass && answer->judgement.event == 0))
+                continue;
+            if (n++ == 0)
+                page_raw(&view->visit->page, "<ul>\n");
+            if (n <= LINES_MOST)
+                line_of(view, answer);
+        }
+    if (n > 0)
+        page_raw(&view->visit->page, "</ul>\n");
+    return n;
+}
+
+static void in_short(struct person_view *view)
+{
+    size_t passing = lines(view, true);
+    if (passing == 0)
+        part_notice(view->visit, "info", N_("No partner may send this person offers now."), NULL);
+    size_t blocked = lines(view, false);
+    if (passing > LINES_MOST || blocked > LINES_MOST)
+        part_text(view->visit, N_("Not all are named here; the table has every one."));
+}
+
+/* ---- the table ---- */
+
+struct counts {
+    uint64_t decided, passed;
+};
+
+static struct counts count(const struct person *person, const char *partner, const char *channel)
+{
+    struct counts counts = {0};
+    for (size_t i = 0; i < person->n_sums; i++) {
+        const struct person_sum *sum = &person->sums[i];
+        if (strcmp(sum->partner, partner) != 0 || strcmp(sum->channel, channel) != 0)
+            continue;
+        counts.decided += sum->count;
+        counts.passed += person_sum_passed(sum) ? sum->count : 0;
+    }
+    return counts;
+}
+
+/* Of a partner that is only observed, what is answered is not always what is done. */
+static void verdict_cell(struct visit *visit, const struct person_answer *answer)
+{
+    const struct judgement *judgement = &answer->judgement;
+    page_raw(&visit->page, "<td>");
+    verdict_add(visit, verdict_name(judgement->verdict));
+    if (judgement->verdict != VERDICT_PASS && answer->partner->mode == MODE_OBSERVE &&
+        !reason_always_enforced(judgement->reason)) {
+        page_raw(&visit->page, " ");
+        badge_add(visit, "warn", N_("observed: let through all the same"));
+    }
+    page_raw(&visit->page, "</td>");
+}
+
+static void why_cell(struct person_view *view, const struct person_answer *answer)
+{
+    struct visit *visit = view->visit;
+    const char *code = reason_name(answer->judgement.reason);
+    const struct past_event *event = past_event(&view->person->history, answer->judgement.event);
+    char form[PAST_FORM];
+    page_raw(&visit->page, "<td>");
+    code_add(visit, word_reason(visit->language, code), code);
+    if (event != NULL && event->form_id != NULL) {
+        page_raw(&visit->page, "<br>");
+        part_link_named(visit, explained_form_path(visit, event), past_form_name(event, form));
+    }
+    page_raw(&visit->page, "</td><td class=\"time\">");
+    if (event != NULL)
+        date_add(visit, event->occurred_at);
+    page_raw(&visit->page, "</td>");
+}
+
+static void explain_cell(struct visit *visit, const struct person_answer *answer)
+{
+    struct strbuf path = {0};
+    strbuf_add_str(&path, visit->path);
+    strbuf_add_str(&path, "?partner=");
+    visit_add_encoded(&path, answer->partner->id);
+    strbuf_add_format(&path, "&channel=%s#why", channel_name(answer->channel));
+    page_raw(&visit->page, "<td>");
+    part_link(visit, path.failed ? visit->path : path.data, N_("Explain"));
+    page_raw(&visit->page, "</td>");
+    visit->page.html.failed = visit->page.html.failed || path.failed;
+    strbuf_free(&path);
+}
+
+static void partner_cell(struct visit *visit, const struct partner *partner)
+{
+    struct strbuf path = {0};
+    strbuf_add_str(&path, "/console/partners/");
+    visit_add_encoded(&path, partner->id);
+    cell_link(visit, path.failed ? "/console/partners" : path.data, partner->name);
+    visit->page.html.failed = visit->page.html.failed || path.failed;
+    strbuf_free(&path);
+}
+
+static void standing_row(struct person_view *view, const struct person_partner *partner,
+                         enum channel channel)
+{
+    struct visit *visit = view->visit;
+    const struct person_answer *message = answer_to(partner, channel, PURPOSE_RECEIPT);
+    const struct person_answer *transfer = answer_to(partner, channel, PURPOSE_TRANSMISSION);
+    if (message == NULL || transfer == NULL)
+        return;
+    struct counts counts = count(view->person, partner->partner->id, channel_name(channel));
+    page_row(&visit->page);
+    partner_cell(visit, partner->partner);
+    page_cell(&visit->page, word_channel(visit->language, channel_name(channel)));
+    verdict_cell(visit, message);
+    why_cell(view, message);
+    verdict_cell(visit, transfer);
+    page_number(&visit->page, (int64_t)counts.decided);
+    page_number(&visit->page, (int64_t)counts.passed);
+    explain_cell(visit, message);
+}
+
+static void others(struct person_view *view)
+{
+    const struct person *person = view->person;
+    struct page *page = &view->visit->page;
+    if (person->n_others == 0)
+        return;
+    page_raw(page, "<p>");
+    page_tr(page, N_("No other partner may send this person offers or receive the data for that, "
+                     "as the person never heard of them:"));
+    for (size_t i = 0; i < person->n_others; i++) {
+        page_raw(page, i > 0 ? ", " : " ");
+        page_text(page, person->others[i]->name);
+    }
+    page_raw(page, ".</p>\n");
+}
+
+void person_summary_part(struct person_view *view)
+{
+    static const char *const heads[] = {N_("Partner"),      N_("Channel"),
+                                        N_("Offers"),       N_("Why"),
+                                        N_("Since"),        N_("Passing the data on"),
+                                        N_("#Decisions"),   N_("#Let through"),
+                                        N_("Rule by rule"), NULL};
+    const struct person *person = view->person;
+    part_begin(view->visit, N_("Who may write to this person now"));
+    in_short(view);
+    if (person->n_partners > 0) {
+        grid_begin(view->visit, N_("Partners and channels"), heads);
+        for (size_t i = 0; i < person->n_partners; i++)
+            for (size_t j = 0; j < CHANNELS; j++)
+                standing_row(view, &person->partners[i], channel_order[j]);
+        grid_end(view->visit);
+    }
+    others(view);
+    part_text(view->visit, N_("The gateway asks anew for each message; this is how it would answer "
+                              "now. Service messages, such as a receipt, need no consent and are "
+                              "not meant."));
+    part_end(view->visit);
+}
+
+/* ---- why ---- */
+
+static enum result explain(struct person_view *view, const struct question *question)
+{
+    struct visit *visit = view->visit;
+    const struct past *history = &view->person->history;
+    const struct facts *facts = NULL;
+    struct explanation explanation;
+    enum result result = registry_facts(visit->registry, view->link->recipient.key,
+                                        question->partner->id, NULL, &facts, view->err);
+    if (result == RESULT_OK)
+        result = explanation_make(question, facts, &view->link->recipient, history, &explanation,
+                                  view->err);
+    if (result != RESULT_OK)
+        return result;
+    const struct past_event *event = past_event(history, explanation.judgement.event);
+    explained_answer(visit, &explanation);
+    explained_rules(visit, &explanation.trace);
+    if (event != NULL) {
+        page_element_tr(&visit->page, "h3", N_("What it rests on"));
+        explained_event(visit, event);
+    }
+    if (explanation.n_grants > 0)
+        page_element_tr(&visit->page, "h3", N_("Each consent by itself"));
+    explained_grants(visit, &explanation);
+    explanation_free(&explanation);
+    return RESULT_OK;
+}
+
+/* Any partner and channel may be asked about, also one she never heard of. */
+static void ask_another(struct person_view *view, const struct partner *partner,
+                        enum channel channel)
+{
+    struct visit *visit = view->visit;
+    const struct config *config = visit->config;
+    struct option channels[CHANNEL_COUNT];
+    size_t n = 0;
+    struct option *partners =
+        arena_alloc(visit->arena, (config->n_partners + 1) * sizeof(*partners));
+    if (partners == NULL || config->n_partners == 0) {
+        visit->page.html.failed = visit->page.html.failed || partners == NULL;
+        return;
+    }
+    for (size_t i = 0; i < config->n_partners; i++)
+        partners[i] = (struct option){config->partners[i].id, config->partners[i].name, false};
+    for (size_t i = 0; i < CHANNELS; i++) {
+        const char *name = channel_name(channel_order[i]);
+        if ((view->person->channels & CHANNEL_BIT(channel_order[i])) != 0)
+            channels[n++] = (struct option){name, word_channel(visit->language, name), false};
+    }
+    filter_begin(visit);
+    select_field(visit, "partner", N_("Partner"), partners, config->n_partners,
+                 partner != NULL ? partner->id : "");
+    select_field(visit, "channel", N_("Channel"), channels, n,
+                 partner != NULL ? channel_name(channel) : "");
+    filter_end(visit, N_("Explain"));
+}
+
+enum result person_why_part(struct person_view *view)
+{
+    struct visit *visit = view->visit;
+    enum channel channel = CHANNEL_EMAIL;
+    const struct partner *partner = config_partner(visit->config, visit_id_field(visit, "partner"));
+    bool asked = partner != NULL && channel_parse(visit_field(visit, "channel"), &channel) &&
+                 (view->person->channels & CHANNEL_BIT(channel)) != 0;
+    enum result result = RESULT_OK;
+    part_begin_at(visit, "why", N_("Why, rule by rule"));
+    if (asked) {
+        const struct question question = {
+            .partner = partner,
+            .policy = &visit->config->policies[channel],
+            .channel = channel,
+            .purpose = PURPOSE_RECEIPT,
+            .now = visit->now,
+        };
+        result = explain(view, &question);
+    } else {
+        part_text(visit, N_("Choose a partner and a channel to see each rule and what it found."));
+    }
+    ask_another(view, asked ? partner : NULL, channel);
+    part_end(visit);
+    return result;
+}

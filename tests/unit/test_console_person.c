@@ -1,0 +1,530 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Looking a person up, her page, and what an officer records for her. */
+#include "tests/unit/stage_console.h"
+
+#include "office/past.h"
+#include "store/notices.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#define JEAN   "jean.martin@example.org"
+#define TYPED  "Jean.Martin%40Example.org"
+#define MASKED "j•••@example.org"
+
+/* ---- what is on record ---- */
+
+static struct recipient jean;
+
+static void meet(void)
+{
+    stage_person(JEAN, &jean);
+}
+
+static void consent(const char *when, const char *evidence)
+{
+    struct error err = {0};
+    unsigned added = 0;
+    struct event_input event = grant(0, 1, when);
+    meet();
+    ck_assert_int_eq(put_form(stage.registry, "jeu-ete", 1, "2026-01-01T00:00:00Z",
+                              "\"acme\",\"beta\"", "", &err),
+                     RESULT_OK);
+    memcpy(event.recipient_key, jean.key, sizeof(jean.key));
+    event.evidence = evidence;
+    ck_assert_msg(registry_add_event(stage.registry, &event, stage.now, &added, &err) == RESULT_OK,
+                  "%s", err.text);
+    ck_assert_uint_eq(added, 1);
+}
+
+/* The tail of her page's path, from where the look-up leads. */
+static const char *tail_of(const char *address)
+{
+    static char tail[1200];
+    char form[400];
+    meet();
+    snprintf(form, sizeof(form), "address=%s", address);
+    stage_post(persons_act, "/console/persons", form);
+    ck_assert_int_eq(stage.visit.status, 303);
+    ck_assert_ptr_nonnull(stage.visit.location);
+    ck_assert_int_eq(strncmp(stage.visit.location, "/console/persons/", 17), 0);
+    str_copy(tail, sizeof(tail), stage.visit.location + 17);
+    return tail;
+}
+
+static const char *key_tail(void)
+{
+    static char hex[2 * RECIPIENT_KEY_BYTES + 1];
+    meet();
+    hex_encode(jean.key, sizeof(jean.key), hex);
+    return hex;
+}
+
+static const char *path_of(const char *tail, const char *rest)
+{
+    static char path[1400];
+    snprintf(path, sizeof(path), "/console/persons/%s%s", tail, rest);
+    return path;
+}
+
+static void show(const char *tail, const char *query)
+{
+    stage_get_at(person_page, path_of(tail, query), tail, NULL);
+}
+
+static void press(console_page *act, const char *tail, const char *form)
+{
+    stage_post_at(act, path_of(tail, "/objections"), form, tail, NULL);
+}
+
+/* ---- looking up ---- */
+
+START_TEST(look_up_by_any_writing)
+{
+    static const char *const numbers[] = {
+        "06+12+34+56+78",           "06.12.34.56.78", "%2B33612345678",
+        "+%2B33+(0)6-12-34-56-78+", "tel:0612345678", "06%C2%A012%E2%80%AF34%C2%A056%C2%A078"};
+    struct recipient phone;
+    char key[2 * RECIPIENT_KEY_BYTES + 1];
+    stage_person("+33612345678", &phone);
+    hex_encode(phone.key, sizeof(phone.key), key);
+    stage_get(persons_page, "/console/persons");
+    must_show("E-mail address or telephone number");
+    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+        show(tail_of(numbers[i]), "");
+        must_show("+33612345678");
+        ck_assert_mem_eq(stage.visit.access.key, phone.key, sizeof(phone.key));
+    }
+    show(tail_of("Jean+Martin+%3C" TYPED "%3E"), "");
+    must_show("<h1>"
+              "jean.martin@example.org");
+    show(tail_of("mailto:" TYPED), "");
+    ck_assert_mem_eq(stage.visit.access.key, jean.key, sizeof(jean.key));
+}
+END_TEST
+
+START_TEST(look_up_complains)
+{
+    static const struct {
+        const char *typed, *said;
+    } wrong[] = {
+        {"", "Nothing was typed in."},
+        {"++", "Nothing was typed in."},
+        {"jean%40", "cannot be read as an e-mail address."},
+        {"jean", "or a telephone number."},
+        {"0612", "or a telephone number."},
+        {"%3Cscript%3E", "&lt;script&gt;"},
+    };
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        char form[100];
+        snprintf(form, sizeof(form), "address=%s", wrong[i].typed);
+        stage_post(persons_act, "/console/persons", form);
+        ck_assert_int_eq(stage.visit.status, 422);
+        must_show(wrong[i].said);
+        must_not_show("<script>");
+        ck_assert_ptr_null(stage.visit.access.act);
+    }
+}
+END_TEST
+
+/* The link shows no address, is hers who made it, and ends. */
+START_TEST(link_is_sealed)
+{
+    char tail[1200];
+    str_copy(tail, sizeof(tail), tail_of(TYPED));
+    ck_assert_ptr_null(strstr(tail, "jean"));
+    ck_assert_ptr_null(strstr(tail, "example"));
+    show(tail, "");
+    must_show("jean.martin@example.org");
+    must_show(MASKED);
+    stage.now += 12 * 3600 * CLOCK_SECOND - 1;
+    show(tail, "");
+    must_show("jean.martin@example.org");
+    stage.now += 1;
+    show(tail, "");
+    must_lead_to(path_of(key_tail(), ""));
+    must_not_show("jean");
+    ck_assert_ptr_null(stage.visit.access.act); /* nothing was seen yet */
+    stage.now -= 1;
+    tail[40] = tail[40] == 'A' ? 'B' : 'A';
+    show(tail, "");
+    ck_assert_int_eq(stage.visit.status, 404);
+    show("", "");
+    ck_assert_int_eq(stage.visit.status, 404);
+    show("\"><script>", "");
+    ck_assert_int_eq(stage.visit.status, 404);
+    must_not_show("<script>alert");
+}
+END_TEST
+
+static enum result as_another(struct visit *visit, struct error *err)
+{
+    visit->user = "marc";
+    return person_page(visit, err);
+}
+
+START_TEST(link_is_one_users)
+{
+    const char *tail = tail_of(TYPED);
+    stage_get_at(as_another, path_of(tail, ""), tail, NULL);
+    must_lead_to(path_of(key_tail(), ""));
+    must_not_show("jean");
+}
+END_TEST
+
+/* Without a key to seal with the address goes nowhere. */
+START_TEST(no_seal)
+{
+    seal_free(&stage.seal);
+    ck_assert_str_eq(tail_of(TYPED), key_tail());
+    show(key_tail(), "");
+    must_not_show("jean");
+}
+END_TEST
+
+START_TEST(typed_on_a_page_it_is_checked)
+{
+    char form[200];
+    snprintf(form, sizeof(form), "of=%s&address=marc%%40example.org", key_tail());
+    stage_post(persons_act, "/console/persons", form);
+    ck_assert_int_eq(stage.visit.status, 422);
+    must_show("not the address of the person you came from");
+    snprintf(form, sizeof(form), "of=%s&address=%s", key_tail(), TYPED);
+    stage_post(persons_act, "/console/persons", form);
+    ck_assert_int_eq(stage.visit.status, 303);
+}
+END_TEST
+
+/* ---- the page ---- */
+
+START_TEST(unknown_person)
+{
+    show(tail_of(TYPED), "");
+    must_show("Nothing is held on this person");
+    must_show("no partner may send offers");
+    must_show("only being observed"); /* ombre is */
+    must_show("Record an objection");
+    ck_assert_str_eq(stage.visit.access.act, "person.read");
+    ck_assert_str_eq(stage.visit.access.answer, "nothing held");
+    ck_assert_str_eq(stage.visit.access.masked, MASKED);
+    show(key_tail(), ""); /* nobody to record anything for */
+    must_show("Nothing is held on this person");
+    must_not_show("Record an objection");
+}
+END_TEST
+
+START_TEST(who_may_write)
+{
+    consent("2026-03-03T10:00:00Z", "double opt-in of 3 March, ip 192.0.2.7");
+    show(tail_of(TYPED), "");
+    must_show("ACME Voyages may write to this person by e-mail.");
+    must_show(
+        "The person consented on <time datetime=\"2026-03-03T10:00:00.000000Z\">3 March 2026");
+    must_show("Beta &lt;SA&gt; may write to this person by e-mail.");
+    must_not_show("Ombre may");
+    must_show("Ombre.</p>"); /* of those she never heard of */
+    must_show("/console/forms/jeu-ete/1");
+    must_show("double opt-in of 3 March");
+    must_show("J&#39;accepte");
+    must_show("/console/partners/acme");
+    must_not_show("SMS"); /* an e-mail address has none */
+    ck_assert_str_eq(stage.visit.access.answer, "told");
+    stage.language = LANGUAGE_FR;
+    show(tail_of(TYPED), "");
+    must_show("ACME Voyages peut écrire à cette personne par e-mail.");
+    must_show("3 mars 2026");
+    must_not_show("may write");
+}
+END_TEST
+
+/* All that is seen of her by key is her mask. */
+START_TEST(by_key_alone)
+{
+    consent("2026-03-03T10:00:00Z", "letter");
+    show(key_tail(), "");
+    must_show("A person without an address");
+    must_show("ACME Voyages may write to this person by e-mail.");
+    must_not_show("jean");
+    stage_decide(&(struct decision){.verdict = VERDICT_BLOCK,
+                                    .reason = REASON_WITHDRAWN,
+                                    .recipient = &jean},
+                 NULL);
+    show(key_tail(), "");
+    must_show("<h1>" MASKED "</h1>");
+    must_not_show("jean");
+    must_show("Type the address");
+    must_show("value=\"email\" checked");
+    must_not_show("value=\"sms\"");
+}
+END_TEST
+
+START_TEST(why)
+{
+    consent("2026-03-03T10:00:00Z", "letter");
+    show(tail_of(TYPED), "?partner=beta&channel=email");
+    must_show("Beta &lt;SA&gt; may write to this person by e-mail.");
+    must_show("The list gave the partner&#39;s name.");
+    must_show("would do by itself");
+    show(tail_of(TYPED), "?partner=ombre&channel=email");
+    must_show("Ombre may not write to this person by e-mail.");
+    must_show("PARTNER_NOT_SHOWN");
+    must_show("The partner is on no list that goes with it.");
+    must_show("not met");
+    show(tail_of(TYPED), "?partner=ombre&channel=sms"); /* no such question */
+    must_not_show("Ombre may not write");
+    must_show("Choose a partner");
+    show(tail_of(TYPED), "?partner=%22%3E%3Cscript%3E&channel=email");
+    must_not_show("<script>alert");
+}
+END_TEST
+
+START_TEST(decisions_by_fifty)
+{
+    char first[RECORD_ID];
+    meet();
+    for (int i = 0; i < 103; i++)
+        stage_decide(&(struct decision){.verdict = VERDICT_BLOCK,
+                                        .reason = REASON_NO_CONSENT,
+                                        .at = at("2026-05-01T00:00:00Z") + i * CLOCK_SECOND,
+                                        .recipient = &jean},
+                     i == 0 ? first : NULL);
+    char cursor[100] = "";
+    unsigned seen = 0, pages = 0;
+    do {
+        char query[120];
+        snprintf(query, sizeof(query), "?cursor=%s", cursor);
+        show(key_tail(), query);
+        seen += stage_count("<td class=\"time\"><a href=\"/console/blocked/");
+        pages++;
+        const char *further = strstr(stage.seen.data, "class=\"pager\"");
+        const char *next = further != NULL ? strstr(further, "?cursor=") : NULL;
+        cursor[0] = '\0';
+        if (next != NULL)
+            str_copy_n(cursor, sizeof(cursor), next + 8, strcspn(next + 8, "\""));
+    } while (cursor[0] != '\0' && pages < 9);
+    ck_assert_uint_eq(seen, 103);
+    ck_assert_uint_eq(pages, 3);
+    must_show(first);
+    show(key_tail(), "?cursor=12x"); /* none of ours: from the newest */
+    ck_assert_uint_eq(stage_count("<td class=\"time\"><a href=\"/console/blocked/"), 50);
+}
+END_TEST
+
+START_TEST(hostile_words)
+{
+    static const char hostile[] = "<script>alert(\"x\")</script>'\xe2\x80\xae&amp;";
+    struct error err = {0};
+    consent("2026-03-03T10:00:00Z", hostile);
+    ck_assert_int_eq(
+        registry_set_identifier(stage.registry, jean.key, "acme", hostile, stage.now, &err),
+        RESULT_OK);
+    stage_decide(&(struct decision){.verdict = VERDICT_BLOCK,
+                                    .reason = REASON_NO_CONSENT,
+                                    .partner = hostile,
+                                    .recipient = &jean},
+                 NULL);
+    show(tail_of(TYPED), "?partner=acme&channel=email&events=0");
+    must_show("&lt;script&gt;alert(&quot;x&quot;)&lt;/script&gt;");
+    must_not_show("<script>alert");
+}
+END_TEST
+
+/* ---- acts ---- */
+
+#define EVERYWHERE "channel=email&channel=post&evidence=letter+of+3+March"
+
+static size_t events(struct past *past)
+{
+    struct error err = {0};
+    ck_assert_int_eq(past_read(stage.registry, jean.key, past, &err), RESULT_OK);
+    return past->n_events;
+}
+
+static struct past_event last_event(void)
+{
+    struct past past;
+    size_t n = events(&past);
+    ck_assert_uint_gt(n, 0);
+    struct past_event newest = past.events[0];
+    for (size_t i = 1; i < n; i++)
+        if (past.events[i].id > newest.id)
+            newest = past.events[i];
+    static char evidence[200], partners[100], origin[100];
+    str_copy(evidence, sizeof(evidence), newest.evidence);
+    str_copy(partners, sizeof(partners), newest.partners);
+    str_copy(origin, sizeof(origin), newest.origin);
+    newest.evidence = evidence;
+    newest.partners = partners;
+    newest.origin = origin;
+    past_free(&past);
+    return newest;
+}
+
+static size_t n_events(void)
+{
+    struct past past;
+    size_t n = events(&past);
+    past_free(&past);
+    return n;
+}
+
+START_TEST(objection_counts_at_once)
+{
+    consent("2026-03-03T10:00:00Z", "letter");
+    const char *tail = tail_of(TYPED);
+    show(tail, "");
+    must_show("ACME Voyages may write to this person by e-mail.");
+    press(objection_act, tail, EVERYWHERE "&partner=");
+    must_lead_to(path_of(tail, ""));
+    ck_assert_ptr_nonnull(strstr(stage.visit.location, "?done=objected."));
+    ck_assert_str_eq(stage.visit.access.act, "event.add");
+    ck_assert_str_eq(stage.visit.access.answer, "taken");
+    ck_assert_mem_eq(stage.visit.access.key, jean.key, sizeof(jean.key));
+    show(tail, "");
+    must_not_show("ACME Voyages may write");
+    must_show("No partner may send this person offers now.");
+    must_show("ACME Voyages may not write to this person by e-mail.");
+    must_show("The person objected on");
+    must_show("OBJECTED");
+    struct past_event event = last_event();
+    ck_assert_int_eq(event.kind, EVENT_OBJECTED);
+    ck_assert_int_eq(event.occurred_at, stage.now);
+    ck_assert_str_eq(event.evidence, "letter of 3 March");
+    ck_assert_str_eq(event.partners, "");
+    ck_assert_str_eq(event.origin, "user claire");
+    ck_assert_uint_eq(n_events(), 3); /* one for each channel */
+}
+END_TEST
+
+START_TEST(withdrawal_of_one)
+{
+    consent("2026-03-03T10:00:00Z", "letter");
+    const char *tail = tail_of(TYPED);
+    press(withdrawal_act, tail, "channel=email&evidence=call+of+" TYPED "&partner=acme");
+    ck_assert_ptr_nonnull(strstr(stage.visit.location, "?done=withdrawn."));
+    ck_assert_str_eq(stage.visit.access.partner, "acme");
+    show(tail, "");
+    must_show("ACME Voyages may not write to this person by e-mail.");
+    must_show("The person withdrew the consent on");
+    must_show("Beta &lt;SA&gt; may write to this person by e-mail.");
+    ck_assert_str_eq(last_event().partners, "acme");
+    ck_assert_str_eq(last_event().evidence, "call of J•••@Example.org");
+}
+END_TEST
+
+/* Pressing twice records it once; from a page opened anew it is another. */
+START_TEST(twice)
+{
+    char form[200];
+    const char *tail = tail_of(TYPED);
+    snprintf(form, sizeof(form), EVERYWHERE "&moment=%" PRId64, stage.now);
+    stage.now += CLOCK_SECOND;
+    press(objection_act, tail, form);
+    ck_assert_ptr_nonnull(strstr(stage.visit.location, "?done=objected."));
+    stage.now += CLOCK_SECOND;
+    press(objection_act, tail, form);
+    ck_assert_ptr_nonnull(strstr(stage.visit.location, "?done=unchanged."));
+    ck_assert_str_eq(stage.visit.access.answer, "there already");
+    ck_assert_uint_eq(n_events(), 2);
+    ck_assert_int_eq(last_event().occurred_at, stage.now - 2 * CLOCK_SECOND);
+    stage.now += 12 * 3600 * CLOCK_SECOND; /* a page of yesterday */
+    press(objection_act, tail, form);
+    ck_assert_uint_eq(n_events(), 4);
+    ck_assert_int_eq(last_event().occurred_at, stage.now);
+}
+END_TEST
+
+START_TEST(on_another_day)
+{
+    const char *tail = tail_of(TYPED);
+    stage.now = at("2026-06-01T12:00:00Z");
+    press(objection_act, tail, EVERYWHERE "&day=2026-05-20");
+    ck_assert_int_eq(last_event().occurred_at, at("2026-05-20T23:59:59Z"));
+    press(objection_act, tail, EVERYWHERE "&day=2026-06-01");
+    ck_assert_int_eq(last_event().occurred_at, stage.now);
+    press(objection_act, tail, EVERYWHERE "&day=2026-07-01");
+    ck_assert_int_eq(last_event().occurred_at, at("2026-07-01T00:00:00Z"));
+    size_t before = n_events();
+    press(objection_act, tail, EVERYWHERE "&day=20.+Mai");
+    ck_assert_int_eq(stage.visit.status, 422);
+    must_show("The day cannot be read.");
+    ck_assert_uint_eq(n_events(), before);
+}
+END_TEST
+
+START_TEST(what_is_not_taken)
+{
+    static const struct {
+        const char *form, *said;
+    } wrong[] = {
+        {"channel=email", "Say how it reached us"},
+        {"channel=email&evidence=+", "Say how it reached us"},
+        {"evidence=letter", "Choose at least one channel."},
+        {"channel=fax&evidence=letter", "Choose at least one channel."},
+        {"channel=sms&evidence=letter", "cannot be reached on one of these"},
+        {"channel=email&evidence=letter&partner=acmee", "knows no such partner"},
+        {"channel=email&evidence=letter&partner=a%20b", "knows no such partner"},
+    };
+    const char *tail = tail_of(TYPED);
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        press(objection_act, tail, wrong[i].form);
+        ck_assert_int_eq(stage.visit.status, 422);
+        must_show(wrong[i].said);
+        ck_assert_ptr_null(stage.visit.access.act);
+    }
+    press(objection_act, "nobody", EVERYWHERE);
+    ck_assert_int_eq(stage.visit.status, 404);
+    ck_assert_uint_eq(n_events(), 0);
+}
+END_TEST
+
+static bool count_sealed(void *arg, const struct notice *notice)
+{
+    unsigned *sealed = arg;
+    sealed[notice->sealed != NULL]++;
+    return true;
+}
+
+/* Who is known by key alone can say no, too; the address goes to partners where it is known. */
+START_TEST(by_key_and_by_address)
+{
+    registry_seal_with(stage.registry, stage.seal);
+    press(objection_act, key_tail(), "channel=email&evidence=letter");
+    must_lead_to(path_of(key_tail(), ""));
+    ck_assert_uint_eq(n_events(), 1);
+    press(withdrawal_act, tail_of(TYPED), "channel=post&evidence=letter");
+    ck_assert_uint_eq(n_events(), 2);
+    struct error err = {0};
+    unsigned sealed[2] = {0};
+    ck_assert_int_eq(registry_unspread_notices(stage.registry, false, count_sealed, sealed, &err),
+                     RESULT_OK);
+    ck_assert_uint_eq(sealed[0], 1);
+    ck_assert_uint_eq(sealed[1], 1);
+}
+END_TEST
+
+int main(void)
+{
+    const TTest *const tests[] = {look_up_by_any_writing,
+                                  look_up_complains,
+                                  link_is_sealed,
+                                  link_is_one_users,
+                                  no_seal,
+                                  typed_on_a_page_it_is_checked,
+                                  unknown_person,
+                                  who_may_write,
+                                  by_key_alone,
+                                  why,
+                                  decisions_by_fifty,
+                                  hostile_words,
+                                  objection_counts_at_once,
+                                  withdrawal_of_one,
+                                  twice,
+                                  on_another_day,
+                                  what_is_not_taken,
+                                  by_key_and_by_address,
+                                  NULL};
+    Suite *const suites[] = {stage_suite("console person", tests), NULL};
+    return unit_run(suites);
+}
