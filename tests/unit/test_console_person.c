@@ -232,7 +232,7 @@ START_TEST(who_may_write)
     ck_assert_str_eq(stage.visit.access.answer, "told");
     stage.language = LANGUAGE_FR;
     show(tail_of(TYPED), "");
-    must_show("ACME Voyages peut écrire à cette personne par e-mail.");
+    must_show("ACME Voyages peut écrire à cette personne par courrier électronique.");
     must_show("3 mars 2026");
     must_not_show("may write");
 }
