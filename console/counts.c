@@ -25,6 +25,13 @@ static void day_text(int64_t instant, char out[12])
     str_copy_n(out, 12, text, strlen("2026-01-31"));
 }
 
+static void set_period(struct period *out, int64_t since, int64_t until)
+{
+    *out = (struct period){.since = since, .until = until, .days = (until - since) / CLOCK_DAY};
+    day_text(since, out->from);
+    day_text(until - CLOCK_DAY, out->to);
+}
+
 void period_read(const struct visit *visit, int64_t days, struct period *period_out)
 {
     int64_t until = midnight(visit->now) + CLOCK_DAY;
@@ -39,10 +46,18 @@ void period_read(const struct visit *visit, int64_t days, struct period *period_
     }
     if (until - since > DAYS_MOST * CLOCK_DAY)
         since = until - DAYS_MOST * CLOCK_DAY;
-    *period_out =
-        (struct period){.since = since, .until = until, .days = (until - since) / CLOCK_DAY};
-    day_text(since, period_out->from);
-    day_text(until - CLOCK_DAY, period_out->to);
+    set_period(period_out, since, until);
+}
+
+void period_last(const struct visit *visit, int64_t days, struct period *period_out)
+{
+    int64_t until = midnight(visit->now) + CLOCK_DAY;
+    set_period(period_out, until - days * CLOCK_DAY, until);
+}
+
+void period_before(const struct period *period, struct period *before_out)
+{
+    set_period(before_out, period->since - period->days * CLOCK_DAY, period->since);
 }
 
 void period_add_query(struct strbuf *out, const struct period *period)
@@ -91,101 +106,11 @@ struct tally_counts counts_of(const struct tally *tally, const char *value)
     return sum;
 }
 
-/* ---- by day ---- */
-
-typedef uint64_t count_fn(const struct tally_counts *counts);
-
-static uint64_t passed(const struct tally_counts *counts)
-{
-    return counts->pass;
-}
-
-static uint64_t blocked(const struct tally_counts *counts)
-{
-    return counts->block;
-}
-
-static uint64_t deferred(const struct tally_counts *counts)
-{
-    return counts->defer;
-}
-
-static struct tally_counts of_day(const struct tally *by_day, int64_t day, char text[12])
-{
-    day_text(day, text);
-    return counts_of(by_day, text);
-}
-
-static void add_series(struct strbuf *json, const struct visit *visit, const struct period *period,
-                       const struct tally *by_day, const char *name, const char *kind,
-                       count_fn *count)
-{
-    char text[12];
-    strbuf_add_str(json, json->data[json->length - 1] == '[' ? "{" : ",{");
-    strbuf_add_json_field(json, "name", tr(visit->language, name));
-    strbuf_add_json_field(json, "kind", kind);
-    strbuf_add_str(json, ",\"values\":[");
-    for (int64_t day = period->since; day < period->until; day += CLOCK_DAY) {
-        struct tally_counts counts = of_day(by_day, day, text);
-        strbuf_add_format(json, day > period->since ? ",%llu" : "%llu",
-                          (unsigned long long)count(&counts));
-    }
-    strbuf_add_str(json, "]}");
-}
-
-static void chart_by_day(struct visit *visit, const struct period *period,
-                         const struct tally *by_day)
-{
-    struct strbuf json = {0};
-    strbuf_add_str(&json, "{\"type\":\"bar\",\"stacked\":true,\"labels\":[");
-    for (int64_t day = period->since; day < period->until; day += CLOCK_DAY) {
-        struct strbuf label = {0};
-        language_add_date(&label, visit->language, day);
-        strbuf_add_str(&json, day > period->since ? ",\"" : "\"");
-        strbuf_add_json(&json, label.data != NULL ? label.data : "", label.length);
-        strbuf_add_char(&json, '"');
-        json.failed = json.failed || label.failed;
-        strbuf_free(&label);
-    }
-    strbuf_add_str(&json, "],\"series\":[");
-    if (!json.failed) {
-        add_series(&json, visit, period, by_day, N_("Passed"), "pass", passed);
-        add_series(&json, visit, period, by_day, N_("Blocked"), "block", blocked);
-        add_series(&json, visit, period, by_day, N_("Deferred"), "defer", deferred);
-    }
-    strbuf_add_str(&json, "]}");
-    if (json.failed)
-        visit->page.html.failed = true;
-    else
-        chart_add(visit, N_("Decisions by day"), json.data);
-    strbuf_free(&json);
-}
-
-void counts_by_day(struct visit *visit, const struct period *period, const struct tally *by_day)
-{
-    static const char *const heads[] = {N_("Day"), N_("#Passed"), N_("#Blocked"), N_("#Deferred"),
-                                        NULL};
-    struct page *page = &visit->page;
-    chart_by_day(visit, period, by_day);
-    act_fold_begin(visit, N_("The numbers by day"));
-    grid_begin(visit, N_("Decisions by day"), heads);
-    for (int64_t day = period->until - CLOCK_DAY; day >= period->since; day -= CLOCK_DAY) {
-        char text[12];
-        struct tally_counts counts = of_day(by_day, day, text);
-        page_row(page);
-        page_date(page, day);
-        page_number(page, (int64_t)counts.pass);
-        page_number(page, (int64_t)counts.block);
-        page_number(page, (int64_t)counts.defer);
-    }
-    grid_end(visit);
-    act_fold_end(visit);
-}
-
 /* ---- by reason ---- */
 
 static void reason_row(struct visit *visit, const struct period *period,
-                       const struct tally_row *row, uint64_t whole, const char *query)
+                       const struct tally_row *row, const struct tally_counts *sum,
+                       const char *query)
 {
     struct page *page = &visit->page;
     struct strbuf path = {0};
@@ -197,14 +122,16 @@ static void reason_row(struct visit *visit, const struct period *period,
         strbuf_add_format(&path, "&%s", query);
     page_row(page);
     cell_verdict(visit, row->keys[0]);
-    page_raw(page, "<td>");
+    page_raw(page, "<td class=\"words\">");
     part_link_named(visit, path.failed ? "/console/blocked" : path.data,
                     word_reason(visit->language, row->keys[1]));
     page_raw(page, " <code>");
     page_text(page, row->keys[1]);
     page_raw(page, "</code></td>");
     page_number(page, (int64_t)row->counts.decisions);
-    page_share(page, row->counts.decisions, whole);
+    page_share(page, row->counts.decisions, sum->decisions);
+    if (sum->let_through > 0)
+        page_number(page, (int64_t)row->counts.let_through);
     strbuf_free(&path);
 }
 
@@ -226,19 +153,53 @@ static const struct tally_row *next_most(const struct tally *tally, const struct
     return best;
 }
 
+/* The most frequent alone: the table says the rest. */
+#define CHART_ROWS 9
+
+static void chart_by_reason(struct visit *visit, const struct tally *by_reason)
+{
+    struct strbuf json = {0}, values = {0};
+    size_t n = 0;
+    strbuf_add_str(&json, "{\"type\":\"row\",\"labels\":[");
+    for (const struct tally_row *row = next_most(by_reason, NULL); row != NULL && n < CHART_ROWS;
+         row = next_most(by_reason, row), n++) {
+        const char *words = word_reason(visit->language, row->keys[1]);
+        strbuf_add_str(&json, n > 0 ? ",\"" : "\"");
+        strbuf_add_json(&json, words, strlen(words));
+        strbuf_add_char(&json, '"');
+        strbuf_add_format(&values, n > 0 ? ",%llu" : "%llu",
+                          (unsigned long long)row->counts.decisions);
+    }
+    strbuf_add_str(&json, "],\"series\":[{");
+    strbuf_add_json_field(&json, "name", tr(visit->language, N_("Decisions")));
+    strbuf_add_json_field(&json, "kind", "block");
+    strbuf_add_format(&json, ",\"values\":[%s]}]}", values.failed ? "" : values.data);
+    if (json.failed || values.failed)
+        visit->page.html.failed = true;
+    else
+        chart_add_rows(visit, N_("Blocked and deferred by reason"), json.data, n);
+    strbuf_free(&json);
+    strbuf_free(&values);
+}
+
 void counts_by_reason(struct visit *visit, const struct period *period,
                       const struct tally *by_reason, const char *query)
 {
-    static const char *const heads[] = {N_("Verdict"), N_("Reason"), N_("#Decisions"), N_("#Share"),
-                                        NULL};
+    static const char *const heads[] = {N_("Verdict"),       N_("Reason"), N_("#Decisions"),
+                                        N_("#Share of all"), NULL,         NULL};
+    const char *these[sizeof(heads) / sizeof(heads[0])];
     struct tally_counts sum = counts_sum(by_reason);
     const struct tally_row *row = next_most(by_reason, NULL);
     if (row == NULL) {
         part_empty(visit, N_("Nothing was blocked or deferred in this period."), NULL, NULL);
         return;
     }
-    grid_begin(visit, N_("Blocked and deferred by reason"), heads);
+    memcpy(these, heads, sizeof(heads));
+    if (sum.let_through > 0)
+        these[4] = N_("#Of these let through while observed");
+    chart_by_reason(visit, by_reason);
+    grid_begin(visit, N_("Blocked and deferred by reason"), these);
     for (; row != NULL; row = next_most(by_reason, row))
-        reason_row(visit, period, row, sum.decisions, query);
+        reason_row(visit, period, row, &sum, query);
     grid_end(visit);
 }

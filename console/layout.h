@@ -102,6 +102,19 @@ void tiles_end(struct visit *visit);
 /* label translated; share: of whole, shown under the number; whole 0: none. path NULL: no link. */
 void tile_number(struct visit *visit, const char *label, int64_t number, uint64_t whole,
                  const char *path);
+/* The same with what it was in the period before; before -1: that is not known. */
+void tile_compared(struct visit *visit, const char *label, int64_t number, uint64_t whole,
+                   const char *path, int64_t before);
+
+/* ---- how things are: a line each, with a badge that says it in a word ---- */
+
+void states_begin(struct visit *visit);
+void states_end(struct visit *visit);
+/* kind and badge as badge_add's, sentence and its %s as part_sentence's. More may follow, such as a
+ * link, up to state_close. */
+void state_open(struct visit *visit, const char *kind, const char *badge, const char *sentence,
+                const char *one, const char *two, const char *three);
+void state_close(struct visit *visit);
 
 /* ---- forms ---- */
 
@@ -147,5 +160,7 @@ void pager(struct visit *visit, const char *cursor, bool first);
  * the caller writes next, says it all without. json: what console.js reads (see there), whole.
  * label is translated. */
 void chart_add(struct visit *visit, const char *label, const char *json);
+/* One with so many bars that lie (type "row"): as high as they need. */
+void chart_add_rows(struct visit *visit, const char *label, const char *json, size_t rows);
 
 #endif

@@ -1,13 +1,329 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The first page: what passed and what was stopped lately, and whether all is well. */
+/* The first page: what needs attention, what passed and what was stopped in a period, and whether
+ * the gate is well. */
+#include "console/attention.h"
+#include "console/chooser.h"
 #include "console/layout.h"
 #include "console/pages.h"
+#include "office/words.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#define DAYS 30
+
+/* What is counted, each narrowed to the channel that was asked for. */
+struct sums {
+    struct tally *days;     /* by day */
+    struct tally *reasons;  /* by verdict and reason */
+    struct tally *partners; /* by partner and channel */
+    struct tally_counts now, before;
+    bool has_before; /* nothing of the period before is erased */
+    struct journal_erased erased;
+};
+
+static void free_sums(struct sums *sums)
+{
+    tally_free(&sums->days);
+    tally_free(&sums->reasons);
+    tally_free(&sums->partners);
+}
+
+/* ---- reading ---- */
+
+/* Sums again, of one channel alone ("": of all), without the last column when it was asked for only
+ * to choose by: the channel, which is the last of each. */
+static enum result narrow(struct tally **tally, const char *channel, bool keep, struct error *err)
+{
+    const struct tally *from = *tally;
+    enum tally_by by[TALLY_BY_COUNT];
+    const size_t last = tally_columns(from) - 1;
+    for (size_t i = 0; i <= last; i++)
+        by[i] = tally_column(from, i);
+    struct tally *to = tally_new(by, keep ? last + 1 : last);
+    bool whole = to != NULL;
+    for (size_t i = 0; whole && i < tally_count(from); i++) {
+        const struct tally_row *row = tally_row(from, i);
+        const char *values[TALLY_BY_COUNT] = {0};
+        for (size_t j = 0; j <= last; j++)
+            values[by[j]] = row->keys[j];
+        if (channel[0] == '\0' || strcmp(row->keys[last], channel) == 0)
+            whole = tally_add(to, values, &row->counts);
+    }
+    if (!whole) {
+        tally_free(&to);
+        return error_no_memory(err);
+    }
+    tally_sort(to);
+    tally_free(tally);
+    *tally = to;
+    return RESULT_OK;
+}
+
+static enum result read_before(struct visit *visit, const struct chooser *chooser,
+                               struct sums *sums, struct error *err)
+{
+    static const enum tally_by by[] = {TALLY_CHANNEL};
+    struct period before;
+    struct tally *tally = NULL;
+    period_before(&chooser->period, &before);
+    sums->has_before =
+        before.since >= sums->erased.decisions_before || sums->erased.decisions_before == 0;
+    if (!sums->has_before)
+        return RESULT_OK;
+    enum result result = counts_read(
+        visit, &before, chooser->partner[0] != '\0' ? chooser->partner : NULL, by, 1, &tally, err);
+    if (result == RESULT_OK)
+        sums->before =
+            chooser->channel[0] != '\0' ? counts_of(tally, chooser->channel) : counts_sum(tally);
+    tally_free(&tally);
+    sums->has_before = result == RESULT_OK && sums->before.decisions > 0;
+    return result;
+}
+
+static enum result read_sums(struct visit *visit, const struct chooser *chooser, struct sums *sums,
+                             struct error *err)
+{
+    static const enum tally_by days[] = {TALLY_DAY, TALLY_CHANNEL};
+    static const enum tally_by reasons[] = {TALLY_VERDICT, TALLY_REASON, TALLY_CHANNEL};
+    static const enum tally_by partners[] = {TALLY_PARTNER, TALLY_CHANNEL};
+    const struct tally_filter filter = {
+        .since = chooser->period.since,
+        .until = chooser->period.until,
+        .partner = chooser->partner[0] != '\0' ? chooser->partner : NULL,
+        .registry_path = visit->registry_path,
+    };
+    struct tally *tallies[] = {tally_new(days, 2), tally_new(reasons, 3), tally_new(partners, 2)};
+    enum result result = RESULT_OK;
+    if (tallies[0] == NULL || tallies[1] == NULL || tallies[2] == NULL)
+        result = error_no_memory(err);
+    if (result == RESULT_OK)
+        result = journal_index_tally(visit->index, &filter, tallies, 3, err);
+    for (size_t i = 0; i < 3 && result == RESULT_OK; i++)
+        result = narrow(&tallies[i], chooser->channel, i == 2, err);
+    sums->days = tallies[0];
+    sums->reasons = tallies[1];
+    sums->partners = tallies[2];
+    if (result == RESULT_OK)
+        result = journal_index_erased(visit->index, &sums->erased, err);
+    if (result == RESULT_OK)
+        result = read_before(visit, chooser, sums, err);
+    if (result == RESULT_OK)
+        sums->now = counts_sum(sums->partners);
+    return result;
+}
+
+/* ---- what it comes to ---- */
+
+static void add_number(struct strbuf *out, const struct visit *visit, uint64_t value)
+{
+    language_add_number(out, visit->language, (int64_t)value);
+}
+
+/* "Of 20,000 messages 23.0% were blocked, more than in the period before (19.5%)." */
+static void sentence(struct visit *visit, const struct sums *sums)
+{
+    struct strbuf all = {0}, now = {0}, before = {0};
+    const struct tally_counts *is = &sums->now;
+    const struct tally_counts *was = &sums->before;
+    add_number(&all, visit, is->decisions);
+    language_add_share(&now, visit->language, is->block, is->decisions);
+    language_add_share(&before, visit->language, was->block, was->decisions);
+    if (all.failed || now.failed || before.failed)
+        visit->page.html.failed = true;
+    else if (!sums->has_before)
+        part_sentence(visit, "p", N_("Of %s messages %s were blocked."), all.data, now.data, NULL);
+    else if (strcmp(now.data, before.data) == 0)
+        part_sentence(visit, "p",
+                      N_("Of %s messages %s were blocked, as many as in the period before."),
+                      all.data, now.data, NULL);
+    else
+        part_sentence(visit, "p",
+                      (double)is->block * (double)was->decisions >
+                              (double)was->block * (double)is->decisions
+                          ? N_("Of %s messages %s were blocked, more than in the period before "
+                               "(%s).")
+                          : N_("Of %s messages %s were blocked, less than in the period before "
+                               "(%s)."),
+                      all.data, now.data, before.data);
+    strbuf_free(&all);
+    strbuf_free(&now);
+    strbuf_free(&before);
+}
+
+/* The list of those, narrowed as this page is. */
+static void tile(struct visit *visit, const struct chooser *chooser, const char *label,
+                 const char *verdict, uint64_t number, const struct sums *sums, uint64_t before)
+{
+    struct strbuf path = {0};
+    strbuf_add_format(&path, "/console/blocked?verdict=%s&", verdict);
+    chooser_add_query(&path, chooser);
+    visit->page.html.failed = visit->page.html.failed || path.failed;
+    tile_compared(visit, label, (int64_t)number,
+                  strcmp(verdict, "all") == 0 ? 0 : sums->now.decisions,
+                  path.failed ? NULL : path.data, sums->has_before ? (int64_t)before : -1);
+    strbuf_free(&path);
+}
+
+static void tiles(struct visit *visit, const struct chooser *chooser, const struct sums *sums)
+{
+    const struct tally_counts *is = &sums->now;
+    const struct tally_counts *was = &sums->before;
+    tiles_begin(visit);
+    tile(visit, chooser, N_("Messages judged"), "all", is->decisions, sums, was->decisions);
+    tile(visit, chooser, N_("Passed"), "pass", is->pass, sums, was->pass);
+    tile(visit, chooser, N_("Blocked"), "block", is->block, sums, was->block);
+    if (is->let_through > 0 || (sums->has_before && was->let_through > 0))
+        tile(visit, chooser, N_("Blocked, but let through while observed"), "observed",
+             is->let_through, sums, was->let_through);
+    tile(visit, chooser, N_("Deferred"), "defer", is->defer, sums, was->defer);
+    if (is->discarded > 0)
+        tile_compared(visit, N_("Blocked, though answered as sent"), (int64_t)is->discarded,
+                      is->decisions, NULL, sums->has_before ? (int64_t)was->discarded : -1);
+    tiles_end(visit);
+}
+
+/* ---- by partner ---- */
+
+static void partner_row(struct visit *visit, const struct chooser *chooser,
+                        const struct tally_row *row, bool observed)
+{
+    struct page *page = &visit->page;
+    struct strbuf path = {0}, blocked = {0};
+    const struct chooser narrowed = {
+        .period = chooser->period, .partner = row->keys[0], .channel = row->keys[1]};
+    strbuf_add_str(&path, "/console/partners/");
+    visit_add_encoded(&path, row->keys[0]);
+    strbuf_add_str(&blocked, "/console/blocked?verdict=block&");
+    chooser_add_query(&blocked, &narrowed);
+    page->html.failed = page->html.failed || path.failed || blocked.failed;
+    if (page->html.failed)
+        goto out;
+    page_row(page);
+    if (config_partner(visit->config, row->keys[0]) != NULL)
+        cell_link(visit, path.data, partner_words(visit, row->keys[0]));
+    else
+        page_cell(page, row->keys[0]); /* configured no more: it has no page */
+    page_cell(page, word_channel(visit->language, row->keys[1]));
+    page_number(page, (int64_t)row->counts.decisions);
+    page_number(page, (int64_t)row->counts.pass);
+    page_raw(page, "<td class=\"n\">");
+    if (row->counts.block > 0) {
+        struct strbuf number = {0};
+        add_number(&number, visit, row->counts.block);
+        part_link_named(visit, blocked.data, number.failed ? "" : number.data);
+        strbuf_free(&number);
+    } else {
+        page_raw(page, "0");
+    }
+    page_raw(page, "</td>");
+    page_share(page, row->counts.block, row->counts.decisions);
+    if (observed)
+        page_number(page, (int64_t)row->counts.let_through);
+out:
+    strbuf_free(&path);
+    strbuf_free(&blocked);
+}
+
+static void partners(struct visit *visit, const struct chooser *chooser, struct sums *sums)
+{
+    const char *heads[] = {N_("Partner"),
+                           N_("Channel"),
+                           N_("#Messages"),
+                           N_("#Passed"),
+                           N_("#Blocked"),
+                           N_("#Share of blocks"),
+                           NULL,
+                           NULL};
+    const bool observed = sums->now.let_through > 0;
+    if (observed)
+        heads[6] = N_("#Of these let through while observed");
+    part_begin(visit, N_("By partner and channel"));
+    tally_sort_by_count(sums->partners);
+    grid_begin(visit, N_("Messages by partner and channel"), heads);
+    for (size_t i = 0; i < tally_count(sums->partners); i++)
+        partner_row(visit, chooser, tally_row(sums->partners, i), observed);
+    grid_end(visit);
+    part_end(visit);
+}
+
+/* ---- the page ---- */
+
+static void erased(struct visit *visit, const struct chooser *chooser, const struct sums *sums)
+{
+    struct strbuf text = {0};
+    words_erased_decisions(&text, visit->language, &sums->erased, chooser->period.since);
+    if (text.length > 0)
+        strbuf_add_char(&text, ' ');
+    words_erased_detail(&text, visit->language, &sums->erased, chooser->period.since);
+    visit->page.html.failed = visit->page.html.failed || text.failed;
+    if (!text.failed && text.length > 0)
+        page_element(&visit->page, "p class=\"note\"", text.data);
+    strbuf_free(&text);
+}
+
+static void nothing(struct visit *visit, const struct chooser *chooser)
+{
+    if (chooser->partner[0] != '\0' || chooser->channel[0] != '\0')
+        part_empty(visit,
+                   N_("No message of this partner and channel was judged in this period. Choose a "
+                      "longer one, or all partners."),
+                   NULL, NULL);
+    else
+        part_empty(visit,
+                   N_("No message was judged in this period. Choose a longer one; if there never "
+                      "was any, partners do not send through the gate yet: octroi status says "
+                      "where it listens."),
+                   NULL, NULL);
+}
+
+static void counted(struct visit *visit, const struct chooser *chooser, struct sums *sums)
+{
+    struct strbuf query = {0};
+    part_begin(visit, N_("What passed and what was stopped"));
+    chooser_write(visit, chooser, CHOOSE_CHANNEL);
+    if (sums->now.decisions == 0) {
+        nothing(visit, chooser);
+        erased(visit, chooser, sums);
+        part_end(visit);
+        return;
+    }
+    sentence(visit, sums);
+    tiles(visit, chooser, sums);
+    counts_by_day(visit, &chooser->period, sums->days);
+    erased(visit, chooser, sums);
+    part_end(visit);
+    part_begin(visit, N_("Why messages were blocked or deferred"));
+    chooser_narrow_query(&query, chooser);
+    visit->page.html.failed = visit->page.html.failed || query.failed;
+    counts_by_reason(visit, &chooser->period, sums->reasons, query.length > 0 ? query.data : "");
+    part_end(visit);
+    partners(visit, chooser, sums);
+    strbuf_free(&query);
+}
 
 enum result overview_page(struct visit *visit, struct error *err)
 {
-    const struct layout layout = {.place = PLACE_OVERVIEW, .title = N_("Overview")};
-    (void)err;
-    layout_begin(visit, &layout);
-    layout_end(visit);
-    return RESULT_OK;
+    const struct layout layout = {
+        .place = PLACE_OVERVIEW,
+        .title = N_("Overview"),
+        .lead = N_("What the gate let pass, what it stopped and why, and what somebody has to look "
+                   "at. A message passes only if this person's consent for this partner on this "
+                   "channel is on record."),
+    };
+    struct chooser chooser;
+    struct sums sums = {0};
+    chooser_read(visit, DAYS, &chooser);
+    enum result result = read_sums(visit, &chooser, &sums, err);
+    if (result == RESULT_OK) {
+        layout_begin(visit, &layout);
+        result = attention_part(visit, err);
+    }
+    if (result == RESULT_OK) {
+        counted(visit, &chooser, &sums);
+        health_part(visit);
+        layout_end(visit);
+    }
+    free_sums(&sums);
+    return result;
 }

@@ -288,8 +288,8 @@ void tiles_end(struct visit *visit)
     page_raw(&visit->page, "</ul>\n");
 }
 
-void tile_number(struct visit *visit, const char *label, int64_t number, uint64_t whole,
-                 const char *path)
+void tile_compared(struct visit *visit, const char *label, int64_t number, uint64_t whole,
+                   const char *path, int64_t before)
 {
     struct page *page = &visit->page;
     page_raw(page, "<li>");
@@ -308,17 +308,72 @@ void tile_number(struct visit *visit, const char *label, int64_t number, uint64_
         language_add_share(&page->html, visit->language, (uint64_t)number, whole);
         page_raw(page, "</span>");
     }
+    if (before >= 0) {
+        struct strbuf text = {0};
+        language_add_number(&text, visit->language, before);
+        part_sentence(visit, "span class=\"note before\"", N_("before: %s"),
+                      text.failed ? "" : text.data, NULL, NULL);
+        strbuf_free(&text);
+    }
     page_raw(page, path != NULL ? "</a></li>\n" : "</li>\n");
 }
 
-void chart_add(struct visit *visit, const char *label, const char *json)
+void tile_number(struct visit *visit, const char *label, int64_t number, uint64_t whole,
+                 const char *path)
+{
+    tile_compared(visit, label, number, whole, path, -1);
+}
+
+/* ---- how things are ---- */
+
+void states_begin(struct visit *visit)
+{
+    page_raw(&visit->page, "<ul class=\"states\">\n");
+}
+
+void states_end(struct visit *visit)
+{
+    page_raw(&visit->page, "</ul>\n");
+}
+
+void state_open(struct visit *visit, const char *kind, const char *badge, const char *sentence,
+                const char *one, const char *two, const char *three)
+{
+    page_raw(&visit->page, "<li>");
+    badge_add(visit, kind, badge);
+    page_raw(&visit->page, "<div>");
+    part_sentence(visit, "span", sentence, one, two, three);
+    page_raw(&visit->page, "\n");
+}
+
+void state_close(struct visit *visit)
+{
+    page_raw(&visit->page, "</div></li>\n");
+}
+
+/* ---- charts ---- */
+
+/* Its height is the style sheet's: nothing moves when it is drawn. */
+static void chart(struct visit *visit, const char *height, const char *label, const char *json)
 {
     struct page *page = &visit->page;
-    page_raw(page, "<div class=\"chart\" hidden><canvas role=\"img\" aria-label=\"");
+    page_raw(page, "<div class=\"chart ");
+    page_raw(page, height);
+    page_raw(page, "\"><canvas role=\"img\" aria-label=\"");
     page_tr(page, label);
     page_raw(page, "\" data-chart=\"");
     page_text(page, json);
     page_raw(page, "\"></canvas></div>\n");
+}
+
+void chart_add(struct visit *visit, const char *label, const char *json)
+{
+    chart(visit, "upright", label, json);
+}
+
+void chart_add_rows(struct visit *visit, const char *label, const char *json, size_t rows)
+{
+    chart(visit, rows <= 2 ? "rows-2" : rows <= 5 ? "rows-5" : "rows-9", label, json);
 }
 
 void pager(struct visit *visit, const char *cursor, bool first)

@@ -12,7 +12,7 @@
 #define UNUSUAL_DECISIONS 20
 #define UNUSUAL_POINTS    5
 
-static bool is_unusual(const struct tally_counts *day, const struct tally_counts *week)
+bool digest_is_unusual(const struct tally_counts *day, const struct tally_counts *week)
 {
     if (day->decisions < UNUSUAL_DECISIONS || week->decisions < UNUSUAL_DECISIONS)
         return false;
@@ -85,7 +85,7 @@ static enum result make_lines(struct digest *digest, struct error *err)
         tally_counts_add(&digest->week_total, &tally_row(digest->week, i)->counts);
     for (size_t i = 0; i < digest->n_lines; i++) {
         line = &lines[i];
-        line->unusual = is_unusual(&line->day, &line->week);
+        line->unusual = digest_is_unusual(&line->day, &line->week);
         if (line->unusual && (unusual == NULL || strcmp(unusual, line->partner) != 0))
             digest->n_unusual++;
         unusual = line->unusual ? line->partner : unusual;

@@ -77,6 +77,9 @@ struct digest {
 enum result digest_gather(const struct digest_sources *sources, const struct digest_day *day,
                           int64_t now, struct digest **digest_out, struct error *err);
 void digest_free(struct digest **digest);
+/* More was blocked of the day than the week leads to expect: a share half as high again, by some
+ * points, of enough messages to tell. */
+bool digest_is_unusual(const struct tally_counts *day, const struct tally_counts *week);
 /* Takes over what journal_verify said. */
 void digest_checked(struct digest *digest, enum result result, const struct verify_report *report,
                     const struct error *why);
