@@ -7,12 +7,12 @@ is), leaves a picture of every page in --screens, and ends the gateway. As in:
 """
 
 import argparse
+import json
 import os
 import pathlib
 import subprocess
 import sys
 import tempfile
-import json
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "integration"))
@@ -27,6 +27,8 @@ def main():
     parser.add_argument("--rows", type=int, default=2500)
     parser.add_argument("--days", type=int, default=45)
     parser.add_argument("--tame", action="store_true", help="a past without markup in others' texts")
+    parser.add_argument("--pictures", action="store_true",
+                        help="take those of the documents into --screens, instead of tests")
     options = parser.parse_args()
     os.environ["OCTROI_BIN"] = str(pathlib.Path(options.octroi).resolve())
     subprocess.run(["sh", HERE.parent / "integration" / "install-node.sh"], check=True)
@@ -35,7 +37,7 @@ def main():
                                           not options.tame).start()
         try:
             world = console.world(pathlib.Path(options.screens).resolve() if options.screens else None)
-            return subprocess.run(["node", HERE / "run.mjs", *options.names],
+            return subprocess.run(["node", HERE / "run.mjs", *(["--pictures"] if options.pictures else []), *options.names],
                                   input=json.dumps(world), text=True).returncode
         finally:
             console.gate.stop()

@@ -9,6 +9,7 @@
 //   has    {en: [...], fr: [...]}: texts that must be there, also without scripts
 //   same   words that are alike in both languages, beside those of run.mjs (regular expressions)
 //   allow  statuses beside 200
+//   picture  for the documents (make screenshots): {en: "desk"}, {fr: "phone"}
 
 export const pages = [
     {
@@ -23,6 +24,7 @@ export const pages = [
         role: "compliance",
         path: "/console",
         act: "nav a[href='/console/blocked']",
+        picture: { en: "desk", fr: "phone" },
         has: { en: ["Overview"], fr: ["Vue d’ensemble"] },
     },
     {
@@ -35,6 +37,7 @@ export const pages = [
     {
         name: "partner",
         role: "compliance",
+        picture: { en: "desk" },
         path: (data) => `/console/partners/${data.partner}`,
         act: "main form button, main summary",
         has: { en: ["Armor Voyages SAS"], fr: ["Armor Voyages SAS"] },

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Looks at the console in a browser. A world comes as JSON on standard input ({base, users, data, screens}:
 // tests/integration/test_browser.py makes one); the arguments name the tests, all when there is none.
-// --list prints the names.
+// --list prints the names; --pictures takes those of the documents (entries with "picture") instead.
 //
 // A test is an entry of pages.mjs ("page_NAME"), or an export of a test_*.mjs beside it: an async function of
 // the World, whose name in camel case becomes the test's ("suspendAndResume": "suspend_and_resume").
@@ -78,6 +78,19 @@ function testOf(entry) {
     };
 }
 
+// For the documents: what one sees first on a desk, and of some pages on a phone.
+async function takePictures(world) {
+    for (const entry of pages.filter(({ picture }) => picture !== undefined))
+        for (const lang of ["en", "fr"].filter((lang) => entry.picture[lang] !== undefined)) {
+            const phone = entry.picture[lang] === "phone";
+            const page = await world.open(entry.role, addressOf(entry, world), {
+                lang, ...(phone ? variants[1] : { width: 1200, height: 800, scheme: "light" }) });
+            await world.picture(page, `${entry.name}-${lang}${phone ? "-phone" : ""}`, { fullPage: false });
+            await page.finish();
+            console.log(`ok ${entry.name}`);
+        }
+}
+
 async function allTests() {
     const tests = new Map(pages.map((entry) => [`page_${entry.name}`, testOf(entry)]));
     const folder = new URL("./", import.meta.url);
@@ -97,6 +110,11 @@ if (wanted[0] === "--list") {
     process.exit(0);
 }
 const world = await new World(JSON.parse(fs.readFileSync(0, "utf8"))).start();
+if (wanted[0] === "--pictures") {
+    await takePictures(world);
+    await world.stop();
+    process.exit(0);
+}
 let failed = 0;
 const names = wanted.length > 0 ? wanted : [...tests.keys()];
 for (const name of names) {

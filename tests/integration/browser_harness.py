@@ -57,20 +57,21 @@ class Console:
         found = {what: address for address, what in re.findall(r"^  (\S+@\S+) \((.*)\)$", self.past, re.M)}
         return {what.replace(", ", " ").replace(" ", "_"): address for what, address in found.items()}
 
-    def decision(self, **wanted):
+    def decision(self, rows, **wanted):
         """The newest decision with these values."""
-        for row in reversed(self.gate.log_rows()):
+        for row in reversed(rows):
             if all(row[key] == value for key, value in wanted.items()):
                 return row
         raise AssertionError(f"no decision has {wanted}")
 
     def data(self):
         """What tests look for."""
+        rows = self.gate.log_rows()
         return {
             "people": self.people(),
-            "blocked": {reason: self.decision(reason=reason)["id"]
+            "blocked": {reason: self.decision(rows, reason=reason)["id"]
                         for reason in ("WITHDRAWN", "UNPROVEN", "PARTNER_ADDED_LATER", "SUSPENDED")},
-            "passed": self.decision(reason="CONSENT", outcome="accepted")["id"],
+            "passed": self.decision(rows, reason="CONSENT", outcome="accepted")["id"],
             "partner": "armor-voyages", "observed": "maison-vaubrun", "suspended": "credit-horizon",
             "form": {"id": "grand-jeu", "version": 2}, "supplier": "data-ouest",
         }
