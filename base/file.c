@@ -141,31 +141,6 @@ enum result file_replace(const char *path, mode_t mode, const void *data, size_t
     return result == RESULT_OK ? sync_parent(path, err) : result;
 }
 
-/* Where the file system knows no files without a name. */
-static int open_and_unlink(const char *folder)
-{
-    char *path = file_join(folder, "nameless-XXXXXX");
-    if (path == NULL)
-        return -1;
-    int fd = mkostemp(path, O_CLOEXEC); /* 0600 */
-    if (fd >= 0 && unlink(path) != 0) {
-        close(fd);
-        fd = -1;
-    }
-    free(path);
-    return fd;
-}
-
-int file_nameless(const char *folder, struct error *err)
-{
-    int fd = open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-    if (fd < 0 && (errno == EOPNOTSUPP || errno == EISDIR || errno == EINVAL))
-        fd = open_and_unlink(folder);
-    if (fd < 0)
-        (void)error_errno(err, RESULT_SYSTEM, errno, "cannot make a file in %s", folder);
-    return fd;
-}
-
 enum result file_make_folder(const char *path, mode_t mode, struct error *err)
 {
     if (mkdir(path, mode) == 0)

@@ -22,9 +22,6 @@ enum result file_create(const char *path, mode_t mode, const void *data, size_t 
 /* Writes path.tmp, syncs it, renames it over path, syncs the folder. */
 enum result file_replace(const char *path, mode_t mode, const void *data, size_t length,
                          struct error *err);
-/* Opens a new file in folder that has no name, so that no other process can open it (mode 0600) and
- * it is gone once it is closed. -1 with err. */
-int file_nameless(const char *folder, struct error *err);
 /* Makes one folder; an existing folder is fine. */
 enum result file_make_folder(const char *path, mode_t mode, struct error *err);
 enum result file_sync_folder(const char *path, struct error *err);

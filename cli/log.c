@@ -2,6 +2,7 @@
 /* `octroi log`: the journal's decisions with their outcomes, newest first. */
 #include "cli/context.h"
 #include "cli/options.h"
+#include "office/decision.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -10,61 +11,15 @@
 /* What fits a screen that is read from its top. */
 #define TERMINAL_LIMIT 50
 
-/* All fields of the journal, named as the contract names them. */
-static const struct column all_columns[] = {{"id", CELL_TEXT, false},
-                                            {"at", CELL_TEXT, false},
-                                            {"gateway", CELL_TEXT, false},
-                                            {"session", CELL_TEXT, false},
-                                            {"partner", CELL_TEXT, false},
-                                            {"stream", CELL_TEXT, false},
-                                            {"account", CELL_TEXT, false},
-                                            {"channel", CELL_TEXT, false},
-                                            {"purpose", CELL_TEXT, false},
-                                            {"recipient", CELL_TEXT, false},
-                                            {"recipient_key", CELL_TEXT, false},
-                                            {"verdict", CELL_TEXT, false},
-                                            {"reason", CELL_TEXT, false},
-                                            {"effect", CELL_TEXT, false},
-                                            {"mode", CELL_TEXT, false},
-                                            {"policy", CELL_TEXT, false},
-                                            {"event", CELL_NUMBER, false},
-                                            {"provider", CELL_TEXT, false},
-                                            {"outcome", CELL_TEXT, false},
-                                            {"provider_reply", CELL_TEXT, false},
-                                            {"queue_id", CELL_TEXT, false},
-                                            {"size", CELL_NUMBER, false},
-                                            {"hash", CELL_TEXT, false},
-                                            {"list", CELL_TEXT, false},
-                                            {0}};
-
 static bool print_all(void *arg, const struct log_entry *entry)
 {
-    const struct cell cells[] = {
-        cell_text(entry->id),
-        cell_text(entry->at),
-        cell_text(entry->gateway),
-        cell_text(entry->session),
-        cell_text(entry->partner),
-        cell_text(entry->stream),
-        cell_text(entry->account),
-        cell_text(entry->channel),
-        cell_text(entry->purpose),
-        cell_text(entry->recipient),
-        cell_text(entry->recipient_key),
-        cell_text(entry->verdict),
-        cell_text(entry->reason),
-        cell_text(entry->effect),
-        cell_text(entry->mode),
-        cell_text(entry->policy),
-        entry->event != 0 ? cell_number(entry->event) : cell_none(),
-        cell_text(entry->provider),
-        cell_text(entry->outcome),
-        cell_text(entry->provider_reply),
-        cell_text(entry->queue_id),
-        entry->size >= 0 ? cell_number(entry->size) : cell_none(),
-        cell_text(entry->hash),
-        cell_text(entry->list),
-    };
+    struct cell cells[DECISION_FIELDS];
+    for (size_t i = 0; i < DECISION_FIELDS; i++) {
+        int64_t number;
+        cells[i] = decision_number(entry, &decision_fields[i], &number)
+                       ? cell_number(number)
+                       : cell_text(decision_text(entry, &decision_fields[i]));
+    }
     return output_row(arg, cells);
 }
 
@@ -93,6 +48,15 @@ static bool print_short(void *arg, const struct log_entry *entry)
     return output_row(arg, cells);
 }
 
+static void name_columns(struct column columns_out[DECISION_FIELDS + 1])
+{
+    for (size_t i = 0; i < DECISION_FIELDS; i++)
+        columns_out[i] = (struct column){
+            .name = decision_fields[i].name,
+            .type = decision_fields[i].kind == DECISION_TEXT ? CELL_TEXT : CELL_NUMBER};
+    columns_out[DECISION_FIELDS] = (struct column){0};
+}
+
 static int print_log(struct context *context, const struct log_filter *filter,
                      enum output_format format)
 {
@@ -103,6 +67,8 @@ static int print_log(struct context *context, const struct log_filter *filter,
     enum result result = journal_index_catch_up(context->index, 0, &indexed, &err);
     if (result != RESULT_OK)
         return command_failed(&err);
+    struct column all_columns[DECISION_FIELDS + 1];
+    name_columns(all_columns);
     struct output *output = output_new(stdout, format, table ? table_columns : all_columns);
     if (output == NULL)
         return command_failed_text("out of memory");

@@ -37,9 +37,25 @@ enum result visit_send_text(struct visit *visit, const char *type, const char *n
     return send_as(visit, -1, type, name, err);
 }
 
+enum result visit_send_pieces(struct visit *visit, const struct visit_pieces *pieces,
+                              const char *type, const char *name, struct error *err)
+{
+    enum result result = send_as(visit, -1, type, name, err);
+    if (result == RESULT_OK)
+        visit->send->pieces = *pieces;
+    else
+        pieces->free(pieces->own);
+    return result;
+}
+
 void visit_send_drop(struct visit *visit)
 {
-    if (visit->send != NULL && visit->send->fd >= 0)
-        close(visit->send->fd);
+    struct visit_send *send = visit->send;
+    if (send == NULL)
+        return;
+    if (send->fd >= 0)
+        close(send->fd);
+    if (send->pieces.own != NULL)
+        send->pieces.free(send->pieces.own);
     visit->send = NULL;
 }

@@ -5,17 +5,11 @@
  * it. person.json has every field as it is.
  */
 #include "base/csv_write.h"
+#include "office/decision_csv.h"
 #include "office/person.h"
 #include "office/sheet.h"
 
 #include <inttypes.h>
-
-static void field(struct sheet *sheet, const char *text)
-{
-    strbuf_add_char(&sheet->buf, ',');
-    if (text != NULL)
-        csv_add_field(&sheet->buf, text);
-}
 
 /* One that others wrote. */
 static void foreign(struct sheet *sheet, const char *text, bool first)
@@ -24,11 +18,6 @@ static void foreign(struct sheet *sheet, const char *text, bool first)
         strbuf_add_char(&sheet->buf, ',');
     if (text != NULL)
         csv_add_foreign(&sheet->buf, text);
-}
-
-static void number(struct sheet *sheet, int64_t value)
-{
-    strbuf_add_format(&sheet->buf, ",%" PRId64, value);
 }
 
 static void line_end(struct sheet *sheet)
@@ -69,36 +58,14 @@ void person_write_events_csv(const struct person *person, struct sheet *sheet)
 static bool write_decision(void *arg, const struct log_entry *entry)
 {
     struct sheet *sheet = arg;
-    const char *const before[] = {
-        entry->id,      entry->at,        entry->gateway,       entry->session,
-        entry->partner, entry->stream,    entry->account,       entry->channel,
-        entry->purpose, entry->recipient, entry->recipient_key, entry->verdict,
-        entry->reason,  entry->effect,    entry->mode,          entry->policy};
-    const char *const after[] = {entry->provider, entry->outcome, entry->provider_reply,
-                                 entry->queue_id};
-    for (size_t i = 0; i < sizeof(before) / sizeof(before[0]); i++)
-        foreign(sheet, before[i], i == 0);
-    if (entry->event != 0)
-        number(sheet, entry->event);
-    else
-        field(sheet, NULL);
-    for (size_t i = 0; i < sizeof(after) / sizeof(after[0]); i++)
-        foreign(sheet, after[i], false);
-    if (entry->size >= 0)
-        number(sheet, entry->size);
-    else
-        field(sheet, NULL);
-    field(sheet, entry->hash);
-    field(sheet, entry->list);
-    line_end(sheet);
+    decision_csv_row(entry, &sheet->buf);
+    sheet_turn(sheet);
     return sheet->result == RESULT_OK;
 }
 
 void person_write_decisions_csv(const struct person *person, struct sheet *sheet)
 {
-    sheet_put(sheet, "id,at,gateway,session,partner,stream,account,channel,purpose,recipient,"
-                     "recipient_key,verdict,reason,effect,mode,policy,event,provider,outcome,"
-                     "provider_reply,queue_id,size,hash,list\r\n");
+    decision_csv_names(&sheet->buf);
     enum result result = person_decisions(person, write_decision, sheet, sheet->err);
     if (result != RESULT_OK && sheet->result == RESULT_OK)
         sheet->result = result;

@@ -158,3 +158,24 @@ enum result journal_index_log(struct journal_index *index, const struct log_filt
     sqlite3_finalize(statement);
     return result;
 }
+
+enum result journal_index_back(struct journal_index *index, int64_t before, uint64_t rows,
+                               int64_t *at_out, struct error *err)
+{
+    sqlite3_stmt *statement = NULL;
+    enum result result = sql_prepare(index->db,
+                                     "SELECT at FROM decision INDEXED BY decision_at WHERE at < ?1"
+                                     " ORDER BY at DESC LIMIT 1 OFFSET ?2",
+                                     &statement, err);
+    if (result != RESULT_OK)
+        return result;
+    sqlite3_bind_int64(statement, 1, before);
+    sqlite3_bind_int64(statement, 2, (sqlite3_int64)rows);
+    int code = sqlite3_step(statement);
+    if (code == SQLITE_ROW)
+        *at_out = sqlite3_column_int64(statement, 0);
+    else
+        result = code == SQLITE_DONE ? RESULT_NOT_FOUND : sql_failure(index->db, "index", err);
+    sqlite3_finalize(statement);
+    return result;
+}

@@ -171,6 +171,11 @@ struct log_entry {
     const char *list; /* screening: SHA-256 of the list; else NULL */
 };
 
+/* How far back so many decisions before this instant (INT64_MAX: all) reach, whatever they are: the
+ * instant of the one behind them, which is before it. RESULT_NOT_FOUND: there are no more. */
+enum result journal_index_back(struct journal_index *index, int64_t before, uint64_t rows,
+                               int64_t *at_out, struct error *err);
+
 /* Newest first, unless the filter turns it round; return false to stop. */
 typedef bool log_entry_fn(void *arg, const struct log_entry *entry);
 enum result journal_index_log(struct journal_index *index, const struct log_filter *filter,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/unit/stage_console.h"
 
+#include "console/send.h"
 #include "policy/judge.h"
 
 #include <ctype.h>
@@ -26,6 +27,7 @@ static void end_visit(void)
 {
     strbuf_free(&stage.visit.page.html);
     strbuf_free(&stage.seen);
+    visit_send_drop(&stage.visit);
     journal_batch_free(&stage.visit.batch);
     arena_free(&stage.visit.arena);
 }

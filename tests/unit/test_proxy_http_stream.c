@@ -3,7 +3,7 @@
  * Downloads: pieces made one at a time at the real desk, sent over real sockets to clients that
  * read, read slowly, or leave; and the header fields of pages. The routes are this file's own.
  */
-#include "base/file.h"
+#include "office/folder.h"
 #include "proxy/http/stream.h"
 #include "proxy/metrics/metrics.h"
 #include "tests/unit/test_proxy_http_shapes.h"
@@ -993,7 +993,7 @@ static void make_file(size_t length)
 {
     struct error err = {0};
     struct strbuf text = {0};
-    file_fd = file_nameless(stage.folder, &err);
+    file_fd = folder_nameless(stage.folder, &err);
     must_say(file_fd >= 0, "%s", err.text);
     add_piece(&text, 1, length);
     must(write(file_fd, text.data, length) == (ssize_t)length);
