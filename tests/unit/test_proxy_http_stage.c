@@ -173,6 +173,12 @@ void provider_capabilities(const struct provider *provider, struct capabilities 
     *out = (struct capabilities){0};
 }
 
+void provider_state(const struct provider *provider, struct provider_state *out)
+{
+    (void)provider;
+    *out = (struct provider_state){0};
+}
+
 void provider_set_sink(struct provider *provider, const struct sms_sink *sink)
 {
     (void)provider;
