@@ -89,6 +89,33 @@ enum result counts_read(struct visit *visit, const struct period *period, const 
     return RESULT_OK;
 }
 
+enum result counts_narrow(struct tally **tally, const char *last_key, bool keep, struct error *err)
+{
+    const struct tally *from = *tally;
+    enum tally_by by[TALLY_BY_COUNT];
+    const size_t last = tally_columns(from) - 1;
+    for (size_t i = 0; i <= last; i++)
+        by[i] = tally_column(from, i);
+    struct tally *to = tally_new(by, keep ? last + 1 : last);
+    bool whole = to != NULL;
+    for (size_t i = 0; whole && i < tally_count(from); i++) {
+        const struct tally_row *row = tally_row(from, i);
+        const char *values[TALLY_BY_COUNT] = {0};
+        for (size_t j = 0; j <= last; j++)
+            values[by[j]] = row->keys[j];
+        if (last_key[0] == '\0' || strcmp(row->keys[last], last_key) == 0)
+            whole = tally_add(to, values, &row->counts);
+    }
+    if (!whole) {
+        tally_free(&to);
+        return error_no_memory(err);
+    }
+    tally_sort(to);
+    tally_free(tally);
+    *tally = to;
+    return RESULT_OK;
+}
+
 struct tally_counts counts_sum(const struct tally *tally)
 {
     struct tally_counts sum = {0};

@@ -30,6 +30,9 @@ void period_add_query(struct strbuf *out, const struct period *period);
 enum result counts_read(struct visit *visit, const struct period *period, const char *partner,
                         const enum tally_by *by, size_t n, struct tally **tally_out,
                         struct error *err);
+/* Instead of *tally one of those rows alone whose last column is last_key ("": all rows), without
+ * that column unless it is to be kept; sorted by its columns. */
+enum result counts_narrow(struct tally **tally, const char *last_key, bool keep, struct error *err);
 /* Of all rows. */
 struct tally_counts counts_sum(const struct tally *tally);
 /* Of the rows whose first column is value. */

@@ -31,35 +31,6 @@ static void free_sums(struct sums *sums)
 
 /* ---- reading ---- */
 
-/* Sums again, of one channel alone ("": of all), without the last column when it was asked for only
- * to choose by: the channel, which is the last of each. */
-static enum result narrow(struct tally **tally, const char *channel, bool keep, struct error *err)
-{
-    const struct tally *from = *tally;
-    enum tally_by by[TALLY_BY_COUNT];
-    const size_t last = tally_columns(from) - 1;
-    for (size_t i = 0; i <= last; i++)
-        by[i] = tally_column(from, i);
-    struct tally *to = tally_new(by, keep ? last + 1 : last);
-    bool whole = to != NULL;
-    for (size_t i = 0; whole && i < tally_count(from); i++) {
-        const struct tally_row *row = tally_row(from, i);
-        const char *values[TALLY_BY_COUNT] = {0};
-        for (size_t j = 0; j <= last; j++)
-            values[by[j]] = row->keys[j];
-        if (channel[0] == '\0' || strcmp(row->keys[last], channel) == 0)
-            whole = tally_add(to, values, &row->counts);
-    }
-    if (!whole) {
-        tally_free(&to);
-        return error_no_memory(err);
-    }
-    tally_sort(to);
-    tally_free(tally);
-    *tally = to;
-    return RESULT_OK;
-}
-
 static enum result read_before(struct visit *visit, const struct chooser *chooser,
                                struct sums *sums, struct error *err)
 {
@@ -100,7 +71,7 @@ static enum result read_sums(struct visit *visit, const struct chooser *chooser,
     if (result == RESULT_OK)
         result = journal_index_tally(visit->index, &filter, tallies, 3, err);
     for (size_t i = 0; i < 3 && result == RESULT_OK; i++)
-        result = narrow(&tallies[i], chooser->channel, i == 2, err);
+        result = counts_narrow(&tallies[i], chooser->channel, i == 2, err);
     sums->days = tallies[0];
     sums->reasons = tallies[1];
     sums->partners = tallies[2];

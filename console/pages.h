@@ -8,6 +8,9 @@
 /* ---- overview.c ---- */
 console_page overview_page;
 
+/* ---- observe.c ---- */
+console_page observe_page;
+
 /* ---- nothing.c ---- */
 console_page nothing_page; /* a path that is nobody's */
 

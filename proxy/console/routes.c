@@ -26,6 +26,7 @@ TASK(persons_act, PERMIT_PERSONS, 0, SHORT)
 TASK(person_page, PERMIT_PERSONS, NEED_INDEX, PAGE)
 TASK(objection_act, PERMIT_ACT, 0, URGENT)
 TASK(withdrawal_act, PERMIT_ACT, 0, URGENT)
+TASK(observe_page, PERMIT_READ, NEED_INDEX, PAGE)
 TASK(overview_page, PERMIT_READ, NEED_INDEX | NEED_HEALTH, PAGE)
 TASK(users_page, PERMIT_ADMIN, 0, SHORT)
 TASK(users_act, PERMIT_ADMIN, 0, SHORT)
@@ -51,6 +52,7 @@ static void root(struct service_call *call)
 const struct service_route console_routes[] = {
     ROUTE(GET, "/console/static/*", console_asset),
     ROUTE(GET, "/console", overview_page_at_desk),
+    ROUTE(GET, "/console/observe", observe_page_at_desk),
     ROUTE(GET, "/console/partners", partners_page_at_desk),
     ROUTE(GET, "/console/partners/*", partner_page_at_desk),
     ROUTE(GET, "/console/forms", forms_page_at_desk),
