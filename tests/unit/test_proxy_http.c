@@ -575,5 +575,5 @@ int main(void)
     suite_add_tcase(suite, cases);
     return unit_run((Suite *[]){suite, http_requests_suite(), http_native_suite(),
                                 http_shapes_suite(), http_lists_suite(), http_service_suite(),
-                                http_stream_suite(), NULL});
+                                http_stream_suite(), http_stream_end_suite(), NULL});
 }

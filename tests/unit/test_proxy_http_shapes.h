@@ -30,5 +30,6 @@ Suite *http_shapes_suite(void);
 Suite *http_lists_suite(void);
 Suite *http_service_suite(void);
 Suite *http_stream_suite(void);
+Suite *http_stream_end_suite(void);
 
 #endif
