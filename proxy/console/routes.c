@@ -67,14 +67,14 @@ const struct service_route console_routes[] = {
     ROUTE(POST, "/console/language", language_act_at_desk),
     ROUTE(GET, "/console/users", users_page_at_desk),
     ROUTE(POST, "/console/users", users_act_at_desk),
-    /* Behind all others: what nobody has. */
-    ROUTE(GET, "/", root),
-    ROUTE(GET, "/console/*", nothing_page_at_desk),
-    ROUTE(GET, "/console/*/*", nothing_page_at_desk),
     ROUTE(GET, "/console/persons", persons_page_at_desk),
     ROUTE(POST, "/console/persons", persons_act_at_desk),
     ROUTE(GET, "/console/persons/*", person_page_at_desk),
     ROUTE(POST, "/console/persons/*/objections", objection_act_at_desk),
     ROUTE(POST, "/console/persons/*/withdrawals", withdrawal_act_at_desk),
+    /* Behind all others: what nobody has. */
+    ROUTE(GET, "/", root),
+    ROUTE(GET, "/console/*", nothing_page_at_desk),
+    ROUTE(GET, "/console/*/*", nothing_page_at_desk),
     {0},
 };
