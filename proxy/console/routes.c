@@ -78,3 +78,10 @@ const struct service_route console_routes[] = {
     ROUTE(GET, "/console/*/*", nothing_page_at_desk),
     {0},
 };
+
+const struct service_route console_other_routes[] = {
+    ROUTE(GET, "/", root),
+    ROUTE(GET, "/console/*", nothing_page_at_desk),
+    ROUTE(GET, "/console/*/*", nothing_page_at_desk),
+    {0},
+};

@@ -102,8 +102,8 @@ const struct service_route *http_find_service(unsigned services, enum http_metho
                                               const char *path, struct arena *arena,
                                               const char **tails_out, unsigned *methods)
 {
-    static const struct service_route *const tables[] = {api_routes, unsubscribe_routes,
-                                                         metrics_routes, console_routes};
+    static const struct service_route *const tables[] = {
+        api_routes, unsubscribe_routes, metrics_routes, console_routes, console_other_routes};
     for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++)
         for (const struct service_route *route = tables[i]; route->pattern != NULL; route++) {
             struct piece pieces[HTTP_TAILS] = {{"", 0}, {"", 0}};

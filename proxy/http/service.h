@@ -89,5 +89,7 @@ extern const struct service_route api_routes[];         /* proxy/api */
 extern const struct service_route unsubscribe_routes[]; /* proxy/unsubscribe */
 extern const struct service_route metrics_routes[];     /* proxy/metrics */
 extern const struct service_route console_routes[];     /* proxy/console */
+/* … and what is asked for after all else: what nobody has. */
+extern const struct service_route console_other_routes[];
 
 #endif
