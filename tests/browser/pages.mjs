@@ -28,6 +28,28 @@ export const pages = [
         has: { en: ["Overview"], fr: ["Vue d’ensemble"] },
     },
     {
+        name: "persons",
+        role: "compliance",
+        path: "/console/persons",
+        act: "main form button",
+        has: { en: ["A person"], fr: ["Une personne"] },
+    },
+    {
+        name: "person",
+        role: "compliance",
+        path: (data) => `/console/persons/${data.person}`,
+        act: "main form button, main summary",
+        picture: { en: "desk" },
+        has: { en: [], fr: [] },
+    },
+    {
+        name: "users",
+        role: "administrator",
+        path: "/console/users",
+        act: "main form button",
+        has: { en: ["Users", "lecture"], fr: ["Utilisateurs", "lecture"] },
+    },
+    {
         name: "partners",
         role: "compliance",
         path: "/console/partners",

@@ -71,6 +71,7 @@ class Console:
             "people": self.people(),
             "blocked": {reason: self.decision(rows, reason=reason)["id"]
                         for reason in ("WITHDRAWN", "UNPROVEN", "PARTNER_ADDED_LATER", "SUSPENDED")},
+            "person": self.decision(rows, reason="WITHDRAWN")["recipient_key"],
             "passed": self.decision(rows, reason="CONSENT", outcome="accepted")["id"],
             "partner": "armor-voyages", "observed": "maison-vaubrun", "suspended": "credit-horizon",
             "form": {"id": "grand-jeu", "version": 2}, "supplier": "data-ouest",
