@@ -140,6 +140,7 @@ START_TEST(ways_back)
                                       "//evil.example",
                                       "/consolee",
                                       "/console\\evil",
+                                      "/console/\\evil.example",
                                       "/console/ x",
                                       "/console/\r\nSet-Cookie: x",
                                       "/console/\x7f",
@@ -262,6 +263,9 @@ START_TEST(each_form_carries_its_sessions_token)
     request.cookie = mine;
     post(my_token);
     must_be(true, 200);
+    snprintf(token, sizeof(token), "%sx", my_token);
+    post(token);
+    must_be(false, 403);
     post("");
     must_be(false, 403);
     must_show("This form is too old");

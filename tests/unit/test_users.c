@@ -207,6 +207,11 @@ START_TEST(a_session_is_found_by_its_secret_alone)
     ck_assert(is_good(other, START));
     ck_assert_int_eq(registry_close_session(bench.registry, secret, &bench.err), RESULT_OK);
     ck_assert_int_eq(registry_close_session(bench.registry, "none", &bench.err), RESULT_OK);
+    /* Nor without its user, however that came about. */
+    ck_assert_int_eq(
+        sql_exec(bench.registry->db, "UPDATE console_user SET removed_at = 1", &bench.err),
+        RESULT_OK);
+    ck_assert(!is_good(other, START));
 }
 END_TEST
 
