@@ -72,13 +72,10 @@ const struct service_route console_routes[] = {
     ROUTE(GET, "/console/persons/*", person_page_at_desk),
     ROUTE(POST, "/console/persons/*/objections", objection_act_at_desk),
     ROUTE(POST, "/console/persons/*/withdrawals", withdrawal_act_at_desk),
-    /* Behind all others: what nobody has. */
-    ROUTE(GET, "/", root),
-    ROUTE(GET, "/console/*", nothing_page_at_desk),
-    ROUTE(GET, "/console/*/*", nothing_page_at_desk),
     {0},
 };
 
+/* Asked for behind all others. */
 const struct service_route console_other_routes[] = {
     ROUTE(GET, "/", root),
     ROUTE(GET, "/console/*", nothing_page_at_desk),
