@@ -253,7 +253,7 @@ END_TEST
 
 START_TEST(each_form_carries_its_sessions_token)
 {
-    char mine[80], again[80], others[80], my_token[80], token[80];
+    char mine[80], again[80], others[80], my_token[80], token[80], longer[96];
     add_user("claire", ROLE_COMPLIANCE);
     add_user("paul", ROLE_COMPLIANCE);
     session_of("claire", mine);
@@ -263,8 +263,8 @@ START_TEST(each_form_carries_its_sessions_token)
     request.cookie = mine;
     post(my_token);
     must_be(true, 200);
-    snprintf(token, sizeof(token), "%sx", my_token);
-    post(token);
+    snprintf(longer, sizeof(longer), "%sx", my_token);
+    post(longer);
     must_be(false, 403);
     post("");
     must_be(false, 403);
