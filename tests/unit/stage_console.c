@@ -199,6 +199,7 @@ static void begin_visit(const char *path, const char *form, const char *tail, co
         .journal_path = stage.box.directory,
         .hmac = stage.hmac,
         .seal = stage.seal,
+        .health = stage.health,
         .arena = arena_new(ARENA),
         .status = 200,
         .page = {.language = stage.language},
@@ -272,7 +273,7 @@ void stage_must_show(const char *file, int line, const char *text, bool shown)
 {
     if ((strstr(seen(), text) != NULL) == shown)
         return;
-    ck_abort_msg("%s:%d: \"%s\" is %s %s:\n%s", file, line, text, shown ? "not in" : "in",
+    ck_abort_msg("%s:%d: \"%s\" is %s %s:\n%.2000s", file, line, text, shown ? "not in" : "in",
                  stage.visit.path, seen());
 }
 

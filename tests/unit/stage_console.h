@@ -20,7 +20,8 @@ struct stage {
     /* Set by stage_open; a test may change them before a request. */
     int64_t now; /* NOW (test_registry.h) */
     enum language language;
-    enum user_role role; /* compliance */
+    enum user_role role;               /* compliance */
+    const struct visit_health *health; /* of the gateway; NULL */
     /* What there is. */
     struct config *config;
     struct registry *registry;
