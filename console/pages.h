@@ -36,5 +36,6 @@ console_page persons_act;    /* … by an address, to her page */
 console_page person_page;    /* one: tails[0] is her key, or what person_link.c sealed */
 console_page objection_act;  /* of hers */
 console_page withdrawal_act; /* of hers */
+console_page pack_act;       /* all that is held on her, as a file: person_pack.c */
 
 #endif

@@ -190,6 +190,8 @@ static enum result parts(struct person_view *view)
         result = person_why_part(view);
     if (result == RESULT_OK)
         person_acts_part(view);
+    if (result == RESULT_OK)
+        person_pack_part(view);
     if (result != RESULT_OK || unknown)
         return result;
     person_events_part(view);
@@ -279,4 +281,21 @@ const char *person_view_partner(const struct person_view *view, const char *id)
 {
     const struct partner *partner = config_partner(view->visit->config, id);
     return partner != NULL ? partner->name : id;
+}
+
+enum result person_refuse(struct visit *visit, const struct person_link *link, const char *title,
+                          const char *why)
+{
+    const struct layout layout = {
+        .place = PLACE_PERSONS,
+        .title = title,
+        .up = link->path,
+        .up_name = N_("Back to the person"),
+    };
+    visit->status = 422;
+    layout_begin(visit, &layout);
+    part_notice(visit, "bad", why, NULL);
+    part_text(visit, N_("Nothing was changed. Go back and fill the form in again."));
+    layout_end(visit);
+    return RESULT_OK;
 }

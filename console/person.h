@@ -45,11 +45,15 @@ struct person_view {
 void person_summary_part(struct person_view *view);
 enum result person_why_part(struct person_view *view);
 void person_acts_part(struct person_view *view); /* person_act.c */
+void person_pack_part(struct person_view *view); /* person_pack.c */
 void person_events_part(struct person_view *view);
 enum result person_decisions_part(struct person_view *view);
 enum result person_notices_part(struct person_view *view);
 enum result person_accesses_part(struct person_view *view);
 
+/* A page that says why not, with the way back to hers; why is a constant. Nothing was done. */
+enum result person_refuse(struct visit *visit, const struct person_link *link, const char *title,
+                          const char *why);
 /* The configuration's partner with this id, else the id itself. */
 const char *person_view_partner(const struct person_view *view, const char *id);
 

@@ -11,6 +11,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define NOT_RECORDED N_("This was not recorded")
+
 /* How long a page may have been open before "now" means when its form came back. */
 #define FORM_OPEN (12 * 3600 * CLOCK_SECOND)
 
@@ -90,22 +92,6 @@ struct said {
     const char *partner; /* what event.partners is made of */
     const char *why;     /* it cannot be taken: a constant */
 };
-
-static enum result refuse(struct visit *visit, const struct person_link *link, const char *why)
-{
-    const struct layout layout = {
-        .place = PLACE_PERSONS,
-        .title = N_("This was not recorded"),
-        .up = link->path,
-        .up_name = N_("Back to the person"),
-    };
-    visit->status = 422;
-    layout_begin(visit, &layout);
-    part_notice(visit, "bad", why, NULL);
-    part_text(visit, N_("Nothing was changed. Go back and fill the form in again."));
-    layout_end(visit);
-    return RESULT_OK;
-}
 
 static unsigned channels_of(const struct visit *visit)
 {
@@ -209,7 +195,8 @@ static enum result record(struct visit *visit, const struct person_link *link,
     bool objected = said->event.kind == EVENT_OBJECTED;
     enum result result = registry_add_event(visit->registry, &said->event, visit->now, &added, err);
     if (result == RESULT_BAD_INPUT)
-        return refuse(visit, link, N_("The registry does not take this as it is."));
+        return person_refuse(visit, link, NOT_RECORDED,
+                             N_("The registry does not take this as it is."));
     if (result == RESULT_OK && !note(visit, link, said, added))
         return error_no_memory(err);
     if (result != RESULT_OK)
@@ -231,8 +218,8 @@ static enum result act(struct visit *visit, enum event_kind kind, struct error *
                                        "the person up again."));
     if (result == RESULT_OK) {
         read_said(visit, &link, kind, &said);
-        result =
-            said.why != NULL ? refuse(visit, &link, said.why) : record(visit, &link, &said, err);
+        result = said.why != NULL ? person_refuse(visit, &link, NOT_RECORDED, said.why)
+                                  : record(visit, &link, &said, err);
     }
     person_link_wipe(&link);
     return result;

@@ -24,6 +24,7 @@ TASK(resume_act, PERMIT_STOP, 0, SHORT)
 TASK(persons_page, PERMIT_PERSONS, 0, PAGE)
 TASK(persons_act, PERMIT_PERSONS, 0, SHORT)
 TASK(person_page, PERMIT_PERSONS, NEED_INDEX, PAGE)
+TASK(pack_act, PERMIT_PERSONS, NEED_INDEX, LONG)
 TASK(objection_act, PERMIT_ACT, 0, URGENT)
 TASK(withdrawal_act, PERMIT_ACT, 0, URGENT)
 TASK(observe_page, PERMIT_READ, NEED_INDEX, PAGE)
@@ -70,6 +71,7 @@ const struct service_route console_routes[] = {
     ROUTE(GET, "/console/persons", persons_page_at_desk),
     ROUTE(POST, "/console/persons", persons_act_at_desk),
     ROUTE(GET, "/console/persons/*", person_page_at_desk),
+    ROUTE(POST, "/console/persons/*/pack", pack_act_at_desk),
     ROUTE(POST, "/console/persons/*/objections", objection_act_at_desk),
     ROUTE(POST, "/console/persons/*/withdrawals", withdrawal_act_at_desk),
     {0},

@@ -2,12 +2,15 @@
 /* Looking a person up, her page, and what an officer records for her. */
 #include "tests/unit/stage_console.h"
 
+#include "console/send.h"
 #include "office/past.h"
 #include "store/notices.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #define JEAN   "jean.martin@example.org"
 #define TYPED  "Jean.Martin%40Example.org"
@@ -504,6 +507,66 @@ START_TEST(by_key_and_by_address)
 }
 END_TEST
 
+/* ---- what is held, as a file ---- */
+
+/* Whether the archive that is sent has such an entry. */
+static bool packed(const char *name)
+{
+    static char bytes[1 << 20];
+    ck_assert_ptr_nonnull(stage.visit.send);
+    ck_assert_str_eq(stage.visit.send->type, "application/zip");
+    ssize_t length = pread(stage.visit.send->fd, bytes, sizeof(bytes), 0);
+    ck_assert_int_gt(length, 100);
+    ck_assert_int_lt(length, (ssize_t)sizeof(bytes));
+    ck_assert_mem_eq(bytes, "PK", 2);
+    return memmem(bytes, (size_t)length, name, strlen(name)) != NULL;
+}
+
+static void order(const char *tail, const char *form)
+{
+    (void)mkdir(stage.config->state_dir, 0700);
+    stage_post_at(pack_act, path_of(tail, "/pack"), form, tail, NULL);
+}
+
+START_TEST(pack)
+{
+    consent("2026-03-03T10:00:00Z", "letter");
+    stage_decide(&(struct decision){.reason = REASON_CONSENT, .recipient = &jean}, NULL);
+    order(tail_of(TYPED), "");
+    ck_assert_int_eq(stage.visit.status, 200);
+    must(packed("person.json") && packed("README.txt") && packed("forms/jeu-ete@1.json"));
+    ck_assert_str_eq(stage.visit.send->name, "person-j-example.org-2026-06-01.zip");
+    ck_assert_str_eq(stage.visit.access.act, "person.export");
+    ck_assert_str_eq(stage.visit.access.masked, MASKED);
+    ck_assert_mem_eq(stage.visit.access.key, jean.key, sizeof(jean.key));
+    ck_assert_uint_eq(stage.visit.access.count, 1);
+    stage.language = LANGUAGE_FR;
+    order(tail_of(TYPED), "");
+    must(packed("LISEZMOI.txt"));
+}
+END_TEST
+
+START_TEST(pack_by_key_wants_the_address)
+{
+    static const char *const wrong[] = {"", "address=", "address=marc%40example.org",
+                                        "address=jean"};
+    consent("2026-03-03T10:00:00Z", "letter");
+    show(key_tail(), "");
+    must_show("Download the file");
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        order(key_tail(), wrong[i]);
+        ck_assert_int_eq(stage.visit.status, 422);
+        ck_assert_ptr_null(stage.visit.send);
+        ck_assert_ptr_null(stage.visit.access.act);
+    }
+    order(key_tail(), "address=" TYPED);
+    must(packed("person.json"));
+    order("nobody", "address=" TYPED);
+    ck_assert_int_eq(stage.visit.status, 404);
+    ck_assert_ptr_null(stage.visit.send);
+}
+END_TEST
+
 int main(void)
 {
     const TTest *const tests[] = {look_up_by_any_writing,
@@ -524,6 +587,8 @@ int main(void)
                                   on_another_day,
                                   what_is_not_taken,
                                   by_key_and_by_address,
+                                  pack,
+                                  pack_by_key_wants_the_address,
                                   NULL};
     Suite *const suites[] = {stage_suite("console person", tests), NULL};
     return unit_run(suites);
