@@ -35,6 +35,11 @@ static const struct {
     {"withdrawn", N_("The withdrawal is recorded. It counts from the next message on.")},
     {"unchanged", N_("Nothing was changed: this is on record already.")},
     {"invalidated", N_("Invalidated. Consents given on this version let nothing pass any more.")},
+    {"checking", N_("The journal is being checked. This page shows how far it is.")},
+    {"checking-already", N_("The journal is being checked already.")},
+    {"drawing", N_("The dossier is being drawn up. This page shows when it is ready.")},
+    {"drawing-already", N_("Your dossier before this one is still being drawn up.")},
+    {"drawing-crowded", N_("Too many dossiers wait to be downloaded. Try again in an hour.")},
     {"logged-out", N_("You have logged out.")},
     {"sessions-ended", N_("The user is logged out everywhere.")},
 };

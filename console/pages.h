@@ -38,4 +38,14 @@ console_page objection_act;  /* of hers */
 console_page withdrawal_act; /* of hers */
 console_page pack_act;       /* all that is held on her, as a file: person_pack.c */
 
+/* ---- dossier.c, dossier_act.c, dossier_proof.c ---- */
+console_page dossier_page;
+console_page dossier_draw_act;     /* from, to, partner, journal */
+console_page dossier_archive_page; /* the zip that is ready for this user */
+console_page dossier_check_act;    /* of the journal */
+console_page dossier_checkpoints_page;
+console_page dossier_checkpoint_page; /* tail: its row */
+console_page dossier_key_page;
+console_page dossier_script_page;
+
 #endif

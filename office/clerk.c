@@ -283,6 +283,11 @@ int clerk_open(struct clerk *clerk, const char *user, int64_t now, struct clerk_
     return fd;
 }
 
+const char *clerk_public_key(const struct clerk *clerk)
+{
+    return clerk->public_key.data;
+}
+
 /* ---- life ---- */
 
 static void free_clerk(struct clerk *clerk)

@@ -57,4 +57,7 @@ void clerk_look(struct clerk *clerk, const char *user, int64_t now, struct clerk
 /* What is ready, as a descriptor of the caller's own; its offset means nothing. -1: nothing is. */
 int clerk_open(struct clerk *clerk, const char *user, int64_t now, struct clerk_entry *entry_out);
 
+/* The gateway's public key in PEM, which checks what it signed. */
+const char *clerk_public_key(const struct clerk *clerk);
+
 #endif

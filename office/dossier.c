@@ -83,6 +83,8 @@ const char *dossier_partner_name(const struct dossier *dossier, const char *id)
 
 void dossier_heading(struct dossier *dossier, const char *msgid)
 {
+    if (dossier->bare)
+        return;
     strbuf_add_format(&dossier->page.html, "<h2>%u. ", ++dossier->headings);
     page_tr(&dossier->page, msgid);
     page_raw(&dossier->page, "</h2>\n");
@@ -127,32 +129,46 @@ static enum result write_page(struct dossier *dossier, struct error *err)
     return folder_write(dossier->folder, "dossier.html", page->html.data, page->html.length, err);
 }
 
-static enum result gather(struct dossier *dossier, struct error *err)
+enum result dossier_gather(struct dossier *dossier, unsigned wanted, struct error *err)
 {
     const struct tally_filter *filter = &dossier->filter;
+    struct tally *tallies[DOSSIER_TALLIES];
+    size_t n = 0;
     enum result result = RESULT_OK;
     for (size_t i = 0; i < DOSSIER_TALLIES; i++) {
-        dossier->tallies[i] = tally_new(groupings[i].by, groupings[i].n);
-        if (dossier->tallies[i] == NULL)
+        if ((wanted & DOSSIER_TALLY(i)) == 0)
+            continue;
+        tallies[n] = dossier->tallies[i] = tally_new(groupings[i].by, groupings[i].n);
+        if (tallies[n++] == NULL)
             return error_no_memory(err);
     }
-    result = journal_index_tally(dossier->index, filter, dossier->tallies, DOSSIER_TALLIES, err);
+    result = journal_index_tally(dossier->index, filter, tallies, n, err);
     if (result == RESULT_OK)
         result = journal_index_erased(dossier->index, &dossier->erased, err);
     if (result == RESULT_OK)
         result = history_read(dossier->index, filter->since, filter->until, &dossier->history, err);
     if (result != RESULT_OK)
         return result;
-    for (size_t i = 0; i < DOSSIER_TALLIES; i++)
-        tally_sort(dossier->tallies[i]);
-    for (size_t i = 0; i < tally_count(dossier->tallies[DOSSIER_DAYS]); i++)
-        tally_counts_add(&dossier->totals, &tally_row(dossier->tallies[DOSSIER_DAYS], i)->counts);
+    for (size_t i = 0; i < n; i++)
+        tally_sort(tallies[i]);
+    const struct tally *days = dossier->tallies[DOSSIER_DAYS];
+    for (size_t i = 0; days != NULL && i < tally_count(days); i++)
+        tally_counts_add(&dossier->totals, &tally_row(days, i)->counts);
     return RESULT_OK;
+}
+
+void dossier_end(struct dossier *dossier)
+{
+    strbuf_free(&dossier->page.html);
+    for (size_t i = 0; i < DOSSIER_TALLIES; i++)
+        if (dossier->tallies[i] != NULL)
+            tally_free(&dossier->tallies[i]);
+    history_free(&dossier->history);
 }
 
 enum result dossier_make(struct dossier *dossier, struct error *err)
 {
-    enum result result = gather(dossier, err);
+    enum result result = dossier_gather(dossier, DOSSIER_ALL, err);
     if (result == RESULT_OK)
         result = dossier_csv(dossier, err);
     if (result == RESULT_OK)
@@ -161,10 +177,6 @@ enum result dossier_make(struct dossier *dossier, struct error *err)
         result = write_page(dossier, err);
     if (result == RESULT_OK)
         result = dossier_sums(dossier, err);
-    strbuf_free(&dossier->page.html);
-    for (size_t i = 0; i < DOSSIER_TALLIES; i++)
-        if (dossier->tallies[i] != NULL)
-            tally_free(&dossier->tallies[i]);
-    history_free(&dossier->history);
+    dossier_end(dossier);
     return result;
 }

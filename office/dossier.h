@@ -35,7 +35,8 @@ struct dossier {
     const char *journal_path;    /* state_dir/journal */
     struct tally_filter filter;
     enum language language;
-    struct folder *folder;
+    struct folder *folder;         /* NULL: only gathered, and shown in parts */
+    bool bare;                     /* sections without headings: what shows them has its own */
     const struct signing_key *key; /* borrowed; NULL: the private key could not be read */
     const char *public_key;        /* PEM */
     bool with_journal;
@@ -53,7 +54,13 @@ struct dossier {
     struct page page;
 };
 
-/* dossier.c: the whole folder. */
+#define DOSSIER_TALLY(tally) (1u << (tally))
+#define DOSSIER_ALL          (DOSSIER_TALLY(DOSSIER_TALLIES) - 1)
+/* dossier.c: the tallies wanted (DOSSIER_TALLY bits), totals (of the days), what was erased and the
+ * history, for some of the sections; dossier_end in any case. */
+enum result dossier_gather(struct dossier *dossier, unsigned wanted, struct error *err);
+void dossier_end(struct dossier *dossier);
+/* The whole folder. */
 enum result dossier_make(struct dossier *dossier, struct error *err);
 /* dossier_csv.c: the numbers. */
 enum result dossier_csv(struct dossier *dossier, struct error *err);

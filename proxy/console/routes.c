@@ -29,6 +29,14 @@ TASK(objection_act, PERMIT_ACT, 0, URGENT)
 TASK(withdrawal_act, PERMIT_ACT, 0, URGENT)
 TASK(observe_page, PERMIT_READ, NEED_INDEX, PAGE)
 TASK(overview_page, PERMIT_READ, NEED_INDEX | NEED_HEALTH, PAGE)
+TASK(dossier_page, PERMIT_READ, NEED_INDEX, PAGE)
+TASK(dossier_draw_act, PERMIT_READ, 0, SHORT)
+TASK(dossier_archive_page, PERMIT_READ, 0, SHORT)
+TASK(dossier_check_act, PERMIT_READ, 0, SHORT)
+TASK(dossier_checkpoints_page, PERMIT_READ, NEED_INDEX, PAGE)
+TASK(dossier_checkpoint_page, PERMIT_READ, NEED_INDEX, PAGE)
+TASK(dossier_key_page, PERMIT_READ, 0, SHORT)
+TASK(dossier_script_page, PERMIT_READ, 0, SHORT)
 TASK(users_page, PERMIT_ADMIN, 0, SHORT)
 TASK(users_act, PERMIT_ADMIN, 0, SHORT)
 TASK(login_page, 0, NEED_NOBODY, SHORT)
@@ -66,6 +74,14 @@ const struct service_route console_routes[] = {
     ROUTE(POST, "/console/login", console_login),
     ROUTE(POST, "/console/logout", logout_act_at_desk),
     ROUTE(POST, "/console/language", language_act_at_desk),
+    ROUTE(GET, "/console/dossier", dossier_page_at_desk),
+    ROUTE(GET, "/console/dossier/archive", dossier_archive_page_at_desk),
+    ROUTE(POST, "/console/dossier/archive", dossier_draw_act_at_desk),
+    ROUTE(POST, "/console/dossier/verification", dossier_check_act_at_desk),
+    ROUTE(GET, "/console/dossier/checkpoints", dossier_checkpoints_page_at_desk),
+    ROUTE(GET, "/console/dossier/checkpoints/*", dossier_checkpoint_page_at_desk),
+    ROUTE(GET, "/console/dossier/public.pem", dossier_key_page_at_desk),
+    ROUTE(GET, "/console/dossier/verify-journal.sh", dossier_script_page_at_desk),
     ROUTE(GET, "/console/users", users_page_at_desk),
     ROUTE(POST, "/console/users", users_act_at_desk),
     ROUTE(GET, "/console/persons", persons_page_at_desk),
