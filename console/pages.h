@@ -11,6 +11,10 @@ console_page overview_page;
 /* ---- observe.c ---- */
 console_page observe_page;
 
+/* ---- blocked.c, blocked_one.c ---- */
+console_page blocked_page, blocked_person_act;
+console_page blocked_one_page;
+
 /* ---- nothing.c ---- */
 console_page nothing_page; /* a path that is nobody's */
 

@@ -36,7 +36,7 @@ static void compose(struct strbuf *sql, const struct log_filter *filter)
         strbuf_add_str(sql, " AND id = ?9");
     if (filter->has_verdict)
         strbuf_add_str(sql, " AND verdict = ?1");
-    if (only_stopped(filter))
+    if (only_stopped(filter) || filter->stopped)
         strbuf_add_str(sql, " AND verdict <> 'pass'");
     if (filter->has_channel)
         strbuf_add_str(sql, " AND channel = ?2");
@@ -44,6 +44,10 @@ static void compose(struct strbuf *sql, const struct log_filter *filter)
         strbuf_add_str(sql, " AND partner = ?3");
     if (filter->reason != NULL)
         strbuf_add_str(sql, " AND reason = ?4");
+    if (filter->stream != NULL)
+        strbuf_add_str(sql, " AND stream = ?12");
+    if (filter->effect != NULL)
+        strbuf_add_str(sql, " AND effect = ?13");
     if (filter->recipient_key != NULL)
         strbuf_add_str(sql, " AND recipient_key = ?5");
     if (filter->since != INT64_MIN)
@@ -67,6 +71,10 @@ static void bind(sqlite3_stmt *statement, const struct log_filter *filter)
         sqlite3_bind_text(statement, 3, filter->partner, -1, SQLITE_STATIC);
     if (filter->reason != NULL)
         sqlite3_bind_text(statement, 4, filter->reason, -1, SQLITE_STATIC);
+    if (filter->stream != NULL)
+        sqlite3_bind_text(statement, 12, filter->stream, -1, SQLITE_STATIC);
+    if (filter->effect != NULL)
+        sqlite3_bind_text(statement, 13, filter->effect, -1, SQLITE_STATIC);
     if (filter->recipient_key != NULL)
         sqlite3_bind_blob(statement, 5, filter->recipient_key, RECIPIENT_KEY_BYTES, SQLITE_STATIC);
     if (filter->since != INT64_MIN)

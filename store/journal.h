@@ -146,8 +146,11 @@ struct log_filter {
     enum verdict verdict;
     bool has_channel;
     enum channel channel;
+    bool stopped;        /* only what was blocked or deferred */
     const char *partner; /* NULL: any */
+    const char *stream;
     const char *reason;
+    const char *effect;
     const uint8_t *recipient_key; /* NULL: any */
     int64_t since;                /* INT64_MIN: no limit */
     int64_t until;                /* exclusive; INT64_MAX: no limit */

@@ -200,6 +200,9 @@ typedef bool event_row_fn(void *arg, const struct event_row *row);
 /* Oldest first. */
 enum result registry_events(struct registry *registry, const uint8_t key[RECIPIENT_KEY_BYTES],
                             event_row_fn *on_row, void *arg, struct error *err);
+/* One event by its number. RESULT_NOT_FOUND: there is none, or it is erased. */
+enum result registry_find_event(struct registry *registry, int64_t id, event_row_fn *on_row,
+                                void *arg, struct error *err);
 
 /* ---- the chain of events, and what is derived from it ---- */
 

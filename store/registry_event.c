@@ -519,3 +519,28 @@ enum result registry_events(struct registry *registry, const uint8_t key[RECIPIE
     sqlite3_finalize(statement);
     return result;
 }
+
+enum result registry_find_event(struct registry *registry, int64_t id, event_row_fn *on_row,
+                                void *arg, struct error *err)
+{
+    sqlite3_stmt *statement;
+    struct event_row event;
+    bool row;
+    enum result result = registry_prepared(
+        registry, STATEMENT_EVENT_FIND,
+        "SELECT " EVENT_COLUMNS
+        " FROM event e WHERE e.event_id = ?1 AND e.recipient_key IS NOT NULL",
+        &statement, err);
+    if (result != RESULT_OK)
+        return result;
+    sqlite3_bind_int64(statement, 1, id);
+    result = registry_step(registry, statement, &row, err);
+    if (result == RESULT_OK && !row)
+        result = error_set(err, RESULT_NOT_FOUND, "there is no event %" PRId64, id);
+    if (result == RESULT_OK)
+        result = event_read_row(statement, &event, err);
+    if (result == RESULT_OK)
+        (void)on_row(arg, &event);
+    registry_done(statement);
+    return result;
+}

@@ -37,6 +37,9 @@ TASK(dossier_checkpoints_page, PERMIT_READ, NEED_INDEX, PAGE)
 TASK(dossier_checkpoint_page, PERMIT_READ, NEED_INDEX, PAGE)
 TASK(dossier_key_page, PERMIT_READ, 0, SHORT)
 TASK(dossier_script_page, PERMIT_READ, 0, SHORT)
+TASK(blocked_page, PERMIT_READ, NEED_INDEX, PAGE)
+TASK(blocked_one_page, PERMIT_READ, NEED_INDEX, PAGE)
+TASK(blocked_person_act, PERMIT_READ | PERMIT_PERSONS, 0, SHORT)
 TASK(users_page, PERMIT_ADMIN, 0, SHORT)
 TASK(users_act, PERMIT_ADMIN, 0, SHORT)
 TASK(login_page, 0, NEED_NOBODY, SHORT)
@@ -62,6 +65,9 @@ const struct service_route console_routes[] = {
     ROUTE(GET, "/console/static/*", console_asset),
     ROUTE(GET, "/console", overview_page_at_desk),
     ROUTE(GET, "/console/observe", observe_page_at_desk),
+    ROUTE(GET, "/console/blocked", blocked_page_at_desk),
+    ROUTE(POST, "/console/blocked", blocked_person_act_at_desk),
+    ROUTE(GET, "/console/blocked/*", blocked_one_page_at_desk),
     ROUTE(GET, "/console/partners", partners_page_at_desk),
     ROUTE(GET, "/console/partners/*", partner_page_at_desk),
     ROUTE(GET, "/console/forms", forms_page_at_desk),
