@@ -487,3 +487,78 @@ class Ways(Access):
                             Origin="https://evil.example")
         self.assertEqual(page.status, 403)
         self.assertIn('<html lang="en">', browser.get("/console").text)
+
+
+SIGN_ON = """
+global
+    maxconn 200
+defaults
+    mode http
+    timeout connect 10s
+    timeout client 60s
+    timeout server 60s
+listen people
+    bind 127.0.0.1:{port} ssl crt {pem}
+    http-request del-header Remote-User
+    http-request del-header X-Forwarded-For
+    http-request set-header Remote-User %[req.cook(sso)] if {{ req.cook(sso) -m found }}
+    http-request set-header X-Forwarded-Proto https
+    option forwardfor
+    server gate 127.0.0.1:{gate}
+"""
+
+
+class Haproxy(Access):
+    """A real balancer that speaks TLS and has signed people in: here by a cookie of its own."""
+
+    def haproxy(self, gateway, certificate, key):
+        folder = self.path("haproxy")
+        folder.mkdir()
+        pem = folder / "gate.pem"
+        pem.write_text(certificate.read_text() + key.read_text())
+        port = harness.free_port()
+        config = folder / "haproxy.cfg"
+        config.write_text(SIGN_ON.format(port=port, pem=pem, gate=gateway.http_port))
+        output = open(folder / "output", "wb")
+        process = harness.spawn(["/usr/sbin/haproxy", "-db", "-f", config], stdout=output,
+                                stderr=output)
+        self.addCleanup(output.close)
+        self.addCleanup(harness.end, process)
+
+        def listens():
+            if process.poll() is not None:
+                raise AssertionError((folder / "output").read_text())
+            with socket.socket() as probe:
+                return probe.connect_ex(("127.0.0.1", port)) == 0
+        harness.wait_for("HAProxy", listens)
+        return port
+
+    def test_single_sign_on_and_passwords_through_it(self):
+        pki = self.pki()
+        gateway = self.gate(users=["reader", "administrator"],
+                            listener={"trusted": ["127.0.0.1"]},
+                            console={"identity_header": "Remote-User"})
+        self.add_user(gateway, "marie", "administrator", None)
+        port = self.haproxy(gateway, *pki.issue("gate.test", "DNS:gate.test,IP:127.0.0.1"))
+        context = harness.client_context(pki.authority())
+
+        def browser(**cookies):
+            made = console_harness.Browser(port, headers={"Accept-Language": "en"},
+                                           context=context, source="127.0.0.5")
+            made.cookies.update(cookies)
+            return made
+
+        marie = browser(sso="marie")
+        page = marie.get("/console/users")
+        self.assertIn200(page, "Users")
+        self.assertRegex(page.headers["Set-Cookie"], r"^__Host-octroi-form=.*; Secure$")
+        reader = browser()
+        self.assertIn200(reader.log_in("reader"))
+        self.assertIn("__Host-octroi", reader.cookies)
+        # What a client writes itself the balancer takes away.
+        self.assertIn("reader reader", reader.get("/console", Remote_User="marie").words)
+        self.assertOut(browser().get("/console", follow=False, Remote_User="marie"))
+        self.assertIn200(marie.post("/console/users", {"name": "reader"}), "Users")
+        self.assertOut(reader.get("/console", follow=False))
+        page = marie.post("/console/users", {"name": "reader"}, Origin=f"http://{marie.host}")
+        self.assertRefused(page, "This form came from elsewhere")
