@@ -43,6 +43,27 @@ export const pages = [
         has: { en: [], fr: [] },
     },
     {
+        name: "observe",
+        role: "reader",
+        path: "/console/observe",
+        act: "main a",
+        has: { en: ["Maison Vaubrun"], fr: ["Maison Vaubrun"] },
+    },
+    {
+        name: "nothing",
+        role: "reader",
+        path: "/console/nobody/knows",
+        allow: [404],
+        act: "main a",
+    },
+    {
+        name: "not_for_the_role",
+        role: "reader",
+        path: "/console/persons",
+        allow: [403],
+        act: "main a",
+    },
+    {
         name: "users",
         role: "administrator",
         path: "/console/users",
