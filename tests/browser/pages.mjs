@@ -23,9 +23,47 @@ export const pages = [
         name: "overview",
         role: "compliance",
         path: "/console",
-        act: "nav a[href='/console/blocked']",
+        act: "main a[href^='/console/blocked?verdict=block']",
         picture: { en: "desk", fr: "phone" },
-        has: { en: ["Overview"], fr: ["Vue d’ensemble"] },
+        has: {
+            en: ["Overview", "Crédit Horizon", "Messages judged", "By partner and channel", "Is the gate well?"],
+            fr: ["Vue d’ensemble", "Crédit Horizon", "Messages jugés", "Par partenaire et par canal"],
+        },
+    },
+    {
+        name: "overview_figures",
+        role: "administrator",
+        path: "/console?days=400",
+        act: "main details summary",
+        has: {
+            en: ["The numbers by month", "Figures for administrators"],
+            fr: ["Les nombres par mois", "Chiffres pour l’administration"],
+        },
+    },
+    {
+        name: "overview_empty",
+        role: "reader",
+        path: "/console?from=2020-01-01&to=2020-01-31",
+        has: { en: ["No message was judged in this period"], fr: ["Aucun message n’a été jugé"] },
+    },
+    {
+        name: "observe",
+        role: "compliance",
+        path: "/console/observe",
+        act: "main a[href^='/console/blocked?verdict=observed']",
+        has: {
+            en: ["Observed partners", "Would have been blocked", "The day it is enforced", 'mode = "enforce"'],
+            fr: ["Partenaires observés", "Auraient été bloqués", 'mode = "enforce"'],
+        },
+    },
+    {
+        name: "observe_other",
+        role: "reader",
+        path: (data) => `/console/observe?partner=${data.partner}`,
+        has: {
+            en: ["It was not observed in this period"],
+            fr: ["Ce partenaire n’était pas observé"],
+        },
     },
     {
         name: "persons",
