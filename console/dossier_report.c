@@ -44,16 +44,14 @@ static uint64_t not_sent(const struct tally_counts *counts)
 
 /* ---- what was decided ---- */
 
-/* "1,234 (12.3%) were …", one or many; nothing where there is none. */
-static void line(struct visit *visit, const char *one, const char *many, uint64_t part,
-                 uint64_t whole)
+/* "1,234 (12.3%) were …", translated already; nothing where there is none. */
+static void line(struct visit *visit, const char *sentence, uint64_t part, uint64_t whole)
 {
     struct amount amount;
     if (part == 0)
         return;
     amount_of(visit, part, whole, &amount);
-    part_sentence(visit, "li", trn(visit->language, one, many, part), text_of(&amount.number),
-                  text_of(&amount.share), NULL);
+    part_sentence(visit, "li", sentence, text_of(&amount.number), text_of(&amount.share), NULL);
     amount_free(visit, &amount);
 }
 
@@ -150,18 +148,25 @@ void dossier_view_summary(struct dossier_view *view)
     tiles(view, totals);
     opening(view, totals);
     page_raw(&visit->page, "<ul>\n");
-    line(visit, "%s (%s) was permitted: a record of the register matched the rules.",
-         "%s (%s) were permitted: a record of the register matched the rules.", totals->pass,
-         totals->decisions);
-    line(visit, "%s (%s) was blocked by the rules and did not leave.",
-         "%s (%s) were blocked by the rules and did not leave.", not_sent(totals),
-         totals->decisions);
-    line(visit, "%s (%s) left although the rules block it, since its partner was only observed.",
-         "%s (%s) left although the rules block them, since their partner was only observed.",
+    line(visit,
+         trn(visit->language, "%s (%s) was permitted: a record of the register matched the rules.",
+             "%s (%s) were permitted: a record of the register matched the rules.", totals->pass),
+         totals->pass, totals->decisions);
+    line(visit,
+         trn(visit->language, "%s (%s) was blocked by the rules and did not leave.",
+             "%s (%s) were blocked by the rules and did not leave.", not_sent(totals)),
+         not_sent(totals), totals->decisions);
+    line(visit,
+         trn(visit->language,
+             "%s (%s) left although the rules block it, since its partner was only observed.",
+             "%s (%s) left although the rules block them, since their partner was only observed.",
+             totals->let_through),
          totals->let_through, totals->decisions);
-    line(visit, "%s (%s) was deferred: its sender was told to submit it again later.",
-         "%s (%s) were deferred: their sender was told to submit them again later.", totals->defer,
-         totals->decisions);
+    line(visit,
+         trn(visit->language, "%s (%s) was deferred: its sender was told to submit it again later.",
+             "%s (%s) were deferred: their sender was told to submit them again later.",
+             totals->defer),
+         totals->defer, totals->decisions);
     page_raw(&visit->page, "</ul>\n");
     if (view->period.days <= CHART_DAYS)
         counts_by_day(visit, &view->period, view->dossier.tallies[DOSSIER_DAYS]);

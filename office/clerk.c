@@ -3,7 +3,6 @@
 
 #include "base/clock.h"
 #include "base/crypto.h"
-#include "base/file.h"
 #include "base/log.h"
 #include "office/dossier.h"
 
@@ -38,9 +37,9 @@ struct clerk {
     struct place places[CLERK_MOST];
     uint64_t asked;
     /* Never changed. */
-    char *state_dir, *registry_path, *index_path, *journal_path; /* owned */
-    struct strbuf public_key;                                    /* PEM */
-    const struct signing_key *key;                               /* borrowed */
+    char *spool, *registry_path, *index_path, *journal_path; /* owned */
+    struct strbuf public_key;                                /* PEM */
+    const struct signing_key *key;                           /* borrowed */
 };
 
 /* ---- drawing one up ---- */
@@ -106,10 +105,10 @@ static enum result pack(struct clerk *clerk, const struct config *config,
     struct folder folder;
     char name[CLERK_NAME];
     name_of(order, name);
-    int fd = folder_nameless(clerk->state_dir, err);
+    int fd = folder_nameless(clerk->spool, err);
     if (fd < 0)
         return RESULT_SYSTEM;
-    enum result result = folder_pack(fd, name, clerk->state_dir, &folder, err);
+    enum result result = folder_pack(fd, name, clerk->spool, &folder, err);
     if (result == RESULT_OK) {
         folder.stop = &clerk->stopping;
         result = draw_up(clerk, config, order, &folder, err);
@@ -297,7 +296,7 @@ static void free_clerk(struct clerk *clerk)
     pthread_cond_destroy(&clerk->wake);
     pthread_mutex_destroy(&clerk->lock);
     strbuf_free(&clerk->public_key);
-    free(clerk->state_dir);
+    free(clerk->spool);
     free(clerk->registry_path);
     free(clerk->index_path);
     free(clerk->journal_path);
@@ -308,11 +307,11 @@ static enum result equip(struct clerk *clerk, const struct clerk_options *option
                          struct error *err)
 {
     clerk->key = options->key;
-    clerk->state_dir = strdup(options->state_dir);
-    clerk->registry_path = file_join(options->state_dir, "registry.db");
-    clerk->index_path = file_join(options->state_dir, "journal.db");
-    clerk->journal_path = file_join(options->state_dir, "journal");
-    if (clerk->state_dir == NULL || clerk->registry_path == NULL || clerk->index_path == NULL ||
+    clerk->spool = strdup(options->spool);
+    clerk->registry_path = strdup(options->registry_path);
+    clerk->index_path = strdup(options->index_path);
+    clerk->journal_path = strdup(options->journal_path);
+    if (clerk->spool == NULL || clerk->registry_path == NULL || clerk->index_path == NULL ||
         clerk->journal_path == NULL || !signing_key_add_public(options->key, &clerk->public_key))
         return error_no_memory(err);
     return RESULT_OK;

@@ -39,8 +39,9 @@ struct clerk_entry {
 };
 
 struct clerk_options {
-    const char *state_dir;         /* copied; what is drawn up lies there */
-    const struct signing_key *key; /* borrowed; the journal's private one */
+    const char *registry_path, *index_path, *journal_path; /* copied, as the next */
+    const char *spool;                                     /* what is drawn up lies there */
+    const struct signing_key *key;                         /* borrowed; the journal's private one */
 };
 
 enum result clerk_start(const struct clerk_options *options, struct clerk **clerk_out,

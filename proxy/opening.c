@@ -61,15 +61,21 @@ static enum result start_office(struct gateway *gateway, const struct config *co
                                             .index_path = index,
                                             .kept_path = kept,
                                             .key = gateway->journal_key};
-    const struct clerk_options clerk = {.state_dir = config->state_dir,
+    char *registry = file_join(config->state_dir, "registry.db");
+    const struct clerk_options clerk = {.registry_path = registry,
+                                        .index_path = index,
+                                        .journal_path = journal,
+                                        .spool = config->state_dir,
                                         .key = gateway->journal_key};
-    enum result result =
-        kept != NULL ? checker_start(&checker, &gateway->checker, err) : error_no_memory(err);
+    enum result result = kept != NULL && registry != NULL
+                             ? checker_start(&checker, &gateway->checker, err)
+                             : error_no_memory(err);
     if (result == RESULT_OK)
         result = clerk_start(&clerk, &gateway->clerk, err);
     gateway->gate.checker = gateway->checker;
     gateway->gate.clerk = gateway->clerk;
     free(kept);
+    free(registry);
     return result;
 }
 

@@ -200,6 +200,8 @@ static void begin_visit(const char *path, const char *form, const char *tail, co
         .hmac = stage.hmac,
         .seal = stage.seal,
         .health = stage.health,
+        .checker = stage.checker,
+        .clerk = stage.clerk,
         .arena = arena_new(ARENA),
         .status = 200,
         .page = {.language = stage.language},

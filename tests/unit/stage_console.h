@@ -22,6 +22,8 @@ struct stage {
     enum language language;
     enum user_role role;               /* compliance */
     const struct visit_health *health; /* of the gateway; NULL */
+    struct checker *checker;           /* a test's own, as the clerk; NULL: there is none */
+    struct clerk *clerk;
     /* What there is. */
     struct config *config;
     struct registry *registry;
