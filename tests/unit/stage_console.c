@@ -275,8 +275,6 @@ void stage_must_show(const char *file, int line, const char *text, bool shown)
 {
     if ((strstr(seen(), text) != NULL) == shown)
         return;
-    ck_abort_msg("%s:%d: \"%s\" is %s %s:\n%.2000s", file, line, text, shown ? "not in" : "in",
-                 stage.visit.path, seen());
     fprintf(stderr, "%s\n", seen()); /* too long for Check's own messages */
     ck_abort_msg("%s:%d: \"%s\" is %s %s", file, line, text, shown ? "not in" : "in",
                  stage.visit.path);
