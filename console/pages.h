@@ -5,6 +5,9 @@
 
 #include "console/visit.h"
 
+/* ---- blocked_csv.c ---- */
+console_page blocked_csv;
+
 /* ---- overview.c ---- */
 console_page overview_page;
 

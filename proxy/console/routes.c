@@ -28,6 +28,7 @@ TASK(pack_act, PERMIT_PERSONS, NEED_INDEX, LONG)
 TASK(objection_act, PERMIT_ACT, 0, URGENT)
 TASK(withdrawal_act, PERMIT_ACT, 0, URGENT)
 TASK(observe_page, PERMIT_READ, NEED_INDEX, PAGE)
+TASK(blocked_csv, PERMIT_READ, NEED_INDEX, PAGE)
 TASK(overview_page, PERMIT_READ, NEED_INDEX | NEED_HEALTH, PAGE)
 TASK(dossier_page, PERMIT_READ, NEED_INDEX, PAGE)
 TASK(dossier_draw_act, PERMIT_READ, 0, SHORT)
@@ -64,6 +65,7 @@ static void root(struct service_call *call)
 const struct service_route console_routes[] = {
     ROUTE(GET, "/console/static/*", console_asset),
     ROUTE(GET, "/console", overview_page_at_desk),
+    ROUTE(GET, "/console/blocked.csv", blocked_csv_at_desk),
     ROUTE(GET, "/console/observe", observe_page_at_desk),
     ROUTE(GET, "/console/blocked", blocked_page_at_desk),
     ROUTE(POST, "/console/blocked", blocked_person_act_at_desk),
