@@ -84,7 +84,7 @@ class Download(console_harness.ConsoleTest):
         self.assertEqual(self.ends(gateway), [("whole", len(wanted)), ("whole", len(some))])
         begun = api_harness.records(gateway, "decision.export")
         self.assertEqual([(row["who"], row["subject"], row["partner"]) for row in begun],
-                         [("user reader", "", ""), ("user reader", "verdict=block", "armor-voyages")])
+                         [("user reader", None, None), ("user reader", "verdict=block", "armor-voyages")])
         self.assertEqual([row["subject"] for row in api_harness.records(gateway, "decision.exported")],
                          [row["id"] for row in begun])
         head = browser.ask("HEAD", "/console/blocked.csv")
