@@ -370,17 +370,20 @@ class SingleSignOn(Access):
         self.assertIn("reader reader", reader.get("/console").words)
 
     def test_a_clients_trailer_is_no_balancers_header(self):
+        """Some versions of evhttp put trailers behind the headers: behind a chunked body nobody is
+        signed on, wherever the field stood."""
         gateway = self.gate()
         host = f"gate.test:{gateway.http_port}"
-        request = (f"POST /console/users HTTP/1.1\r\nHost: {host}\r\nOrigin: http://{host}\r\n"
-                   "Content-Type: application/x-www-form-urlencoded\r\nTransfer-Encoding: chunked\r\n"
-                   "\r\n6\r\nname=x\r\n0\r\nRemote-User: marie\r\n\r\n")
-        with socket.create_connection(("127.0.0.1", gateway.http_port),
-                                      timeout=harness.PATIENCE) as client:
-            client.sendall(request.encode())
-            answer = client.recv(65536).decode()
-        self.assertIn("303", answer.splitlines()[0])
-        self.assertIn("Location: /console/login", answer)
+        for header, trailer in (("", "Remote-User: marie\r\n"), ("Remote-User: marie\r\n", "")):
+            request = (f"POST /console/users HTTP/1.1\r\nHost: {host}\r\nOrigin: http://{host}\r\n"
+                       f"Content-Type: application/x-www-form-urlencoded\r\n{header}"
+                       f"Transfer-Encoding: chunked\r\n\r\n6\r\nname=x\r\n0\r\n{trailer}\r\n")
+            with socket.create_connection(("127.0.0.1", gateway.http_port),
+                                          timeout=harness.PATIENCE) as client:
+                client.sendall(request.encode())
+                answer = client.recv(65536).decode()
+            self.assertIn("303", answer.splitlines()[0])
+            self.assertIn("Location: /console/login", answer)
 
     def test_forms_are_kept_apart_without_a_session(self):
         gateway = self.gate()
