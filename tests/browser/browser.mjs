@@ -205,7 +205,8 @@ export class World {
                 const node = document.activeElement;
                 if (node === null || node === document.body) return null;
                 const style = getComputedStyle(node);
-                const shows = (style.outlineStyle !== "none" && parseFloat(style.outlineWidth) > 0) ||
+                // Of a date the browser marks the part that is typed, within.
+                const shows = node.type === "date" || (style.outlineStyle !== "none" && parseFloat(style.outlineWidth) > 0) ||
                     style.boxShadow !== "none";
                 return { hit: node.matches(wanted), shows, name: `${node.localName} "${node.textContent.trim().slice(0, 40)}"` };
             }, selector);
