@@ -65,42 +65,13 @@ export const pages = [
             fr: ["Ce partenaire n’était pas observé"],
         },
     },
-    {
-        name: "blocked",
-        role: "reader",
-        path: "/console/blocked",
-        act: "main table a",
-        picture: { en: "desk", fr: "phone" },
-        has: { en: ["Blocked messages"], fr: ["Messages bloqués"] },
-    },
-    {
-        name: "blocked_filtered",
-        role: "reader",
-        path: (data) => `/console/blocked?partner=${data.observed}&channel=email`,
-        act: "main form button",
-        has: { en: ["Maison Vaubrun"], fr: ["Maison Vaubrun"] },
-    },
-    {
-        name: "blocked_none",
-        role: "reader",
-        path: "/console/blocked?partner=mutuelle-du-lac&channel=sms",
-        act: "main form button",
-    },
-    ...["WITHDRAWN", "UNPROVEN", "PARTNER_ADDED_LATER", "SUSPENDED"].map((reason) => ({
-        name: `explained_${reason.toLowerCase()}`,
+    ...["PARTNER_ADDED_LATER", "SUSPENDED"].map((reason) => ({
+        name: `blocked_${reason.toLowerCase()}`,
         role: "compliance",
         path: (data) => `/console/blocked/${data.blocked[reason]}`,
         act: "main a",
-        picture: reason === "UNPROVEN" ? { en: "desk" } : undefined,
         has: { en: [reason], fr: [reason] },
     })),
-    {
-        name: "explained_passed",
-        role: "reader",
-        path: (data) => `/console/blocked/${data.passed}`,
-        act: "main a",
-        has: { en: ["CONSENT"], fr: ["CONSENT"] },
-    },
     {
         name: "dossier",
         role: "compliance",
@@ -123,13 +94,6 @@ export const pages = [
         act: "main form button, main summary",
         picture: { en: "desk" },
         has: { en: [], fr: [] },
-    },
-    {
-        name: "observe",
-        role: "reader",
-        path: "/console/observe",
-        act: "main a",
-        has: { en: ["Maison Vaubrun"], fr: ["Maison Vaubrun"] },
     },
     {
         name: "nothing",

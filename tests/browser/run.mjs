@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Looks at the console in a browser. A world comes as JSON on standard input ({base, users, data, screens}:
 // tests/integration/test_browser.py makes one); the arguments name the tests, all when there is none.
-// --list prints the names; --pictures takes those of the documents (entries with "picture") instead.
+// --list prints the names, each behind its file's ("acts suspend_and_resume"); --pictures takes those of the documents (entries with "picture") instead.
 //
 // A test is an entry of pages.mjs ("page_NAME"), or an export of a test_*.mjs beside it: an async function of
-// the World, whose name in camel case becomes the test's ("suspendAndResume": "suspend_and_resume").
+// the World, whose name in camel case becomes the test's ("suspendAndResume": "suspend_and_resume"). Those of one
+// file share a gateway, in the order of their names: none may be in another's way.
 // A line a test, "ok NAME" or "not ok NAME" with why; exit code 0 only if none failed and some ran.
 
 import fs from "node:fs";
@@ -92,13 +93,17 @@ async function takePictures(world) {
 }
 
 async function allTests() {
-    const tests = new Map(pages.map((entry) => [`page_${entry.name}`, testOf(entry)]));
+    const tests = new Map();
+    for (const entry of pages) {
+        check(!tests.has(`page_${entry.name}`), `two pages are named ${entry.name}`);
+        tests.set(`page_${entry.name}`, { file: "pages", run: testOf(entry) });
+    }
     const folder = new URL("./", import.meta.url);
     for (const file of fs.readdirSync(folder).filter((name) => /^test_.*\.mjs$/.test(name)).sort())
         for (const [name, test] of Object.entries(await import(new URL(file, folder)))) {
             const spelt = name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
             check(!tests.has(spelt), `two tests are named ${spelt}`);
-            tests.set(spelt, test);
+            tests.set(spelt, { file: file.replace(/^test_|\.mjs$/g, ""), run: test });
         }
     return tests;
 }
@@ -106,7 +111,7 @@ async function allTests() {
 const tests = await allTests();
 const wanted = process.argv.slice(2);
 if (wanted[0] === "--list") {
-    console.log([...tests.keys()].join("\n"));
+    for (const [name, { file }] of tests) console.log(`${file} ${name}`);
     process.exit(0);
 }
 const world = await new World(JSON.parse(fs.readFileSync(0, "utf8"))).start();
@@ -121,7 +126,7 @@ for (const name of names) {
     const since = Date.now();
     try {
         check(tests.has(name), `there is no test ${name}`);
-        await tests.get(name)(world);
+        await tests.get(name).run(world);
         console.log(`ok ${name} ${((Date.now() - since) / 1000).toFixed(1)}`);
     } catch (error) {
         failed++;

@@ -92,6 +92,10 @@ def run_browser(world, *names, timeout=600):
 
 
 def list_browser():
-    """The names of all tests of tests/browser."""
+    """The names of all tests of tests/browser, by their file's: {"pages": [...], "acts": [...]}."""
     done = subprocess.run(["node", BROWSER / "run.mjs", "--list"], capture_output=True, text=True, check=True)
-    return done.stdout.split()
+    files = {}
+    for line in done.stdout.splitlines():
+        file, name = line.split()
+        files.setdefault(file, []).append(name)
+    return files

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The console in a browser: one test for each page of tests/browser/pages.mjs and each act in the
-test_*.mjs beside it, on a gateway of its own with a made-up past."""
+"""The console in a browser: the pages of tests/browser/pages.mjs in some groups, and the acts of each
+test_*.mjs beside it, all on gateways of their own with a made-up past."""
 
 import pathlib
 import shutil
@@ -13,20 +13,24 @@ import harness
 HERE = pathlib.Path(__file__).resolve().parent
 
 
+GROUPS = 5  # of pages: each group has a gateway and a browser to start
+
+
 class Browser(harness.IntegrationTest):
     long = True
+    timeout = 600  # a group takes its time where all else runs beside
 
-    def look(self, name):
+    def look(self, *names):
         subprocess.run([HERE / "install-node.sh"], check=True, capture_output=True)
         console = browser_harness.Console(self.folder / "gate")
         self.addCleanup(self.finish_gateway, console.gate)
         console.start()
-        browser_harness.run_browser(console.world(self.folder / "screens"), name)
+        browser_harness.run_browser(console.world(self.folder / "screens"), *names)
 
 
-def add_test(name):
+def add_test(name, *tests):
     def test(self):
-        self.look(name)
+        self.look(*tests)
     test.__name__ = f"test_{name}"
     setattr(Browser, test.__name__, test)
 
@@ -36,5 +40,9 @@ if shutil.which("node") is None:
         def test_node(self):
             self.fail("node is missing")
 else:
-    for each in browser_harness.list_browser():
-        add_test(each)
+    for file, names in browser_harness.list_browser().items():
+        if file == "pages":
+            for number in range(GROUPS):
+                add_test(f"pages_{number + 1}", *names[number::GROUPS])
+        else:
+            add_test(file, *names)
