@@ -39,8 +39,8 @@ enum result visit_send_text(struct visit *visit, const char *type, const char *n
 enum result visit_send_pieces(struct visit *visit, const struct visit_pieces *pieces,
                               const char *type, const char *name, struct error *err);
 /* All decisions the filter lets through, newest first, as CSV that spreadsheets read
- * (office/decision_csv.h), and the access record for them. The filter is copied; its limit and
- * order are not heeded. */
+ * (office/decision_csv.h), and the access record for them. The filter is copied; its limit, order
+ * and beginning are not heeded. */
 enum result visit_send_decisions(struct visit *visit, const struct log_filter *filter,
                                  const char *name, struct error *err);
 /* Frees what was not sent. */

@@ -89,7 +89,7 @@ static bool copy_filter(struct decisions *decisions, const struct log_filter *fi
 {
     struct log_filter *copy = &decisions->filter;
     *copy = *filter;
-    copy->limit = 0;
+    copy->limit = copy->before_seq = 0;
     copy->oldest_first = false;
     if (filter->id != NULL)
         copy->id = arena_str(decisions->arena, filter->id);
@@ -97,12 +97,18 @@ static bool copy_filter(struct decisions *decisions, const struct log_filter *fi
         copy->partner = arena_str(decisions->arena, filter->partner);
     if (filter->reason != NULL)
         copy->reason = arena_str(decisions->arena, filter->reason);
+    if (filter->stream != NULL)
+        copy->stream = arena_str(decisions->arena, filter->stream);
+    if (filter->effect != NULL)
+        copy->effect = arena_str(decisions->arena, filter->effect);
     if (filter->recipient_key != NULL)
         copy->recipient_key = (const uint8_t *)arena_copy(
             decisions->arena, (const char *)filter->recipient_key, RECIPIENT_KEY_BYTES);
     return (filter->id == NULL) == (copy->id == NULL) &&
            (filter->partner == NULL) == (copy->partner == NULL) &&
            (filter->reason == NULL) == (copy->reason == NULL) &&
+           (filter->stream == NULL) == (copy->stream == NULL) &&
+           (filter->effect == NULL) == (copy->effect == NULL) &&
            (filter->recipient_key == NULL) == (copy->recipient_key == NULL);
 }
 
@@ -126,8 +132,14 @@ static void describe(const struct log_filter *filter, struct strbuf *out)
         strbuf_add_format(out, " id=%s", filter->id);
     if (filter->has_verdict)
         strbuf_add_format(out, " verdict=%s", verdict_name(filter->verdict));
+    if (filter->stopped)
+        strbuf_add_str(out, " verdict=block|defer");
+    if (filter->effect != NULL)
+        strbuf_add_format(out, " effect=%s", filter->effect);
     if (filter->reason != NULL)
         strbuf_add_format(out, " reason=%s", filter->reason);
+    if (filter->stream != NULL)
+        strbuf_add_format(out, " stream=%s", filter->stream);
     if (filter->since != INT64_MIN) {
         clock_format(filter->since, at);
         strbuf_add_format(out, " since=%s", at);

@@ -114,7 +114,7 @@ class Download(console_harness.ConsoleTest):
             while not stop.is_set():
                 began = time.monotonic()
                 with smtplib.SMTP("127.0.0.1", gateway.port, timeout=harness.PATIENCE) as client:
-                    client.sendmail("news@acme.example", [person], "Subject: x\r\n\r\nx\r\n")
+                    client.sendmail("news@acme.example", [person], "From: news@acme.example\r\nSubject: x\r\n\r\nx\r\n")
                 took.append(time.monotonic() - began)
         sender = threading.Thread(target=send)
         connection = self.begin(browser, "/console/blocked.csv?verdict=all")

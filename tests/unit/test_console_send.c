@@ -121,7 +121,7 @@ END_TEST
 
 START_TEST(its_record)
 {
-    char partner[] = "acme", reason[] = "WITHDRAWN";
+    char partner[] = "acme", reason[] = "WITHDRAWN", stream[] = "news", effect[] = "refused";
     uint8_t key[RECIPIENT_KEY_BYTES] = {7};
     struct strbuf out = {0};
     begin();
@@ -137,6 +137,11 @@ START_TEST(its_record)
     filter.reason = reason;
     filter.recipient_key = key;
     filter.since = at("2026-01-01T00:00:00Z");
+    filter.stopped = true;
+    filter.stream = stream;
+    filter.effect = effect;
+    filter.before_at = 1;
+    filter.before_seq = 1;
     filter.limit = 1;
     filter.oldest_first = true;
     stage_get(sends, "/console/blocked.csv");
@@ -145,10 +150,13 @@ START_TEST(its_record)
     ck_assert_str_eq(access->partner, "acme");
     ck_assert_str_eq(access->channel, "email");
     ck_assert_str_eq(access->subject,
-                     "verdict=block reason=WITHDRAWN since=2026-01-01T00:00:00.000000Z");
+                     "verdict=block verdict=block|defer effect=refused reason=WITHDRAWN "
+                     "stream=news since=2026-01-01T00:00:00.000000Z");
     ck_assert_mem_eq(access->key, key, sizeof(key));
     memset(partner, 'x', 4); /* the filter was copied */
     memset(reason, 'x', 9);
+    memset(stream, 'x', 4);
+    memset(effect, 'x', 7);
     memset(key, 0, sizeof(key));
     ck_assert_uint_eq(take_all(&out), 1);
     ck_assert_uint_eq(read_sheet(&out).rows, 2);
