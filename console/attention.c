@@ -107,7 +107,7 @@ static void suspended(struct attention *attention, const struct stop *stop)
     if (name.failed || path.failed || reason.failed) {
         visit->page.html.failed = true;
     } else {
-        begin(attention, "warn", N_("Suspended"),
+        begin(attention, "warn", N_("Stopped"),
               N_("Nothing passes any more: %s. The reason given: %s"), name.data,
               reason.data != NULL ? reason.data : "", NULL);
         page_raw(&visit->page, "<span class=\"note\">");
@@ -138,7 +138,7 @@ static enum result look_at_suspensions(struct attention *attention, struct error
     if (more > 0) {
         char text[24];
         snprintf(text, sizeof(text), "%zu", more);
-        say(attention, "warn", N_("Suspended"), N_("%s more partners, forms or suppliers."), text,
+        say(attention, "warn", N_("Stopped"), N_("%s more partners, forms or suppliers."), text,
             NULL, NULL);
     }
     return RESULT_OK;

@@ -106,12 +106,13 @@ static void add_chart(struct visit *visit, const struct buckets *buckets, const 
         strbuf_add_format(&json, i > 0 ? ",\"%s\"" : "\"%s\"", buckets->list[i].label);
     strbuf_add_str(&json, "],\"series\":[");
     if (!json.failed) {
-        add_series(&json, visit, buckets, N_("Passed"), "pass", passed);
-        add_series(&json, visit, buckets, N_("Deferred"), "defer", deferred);
+        add_series(&json, visit, buckets, N_("Messages passed"), "pass", passed);
+        add_series(&json, visit, buckets, N_("Messages deferred"), "defer", deferred);
         if (buckets->observed)
             add_series(&json, visit, buckets, LET_THROUGH, "observe", let_through);
         add_series(&json, visit, buckets,
-                   buckets->observed ? N_("Blocked and stopped") : N_("Blocked"), "block", stopped);
+                   buckets->observed ? N_("Blocked and stopped") : N_("Messages blocked"), "block",
+                   stopped);
     }
     strbuf_add_str(&json, "]}");
     if (json.failed)

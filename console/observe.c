@@ -267,7 +267,7 @@ static void tiles(struct visit *visit, const struct chooser *chooser,
     tile_number(visit, N_("Blocked already"), (int64_t)(sum->block - sum->let_through),
                 sum->decisions, NULL);
     if (sum->defer > 0)
-        tile_number(visit, N_("Deferred"), (int64_t)sum->defer, sum->decisions, NULL);
+        tile_number(visit, N_("Messages deferred"), (int64_t)sum->defer, sum->decisions, NULL);
     tiles_end(visit);
     strbuf_free(&path);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The first page: what needs attention, what passed and what was stopped in a period, and whether
  * the gate is well. */
+#include "base/clock.h"
 #include "console/attention.h"
 #include "console/chooser.h"
 #include "console/layout.h"
@@ -18,7 +19,7 @@ struct sums {
     struct tally *reasons;  /* by verdict and reason */
     struct tally *partners; /* by partner and channel */
     struct tally_counts now, before;
-    bool has_before; /* nothing of the period before is erased */
+    bool has_before; /* the journal knows the whole of the period before */
     struct journal_erased erased;
 };
 
@@ -31,6 +32,24 @@ static void free_sums(struct sums *sums)
 
 /* ---- reading ---- */
 
+static bool take_instant(void *arg, const struct log_entry *entry)
+{
+    *(int64_t *)arg = entry->instant;
+    return false;
+}
+
+/* Whether the journal reaches back over the whole period: it may be younger, or be erased. */
+static enum result is_whole(struct visit *visit, const struct period *period, bool *whole_out,
+                            struct error *err)
+{
+    const struct log_filter oldest = {
+        .since = INT64_MIN, .until = INT64_MAX, .oldest_first = true, .limit = 1};
+    int64_t first = INT64_MAX;
+    enum result result = journal_index_log(visit->index, &oldest, take_instant, &first, err);
+    *whole_out = result == RESULT_OK && first < period->since + CLOCK_DAY;
+    return result;
+}
+
 static enum result read_before(struct visit *visit, const struct chooser *chooser,
                                struct sums *sums, struct error *err)
 {
@@ -38,12 +57,11 @@ static enum result read_before(struct visit *visit, const struct chooser *choose
     struct period before;
     struct tally *tally = NULL;
     period_before(&chooser->period, &before);
-    sums->has_before =
-        before.since >= sums->erased.decisions_before || sums->erased.decisions_before == 0;
-    if (!sums->has_before)
-        return RESULT_OK;
-    enum result result = counts_read(
-        visit, &before, chooser->partner[0] != '\0' ? chooser->partner : NULL, by, 1, &tally, err);
+    enum result result = is_whole(visit, &before, &sums->has_before, err);
+    if (result != RESULT_OK || !sums->has_before)
+        return result;
+    result = counts_read(visit, &before, chooser->partner[0] != '\0' ? chooser->partner : NULL, by,
+                         1, &tally, err);
     if (result == RESULT_OK)
         sums->before =
             chooser->channel[0] != '\0' ? counts_of(tally, chooser->channel) : counts_sum(tally);
@@ -142,12 +160,12 @@ static void tiles(struct visit *visit, const struct chooser *chooser, const stru
     const struct tally_counts *was = &sums->before;
     tiles_begin(visit);
     tile(visit, chooser, N_("Messages judged"), "all", is->decisions, sums, was->decisions);
-    tile(visit, chooser, N_("Passed"), "pass", is->pass, sums, was->pass);
-    tile(visit, chooser, N_("Blocked"), "block", is->block, sums, was->block);
+    tile(visit, chooser, N_("Messages passed"), "pass", is->pass, sums, was->pass);
+    tile(visit, chooser, N_("Messages blocked"), "block", is->block, sums, was->block);
     if (is->let_through > 0 || (sums->has_before && was->let_through > 0))
         tile(visit, chooser, N_("Blocked, but let through while observed"), "observed",
              is->let_through, sums, was->let_through);
-    tile(visit, chooser, N_("Deferred"), "defer", is->defer, sums, was->defer);
+    tile(visit, chooser, N_("Messages deferred"), "defer", is->defer, sums, was->defer);
     if (is->discarded > 0)
         tile_compared(visit, N_("Blocked, though answered as sent"), (int64_t)is->discarded,
                       is->decisions, NULL, sums->has_before ? (int64_t)was->discarded : -1);
