@@ -293,7 +293,9 @@ static enum result write_version(struct visit *visit, const struct versions *ver
 static int version_of(const char *text)
 {
     size_t length = strlen(text);
-    return length > 0 && length <= 7 && strspn(text, "0123456789") == length ? atoi(text) : 0;
+    return length > 0 && length <= 7 && strspn(text, "0123456789") == length
+               ? (int)strtol(text, NULL, 10)
+               : 0;
 }
 
 enum result form_version_page(struct visit *visit, struct error *err)

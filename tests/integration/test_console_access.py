@@ -3,6 +3,7 @@
 import html
 import re
 import socket
+import subprocess
 import time
 import urllib.parse
 
@@ -10,6 +11,7 @@ import api_harness
 import console_harness
 import harness
 from console_harness import PASSWORD, ROLES
+from test_faults_store import own_mounts
 
 
 def acts(gateway):
@@ -148,6 +150,40 @@ class Login(Access):
         self.assertIn("Wait for 30 seconds", page.words)
         # Whoever comes from elsewhere is not.
         self.log_in(gateway, "reader", source="127.0.0.2")
+
+
+    def test_nobody_comes_in_unrecorded(self):
+        own_mounts()
+        gateway = self.gate(users=["reader"], start=False, journal={"checkpoint_every": "1 h"})
+        journal = gateway.state / "journal"
+        kept = {path.name: path.read_bytes() for path in journal.iterdir()}
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m,mode=0700", "tmpfs", journal],
+                       check=True)
+        self._cleanups.insert(0, (subprocess.run, (["umount", "-l", journal],), {}))
+        for name, content in kept.items():
+            (journal / name).write_bytes(content)
+            (journal / name).chmod(0o600)
+        self.start(gateway)
+        inside = self.log_in(gateway, "reader")
+        filler = journal / "filler"
+        with open(filler, "wb", buffering=0) as file:
+            try:
+                while True:
+                    file.write(b"\0" * 4096)
+            except OSError as problem:
+                self.assertEqual(problem.errno, 28)
+        page = None
+        for _ in range(100):  # what is left of the last page is used up
+            page = self.browser(gateway).log_in("reader", follow=False)
+            if page.status != 303:
+                break
+        self.assertEqual((page.status, page.title),
+                         (503, "This cannot be put on record now"), page)
+        self.assertIsNone(page.headers["Set-Cookie"])
+        self.assertEqual(inside.post("/console/logout", follow=False).status, 503)
+        filler.unlink()
+        harness.wait_for("the journal", lambda: self.browser(gateway).log_in(
+            "reader", follow=False).status == 303, timeout=5)
 
 
 class Sessions(Access):
