@@ -210,4 +210,26 @@ export const pages = [
         act: "main form button, main summary",
         has: { en: ["Leads & Jeux SARL", "<script>alert('form')</script>"], fr: ["Leads & Jeux SARL"] },
     },
+    {
+        name: "persons",
+        role: "compliance",
+        path: "/console/persons",
+        act: "main form button",
+        has: { en: ["Look a person up"], fr: ["Rechercher une personne"] },
+    },
+    {
+        name: "person",
+        role: "compliance",
+        picture: { en: "desk" },
+        path: (data) => `/console/persons/${data.person}`,
+        act: "main summary",
+        has: { en: ["Who may write to this person now"], fr: ["Qui peut écrire à cette personne"] },
+    },
+    {
+        name: "person_why",
+        role: "compliance",
+        path: (data) => `/console/persons/${data.person}?partner=${data.partner}&channel=email`,
+        act: "main summary",
+        has: { en: ["What it rests on", "not met"], fr: ["Ce sur quoi cela repose", "non respectée"] },
+    },
 ];
