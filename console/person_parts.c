@@ -42,7 +42,12 @@ static void line_of(struct person_view *view, const struct person_answer *answer
     page_raw(&view->visit->page, "</li>\n");
 }
 
-/* Whoever may write, a line each; and whoever may not although the person said something. */
+static bool said_no(const struct judgement *judgement)
+{
+    return judgement->reason == REASON_WITHDRAWN || judgement->reason == REASON_OBJECTED;
+}
+
+/* Whoever may write, a line each; or whoever may not because the person said no. */
 static size_t lines(struct person_view *view, bool pass)
 {
     const struct person *person = view->person;
@@ -51,8 +56,8 @@ static size_t lines(struct person_view *view, bool pass)
         for (size_t j = 0; j < CHANNELS; j++) {
             const struct person_answer *answer =
                 answer_to(&person->partners[i], channel_order[j], PURPOSE_RECEIPT);
-            if (answer == NULL || (answer->judgement.verdict == VERDICT_PASS) != pass ||
-                (!pass && answer->judgement.event == 0))
+            if (answer == NULL ||
+                (pass ? answer->judgement.verdict != VERDICT_PASS : !said_no(&answer->judgement)))
                 continue;
             if (n++ == 0)
                 page_raw(&view->visit->page, "<ul>\n");
@@ -94,34 +99,39 @@ static struct counts count(const struct person *person, const char *partner, con
 }
 
 /* Of a partner that is only observed, what is answered is not always what is done. */
-static void verdict_cell(struct visit *visit, const struct person_answer *answer)
+static void verdict_badges(struct visit *visit, const struct person_answer *answer)
 {
     const struct judgement *judgement = &answer->judgement;
-    page_raw(&visit->page, "<td>");
     verdict_add(visit, verdict_name(judgement->verdict));
     if (judgement->verdict != VERDICT_PASS && answer->partner->mode == MODE_OBSERVE &&
         !reason_always_enforced(judgement->reason)) {
         page_raw(&visit->page, " ");
-        badge_add(visit, "warn", N_("observed: let through all the same"));
+        badge_add(visit, "warn", N_("observed: let through"));
     }
-    page_raw(&visit->page, "</td>");
 }
 
-static void why_cell(struct person_view *view, const struct person_answer *answer)
+/* Verdict, reason, and the form and day of the event behind it. */
+static void answer_cell(struct person_view *view, const struct person_answer *answer)
 {
     struct visit *visit = view->visit;
     const char *code = reason_name(answer->judgement.reason);
     const struct past_event *event = past_event(&view->person->history, answer->judgement.event);
     char form[PAST_FORM];
-    page_raw(&visit->page, "<td>");
+    page_raw(&visit->page, "<td class=\"words\">");
+    verdict_badges(visit, answer);
+    page_raw(&visit->page, "<br>");
     code_add(visit, word_reason(visit->language, code), code);
-    if (event != NULL && event->form_id != NULL) {
-        page_raw(&visit->page, "<br>");
-        part_link_named(visit, explained_form_path(visit, event), past_form_name(event, form));
-    }
-    page_raw(&visit->page, "</td><td class=\"time\">");
-    if (event != NULL)
+    if (event != NULL) {
+        page_raw(&visit->page, "<br><span class=\"note\">");
+        page_tr(&visit->page, N_("since"));
+        page_raw(&visit->page, " ");
         date_add(visit, event->occurred_at);
+        if (event->form_id != NULL) {
+            page_raw(&visit->page, " · ");
+            part_link_named(visit, explained_form_path(visit, event), past_form_name(event, form));
+        }
+        page_raw(&visit->page, "</span>");
+    }
     page_raw(&visit->page, "</td>");
 }
 
@@ -139,14 +149,32 @@ static void explain_cell(struct visit *visit, const struct person_answer *answer
     strbuf_free(&path);
 }
 
-static void partner_cell(struct visit *visit, const struct partner *partner)
+static void partner_cell(struct visit *visit, const struct partner *partner, enum channel channel)
 {
     struct strbuf path = {0};
     strbuf_add_str(&path, "/console/partners/");
     visit_add_encoded(&path, partner->id);
-    cell_link(visit, path.failed ? "/console/partners" : path.data, partner->name);
+    page_raw(&visit->page, "<td>");
+    part_link_named(visit, path.failed ? "/console/partners" : path.data, partner->name);
+    page_raw(&visit->page, "<br>");
+    page_text(&visit->page, word_channel(visit->language, channel_name(channel)));
+    page_raw(&visit->page, "</td>");
     visit->page.html.failed = visit->page.html.failed || path.failed;
     strbuf_free(&path);
+}
+
+/* Whether the partner sends on the channel, or the person ever said something about it. */
+static bool in_use(const struct person *person, const struct partner *partner, enum channel channel)
+{
+    const struct config *config = person->from.config;
+    for (size_t i = 0; i < config->n_streams; i++)
+        if (config->streams[i].terms.partner == partner &&
+            config->streams[i].terms.channel == channel)
+            return true;
+    for (size_t i = 0; i < person->history.n_events; i++)
+        if (person->history.events[i].channel == channel)
+            return true;
+    return false;
 }
 
 static void standing_row(struct person_view *view, const struct person_partner *partner,
@@ -158,12 +186,15 @@ static void standing_row(struct person_view *view, const struct person_partner *
     if (message == NULL || transfer == NULL)
         return;
     struct counts counts = count(view->person, partner->partner->id, channel_name(channel));
+    if (message->judgement.verdict != VERDICT_PASS && counts.decided == 0 &&
+        !in_use(view->person, partner->partner, channel))
+        return;
     page_row(&visit->page);
-    partner_cell(visit, partner->partner);
-    page_cell(&visit->page, word_channel(visit->language, channel_name(channel)));
-    verdict_cell(visit, message);
-    why_cell(view, message);
-    verdict_cell(visit, transfer);
+    partner_cell(visit, partner->partner, channel);
+    answer_cell(view, message);
+    page_raw(&visit->page, "<td>");
+    verdict_badges(visit, transfer);
+    page_raw(&visit->page, "</td>");
     page_number(&visit->page, (int64_t)counts.decided);
     page_number(&visit->page, (int64_t)counts.passed);
     explain_cell(visit, message);
@@ -187,11 +218,13 @@ static void others(struct person_view *view)
 
 void person_summary_part(struct person_view *view)
 {
-    static const char *const heads[] = {N_("Partner"),      N_("Channel"),
-                                        N_("Offers"),       N_("Why"),
-                                        N_("Since"),        N_("Passing the data on"),
-                                        N_("#Decisions"),   N_("#Let through"),
-                                        N_("Rule by rule"), NULL};
+    static const char *const heads[] = {N_("Partner and channel"),
+                                        N_("May it send offers, and why"),
+                                        N_("Passing the data on"),
+                                        N_("#Decisions"),
+                                        N_("#Let through"),
+                                        N_("Rule by rule"),
+                                        NULL};
     const struct person *person = view->person;
     part_begin(view->visit, N_("Who may write to this person now"));
     in_short(view);

@@ -92,7 +92,7 @@ void person_events_part(struct person_view *view)
     part_text(visit, N_("Newest first. Open an entry for what was shown, who collected it and what "
                         "proves it. Entries are never changed or taken out before their time is "
                         "over."));
-    page_raw(&visit->page, "<ol class=\"timeline\" reversed>\n");
+    page_raw(&visit->page, "<ol class=\"timeline\">\n");
     size_t left = history->n_events > skipped ? history->n_events - skipped : 0;
     size_t shown = left < ROWS ? left : ROWS;
     for (size_t i = 0; i < shown; i++)
@@ -129,8 +129,8 @@ static void decision_link(struct visit *visit, const struct log_entry *entry)
 
 static bool decision_row(void *arg, const struct log_entry *entry)
 {
-    static const char *const heads[] = {N_("When"), N_("Partner"),       N_("What"), N_("Decision"),
-                                        N_("Why"),  N_("What was done"), NULL};
+    static const char *const heads[] = {N_("When"), N_("Partner and channel"),
+                                        N_("Decision, and why"), N_("What was done"), NULL};
     struct decisions *decisions = arg;
     struct visit *visit = decisions->view->visit;
     struct page *page = &visit->page;
@@ -143,17 +143,19 @@ static bool decision_row(void *arg, const struct log_entry *entry)
     decisions->last_seq = entry->seq;
     page_row(page);
     decision_link(visit, entry);
-    page_cell(page, person_view_partner(decisions->view, given(entry->partner)));
     page_raw(page, "<td>");
+    page_text(page, person_view_partner(decisions->view, given(entry->partner)));
+    page_raw(page, "<br>");
     page_text(page, word_channel(visit->language, given(entry->channel)));
     if (strcmp(given(entry->purpose), purpose_name(PURPOSE_TRANSMISSION)) == 0) {
         page_raw(page, ", ");
         page_text(page, word_purpose(visit->language, entry->purpose));
     }
-    page_raw(page, "</td>");
-    cell_verdict(visit, given(entry->verdict));
-    cell_code(visit, word_reason(visit->language, given(entry->reason)), given(entry->reason));
-    page_raw(page, "<td>");
+    page_raw(page, "</td><td class=\"words\">");
+    verdict_add(visit, given(entry->verdict));
+    page_raw(page, " ");
+    code_add(visit, word_reason(visit->language, given(entry->reason)), given(entry->reason));
+    page_raw(page, "</td><td>");
     page_tr(page, person_effect(given(entry->effect)));
     if (entry->outcome != NULL) {
         page_raw(page, ", ");
@@ -232,9 +234,8 @@ struct notices {
 
 static bool notice_row(void *arg, const struct delivery *delivery)
 {
-    static const char *const heads[] = {N_("Partner"),     N_("Of what"), N_("Since"),
-                                        N_("State"),       N_("On"),      N_("#Attempts"),
-                                        N_("Last answer"), NULL};
+    static const char *const heads[] = {N_("Partner"),   N_("Of what"),     N_("State"),
+                                        N_("#Attempts"), N_("Last answer"), NULL};
     static const char *const kinds[DELIVERY_STATES] = {[DELIVERY_WAITING] = "warn",
                                                        [DELIVERY_ACKNOWLEDGED] = "good",
                                                        [DELIVERY_GIVEN_UP] = "bad",
@@ -248,14 +249,11 @@ static bool notice_row(void *arg, const struct delivery *delivery)
     page_row(&visit->page);
     page_cell(&visit->page, person_view_partner(notices->view, delivery->partner));
     page_cell(&visit->page, event != NULL ? tr(visit->language, officer_event(event)) : "");
-    cell_time(visit, delivery->notice.created_at);
-    page_raw(&visit->page, "<td>");
+    page_raw(&visit->page, "<td class=\"words\">");
     badge_add(visit, kinds[delivery->state], person_delivery(delivery->state));
-    page_raw(&visit->page, "</td>");
-    if (delivery->ended_at != 0)
-        cell_time(visit, delivery->ended_at);
-    else
-        page_cell(&visit->page, "");
+    page_raw(&visit->page, "<br><span class=\"note\">");
+    time_add(visit, delivery->ended_at != 0 ? delivery->ended_at : delivery->notice.created_at);
+    page_raw(&visit->page, "</span></td>");
     page_number(&visit->page, delivery->attempts);
     page_cell(&visit->page, given(delivery->last_answer));
     return !visit->page.html.failed;
