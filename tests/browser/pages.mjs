@@ -85,7 +85,7 @@ export const pages = [
         role: "compliance",
         path: "/console/persons",
         act: "main form button",
-        has: { en: ["A person"], fr: ["Une personne"] },
+        has: { en: ["Look a person up"], fr: ["Rechercher une personne"] },
     },
     {
         name: "person",
@@ -93,7 +93,7 @@ export const pages = [
         path: (data) => `/console/persons/${data.person}`,
         act: "main form button, main summary",
         picture: { en: "desk" },
-        has: { en: [], fr: [] },
+        has: { en: ["Who may write to this person now"], fr: ["Qui peut écrire à cette personne"] },
     },
     {
         name: "nothing",
@@ -209,21 +209,6 @@ export const pages = [
         path: (data) => `/console/forms/${data.form.id}/${data.form.version}`,
         act: "main form button, main summary",
         has: { en: ["Leads & Jeux SARL", "<script>alert('form')</script>"], fr: ["Leads & Jeux SARL"] },
-    },
-    {
-        name: "persons",
-        role: "compliance",
-        path: "/console/persons",
-        act: "main form button",
-        has: { en: ["Look a person up"], fr: ["Rechercher une personne"] },
-    },
-    {
-        name: "person",
-        role: "compliance",
-        picture: { en: "desk" },
-        path: (data) => `/console/persons/${data.person}`,
-        act: "main summary",
-        has: { en: ["Who may write to this person now"], fr: ["Qui peut écrire à cette personne"] },
     },
     {
         name: "person_why",
