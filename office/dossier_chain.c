@@ -161,7 +161,8 @@ static enum result copy_segment(struct dossier *dossier, uint64_t number, struct
 }
 
 /* Those in which a row of the period may stand: begun before its end, and followed by none that
- * was begun before its start. */
+ * was begun before its start. The first may hold rows older than itself, of a past that was brought
+ * in. */
 static enum result copy_segments(struct dossier *dossier, struct error *err)
 {
     const struct tally_filter *filter = &dossier->filter;
@@ -178,7 +179,7 @@ static enum result copy_segments(struct dossier *dossier, struct error *err)
             result = segment_began(directory, number + 1, &ended, err);
         if (result != RESULT_OK || ended < filter->since)
             continue;
-        if (began >= filter->until)
+        if (began >= filter->until && number > 1)
             break;
         result = copy_segment(dossier, number, err);
         if (dossier->first_segment == 0)

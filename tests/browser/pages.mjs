@@ -73,14 +73,6 @@ export const pages = [
         has: { en: [reason], fr: [reason] },
     })),
     {
-        name: "dossier",
-        role: "compliance",
-        path: "/console/dossier",
-        act: "main form button",
-        picture: { en: "desk" },
-        has: { en: ["Dossier"], fr: ["Dossier"] },
-    },
-    {
         name: "persons",
         role: "compliance",
         path: "/console/persons",
@@ -94,6 +86,33 @@ export const pages = [
         act: "main form button, main summary",
         picture: { en: "desk" },
         has: { en: ["Who may write to this person now"], fr: ["Qui peut écrire à cette personne"] },
+    },
+    {
+        name: "dossier",
+        role: "compliance",
+        path: "/console/dossier",
+        picture: { en: "desk" },
+        act: "main form[action='/console/dossier/archive'] button",
+        has: {
+            en: ["What was submitted, and what was blocked", "Whether the journal holds", "Draw up the dossier"],
+            fr: ["Ce qui a été présenté", "Intégrité du journal", "Établir le dossier"],
+        },
+        same: [/^(public\.pem|verify-journal\.sh)$/],
+    },
+    {
+        name: "dossier_compared",
+        role: "reader",
+        path: () => {
+            const day = (back) => new Date(Date.now() - back * 86400e3).toISOString().slice(0, 10);
+            return `/console/dossier?from=${day(30)}&to=${day(0)}&change=${day(15)}`;
+        },
+        has: { en: ["From that day on", "of what left"], fr: ["À partir de ce jour"] },
+    },
+    {
+        name: "dossier_empty",
+        role: "reader",
+        path: "/console/dossier?from=2001-01-01&to=2001-01-31",
+        has: { en: ["No message was submitted"], fr: ["Aucun message n’a été présenté"] },
     },
     {
         name: "nothing",

@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The dossier as an officer gets it from the console: the same files as the command makes, and what
+an authority does with them."""
+import datetime
+import io
+import re
+import stat
+import subprocess
+import time
+import zipfile
+
+import api_harness
+import browser_harness
+import console_harness
+import harness
+
+PATIENCE = 60
+
+
+class Dossier(harness.IntegrationTest):
+    def console(self, rows=120, days=20):
+        console = browser_harness.Console(self.folder / "gate", rows=rows, days=days)
+        self.addCleanup(self.finish_gateway, console.gate)
+        return console.start()
+
+    def log_in(self, console, role="compliance"):
+        user = console.users[role]
+        browser = console_harness.Browser(console.port, headers={"Accept-Language": "en"})
+        self.assertEqual(browser.log_in(user["name"], user["password"]).status, 200)
+        return browser
+
+    def await_words(self, browser, path, words):
+        end = time.monotonic() + PATIENCE
+        while True:
+            page = browser.get(path)
+            if words in page.words:
+                return page
+            self.assertLess(time.monotonic(), end, f"{words!r} is not in {page}")
+            time.sleep(0.1)
+
+    def period(self, days=25):
+        to = datetime.datetime.now(datetime.timezone.utc).date()
+        return {"from": str(to - datetime.timedelta(days=days)), "to": str(to)}
+
+    def draw(self, browser, fields):
+        browser.get("/console/dossier")
+        page = browser.post("/console/dossier/archive", fields, follow=False)
+        self.assertEqual(page.status, 303, page)
+        path = page.location.split("#")[0]
+        self.await_words(browser, path, "A dossier is ready.")
+        return browser.get("/console/dossier/archive")
+
+    def test_dossier_is_what_the_command_makes(self):
+        console = self.console()
+        browser = self.log_in(console)
+        fields = self.period()
+        answer = self.draw(browser, {**fields, "journal": "1"})
+        self.assertEqual((answer.status, answer.headers["Content-Type"]), (200, "application/zip"))
+        name = f"dossier-{fields['from']}-{fields['to']}"
+        self.assertEqual(answer.headers["Content-Disposition"], f'attachment; filename="{name}.zip"')
+        zipfile.ZipFile(io.BytesIO(answer.body)).extractall(self.folder / "taken")
+        taken = self.folder / "taken" / name
+        made = self.folder / "made"
+        console.gate.cli("report", "--from", fields["from"], "--to", fields["to"], "--dossier", made,
+                         "--with-journal", "--lang", "en")
+        files = sorted(str(path.relative_to(made)) for path in made.rglob("*") if path.is_file())
+        self.assertEqual(files, sorted(str(path.relative_to(taken)) for path in taken.rglob("*")
+                                       if path.is_file()))
+        self.assertIn("dossier.html", files)
+        # What grew meanwhile is the journal, by the records of this very visit.
+        for file in files:
+            if file.endswith(".csv") or file in ("public.pem", "verify-journal.sh"):
+                if file != "checkpoints.csv":
+                    self.assertEqual((taken / file).read_bytes(), (made / file).read_bytes(), file)
+        # What an authority does with it.
+        subprocess.run(["sha256sum", "--quiet", "-c", "SHA256SUMS"], cwd=taken, check=True)
+        subprocess.run(["openssl", "pkeyutl", "-verify", "-pubin", "-inkey", "public.pem", "-rawin",
+                        "-in", "SHA256SUMS", "-sigfile", "SHA256SUMS.sig"], cwd=taken, check=True,
+                       stdout=subprocess.DEVNULL)
+        subprocess.run(["sh", "verify-journal.sh", "journal", "public.pem"], cwd=taken, check=True,
+                       stdout=subprocess.DEVNULL)
+        acts = [(row["who"], row["act"], row["subject"], row["answer"])
+                for row in api_harness.records(console.gate) if row["act"].startswith("dossier.")]
+        span = f"{fields['from']}/{fields['to']}"
+        self.assertEqual(acts, [("user claire", "dossier.draw", span, "journal"),
+                                ("user claire", "dossier.export", span, "journal")])
+        # It lies nowhere under a name.
+        self.assertEqual([path for path in console.gate.state.iterdir()
+                          if path.name.startswith("pack") or path.suffix == ".zip"], [])
+
+    def test_dossier_of_a_reader_names_nobody(self):
+        console = self.console(rows=60)
+        reader = self.log_in(console, "reader")
+        answer = self.draw(reader, {**self.period(), "partner": "armor-voyages"})
+        names = zipfile.ZipFile(io.BytesIO(answer.body)).namelist()
+        self.assertEqual([name for name in names if "/journal/" in name], [])
+        page = reader.post("/console/dossier/archive", {**self.period(), "journal": "1"})
+        self.assertEqual(page.status, 403, page)
+        # Nobody gets another's.
+        officer = self.log_in(console)
+        self.assertEqual(officer.get("/console/dossier/archive").status, 404)
+        # Without the form's token nothing is drawn up, nor checked.
+        for path in ("/console/dossier/archive", "/console/dossier/verification"):
+            self.assertEqual(officer.post(path, self.period(), csrf="").status, 403)
+
+    def test_dossier_page_checks_the_journal(self):
+        console = self.console(rows=60)
+        browser = self.log_in(console)
+        page = browser.get("/console/dossier")
+        self.assertIn("The journal was not checked yet.", page.words)
+        page = browser.post("/console/dossier/verification", self.period(), follow=False)
+        self.assertEqual(page.status, 303, page)
+        self.await_words(browser, "/console/dossier", "the journal holds")
+        kept = console.gate.state / "checked.json"
+        self.assertEqual(stat.S_IMODE(kept.stat().st_mode), 0o600)
+        console.gate.stop()
+        console.start()
+        page = self.log_in(console).get("/console/dossier")
+        self.assertIn("the journal holds", page.words)
+        self.assertIn("Asked for by claire", page.words)
+        # A checkpoint from the page is one that the command takes.
+        path = re.search(r'/console/dossier/checkpoints/\d+', page.text)[0]
+        checkpoint = self.folder / "checkpoint.json"
+        checkpoint.write_bytes(self.log_in(console).get(path).body)
+        said = console.gate.cli("verify", "--checkpoint", checkpoint)
+        self.assertIn("holds", said.stdout if hasattr(said, "stdout") else said)
