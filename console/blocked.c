@@ -131,8 +131,7 @@ static void shortcuts(struct visit *visit)
     }
     page_raw(&visit->page, "<form method=\"get\" action=\"" PATH "\">\n");
     text_field(visit, "ref", N_("Reference"),
-               N_("Each refusal ends with one: “ref 01KB3ZQ5M8-7GQX3D”."), "", 64,
-               true);
+               N_("Each refusal ends with one: “ref 01KB3ZQ5M8-7GQX3D”."), "", 64, true);
     page_raw(&visit->page, "<div class=\"buttons\"><button>");
     page_tr(&visit->page, N_("Open"));
     page_raw(&visit->page, "</button></div>\n</form>\n</div>\n");
@@ -262,6 +261,22 @@ static enum result total(struct visit *visit, const struct decision_query *query
     return RESULT_OK;
 }
 
+/* The same list whole, as a file. */
+static void as_file(struct visit *visit)
+{
+    struct strbuf path = {0};
+    if (!visit_may(visit, PERMIT_PERSONS))
+        return;
+    strbuf_add_str(&path, PATH ".csv");
+    visit_add_query(visit, &path, "cursor", "");
+    page_raw(&visit->page, "<p>");
+    part_link(visit, path.failed ? PATH : path.data,
+              N_("Download all of them for a spreadsheet (CSV)"));
+    page_raw(&visit->page, "</p>\n");
+    visit->page.html.failed = visit->page.html.failed || path.failed;
+    strbuf_free(&path);
+}
+
 /* *of_out: her mask, where she has any decision. */
 static enum result one_person(struct visit *visit, const struct decision_query *query,
                               struct decisions_shown *of_out, struct error *err)
@@ -334,6 +349,8 @@ static enum result list(struct visit *visit, const struct decision_query *query,
         result = decisions_part(visit, &query->filter, alone, &shown, err);
     if (result == RESULT_OK && shown.count == 0)
         result = nothing(visit, query, err);
+    else if (result == RESULT_OK)
+        as_file(visit);
     if (result == RESULT_OK)
         result = erased_note(visit, query, err);
     part_end(visit);

@@ -5,17 +5,15 @@
 
 #include "console/visit.h"
 
-/* ---- blocked_csv.c ---- */
-console_page blocked_csv;
-
 /* ---- overview.c ---- */
 console_page overview_page;
 
 /* ---- observe.c ---- */
 console_page observe_page;
 
-/* ---- blocked.c, blocked_one.c ---- */
+/* ---- blocked.c, blocked_csv.c, blocked_one.c ---- */
 console_page blocked_page, blocked_person_act;
+console_page blocked_csv;
 console_page blocked_one_page;
 
 /* ---- nothing.c ---- */

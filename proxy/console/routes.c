@@ -28,7 +28,6 @@ TASK(pack_act, PERMIT_PERSONS, NEED_INDEX, LONG)
 TASK(objection_act, PERMIT_ACT, 0, URGENT)
 TASK(withdrawal_act, PERMIT_ACT, 0, URGENT)
 TASK(observe_page, PERMIT_READ, NEED_INDEX, PAGE)
-TASK(blocked_csv, PERMIT_READ, NEED_INDEX, PAGE)
 TASK(overview_page, PERMIT_READ, NEED_INDEX | NEED_HEALTH, PAGE)
 TASK(dossier_page, PERMIT_READ, NEED_INDEX, PAGE)
 TASK(dossier_draw_act, PERMIT_READ, 0, SHORT)
@@ -39,6 +38,7 @@ TASK(dossier_checkpoint_page, PERMIT_READ, NEED_INDEX, PAGE)
 TASK(dossier_key_page, PERMIT_READ, 0, SHORT)
 TASK(dossier_script_page, PERMIT_READ, 0, SHORT)
 TASK(blocked_page, PERMIT_READ, NEED_INDEX, PAGE)
+TASK(blocked_csv, PERMIT_READ | PERMIT_PERSONS, NEED_INDEX, PAGE)
 TASK(blocked_one_page, PERMIT_READ, NEED_INDEX, PAGE)
 TASK(blocked_person_act, PERMIT_READ | PERMIT_PERSONS, 0, SHORT)
 TASK(users_page, PERMIT_ADMIN, 0, SHORT)
@@ -65,10 +65,10 @@ static void root(struct service_call *call)
 const struct service_route console_routes[] = {
     ROUTE(GET, "/console/static/*", console_asset),
     ROUTE(GET, "/console", overview_page_at_desk),
-    ROUTE(GET, "/console/blocked.csv", blocked_csv_at_desk),
     ROUTE(GET, "/console/observe", observe_page_at_desk),
     ROUTE(GET, "/console/blocked", blocked_page_at_desk),
     ROUTE(POST, "/console/blocked", blocked_person_act_at_desk),
+    ROUTE(GET, "/console/blocked.csv", blocked_csv_at_desk),
     ROUTE(GET, "/console/blocked/*", blocked_one_page_at_desk),
     ROUTE(GET, "/console/partners", partners_page_at_desk),
     ROUTE(GET, "/console/partners/*", partner_page_at_desk),

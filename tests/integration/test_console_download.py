@@ -63,7 +63,7 @@ class Download(console_harness.ConsoleTest):
 
     def test_all_decisions(self):
         gateway = self.past(3000)
-        browser = self.log_in(gateway, "reader")
+        browser = self.log_in(gateway, "compliance")
         page = browser.get("/console/blocked.csv?verdict=all")
         self.assertEqual(page.status, 200, page)
         self.assertEqual(page.headers["Content-Type"], "text/csv; charset=utf-8")
@@ -84,7 +84,7 @@ class Download(console_harness.ConsoleTest):
         self.assertEqual(self.ends(gateway), [("whole", len(wanted)), ("whole", len(some))])
         begun = api_harness.records(gateway, "decision.export")
         self.assertEqual([(row["who"], row["subject"], row["partner"]) for row in begun],
-                         [("user reader", None, None), ("user reader", "verdict=block", "armor-voyages")])
+                         [("user compliance", None, None), ("user compliance", "verdict=block", "armor-voyages")])
         self.assertEqual([row["subject"] for row in api_harness.records(gateway, "decision.exported")],
                          [row["id"] for row in begun])
         head = browser.ask("HEAD", "/console/blocked.csv")
@@ -95,6 +95,8 @@ class Download(console_harness.ConsoleTest):
         gateway = self.past(100)
         page = self.browser(gateway).get("/console/blocked.csv", follow=False)
         self.assertEqual(page.status, 303, page)
+        # Whole lists with the people's keys are for compliance alone.
+        self.assertEqual(self.log_in(gateway, "reader").get("/console/blocked.csv").status, 403)
         self.assertEqual(api_harness.records(gateway, "decision.export"), [])
 
     def test_large_download(self):
@@ -103,7 +105,7 @@ class Download(console_harness.ConsoleTest):
         gateway.warm()
         gateway.add_form()
         person = self.person(gateway)
-        browser = self.log_in(gateway, "reader")
+        browser = self.log_in(gateway, "compliance")
         self.assertEqual(browser.get("/console").status, 200)  # what a first page costs is not the download's
         before = memory(gateway.pid)[0]
         most = before
@@ -141,7 +143,7 @@ class Download(console_harness.ConsoleTest):
 
     def test_client_goes_and_gate_ends(self):
         gateway = self.past(20_000)
-        browser = self.log_in(gateway, "reader")
+        browser = self.log_in(gateway, "compliance")
         first = self.begin(browser, "/console/blocked.csv?verdict=all")
         self.assertIn(b"200 OK", first.recv(4096))
         first.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

@@ -3,6 +3,7 @@
 #include "tests/unit/stage_console.h"
 
 #include "console/decisions.h"
+#include "console/send.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -237,6 +238,39 @@ START_TEST(one_person)
     stage_get(blocked_page, LIST);
     must_not_show("/console/persons/");
     must_not_show("name=\"person\"");
+}
+END_TEST
+
+START_TEST(as_a_file)
+{
+    struct strbuf out = {0};
+    struct error err = {0};
+    bool last = false;
+    some_decisions();
+    stage_get(blocked_page, LIST "?partner=beta&stream=texto&verdict=block");
+    must_show("href=\"/console/blocked.csv?partner=beta&amp;stream=texto&amp;verdict=block\"");
+    stage_get(blocked_csv, LIST ".csv?partner=beta&stream=texto&verdict=block&cursor=1.1");
+    struct visit_send *send = stage.visit.send;
+    ck_assert_ptr_nonnull(send);
+    ck_assert_str_eq(send->name, "octroi-decisions.csv");
+    ck_assert_str_eq(stage.visit.access.act, "decision.export");
+    ck_assert_str_eq(stage.visit.access.subject, "verdict=block stream=texto");
+    /* The request and all its texts are gone by the time the pieces are made. */
+    arena_reset(stage.visit.arena);
+    char *over = arena_alloc(stage.visit.arena, 512 * 1024);
+    ck_assert_ptr_nonnull(over);
+    memset(over, 'x', 512 * 1024);
+    while (!last)
+        must(send->pieces.make(send->pieces.own, stage.index, &out, &last, &err) == RESULT_OK);
+    ck_assert_uint_eq(send->pieces.count(send->pieces.own), 1);
+    ck_assert_ptr_nonnull(strstr(out.data, "NO_CONSENT"));
+    ck_assert_ptr_null(strstr(out.data, "OUTSIDE_HOURS"));
+    strbuf_free(&out);
+    stage_get(blocked_csv, LIST ".csv?verdict=observed");
+    ck_assert_str_eq(stage.visit.access.subject, "verdict=block effect=passed");
+    stage.role = ROLE_READER;
+    stage_get(blocked_page, LIST);
+    must_not_show("blocked.csv");
 }
 END_TEST
 
@@ -494,6 +528,7 @@ int main(void)
                                   what_it_is_narrowed_to,
                                   pages_of_fifty,
                                   one_person,
+                                  as_a_file,
                                   nothing_to_show,
                                   references,
                                   why_it_was_blocked,
