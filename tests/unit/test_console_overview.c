@@ -60,6 +60,9 @@ START_TEST(counts_a_period)
     stage_get(overview_page, "/console?days=2");
     must_tile("Messages judged", "3");
     must_show("before: 9");
+    /* What was let through is no second time among what was stopped. */
+    must_show("&quot;kind&quot;:&quot;observe&quot;,&quot;values&quot;:[2,0]");
+    must_show("&quot;kind&quot;:&quot;block&quot;,&quot;values&quot;:[0,0]");
     must_show("66.7% were blocked, more than in the period before (33.3%)");
     stage_get(overview_page, "/console?days=2&partner=acme");
     must_show("Of 1 messages 0.0% were blocked, less than in the period before (33.3%)");
