@@ -51,10 +51,9 @@ static void say_check(struct visit *visit, const struct visit_health *health)
     default:
         state_open(visit, "info", N_("Not verified"),
                    health->check_every > 0 || health->checking
-                       ? N_("The journal is being verified for the first time since the gate "
-                            "started.")
-                       : N_("The gate has not verified the journal since it started: it does so "
-                            "unasked only where mail to compliance is configured (alerts)."),
+                       ? N_("The journal is being verified for the first time.")
+                       : N_("The gate has never verified the journal: it does so unasked only where "
+                            "mail to compliance is configured (alerts)."),
                    NULL, NULL, NULL);
     }
     if (health->checked_at != 0) {
