@@ -174,8 +174,8 @@ static bool open_store(struct context *context, unsigned needs)
     if (result == RESULT_OK && (needs & CONTEXT_REGISTRY) != 0)
         registry_seal_with(context->registry, context->seal);
     if (result == RESULT_OK && (needs & CONTEXT_INDEX) != 0)
-        result =
-            journal_index_open(context->index_path, context->journal_path, &context->index, &err);
+        result = journal_index_open(context->index_path, context->journal_path,
+                                    context->registry_path, &context->index, &err);
     if (result != RESULT_OK)
         command_failed(&err);
     return result == RESULT_OK;

@@ -109,7 +109,6 @@ static enum result make_digest(struct context *context, int32_t date, const char
     struct digest_sources sources = {.config = context->config,
                                      .index = context->index,
                                      .registry = context->registry,
-                                     .registry_path = context->registry_path,
                                      .journal_key = context->journal_public};
     enum result verified = journal_verify(context->journal_path, context->journal_public,
                                           context->index_path, NULL, &report, &why);

@@ -41,6 +41,7 @@ struct journal_link {
     bool answered_by_journal;   /* it has one */
     const char *index_path;     /* borrowed */
     const char *journal_folder; /* borrowed */
+    const char *registry_path;
 };
 
 static void note_durable(struct journal_link *link)
@@ -248,7 +249,8 @@ static void note_end(struct journal_link *link)
     struct journal_state state;
     struct error err = {0};
     journal_state(link->journal, &state);
-    enum result result = journal_index_open(link->index_path, link->journal_folder, &index, &err);
+    enum result result = journal_index_open(link->index_path, link->journal_folder,
+                                            link->registry_path, &index, &err);
     if (result == RESULT_OK)
         result = journal_index_note(index, &state, &err);
     if (result != RESULT_OK)
@@ -288,6 +290,7 @@ enum result journal_link_open(const struct context *context, const char *claim,
     signal(SIGXFSZ, SIG_IGN); /* a write that fails is enough */
     link->index_path = context->index_path;
     link->journal_folder = context->journal_path;
+    link->registry_path = context->registry_path;
     enum result result;
     for (;;) {
         /* Another one, or a gateway that is being started or ended, may need a moment. */

@@ -123,7 +123,6 @@ int cli_report(const struct invocation *invocation, int argc, char **argv)
     if (!context_open(invocation, CONTEXT_INDEX, &context))
         return EXIT_FAILED;
     report.context = &context;
-    report.filter.registry_path = context.registry_path;
     bool overview = format == OUTPUT_TABLE && grouping.n == 0;
     if (grouping.n == 0) {
         grouping.n = sizeof(usual) / sizeof(usual[0]);

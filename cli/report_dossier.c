@@ -28,7 +28,6 @@ static int make(const struct invocation *invocation, struct report *report, stru
     if (!context_open(invocation, CONTEXT_INDEX | CONTEXT_REGISTRY | CONTEXT_STRICT, &context))
         return EXIT_FAILED;
     report->context = &context;
-    report->filter.registry_path = context.registry_path;
     dossier->config = context.config;
     dossier->registry = context.registry;
     dossier->index = context.index;

@@ -71,10 +71,8 @@ enum result counts_read(struct visit *visit, const struct period *period, const 
                         const enum tally_by *by, size_t n, struct tally **tally_out,
                         struct error *err)
 {
-    const struct tally_filter filter = {.since = period->since,
-                                        .until = period->until,
-                                        .partner = partner,
-                                        .registry_path = visit->registry_path};
+    const struct tally_filter filter = {
+        .since = period->since, .until = period->until, .partner = partner};
     struct tally *tally = tally_new(by, n);
     *tally_out = NULL;
     if (tally == NULL)

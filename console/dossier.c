@@ -134,8 +134,7 @@ static enum result read(struct dossier_view *view, struct error *err)
                                      .made_at = visit->now,
                                      .filter = {.since = view->period.since,
                                                 .until = view->period.until,
-                                                .partner = view->partner,
-                                                .registry_path = visit->registry_path}};
+                                                .partner = view->partner}};
     if (visit->checker != NULL) {
         checker_last(visit->checker, &view->checked);
         checker_now(visit->checker, &view->checking);

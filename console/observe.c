@@ -37,8 +37,7 @@ static enum result read_observed(struct visit *visit, const struct chooser *choo
                                            TALLY_SUPPLIER};
     const struct tally_filter filter = {.since = chooser->period.since,
                                         .until = chooser->period.until,
-                                        .partner = chooser->partner,
-                                        .registry_path = visit->registry_path};
+                                        .partner = chooser->partner};
     struct tally *tallies[5];
     enum result result = RESULT_OK;
     for (size_t i = 0; i < 5; i++) {

@@ -80,7 +80,6 @@ static enum result read_sums(struct visit *visit, const struct chooser *chooser,
         .since = chooser->period.since,
         .until = chooser->period.until,
         .partner = chooser->partner[0] != '\0' ? chooser->partner : NULL,
-        .registry_path = visit->registry_path,
     };
     struct tally *tallies[] = {tally_new(days, 2), tally_new(reasons, 3), tally_new(partners, 2)};
     enum result result = RESULT_OK;

@@ -71,7 +71,6 @@ struct visit {
     /* What it is read from. */
     const struct config *config;
     struct registry *registry; /* open for writing */
-    const char *registry_path;
     struct journal_index *index; /* up to what is durable; NULL on pages that do not ask for it */
     const char *journal_path;
     struct hmac *hmac;

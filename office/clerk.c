@@ -80,10 +80,10 @@ static enum result draw_up(struct clerk *clerk, const struct config *config,
     dossier.filter.since = order->since;
     dossier.filter.until = order->until;
     dossier.filter.partner = order->partner[0] != '\0' ? order->partner : NULL;
-    dossier.filter.registry_path = clerk->registry_path;
     enum result result = registry_open_reader(clerk->registry_path, &dossier.registry, err);
     if (result == RESULT_OK)
-        result = journal_index_open(clerk->index_path, clerk->journal_path, &dossier.index, err);
+        result = journal_index_open(clerk->index_path, clerk->journal_path, clerk->registry_path,
+                                    &dossier.index, err);
     if (result == RESULT_OK) {
         registry_watch(dossier.registry, is_over, clerk);
         journal_index_watch(dossier.index, is_over, clerk);

@@ -30,8 +30,7 @@ static enum result count(const struct digest_sources *sources, struct digest *di
     static const enum tally_by of_day[] = {TALLY_PARTNER, TALLY_CHANNEL, TALLY_VERDICT,
                                            TALLY_REASON};
     const struct digest_day *day = &digest->day;
-    struct tally_filter filter = {
-        .since = day->since, .until = day->until, .registry_path = sources->registry_path};
+    struct tally_filter filter = {.since = day->since, .until = day->until};
     digest->reasons = tally_new(of_day, 4);
     digest->week = tally_new(of_day, 2);
     if (digest->reasons == NULL || digest->week == NULL)

@@ -19,7 +19,6 @@ struct digest_sources {
     const struct config *config;
     struct journal_index *index; /* caught up */
     struct registry *registry;
-    const char *registry_path;
     const struct signing_key *journal_key; /* public, or private */
 };
 

@@ -97,8 +97,8 @@ static void *run(void *arg)
 }
 
 enum result indexer_start(struct journal *journal, const char *index_path,
-                          const char *journal_directory, struct indexer **indexer_out,
-                          struct error *err)
+                          const char *journal_directory, const char *registry_path,
+                          struct indexer **indexer_out, struct error *err)
 {
     struct indexer *indexer = calloc(1, sizeof(*indexer));
     if (indexer == NULL)
@@ -106,7 +106,8 @@ enum result indexer_start(struct journal *journal, const char *index_path,
     indexer->journal = journal;
     pthread_mutex_init(&indexer->lock, NULL);
     pthread_cond_init(&indexer->wake, NULL);
-    enum result result = journal_index_open(index_path, journal_directory, &indexer->index, err);
+    enum result result =
+        journal_index_open(index_path, journal_directory, registry_path, &indexer->index, err);
     if (result == RESULT_OK) {
         sigset_t all, before;
         sigfillset(&all);

@@ -17,8 +17,8 @@ struct journal;
 
 /* journal: borrowed, until indexer_let_go. */
 enum result indexer_start(struct journal *journal, const char *index_path,
-                          const char *journal_directory, struct indexer **indexer_out,
-                          struct error *err);
+                          const char *journal_directory, const char *registry_path,
+                          struct indexer **indexer_out, struct error *err);
 /* How many of the journal's rows are in the index, at least. False: it was not looked at yet. Any
  * thread. */
 bool indexer_rows(const struct indexer *indexer, uint64_t *rows_out);

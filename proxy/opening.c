@@ -85,7 +85,8 @@ static enum result open_journal(struct gateway *gateway, const struct config *co
     enum result result = RESULT_OK;
     char *directory = file_join(config->state_dir, "journal");
     char *index = file_join(config->state_dir, "journal.db");
-    if (directory == NULL || index == NULL) {
+    char *registry = file_join(config->state_dir, "registry.db");
+    if (directory == NULL || index == NULL || registry == NULL) {
         result = error_no_memory(err);
     } else {
         struct journal_options options = {
@@ -100,12 +101,14 @@ static enum result open_journal(struct gateway *gateway, const struct config *co
         if (result != RESULT_OK)
             error_prefix(err, "journal");
         if (result == RESULT_OK)
-            result = indexer_start(gateway->journal, index, directory, &gateway->indexer, err);
+            result =
+                indexer_start(gateway->journal, index, directory, registry, &gateway->indexer, err);
         if (result == RESULT_OK)
             result = start_office(gateway, config, directory, index, err);
     }
     free(directory);
     free(index);
+    free(registry);
     return result;
 }
 

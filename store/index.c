@@ -3,6 +3,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "store/index_kind.h"
 #include "store/segment.h"
 
 #include <errno.h>
@@ -15,15 +16,16 @@
 
 /* Said once: an index of another version than the tables claim would be built anew at each opening.
  */
-#define INDEX_VERSION         10
+#define INDEX_VERSION         11
 #define TEXT_OF(value)        #value
 #define NUMBER_AS_TEXT(value) TEXT_OF(value)
 
 enum { INDEX_ROWS = 5000, BUSY_MS = 10000, OPEN_TRIES = 25 };
 
 /* Instants are microseconds; keys and hashes are bytes. The log is read newest first, by time and
- * then row, which each index but the first serves without sorting; most rows pass, so the two for
- * stopped ones stay small. Delivery reports of SMS ask by the provider's id. What was seen of the
+ * then row, of everything, of a person, or of some kinds of decisions (index_kind.h), which stand
+ * for any mix of partner, channel, reason and so on. Delivery reports of SMS ask by the provider's
+ * id. What was seen of the
  * journal may be ahead of what is indexed. A screening that was interrupted goes on where its
  * decisions, in their order, say. `total` holds what is left of erased detail of observe mode,
  * `purging` before which moments retention erased.
@@ -34,14 +36,12 @@ static const char schema[] =
     " channel TEXT, purpose TEXT, recipient TEXT, recipient_key BLOB, verdict TEXT, reason TEXT,"
     " effect TEXT, mode TEXT, policy TEXT, event INTEGER, provider TEXT, outcome TEXT,"
     " provider_reply TEXT, queue_id TEXT, size INTEGER, list BLOB, list_row INTEGER,"
-    " report INTEGER);"
+    " report INTEGER, kind INTEGER NOT NULL, origin INTEGER NOT NULL);"
     "CREATE INDEX decision_id ON decision (id);"
     "CREATE INDEX decision_at ON decision (at);"
     "CREATE INDEX decision_recipient ON decision (recipient_key, at)"
     " WHERE recipient_key IS NOT NULL;"
-    "CREATE INDEX decision_partner ON decision (partner, at);"
-    "CREATE INDEX decision_stopped ON decision (verdict, at) WHERE verdict <> 'pass';"
-    "CREATE INDEX decision_reason ON decision (reason, at) WHERE verdict <> 'pass';"
+    "CREATE INDEX decision_kind ON decision (kind, at, origin);"
     "CREATE INDEX decision_listed ON decision (session, list_row) WHERE list IS NOT NULL;"
     "CREATE INDEX decision_sent ON decision (queue_id, provider)"
     " WHERE queue_id IS NOT NULL AND channel = 'sms';"
@@ -97,9 +97,11 @@ static enum result user_version(sqlite3 *db, int *version_out, struct error *err
 
 static void close_db(struct journal_index *index)
 {
-    sqlite3_stmt **const statements[] = {&index->insert, &index->outcome, &index->position,
-                                         &index->move,   &index->find,    &index->contacts,
-                                         &index->sent,   &index->reached, &index->access};
+    sqlite3_stmt **const statements[] = {&index->insert,       &index->outcome,    &index->position,
+                                         &index->move,         &index->find,       &index->contacts,
+                                         &index->sent,         &index->reached,    &index->access,
+                                         &index->other_effect, &index->move_effect};
+    index_kinds_close(index);
     for (size_t i = 0; i < sizeof(statements) / sizeof(statements[0]); i++) {
         sqlite3_finalize(*statements[i]);
         *statements[i] = NULL;
@@ -115,10 +117,12 @@ static enum result make_tables(sqlite3 *db, struct error *err)
     if (result != RESULT_OK)
         return result;
     result = user_version(db, &version, err);
+    if (result == RESULT_OK && version != 0 && version != INDEX_VERSION)
+        result = error_set(err, RESULT_DAMAGED, "index of version %d", version);
     if (result == RESULT_OK && version == 0)
         result = sql_exec(db, schema, err);
-    else if (result == RESULT_OK && version != INDEX_VERSION)
-        result = error_set(err, RESULT_DAMAGED, "index of version %d", version);
+    if (result == RESULT_OK && version == 0)
+        result = sql_exec(db, index_kind_schema, err);
     if (result == RESULT_OK)
         result = sql_exec(db, "COMMIT", err);
     if (result != RESULT_OK)
@@ -150,7 +154,7 @@ static enum result open_db(struct journal_index *index, struct error *err)
         result = sql_open(index->path, SQL_CREATE, BUSY_MS, &index->db, err);
     }
     if (result == RESULT_OK)
-        result = sql_exec(index->db, "PRAGMA synchronous = OFF; PRAGMA temp_store = MEMORY", err);
+        result = sql_exec(index->db, "PRAGMA synchronous = OFF; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -16384", err);
     if (result == RESULT_OK)
         result = make_tables(index->db, err);
     if (result == RESULT_OK)
@@ -158,15 +162,16 @@ static enum result open_db(struct journal_index *index, struct error *err)
                              "INSERT INTO decision (seq, hash, id, at, recipient_key, event,"
                              " list, list_row, gateway, session, partner, stream, account,"
                              " channel, purpose, recipient, verdict, reason, effect, mode,"
-                             " policy, provider)"
+                             " policy, provider, kind, origin)"
                              " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13,"
-                             " ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22)",
+                             " ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24)",
                              &index->insert, err);
     if (result == RESULT_OK)
         result = sql_prepare(index->db,
-                             "UPDATE decision SET outcome = ?2, effect = coalesce(?3, effect),"
+                             "UPDATE decision SET outcome = ?2,"
                              " provider = coalesce(?4, provider), provider_reply = ?5,"
-                             " queue_id = ?6, size = ?7, report = ?8 WHERE id = ?1",
+                             " queue_id = ?6, size = ?7, report = ?8 WHERE id = ?1"
+                             " AND (?3 IS NULL OR effect IS ?3)",
                              &index->outcome, err);
     if (result == RESULT_OK)
         result = sql_prepare(index->db, "SELECT segment, offset, rows, hash FROM position",
@@ -199,7 +204,8 @@ static enum result rebuild(struct journal_index *index, struct error *err)
 }
 
 enum result journal_index_open(const char *index_path, const char *directory,
-                               struct journal_index **index_out, struct error *err)
+                               const char *registry_path, struct journal_index **index_out,
+                               struct error *err)
 {
     struct journal_index *index = calloc(1, sizeof(*index));
     enum result result = RESULT_OK;
@@ -207,7 +213,9 @@ enum result journal_index_open(const char *index_path, const char *directory,
         return error_no_memory(err);
     index->path = strdup(index_path);
     index->directory = strdup(directory);
-    if (index->path == NULL || index->directory == NULL)
+    index->registry_path = registry_path != NULL ? strdup(registry_path) : NULL;
+    if (index->path == NULL || index->directory == NULL ||
+        (registry_path != NULL && index->registry_path == NULL))
         result = error_no_memory(err);
     if (result == RESULT_OK)
         result = open_db(index, err);
@@ -228,6 +236,7 @@ void journal_index_close(struct journal_index **index)
     close_db(*index);
     free((*index)->path);
     free((*index)->directory);
+    free((*index)->registry_path);
     free(*index);
     *index = NULL;
 }
@@ -428,6 +437,7 @@ static enum result take_rows(struct journal_index *index, struct position *posit
         }
         if (result == RESULT_OK)
             result = settle(&reader, err);
+        index_origin_refresh(index);
         if (result == RESULT_OK)
             result = take_lines(index, &reader, &walk, position, up_to, finished, err);
         segment_reader_close(&reader);
@@ -459,6 +469,8 @@ static enum result index_some(struct journal_index *index, uint64_t rows, uint64
     if (result == RESULT_OK)
         result = take_rows(index, &position, rows, err);
     if (result == RESULT_OK)
+        result = index_kinds_flush(index, err);
+    if (result == RESULT_OK)
         result = set_position(index, &position, err);
     if (result == RESULT_OK)
         result = sql_exec(index->db, "COMMIT", err);
@@ -466,6 +478,7 @@ static enum result index_some(struct journal_index *index, uint64_t rows, uint64
         *taken_out = position.rows - before;
     } else {
         note_broken(index);
+        index_kinds_forget(index);
         (void)sqlite3_exec(index->db, "ROLLBACK", NULL, NULL, NULL);
     }
     return result;

@@ -12,6 +12,7 @@
 struct journal_index {
     char *path;           /* owned */
     char *directory;      /* owned; of the segments */
+    char *registry_path;  /* owned; NULL: none */
     sqlite3 *db;          /* owned; NULL only while it is being rebuilt */
     sqlite3_stmt *insert; /* owned, as those below */
     sqlite3_stmt *outcome;
@@ -21,8 +22,11 @@ struct journal_index {
     sqlite3_stmt *contacts; /* index_contacts.c; likewise */
     sqlite3_stmt *sent;     /* index_sent.c; likewise */
     sqlite3_stmt *reached;
-    sqlite3_stmt *access; /* index_row.c; likewise */
-    bool broken;          /* the file itself does not hold, as opposed to the segments */
+    sqlite3_stmt *access; /* index_row.c; likewise, as those below */
+    sqlite3_stmt *other_effect;
+    sqlite3_stmt *move_effect;
+    struct index_kinds *kinds; /* owned; index_kind.c; NULL until first used */
+    bool broken;               /* the file itself does not hold, as opposed to the segments */
 };
 
 /* The last row an index knows, indexed or only seen. *rows_out is 0 when there is no index, or one
@@ -39,6 +43,25 @@ enum result index_record(struct journal_index *index, uint64_t seq,
                          const uint8_t hash[SHA256_BYTES], const char *record, size_t length,
                          struct error *err);
 enum result index_unreadable(uint64_t seq, struct error *err);
+/* Where a decision stands in the order of the log. */
+struct index_place {
+    int64_t at;
+    int64_t seq;
+};
+/* store/index_merge.c: the next places, at most `most`, of decisions of these kinds, in the
+ * filter's order, behind `after` if that is not NULL. Reads no decision itself. */
+struct index_merge {
+    const struct log_filter *filter;
+    const int64_t *kinds;
+    size_t n_kinds;
+    size_t most;
+    const struct index_place *after;
+};
+enum result index_merge(struct journal_index *index, const struct index_merge *merge,
+                        struct index_place *places, size_t *count_out, struct error *err);
+/* store/index_log.c: one moment for several questions, unless the caller has one already. */
+enum result index_begin(struct journal_index *index, bool *begun_out, struct error *err);
+void index_end(struct journal_index *index, bool begun);
 /* store/index_total.c: what remains of erased detail. */
 enum result index_totals(struct journal_index *index, uint64_t seq, const char *record,
                          size_t length, struct error *err);

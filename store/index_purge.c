@@ -4,6 +4,7 @@
  * are already, forgets what is erased, and keeps its place out of a file that is being replaced.
  */
 #include "policy/judge.h"
+#include "store/index_kind.h"
 #include "store/purge_internal.h"
 
 #include <inttypes.h>
@@ -101,7 +102,41 @@ static void compose_forget(struct strbuf *sql)
     for (int i = 0; i < REASON_COUNT; i++)
         if (!reason_always_enforced((enum reason)i))
             strbuf_add_format(sql, ",'%s'", reason_name((enum reason)i));
-    strbuf_add_format(sql, "))) LIMIT %d)", FORGET_ROWS);
+    strbuf_add_format(sql, "))) LIMIT %d) RETURNING at, kind, origin", FORGET_ROWS);
+}
+
+/* Some rows, and their share of the sums. */
+static enum result forget_some(struct journal_index *index, sqlite3_stmt *statement,
+                               uint64_t *gone_out, struct error *err)
+{
+    enum result result = RESULT_OK;
+    int code;
+    *gone_out = 0;
+    while ((code = sqlite3_step(statement)) == SQLITE_ROW && result == RESULT_OK) {
+        ++*gone_out;
+        if (sqlite3_column_count(statement) > 1)
+            result = index_count(index, sqlite3_column_int64(statement, 0),
+                                 sqlite3_column_int64(statement, 1),
+                                 sqlite3_column_int64(statement, 2), -1, err);
+    }
+    if (result == RESULT_OK && code != SQLITE_DONE)
+        result = sql_failure(index->db, "index", err);
+    sqlite3_reset(statement);
+    return result == RESULT_OK ? index_kinds_flush(index, err) : result;
+}
+
+/* A transaction of its own, unless one is open. */
+static enum result forget_once(struct journal_index *index, sqlite3_stmt *statement,
+                               uint64_t *gone_out, struct error *err)
+{
+    bool own = sqlite3_get_autocommit(index->db) != 0;
+    enum result result = own ? sql_exec(index->db, "BEGIN IMMEDIATE", err) : RESULT_OK;
+    if (result != RESULT_OK)
+        return result;
+    result = forget_some(index, statement, gone_out, err);
+    if (own)
+        return index_release(index, result, err);
+    return result;
 }
 
 static enum result forget(struct journal_index *index, const char *sql,
@@ -109,17 +144,18 @@ static enum result forget(struct journal_index *index, const char *sql,
                           struct error *err)
 {
     sqlite3_stmt *statement = NULL;
+    uint64_t gone = 0;
     enum result result = sql_prepare(index->db, sql, &statement, err);
     if (result != RESULT_OK)
         return result;
-    do {
-        sqlite3_bind_int64(statement, 1, (sqlite3_int64)from);
-        sqlite3_bind_int64(statement, 2, (sqlite3_int64)to);
-        sqlite3_bind_int64(statement, 3, limits->journal);
-        if (sqlite3_bind_parameter_count(statement) > 3)
-            sqlite3_bind_int64(statement, 4, limits->detail);
-        result = sql_run(index->db, statement, err);
-    } while (result == RESULT_OK && sqlite3_changes(index->db) > 0);
+    sqlite3_bind_int64(statement, 1, (sqlite3_int64)from);
+    sqlite3_bind_int64(statement, 2, (sqlite3_int64)to);
+    sqlite3_bind_int64(statement, 3, limits->journal);
+    if (sqlite3_bind_parameter_count(statement) > 3)
+        sqlite3_bind_int64(statement, 4, limits->detail);
+    do
+        result = forget_once(index, statement, &gone, err);
+    while (result == RESULT_OK && gone > 0);
     sqlite3_finalize(statement);
     return result;
 }
@@ -134,7 +170,7 @@ enum result index_forget(struct journal_index *index, const struct journal_purge
     strbuf_clear(&sql);
     strbuf_add_format(&sql,
                       "DELETE FROM access WHERE seq IN (SELECT seq FROM access"
-                      " WHERE seq BETWEEN ?1 AND ?2 AND at < ?3 LIMIT %d)",
+                      " WHERE seq BETWEEN ?1 AND ?2 AND at < ?3 LIMIT %d) RETURNING seq",
                       FORGET_ROWS);
     if (result == RESULT_OK)
         result = sql.failed ? error_no_memory(err) : forget(index, sql.data, limits, from, to, err);
@@ -184,7 +220,9 @@ enum result index_release(struct journal_index *index, enum result result, struc
 {
     if (result == RESULT_OK)
         result = sql_exec(index->db, "COMMIT", err);
-    if (result != RESULT_OK)
+    if (result != RESULT_OK) {
+        index_kinds_forget(index);
         (void)sql_exec(index->db, "ROLLBACK", NULL); /* the first error is the one that counts */
+    }
     return result;
 }

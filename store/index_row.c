@@ -5,7 +5,7 @@
  * Every other record is read by Jansson, which also has the say on what cannot be read at all.
  */
 #include "base/flat.h"
-#include "store/index.h"
+#include "store/index_kind.h"
 #include "store/segment.h"
 
 #include <inttypes.h>
@@ -50,7 +50,21 @@ enum {
     DECISION_ROW,
     DECISION_TEXTS
 };
-enum { DECISION_BOUND = 20, OUTCOME_TEXTS = 6, OUTCOME_BOUND = 8 };
+enum {
+    DECISION_BOUND = 20,
+    DECISION_KIND = 23,
+    DECISION_ORIGIN,
+    OUTCOME_TEXTS = 6,
+    OUTCOME_BOUND = 8
+};
+enum { OUTCOME_ID, OUTCOME_EFFECT = 2 };
+
+/* Where a decision's record has what its kind is made of. */
+static const int kind_fields[KIND_TEXTS] = {
+    [TALLY_PARTNER] = 8,  [TALLY_STREAM] = 9,   [TALLY_CHANNEL] = 11,
+    [TALLY_PURPOSE] = 12, [TALLY_VERDICT] = 14, [TALLY_REASON] = 15,
+    [TALLY_EFFECT] = 16,  [TALLY_MODE] = 17,    [TALLY_POLICY] = 18,
+};
 
 static void fields_name(struct fields *fields, const char *const *names, size_t count)
 {
@@ -165,6 +179,27 @@ static bool bind_hex(sqlite3_stmt *statement, int column, const struct field *fi
     return true;
 }
 
+/* Counts it, and binds its kind and origin. */
+static enum result bind_kind(struct journal_index *index, const struct field *all, int64_t instant,
+                             struct error *err)
+{
+    struct index_kind kind = {.listed = all[DECISION_LIST].text != NULL};
+    int64_t number = 0;
+    int64_t origin = ORIGIN_NONE;
+    for (size_t i = 0; i < KIND_TEXTS; i++) {
+        const struct field *field = &all[kind_fields[i]];
+        kind.texts[i] = (struct index_text){field->text, field->length};
+    }
+    enum result result = index_kind(index, &kind, &number, err);
+    if (result == RESULT_OK && all[DECISION_EVENT].is_number)
+        result = index_origin(index, all[DECISION_EVENT].number, &origin, err);
+    if (result == RESULT_OK)
+        result = index_count(index, instant, number, origin, 1, err);
+    sqlite3_bind_int64(index->insert, DECISION_KIND, number);
+    sqlite3_bind_int64(index->insert, DECISION_ORIGIN, origin);
+    return result;
+}
+
 static enum result add_decision(struct journal_index *index, uint64_t seq,
                                 const uint8_t hash[SHA256_BYTES], const struct fields *fields,
                                 struct error *err)
@@ -176,6 +211,9 @@ static enum result add_decision(struct journal_index *index, uint64_t seq,
         !clock_parse(all[DECISION_AT].text, all[DECISION_AT].length, &instant) ||
         !bind_hex(insert, 5, &all[DECISION_KEY]) || !bind_hex(insert, 7, &all[DECISION_LIST]))
         return index_unreadable(seq, err);
+    enum result result = bind_kind(index, all, instant, err);
+    if (result != RESULT_OK)
+        return result;
     sqlite3_bind_int64(insert, 1, (sqlite3_int64)seq);
     sqlite3_bind_blob(insert, 2, hash, SHA256_BYTES, SQLITE_STATIC);
     bind_text(insert, 3, &all[DECISION_ID]);
@@ -187,16 +225,82 @@ static enum result add_decision(struct journal_index *index, uint64_t seq,
     return sql_run(index->db, insert, err);
 }
 
-static enum result add_outcome(struct journal_index *index, uint64_t seq,
-                               const struct fields *fields, struct error *err)
+/* The decision turned out otherwise: it is of another kind. */
+static enum result move_effect(struct journal_index *index, const struct field *effect,
+                               struct error *err)
 {
-    if (fields->all[0].text == NULL)
-        return index_unreadable(seq, err);
+    sqlite3_stmt *found = index->other_effect;
+    int64_t seq = sqlite3_column_int64(found, 0);
+    int64_t instant = sqlite3_column_int64(found, 1);
+    int64_t before = sqlite3_column_int64(found, 2);
+    int64_t origin = sqlite3_column_int64(found, 3);
+    int64_t after;
+    enum result result =
+        index_kind_effect(index, before, effect->text, effect->length, &after, err);
+    if (result == RESULT_OK)
+        result = index_count(index, instant, before, origin, -1, err);
+    if (result == RESULT_OK)
+        result = index_count(index, instant, after, origin, 1, err);
+    if (result != RESULT_OK)
+        return result;
+    sqlite3_bind_int64(index->move_effect, 1, seq);
+    bind_text(index->move_effect, 2, effect);
+    sqlite3_bind_int64(index->move_effect, 3, after);
+    return sql_run(index->db, index->move_effect, err);
+}
+
+/* *moved_out: there was one, and perhaps there is another. */
+static enum result move_one(struct journal_index *index, const struct fields *fields,
+                            bool *moved_out, struct error *err)
+{
+    const struct field *effect = &fields->all[OUTCOME_EFFECT];
+    enum result result = RESULT_OK;
+    if (index->other_effect == NULL)
+        result = sql_prepare(index->db,
+                             "SELECT seq, at, kind, origin FROM decision WHERE id = ?1"
+                             " AND effect IS NOT ?2 LIMIT 1",
+                             &index->other_effect, err);
+    if (result == RESULT_OK && index->move_effect == NULL)
+        result = sql_prepare(index->db, "UPDATE decision SET effect = ?2, kind = ?3 WHERE seq = ?1",
+                             &index->move_effect, err);
+    if (result != RESULT_OK)
+        return result;
+    bind_text(index->other_effect, 1, &fields->all[OUTCOME_ID]);
+    bind_text(index->other_effect, 2, effect);
+    int code = sqlite3_step(index->other_effect);
+    *moved_out = code == SQLITE_ROW;
+    if (code == SQLITE_ROW)
+        result = move_effect(index, effect, err);
+    else if (code != SQLITE_DONE)
+        result = sql_failure(index->db, "index", err);
+    sqlite3_reset(index->other_effect);
+    sqlite3_clear_bindings(index->other_effect);
+    return result;
+}
+
+static enum result update_outcome(struct journal_index *index, const struct fields *fields,
+                                  struct error *err)
+{
     for (int i = 0; i < OUTCOME_TEXTS; i++)
         bind_text(index->outcome, 1 + i, &fields->all[i]);
     for (int i = OUTCOME_TEXTS; i < OUTCOME_BOUND; i++)
         bind_number(index->outcome, 1 + i, &fields->all[i]);
     return sql_run(index->db, index->outcome, err);
+}
+
+/* Nearly all turn out as decided, so that is tried first. */
+static enum result add_outcome(struct journal_index *index, uint64_t seq,
+                               const struct fields *fields, struct error *err)
+{
+    bool moved = false;
+    if (fields->all[OUTCOME_ID].text == NULL)
+        return index_unreadable(seq, err);
+    enum result result = update_outcome(index, fields, err);
+    if (result != RESULT_OK || sqlite3_changes(index->db) > 0 ||
+        fields->all[OUTCOME_EFFECT].text == NULL)
+        return result;
+    result = move_one(index, fields, &moved, err);
+    return result == RESULT_OK && moved ? update_outcome(index, fields, err) : result;
 }
 
 static enum result add_access(struct journal_index *index, uint64_t seq,

@@ -1,134 +1,346 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One pass over the index's decisions for any number of tallies. SQLite only reads and joins: its
- * own GROUP BY sorts all rows first, which for millions of them takes longer than reading them.
- * Forms, collectors and suppliers are those of the event relied on, from the registry's file. Of
- * what observe mode let through only totals remain after a while: they are added, or a report would
- * say that everything was permitted.
+ * Tallies out of the sums that the index keeps by day (index_kind.h): how long it takes depends on
+ * how many kinds of decisions there were on how many days, not on how many decisions. Of a day that
+ * is not in the period whole, the decisions of its smaller part are counted in decision_kind and
+ * added, or taken from the day's sum; no decision is read. Of what observe mode let through only
+ * totals remain after a while: they are added, or a report would say that everything was permitted.
  */
-#include "base/file.h"
-#include "store/index.h"
-#include "store/tally.h"
+#include "base/arena.h"
+#include "store/index_kind.h"
+#include "store/sums.h"
 
+#include <stdlib.h>
 #include <string.h>
 
-/* The columns of decision, as far as they are columns. */
-static const char *const expressions[TALLY_BY_COUNT] = {
-    [TALLY_PARTNER] = "d.partner",
-    [TALLY_STREAM] = "d.stream",
-    [TALLY_CHANNEL] = "d.channel",
-    [TALLY_PURPOSE] = "d.purpose",
-    [TALLY_VERDICT] = "d.verdict",
-    [TALLY_REASON] = "d.reason",
-    [TALLY_EFFECT] = "d.effect",
-    [TALLY_MODE] = "d.mode",
-    [TALLY_POLICY] = "d.policy",
-    [TALLY_DAY] = "NULL", /* made of `at`, a day at a time */
-    [TALLY_FORM] = "e.form_id || '@' || e.form_version",
-    [TALLY_COLLECTOR] = "coalesce(f.collector_name, e.collector)",
-    [TALLY_SUPPLIER] = "e.supplier",
+#define NAMES_BYTES ((size_t)1024 * 1024 * 1024) /* of kinds and origins */
+
+static const char kinds_sql[] =
+    "SELECT kind, partner, stream, channel, purpose, verdict, reason, effect, mode, policy"
+    " FROM kind WHERE ?1 IS NULL OR partner = ?1";
+static const char origins_sql[] = "SELECT origin, form, collector, supplier FROM origin";
+static const char daily_sql[] = "SELECT day, kind, 0, rows FROM daily"
+                                " WHERE day BETWEEN ?1 AND ?2 ORDER BY day, kind";
+static const char daily_origin_sql[] = "SELECT day, kind, origin, rows FROM daily_origin"
+                                       " WHERE day BETWEEN ?1 AND ?2 ORDER BY day, kind, origin";
+static const char part_sql[] = "SELECT 0, count(*) FROM decision"
+                               " WHERE kind = ?1 AND at >= ?2 AND at < ?3";
+static const char part_origin_sql[] = "SELECT origin, 1 FROM decision"
+                                      " WHERE kind = ?1 AND at >= ?2 AND at < ?3";
+
+/* The texts of kinds or of origins by number. */
+struct names {
+    const char *const **rows; /* owned; NULL where there is none */
+    size_t count;
 };
 
-enum { COLUMN_AT, COLUMN_VERDICT, COLUMN_EFFECT, COLUMN_EVENT, COLUMN_FOUND, COLUMN_KEYS };
+struct counter {
+    int64_t rows;
+    bool touched;
+};
 
 struct pass {
-    bool wanted[TALLY_BY_COUNT];
-    int column[TALLY_BY_COUNT];
-    bool joined;
+    struct journal_index *index;
+    const struct tally_filter *filter;
     struct tally *const *tallies;
     size_t n;
-    int64_t day_start; /* of the day text */
-    char day[12];
+    bool with_origin;    /* those tallies that ask for it, else the others */
+    struct arena *arena; /* owned */
+    struct names kinds, origins;
+    sqlite3_stmt *part;       /* owned; NULL until first used */
+    struct sums whole_period; /* for tallies without days */
+    bool wants_day, wants_no_day;
+    /* Of one kind on one day: */
+    int64_t day, kind;
+    struct counter *counters; /* owned; by origin */
+    int64_t *touched;         /* owned; the origins of those that are */
+    size_t n_touched;
+    int64_t text_of; /* the day of day_text */
+    char day_text[12];
 };
 
-static bool is_of_event(enum tally_by by)
+static bool has_origin(const struct tally *tally)
 {
-    return by == TALLY_FORM || by == TALLY_COLLECTOR || by == TALLY_SUPPLIER;
+    return tally_has(tally, TALLY_FORM) || tally_has(tally, TALLY_COLLECTOR) ||
+           tally_has(tally, TALLY_SUPPLIER);
 }
 
-static void plan(struct pass *pass, struct tally *const *tallies, size_t n)
+static bool is_of_pass(const struct pass *pass, size_t i)
 {
-    int next = COLUMN_KEYS;
-    *pass = (struct pass){.tallies = tallies, .n = n, .day_start = INT64_MIN};
-    for (size_t by = 0; by < TALLY_BY_COUNT; by++) {
-        for (size_t i = 0; i < n; i++)
-            pass->wanted[by] = pass->wanted[by] || tally_has(tallies[i], (enum tally_by)by);
-        if (pass->wanted[by])
-            pass->column[by] = next++;
-        pass->joined = pass->joined || (pass->wanted[by] && is_of_event((enum tally_by)by));
+    return has_origin(pass->tallies[i]) == pass->with_origin;
+}
+
+static enum result too_large(struct error *err)
+{
+    return error_set(err, RESULT_NO_MEMORY,
+                     "the answer is too large: ask for fewer columns or days");
+}
+
+/* ---- names ---- */
+
+static bool add_name(struct pass *pass, struct names *names, sqlite3_stmt *row)
+{
+    int64_t number = sqlite3_column_int64(row, 0);
+    int columns = sqlite3_column_count(row) - 1;
+    size_t most = (size_t)number + 1;
+    if (most > names->count) {
+        most = most < 64 ? 64 : most + most / 2;
+        const char *const **rows = reallocarray(names->rows, most, sizeof(*rows));
+        if (rows == NULL)
+            return false;
+        memset(rows + names->count, 0, (most - names->count) * sizeof(*rows));
+        names->rows = rows;
+        names->count = most;
     }
-}
-
-static void compose(struct strbuf *sql, const struct pass *pass, const struct tally_filter *filter)
-{
-    strbuf_add_str(sql, "SELECT d.at, d.verdict, d.effect, d.event, ");
-    strbuf_add_str(sql, pass->joined ? "e.event_id" : "NULL");
-    for (size_t by = 0; by < TALLY_BY_COUNT; by++) {
-        if (!pass->wanted[by])
-            continue;
-        strbuf_add_str(sql, ", ");
-        strbuf_add_str(sql, expressions[by]);
+    const char **texts = arena_alloc(pass->arena, (size_t)columns * sizeof(*texts));
+    for (int i = 0; texts != NULL && i < columns; i++) {
+        const char *text = sql_text(row, 1 + i);
+        texts[i] = *text != '\0' ? arena_str(pass->arena, text) : TALLY_NONE;
+        if (texts[i] == NULL)
+            texts = NULL;
     }
-    strbuf_add_str(sql, " FROM decision d");
-    if (pass->joined)
-        strbuf_add_str(sql, " LEFT JOIN registry.event e ON e.event_id = d.event");
-    if (pass->wanted[TALLY_COLLECTOR])
-        strbuf_add_str(sql, " LEFT JOIN registry.form f ON f.id = e.form_id"
-                            " AND f.version = e.form_version");
-    strbuf_add_str(sql, " WHERE d.at >= ?1 AND d.at < ?2");
-    if (filter->partner != NULL)
-        strbuf_add_str(sql, " AND d.partner = ?3");
+    names->rows[number] = texts;
+    return texts != NULL;
 }
 
-/* Formatting a day takes longer than all else that is done for a row. */
-static const char *day_of(struct pass *pass, int64_t at)
+static enum result read_names(struct pass *pass, const char *sql, struct names *names,
+                              struct error *err)
 {
-    if (at < pass->day_start || at >= pass->day_start + CLOCK_DAY) {
+    sqlite3_stmt *statement = NULL;
+    int code = SQLITE_DONE;
+    enum result result = sql_prepare(pass->index->db, sql, &statement, err);
+    if (result != RESULT_OK)
+        return result;
+    if (sqlite3_bind_parameter_count(statement) > 0 && pass->filter->partner != NULL)
+        sqlite3_bind_text(statement, 1, pass->filter->partner, -1, SQLITE_STATIC);
+    while (result == RESULT_OK && (code = sqlite3_step(statement)) == SQLITE_ROW)
+        if (!add_name(pass, names, statement))
+            result = too_large(err);
+    if (result == RESULT_OK && code != SQLITE_DONE)
+        result = sql_failure(pass->index->db, "index", err);
+    sqlite3_finalize(statement);
+    return result;
+}
+
+static const char *const *name_of(const struct names *names, int64_t number)
+{
+    return number >= 0 && (uint64_t)number < names->count ? names->rows[number] : NULL;
+}
+
+/* ---- into the tallies ---- */
+
+/* Formatting a day takes longer than all else that is done for a sum. */
+static const char *day_text(struct pass *pass, int64_t day)
+{
+    if (day != pass->text_of) {
         char text[CLOCK_TEXT];
-        int64_t into = at % CLOCK_DAY;
-        pass->day_start = at - (into < 0 ? into + CLOCK_DAY : into);
-        clock_format(pass->day_start, text);
-        str_copy_n(pass->day, sizeof(pass->day), text, strlen("2026-01-31"));
+        pass->text_of = day;
+        clock_format(day * CLOCK_DAY, text);
+        str_copy_n(pass->day_text, sizeof(pass->day_text), text, strlen("2026-01-31"));
     }
-    return pass->day;
+    return pass->day_text;
 }
 
-static const char *text_or_none(sqlite3_stmt *row, int column)
+static bool add_to_tallies(struct pass *pass, const struct sum *sum, bool with_day)
 {
-    const char *text = sql_text(row, column);
-    return *text != '\0' ? text : TALLY_NONE;
-}
-
-static bool count_row(struct pass *pass, sqlite3_stmt *row)
-{
+    static const char *const no_event[] = {TALLY_NONE, TALLY_NONE, TALLY_NONE};
     const char *values[TALLY_BY_COUNT] = {0};
-    const char *verdict = sql_text(row, COLUMN_VERDICT);
-    const char *effect = sql_text(row, COLUMN_EFFECT);
-    bool gone = pass->joined && sqlite3_column_type(row, COLUMN_EVENT) != SQLITE_NULL &&
-                sqlite3_column_type(row, COLUMN_FOUND) == SQLITE_NULL;
-    bool blocked = strcmp(verdict, verdict_name(VERDICT_BLOCK)) == 0;
+    const char *const *kind = name_of(&pass->kinds, sum->kind);
+    const char *const *origin = name_of(&pass->origins, sum->origin);
+    uint64_t rows = (uint64_t)sum->rows;
+    memcpy(values, kind, KIND_TEXTS * sizeof(*values));
+    memcpy(values + TALLY_FORM, origin != NULL ? origin : no_event, sizeof(no_event));
+    if (with_day)
+        values[TALLY_DAY] = day_text(pass, sum->day);
+    bool blocked = strcmp(values[TALLY_VERDICT], verdict_name(VERDICT_BLOCK)) == 0;
+    bool passed = strcmp(values[TALLY_EFFECT], effect_name(EFFECT_PASSED)) == 0;
     const struct tally_counts counts = {
-        .decisions = 1,
-        .pass = strcmp(verdict, verdict_name(VERDICT_PASS)) == 0,
-        .block = blocked,
-        .defer = strcmp(verdict, verdict_name(VERDICT_DEFER)) == 0,
-        .let_through = blocked && strcmp(effect, effect_name(EFFECT_PASSED)) == 0,
-        .discarded = strcmp(effect, effect_name(EFFECT_DISCARDED)) == 0,
+        .decisions = rows,
+        .pass = strcmp(values[TALLY_VERDICT], verdict_name(VERDICT_PASS)) == 0 ? rows : 0,
+        .block = blocked ? rows : 0,
+        .defer = strcmp(values[TALLY_VERDICT], verdict_name(VERDICT_DEFER)) == 0 ? rows : 0,
+        .let_through = blocked && passed ? rows : 0,
+        .discarded = strcmp(values[TALLY_EFFECT], effect_name(EFFECT_DISCARDED)) == 0 ? rows : 0,
     };
-    for (size_t by = 0; by < TALLY_BY_COUNT; by++) {
-        if (!pass->wanted[by])
-            continue;
-        if (by == TALLY_DAY)
-            values[by] = day_of(pass, sqlite3_column_int64(row, COLUMN_AT));
-        else if (gone && is_of_event((enum tally_by)by))
-            values[by] = TALLY_GONE;
-        else
-            values[by] = text_or_none(row, pass->column[by]);
-    }
     for (size_t i = 0; i < pass->n; i++)
-        if (!tally_add(pass->tallies[i], values, &counts))
+        if (is_of_pass(pass, i) && tally_has(pass->tallies[i], TALLY_DAY) == with_day &&
+            !tally_add(pass->tallies[i], values, &counts))
             return false;
     return true;
+}
+
+static bool take_sum(struct pass *pass, int64_t origin, int64_t rows)
+{
+    const struct sum sum = {.day = pass->day, .kind = pass->kind, .origin = origin, .rows = rows};
+    return rows <= 0 ||
+           ((!pass->wants_day || add_to_tallies(pass, &sum, true)) &&
+            (!pass->wants_no_day || sums_add(&pass->whole_period, 0, pass->kind, origin, rows)));
+}
+
+/* ---- a kind on a day ---- */
+
+static bool touch(struct pass *pass, int64_t origin, int64_t rows)
+{
+    size_t count = pass->with_origin ? pass->origins.count : 1;
+    if (origin < 0 || (uint64_t)origin >= count)
+        return false;
+    struct counter *counter = &pass->counters[origin];
+    if (!counter->touched)
+        pass->touched[pass->n_touched++] = origin;
+    counter->touched = true;
+    counter->rows += rows;
+    return true;
+}
+
+/* Adds the decisions of that kind in [since, until) to the counters, or takes them off. */
+static enum result count_part(struct pass *pass, int64_t since, int64_t until, int sign,
+                              struct error *err)
+{
+    enum result result = RESULT_OK;
+    int code = SQLITE_DONE;
+    if (since >= until)
+        return RESULT_OK;
+    if (pass->part == NULL)
+        result = sql_prepare(pass->index->db, pass->with_origin ? part_origin_sql : part_sql,
+                             &pass->part, err);
+    if (result != RESULT_OK)
+        return result;
+    sqlite3_bind_int64(pass->part, 1, pass->kind);
+    sqlite3_bind_int64(pass->part, 2, since);
+    sqlite3_bind_int64(pass->part, 3, until);
+    while (result == RESULT_OK && (code = sqlite3_step(pass->part)) == SQLITE_ROW)
+        if (!touch(pass, sqlite3_column_int64(pass->part, 0),
+                   sign * sqlite3_column_int64(pass->part, 1)))
+            result = error_set(err, RESULT_DAMAGED, "index: a decision's origin is not there");
+    if (result == RESULT_OK && code != SQLITE_DONE)
+        result = sql_failure(pass->index->db, "index", err);
+    sqlite3_reset(pass->part);
+    return result;
+}
+
+/* The counters hold the whole day's; of a day that is not asked for whole, they are put right. */
+static enum result cut_to_period(struct pass *pass, struct error *err)
+{
+    int64_t start = pass->day * CLOCK_DAY;
+    int64_t end = start + CLOCK_DAY;
+    int64_t since = pass->filter->since > start ? pass->filter->since : start;
+    int64_t until = pass->filter->until < end ? pass->filter->until : end;
+    if (until - since > CLOCK_DAY / 2) {
+        enum result result = count_part(pass, start, since, -1, err);
+        return result == RESULT_OK ? count_part(pass, until, end, -1, err) : result;
+    }
+    for (size_t i = 0; i < pass->n_touched; i++)
+        pass->counters[pass->touched[i]].rows = 0;
+    return count_part(pass, since, until, 1, err);
+}
+
+static enum result finish_kind(struct pass *pass, struct error *err)
+{
+    enum result result = RESULT_OK;
+    if (pass->n_touched > 0)
+        result = cut_to_period(pass, err);
+    for (size_t i = 0; i < pass->n_touched; i++) {
+        struct counter *counter = &pass->counters[pass->touched[i]];
+        if (result == RESULT_OK && !take_sum(pass, pass->touched[i], counter->rows))
+            result = too_large(err);
+        *counter = (struct counter){0};
+    }
+    pass->n_touched = 0;
+    return result;
+}
+
+/* ---- the days ---- */
+
+static enum result take_row(struct pass *pass, sqlite3_stmt *row, struct error *err)
+{
+    int64_t day = sqlite3_column_int64(row, 0);
+    int64_t kind = sqlite3_column_int64(row, 1);
+    enum result result = RESULT_OK;
+    if (day != pass->day || kind != pass->kind)
+        result = finish_kind(pass, err);
+    pass->day = day;
+    pass->kind = kind;
+    if (result != RESULT_OK || name_of(&pass->kinds, kind) == NULL) /* another partner's */
+        return result;
+    if (!touch(pass, sqlite3_column_int64(row, 2), sqlite3_column_int64(row, 3)))
+        return error_set(err, RESULT_DAMAGED, "index: the origin of a sum is not there");
+    return RESULT_OK;
+}
+
+static enum result read_days(struct pass *pass, struct error *err)
+{
+    sqlite3_stmt *statement = NULL;
+    int code = SQLITE_DONE;
+    enum result result = sql_prepare(
+        pass->index->db, pass->with_origin ? daily_origin_sql : daily_sql, &statement, err);
+    if (result != RESULT_OK)
+        return result;
+    sqlite3_bind_int64(statement, 1, index_day(pass->filter->since));
+    sqlite3_bind_int64(statement, 2, index_day(pass->filter->until - 1));
+    while (result == RESULT_OK && (code = sqlite3_step(statement)) == SQLITE_ROW)
+        result = take_row(pass, statement, err);
+    if (result == RESULT_OK && code != SQLITE_DONE)
+        result = sql_failure(pass->index->db, "index", err);
+    if (result == RESULT_OK)
+        result = finish_kind(pass, err);
+    sqlite3_finalize(statement);
+    return result;
+}
+
+static enum result take_period(struct pass *pass, struct error *err)
+{
+    for (size_t i = 0; i < pass->whole_period.count; i++)
+        if (!add_to_tallies(pass, &pass->whole_period.all[i], false))
+            return too_large(err);
+    return RESULT_OK;
+}
+
+static enum result run_pass(struct pass *pass, struct error *err)
+{
+    enum result result = RESULT_OK;
+    for (size_t i = 0; i < pass->n; i++) {
+        bool day = tally_has(pass->tallies[i], TALLY_DAY);
+        pass->wants_day = pass->wants_day || (is_of_pass(pass, i) && day);
+        pass->wants_no_day = pass->wants_no_day || (is_of_pass(pass, i) && !day);
+    }
+    if (!pass->wants_day && !pass->wants_no_day)
+        return RESULT_OK;
+    pass->arena = arena_new(NAMES_BYTES);
+    if (pass->arena == NULL)
+        return error_no_memory(err);
+    result = read_names(pass, kinds_sql, &pass->kinds, err);
+    if (result == RESULT_OK && pass->with_origin)
+        result = read_names(pass, origins_sql, &pass->origins, err);
+    if (result != RESULT_OK)
+        return result;
+    size_t count = pass->origins.count > 0 ? pass->origins.count : 1;
+    pass->counters = calloc(count, sizeof(*pass->counters));
+    pass->touched = calloc(count, sizeof(*pass->touched));
+    if (pass->counters == NULL || pass->touched == NULL)
+        return error_no_memory(err);
+    result = read_days(pass, err);
+    return result == RESULT_OK ? take_period(pass, err) : result;
+}
+
+static enum result count_sums(struct journal_index *index, const struct tally_filter *filter,
+                              struct tally *const *tallies, size_t n, bool with_origin,
+                              struct error *err)
+{
+    struct pass pass = {.index = index,
+                        .filter = filter,
+                        .tallies = tallies,
+                        .n = n,
+                        .with_origin = with_origin,
+                        .text_of = INT64_MIN};
+    enum result result = run_pass(&pass, err);
+    sqlite3_finalize(pass.part);
+    sums_free(&pass.whole_period);
+    free(pass.counters);
+    free(pass.touched);
+    free(pass.kinds.rows);
+    free(pass.origins.rows);
+    arena_free(&pass.arena);
+    return result;
 }
 
 /* ---- totals ---- */
@@ -139,14 +351,20 @@ static bool count_row(struct pass *pass, sqlite3_stmt *row)
  * what is still there was counted above. */
 static const char totals_sql[] =
     "SELECT t.day, t.partner, t.channel, t.reason, sum(t.rows) -"
-    " (SELECT count(*) FROM decision d WHERE d.verdict <> 'pass' AND d.verdict = 'block'"
-    " AND d.reason = t.reason AND d.at >= " DAY_START " AND d.at < " DAY_START " + 86400000000"
-    " AND d.mode = 'observe' AND d.list IS NULL AND d.partner = t.partner"
-    " AND d.channel = t.channel) FROM total t"
+    " (SELECT coalesce(sum(s.rows), 0) FROM kind k CROSS JOIN daily s"
+    " ON s.day = CAST(strftime('%s', t.day) AS INTEGER) / 86400 AND s.kind = k.kind"
+    " WHERE k.partner = t.partner AND k.channel = t.channel AND k.reason = t.reason"
+    " AND k.verdict = 'block' AND k.mode = 'observe' AND k.listed = 0) FROM total t"
     " WHERE " DAY_START " >= ?1 AND " DAY_START " + 86400000000 <= ?2"
     " AND (?3 IS NULL OR t.partner = ?3) GROUP BY t.day, t.partner, t.channel, t.reason";
 
-static bool add_total(struct pass *pass, sqlite3_stmt *row)
+static const char *text_or_none(sqlite3_stmt *row, int column)
+{
+    const char *text = sql_text(row, column);
+    return *text != '\0' ? text : TALLY_NONE;
+}
+
+static bool add_total(struct tally *const *tallies, size_t n, sqlite3_stmt *row)
 {
     const char *values[TALLY_BY_COUNT];
     int64_t rows = sqlite3_column_int64(row, 4);
@@ -163,38 +381,18 @@ static bool add_total(struct pass *pass, sqlite3_stmt *row)
     values[TALLY_VERDICT] = verdict_name(VERDICT_BLOCK);
     values[TALLY_EFFECT] = effect_name(EFFECT_PASSED);
     values[TALLY_MODE] = mode_name(MODE_OBSERVE);
-    for (size_t i = 0; i < pass->n; i++)
-        if (!tally_add(pass->tallies[i], values, &counts))
+    for (size_t i = 0; i < n; i++)
+        if (!tally_add(tallies[i], values, &counts))
             return false;
     return true;
 }
 
-/* ---- reading ---- */
-
-/* A second file of the same connection, only read. It must be there: SQLite would make it. */
-static enum result attach(struct journal_index *index, const char *registry_path, struct error *err)
-{
-    sqlite3_stmt *statement = NULL;
-    if (registry_path == NULL || !file_exists(registry_path))
-        return error_set(err, RESULT_NOT_FOUND, "there is no registry to look events up in");
-    enum result result = sql_prepare(index->db, "ATTACH ?1 AS registry", &statement, err);
-    if (result != RESULT_OK)
-        return result;
-    sqlite3_bind_text(statement, 1, registry_path, -1, SQLITE_STATIC);
-    result = sql_run(index->db, statement, err);
-    sqlite3_finalize(statement);
-    return result;
-}
-
-typedef bool count_fn(struct pass *pass, sqlite3_stmt *row);
-
-static enum result read_rows(struct journal_index *index, const char *sql,
-                             const struct tally_filter *filter, struct pass *pass, count_fn *count,
-                             struct error *err)
+static enum result count_totals(struct journal_index *index, const struct tally_filter *filter,
+                                struct tally *const *tallies, size_t n, struct error *err)
 {
     sqlite3_stmt *statement = NULL;
     int code = SQLITE_DONE;
-    enum result result = sql_prepare(index->db, sql, &statement, err);
+    enum result result = sql_prepare(index->db, totals_sql, &statement, err);
     if (result != RESULT_OK)
         return result;
     sqlite3_bind_int64(statement, 1, filter->since);
@@ -202,42 +400,28 @@ static enum result read_rows(struct journal_index *index, const char *sql,
     if (filter->partner != NULL)
         sqlite3_bind_text(statement, 3, filter->partner, -1, SQLITE_STATIC);
     while (result == RESULT_OK && (code = sqlite3_step(statement)) == SQLITE_ROW)
-        if (!count(pass, statement))
-            result = error_set(err, RESULT_NO_MEMORY,
-                               "the answer is too large: ask for fewer columns or days");
+        if (!add_total(tallies, n, statement))
+            result = too_large(err);
     if (result == RESULT_OK && code != SQLITE_DONE)
         result = sql_failure(index->db, "index", err);
     sqlite3_finalize(statement);
     return result;
 }
 
-/* Both of one moment: what a purge takes from the one it has added to the other. */
-static enum result read_all(struct journal_index *index, const struct tally_filter *filter,
-                            struct pass *pass, struct error *err)
-{
-    struct strbuf sql = {0};
-    compose(&sql, pass, filter);
-    enum result result = sql.failed ? error_no_memory(err) : sql_exec(index->db, "BEGIN", err);
-    if (result == RESULT_OK) {
-        result = read_rows(index, sql.data, filter, pass, count_row, err);
-        if (result == RESULT_OK)
-            result = read_rows(index, totals_sql, filter, pass, add_total, err);
-        (void)sql_exec(index->db, "ROLLBACK", NULL);
-    }
-    strbuf_free(&sql);
-    return result;
-}
-
 enum result journal_index_tally(struct journal_index *index, const struct tally_filter *filter,
                                 struct tally *const *tallies, size_t n, struct error *err)
 {
-    struct pass pass;
-    plan(&pass, tallies, n);
-    enum result result = pass.joined ? attach(index, filter->registry_path, err) : RESULT_OK;
-    if (result != RESULT_OK)
-        return result;
-    result = read_all(index, filter, &pass, err);
-    if (pass.joined)
-        (void)sql_exec(index->db, "DETACH registry", NULL);
+    bool begun;
+    if (filter->since >= filter->until)
+        return RESULT_OK;
+    /* All of one moment: what a purge takes from the one it has added to the other. */
+    enum result result = index_begin(index, &begun, err);
+    if (result == RESULT_OK)
+        result = count_sums(index, filter, tallies, n, false, err);
+    if (result == RESULT_OK)
+        result = count_sums(index, filter, tallies, n, true, err);
+    if (result == RESULT_OK)
+        result = count_totals(index, filter, tallies, n, err);
+    index_end(index, begun);
     return result;
 }

@@ -125,8 +125,11 @@ enum result journal_verify(const char *directory, const struct signing_key *publ
 
 struct journal_index;
 
+/* registry_path: where the events are that decisions rely on; read while decisions are indexed,
+ * so that sums can tell forms and suppliers. NULL: they all count as gone (store/tally.h). */
 enum result journal_index_open(const char *index_path, const char *directory,
-                               struct journal_index **index_out, struct error *err);
+                               const char *registry_path, struct journal_index **index_out,
+                               struct error *err);
 void journal_index_close(struct journal_index **index);
 /* As registry_watch. */
 void journal_index_watch(struct journal_index *index, int (*is_over)(void *arg), void *arg);
@@ -183,6 +186,10 @@ enum result journal_index_back(struct journal_index *index, int64_t before, uint
 typedef bool log_entry_fn(void *arg, const struct log_entry *entry);
 enum result journal_index_log(struct journal_index *index, const struct log_filter *filter,
                               log_entry_fn *on_entry, void *arg, struct error *err);
+/* The instants of the oldest and the newest decision that pass the filter, whatever its limit and
+ * order. RESULT_NOT_FOUND: there is none. */
+enum result journal_index_span(struct journal_index *index, const struct log_filter *filter,
+                               int64_t *oldest_out, int64_t *newest_out, struct error *err);
 
 /* ---- screenings (store/index_screening.c) ---- */
 

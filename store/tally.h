@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Counts of decisions by any choice of columns. One pass over the index fills several tallies at
- * once, each a hash table in memory: its size is that of the answer, not of the journal.
+ * Counts of decisions by any choice of columns. One pass over the index's sums fills several
+ * tallies at once, each a hash table in memory: its size is that of the answer, not of the journal.
  */
 #ifndef OCTROI_STORE_TALLY_H
 #define OCTROI_STORE_TALLY_H
@@ -19,7 +19,7 @@ enum tally_by {
     TALLY_MODE,
     TALLY_POLICY,
     TALLY_DAY,       /* "2026-01-31", UTC */
-    TALLY_FORM,      /* "ID@VERSION" of the event relied on */
+    TALLY_FORM,      /* "ID@VERSION" of the event relied on, as it was when this was indexed */
     TALLY_COLLECTOR, /* who ran that form */
     TALLY_SUPPLIER,  /* who handed that event over */
     TALLY_BY_COUNT
@@ -64,10 +64,9 @@ const struct tally_row *tally_row(const struct tally *tally, size_t i);
 void tally_counts_add(struct tally_counts *sum, const struct tally_counts *more);
 
 struct tally_filter {
-    int64_t since;             /* inclusive */
-    int64_t until;             /* exclusive */
-    const char *partner;       /* NULL: any */
-    const char *registry_path; /* where the events are; NULL: only without TALLY_FORM and after */
+    int64_t since;       /* inclusive */
+    int64_t until;       /* exclusive */
+    const char *partner; /* NULL: any */
 };
 
 /* Fills the tallies from what is indexed (journal_index_catch_up first), the totals of erased

@@ -73,7 +73,7 @@ enum result api_report(struct api_work *work, struct desk_tools *tools, struct e
 {
     enum tally_by by[TALLY_BY_COUNT];
     size_t n;
-    struct tally_filter filter = {.registry_path = tools->registry_path};
+    struct tally_filter filter = {0};
     if (!api_partner_parameter(work, &filter.partner))
         return RESULT_OK;
     if (api_parameter(work, "from") == NULL)

@@ -199,7 +199,6 @@ static enum result run(struct desk_job *job, struct desk_tools *tools, struct er
     bool admitted = true;
     enum result result = RESULT_OK;
     visit->registry = tools->registry;
-    visit->registry_path = tools->registry_path;
     visit->journal_path = tools->journal_path;
     visit->hmac = tools->hmac;
     visit->seal = tools->seal;

@@ -96,8 +96,8 @@ enum result desk_index(struct desk_tools *tools, struct error *err)
     uint64_t rows = 0;
     enum result result = RESULT_OK;
     if (tools->index == NULL)
-        result =
-            journal_index_open(tools->desk->index_path, tools->journal_path, &tools->index, err);
+        result = journal_index_open(tools->desk->index_path, tools->journal_path,
+                                    tools->desk->registry_path, &tools->index, err);
     if (result == RESULT_OK)
         journal_index_watch(tools->index, is_over, CONTAINER_OF(tools, struct desk_clerk, tools));
     if (result == RESULT_OK)
@@ -245,7 +245,6 @@ static enum result equip(struct desk *desk, const struct desk_options *options,
     tools->desk = desk;
     tools->seal = options->seal;
     tools->journal_path = desk->journal_path;
-    tools->registry_path = desk->registry_path;
     tools->hmac = hmac_new(options->recipient_key, options->recipient_key_length);
     if (tools->hmac == NULL)
         return error_no_memory(err);

@@ -25,7 +25,6 @@ struct desk_tools {
     struct hmac *hmac;           /* recipient keys; this thread's own */
     const struct seal *seal;     /* NULL: there is no key */
     const char *journal_path;    /* state_dir/journal */
-    const char *registry_path;
     struct desk *desk;
 };
 

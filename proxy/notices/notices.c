@@ -87,8 +87,8 @@ static enum result catch_up(struct notices *notices, bool *there_out, struct err
     uint64_t rows = 0;
     enum result result = RESULT_OK;
     if (notices->index == NULL)
-        result =
-            journal_index_open(notices->index_path, notices->journal_path, &notices->index, err);
+        result = journal_index_open(notices->index_path, notices->journal_path,
+                                    notices->registry_path, &notices->index, err);
     if (result == RESULT_OK)
         result = journal_index_catch_up(notices->index, CATCH_UP_ROWS, &rows, err);
     if (result != RESULT_OK)

@@ -160,7 +160,8 @@ static enum result gather(struct post *post, const struct config *config,
     struct digest_day day;
     mailing_day(config->alerts.timezone, post->digest_date, &day);
     if (post->index == NULL)
-        result = journal_index_open(post->index_path, post->journal_path, &post->index, err);
+        result = journal_index_open(post->index_path, post->journal_path, post->registry_path,
+                                    &post->index, err);
     if (result == RESULT_OK)
         result = journal_index_catch_up(post->index, 0, NULL, err);
     if (result == RESULT_OK && !post_open_registry(post, err))
@@ -168,7 +169,6 @@ static enum result gather(struct post *post, const struct config *config,
     struct digest_sources sources = {.config = config,
                                      .index = post->index,
                                      .registry = post->registry,
-                                     .registry_path = post->registry_path,
                                      .journal_key = post->options.journal_key};
     if (result == RESULT_OK)
         result = digest_gather(&sources, &day, now, digest_out, err);

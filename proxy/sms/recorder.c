@@ -104,7 +104,8 @@ static enum result catch_up(struct recorder *recorder, struct error *err)
     uint64_t rows = 0;
     enum result result = RESULT_OK;
     if (recorder->db == NULL)
-        result = journal_index_open(recorder->index_path, recorder->directory, &recorder->db, err);
+        result = journal_index_open(recorder->index_path, recorder->directory,
+                                    recorder->registry_path, &recorder->db, err);
     if (result == RESULT_OK)
         result = journal_index_catch_up(recorder->db, CATCH_UP_ROWS, &rows, err);
     if (result == RESULT_OK && rows >= CATCH_UP_ROWS)
@@ -519,7 +520,8 @@ enum result recorder_start(const struct recorder_options *options, struct record
     if (result == RESULT_OK)
         registry_seal_with(recorder->writer, options->seal);
     if (result == RESULT_OK)
-        result = journal_index_open(options->index, options->directory, &recorder->db, err);
+        result = journal_index_open(options->index, options->directory, options->registry,
+                                    &recorder->db, err);
     if (result == RESULT_OK)
         result = start_thread(recorder, err);
     if (result != RESULT_OK) {

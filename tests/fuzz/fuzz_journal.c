@@ -55,7 +55,7 @@ static void check_index(size_t rows)
     /* Beside the segments, which the verifier does not mind. */
     snprintf(path, sizeof(path), "%s/journal.db", fuzz_folder());
     unlink(path);
-    must(journal_index_open(path, fuzz_folder(), &index, &err) == RESULT_OK);
+    must(journal_index_open(path, fuzz_folder(), NULL, &index, &err) == RESULT_OK);
     enum result result = journal_index_catch_up(index, 0, &indexed, &err);
     must(result == RESULT_OK || (result == RESULT_DAMAGED && fuzz_one_line(err.text)));
     must(indexed <= rows);

@@ -46,8 +46,8 @@ void stage_open(const char *config)
                   err.text);
     box_new(&stage.box, 1 << 20);
     box_open(&stage.box);
-    ck_assert_msg(journal_index_open(stage.box.index, stage.box.directory, &stage.index, &err) ==
-                      RESULT_OK,
+    ck_assert_msg(journal_index_open(stage.box.index, stage.box.directory, registry_path,
+                                     &stage.index, &err) == RESULT_OK,
                   "%s", err.text);
     stage.hmac = hmac_new(key, sizeof(key));
     ck_assert_ptr_nonnull(stage.hmac);
@@ -194,7 +194,6 @@ static void begin_visit(const char *path, const char *form, const char *tail, co
         .now = stage.now,
         .config = stage.config,
         .registry = stage.registry,
-        .registry_path = stage.registry_path,
         .index = stage.index,
         .journal_path = stage.box.directory,
         .hmac = stage.hmac,

@@ -169,13 +169,17 @@ END_TEST
 /* count rows from this seq on, `step` microseconds apart, the newest the last. */
 static void insert(unsigned seq, unsigned count, int64_t step, const char *partner)
 {
-    char sql[500];
-    snprintf(sql, sizeof(sql),
-             "WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < %u)"
-             " INSERT INTO decision (seq, hash, id, at, partner, channel, verdict, reason)"
-             " SELECT %u + i, zeroblob(32), 'id-' || (%u + i), 1000000 + %u * 10 + i * %lld, '%s',"
-             " 'email', 'block', 'WITHDRAWN' FROM n",
-             count - 1, seq, seq, seq, (long long)step, partner);
+    char sql[900];
+    snprintf(
+        sql, sizeof(sql),
+        "INSERT OR IGNORE INTO kind (partner, stream, channel, purpose, verdict, reason,"
+        " effect, mode, policy, listed) VALUES ('%s', '', 'email', '', 'block', 'WITHDRAWN',"
+        " '', '', '', 0);"
+        "WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < %u)"
+        " INSERT INTO decision (seq, hash, id, at, partner, channel, verdict, reason, kind,"
+        " origin) SELECT %u + i, zeroblob(32), 'id-' || (%u + i), 1000000 + %u * 10 + i * %lld,"
+        " '%s', 'email', 'block', 'WITHDRAWN', kind, 0 FROM n, kind WHERE partner = '%s'",
+        partner, count - 1, seq, seq, seq, (long long)step, partner, partner);
     must(sqlite3_exec(stage.index->db, sql, NULL, NULL, NULL) == SQLITE_OK);
 }
 

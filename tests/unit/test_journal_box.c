@@ -187,7 +187,7 @@ void box_log(struct box *box, const char *index_path, uint64_t step, struct strb
     struct journal_index *index = NULL;
     struct log_filter all = {.since = INT64_MIN, .until = INT64_MAX};
     uint64_t rows = 0;
-    must(journal_index_open(index_path, box->directory, &index, &err) == RESULT_OK);
+    must(journal_index_open(index_path, box->directory, NULL, &index, &err) == RESULT_OK);
     do
         must(journal_index_catch_up(index, step, &rows, &err) == RESULT_OK);
     while (rows > 0);

@@ -103,7 +103,7 @@ static struct journal_purge open_purge(struct box *box, int64_t journal, int64_t
                                   .append_arg = box};
     struct signing_key *key = NULL;
     must(signing_key_load_public(box->public_key, &key, NULL) == RESULT_OK);
-    must(journal_index_open(box->index, box->directory, &purge.index, NULL) == RESULT_OK);
+    must(journal_index_open(box->index, box->directory, NULL, &purge.index, NULL) == RESULT_OK);
     purge.key = key;
     return purge;
 }
@@ -282,7 +282,7 @@ static struct tally_counts reported(struct box *box, int64_t since, int64_t unti
     struct tally *tally = tally_new(by, sizeof(by) / sizeof(by[0]));
     struct journal_index *index;
     must(tally != NULL &&
-         journal_index_open(box->index, box->directory, &index, NULL) == RESULT_OK);
+         journal_index_open(box->index, box->directory, NULL, &index, NULL) == RESULT_OK);
     must(journal_index_catch_up(index, 0, NULL, NULL) == RESULT_OK);
     must(journal_index_tally(index, &filter, &tally, 1, NULL) == RESULT_OK);
     for (size_t i = 0; i < tally_count(tally); i++)
@@ -471,7 +471,7 @@ static enum result set_back(void *arg, struct strbuf *lines, struct error *err)
                   " hash = zeroblob(32), seen_rows = 0, seen_hash = zeroblob(32)",
                   err) == RESULT_OK);
     sql_close(&db);
-    must(journal_index_open(box->index, box->directory, &index, err) == RESULT_OK);
+    must(journal_index_open(box->index, box->directory, NULL, &index, err) == RESULT_OK);
     must(journal_index_catch_up(index, 7, NULL, err) == RESULT_OK);
     journal_index_close(&index);
     return append(arg, lines, err);

@@ -68,7 +68,7 @@ static struct journal_index *open_index(const struct box *box)
 {
     struct journal_index *index = NULL;
     struct error err = {0};
-    ck_assert_int_eq(journal_index_open(box->index, box->directory, &index, &err), RESULT_OK);
+    ck_assert_int_eq(journal_index_open(box->index, box->directory, NULL, &index, &err), RESULT_OK);
     ck_assert_int_eq(journal_index_catch_up(index, 0, NULL, &err), RESULT_OK);
     return index;
 }

@@ -64,7 +64,7 @@ static struct journal_index *caught_up(struct box *box)
 {
     struct journal_index *index = NULL;
     struct error err = {0};
-    must(journal_index_open(box->index, box->directory, &index, &err) == RESULT_OK);
+    must(journal_index_open(box->index, box->directory, NULL, &index, &err) == RESULT_OK);
     must(journal_index_catch_up(index, 0, NULL, &err) == RESULT_OK);
     return index;
 }
@@ -231,9 +231,9 @@ START_TEST(two_connections_of_one_process)
     struct journal_index *first = NULL, *second = NULL;
     struct error err;
     box_new(&box, 1 << 20);
-    ck_assert_int_eq(journal_index_open(box.index, box.directory, &first, &err), RESULT_OK);
+    ck_assert_int_eq(journal_index_open(box.index, box.directory, NULL, &first, &err), RESULT_OK);
     ck_assert(is_locked(box.index));
-    ck_assert_int_eq(journal_index_open(box.index, box.directory, &second, &err), RESULT_OK);
+    ck_assert_int_eq(journal_index_open(box.index, box.directory, NULL, &second, &err), RESULT_OK);
     ck_assert(is_locked(box.index));
     journal_index_close(&second);
     ck_assert(is_locked(box.index));

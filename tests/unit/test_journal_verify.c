@@ -185,7 +185,7 @@ START_TEST(rows_that_were_only_seen_show_too)
     box_fill(&box, 3);
     journal_state(box.journal, &state);
     ck_assert_uint_eq(state.rows, 4);
-    ck_assert_int_eq(journal_index_open(box.index, box.directory, &index, &err), RESULT_OK);
+    ck_assert_int_eq(journal_index_open(box.index, box.directory, NULL, &index, &err), RESULT_OK);
     ck_assert_int_eq(journal_index_note(index, &state, &err), RESULT_OK);
     journal_index_close(&index);
     box_close(&box);
@@ -426,7 +426,7 @@ START_TEST(several_processes_may_index_at_once)
         if (children[i] == 0) {
             struct journal_index *index = NULL;
             struct error err = {0};
-            enum result result = journal_index_open(box.index, box.directory, &index, &err);
+            enum result result = journal_index_open(box.index, box.directory, NULL, &index, &err);
             if (result == RESULT_OK)
                 result = journal_index_catch_up(index, 0, NULL, &err);
             if (result != RESULT_OK)
@@ -463,7 +463,7 @@ START_TEST(the_index_refuses_a_broken_chain)
     box_read(&box, 1, &text);
     *strstr(text.data, "beta") = 'B';
     box_write(&box, 1, text.data, text.length);
-    ck_assert_int_eq(journal_index_open(box.index, box.directory, &index, &err), RESULT_OK);
+    ck_assert_int_eq(journal_index_open(box.index, box.directory, NULL, &index, &err), RESULT_OK);
     ck_assert_int_eq(journal_index_catch_up(index, 0, NULL, &err), RESULT_DAMAGED);
     ck_assert_str_eq(err.text, "row 3, journal/00000001.seg: the record does not match its hash");
     journal_index_close(&index);
@@ -502,7 +502,7 @@ START_TEST(the_log_is_filtered_newest_first)
     box_new(&box, 1 << 20);
     box_open(&box);
     box_fill(&box, 12); /* rows 2 … 13 hold the numbers 0 … 11 */
-    ck_assert_int_eq(journal_index_open(box.index, box.directory, &index, &err), RESULT_OK);
+    ck_assert_int_eq(journal_index_open(box.index, box.directory, NULL, &index, &err), RESULT_OK);
     ck_assert_int_eq(journal_index_catch_up(index, 0, NULL, &err), RESULT_OK);
     struct {
         struct log_filter filter;

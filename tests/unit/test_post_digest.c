@@ -92,12 +92,11 @@ static void gather(void)
     ck_assert_int_eq(day.since, DAY);
     ck_assert_int_eq(day.until, DAY + CLOCK_DAY);
     ck_assert_int_eq(day.week_since, DAY - 7 * CLOCK_DAY);
-    ck_assert_int_eq(journal_index_open(box.index, box.directory, &journal_index, &err), RESULT_OK);
+    ck_assert_int_eq(journal_index_open(box.index, box.directory, NULL, &journal_index, &err), RESULT_OK);
     ck_assert_int_eq(journal_index_catch_up(journal_index, 0, NULL, &err), RESULT_OK);
     struct digest_sources sources = {.config = config,
                                      .index = journal_index,
                                      .registry = registry,
-                                     .registry_path = sandbox_path(&sandbox, "registry.db"),
                                      .journal_key = box.key};
     ck_assert_msg(digest_gather(&sources, &day, DAY + CLOCK_DAY, &digest, &err) == RESULT_OK, "%s",
                   err.text);

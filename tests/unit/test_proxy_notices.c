@@ -557,7 +557,7 @@ START_TEST(whoever_could_rely_on_the_grant)
         add_no(1, NULL);
         ck_assert_int_eq(mkdir(sandbox_path(&world.sandbox, "journal"), 0700), 0);
         ok(journal_index_open(sandbox_path(&world.sandbox, "index.db"),
-                              sandbox_path(&world.sandbox, "journal"), &index, &bench->err));
+                              sandbox_path(&world.sandbox, "journal"), NULL, &index, &bench->err));
         ok(spread(index));
         told(i == 0 ? "acme late volt " : "acme late ");
         journal_index_close(&index);
