@@ -26,8 +26,7 @@ static void add_filled(struct visit *visit, const char *sentence, const char *on
     page_text(&visit->page, at);
 }
 
-/* "The person withdrew the consent on 3 March 2026." */
-static void add_event_on(struct visit *visit, const struct past_event *event)
+void explained_event_line(struct visit *visit, const struct past_event *event)
 {
     const char *at = tr(visit->language, officer_event_on(event));
     const char *hole = strstr(at, "%s");
@@ -61,7 +60,7 @@ void explained_line(struct visit *visit, const struct question *question,
         code_add(visit, word_reason(visit->language, code), code);
         return;
     }
-    add_event_on(visit, event);
+    explained_event_line(visit, event);
     page_raw(&visit->page, " <code>");
     page_text(&visit->page, code);
     page_raw(&visit->page, "</code>");

@@ -19,6 +19,8 @@ void explained_line(struct visit *visit, const struct question *question,
 void explained_answer(struct visit *visit, const struct explanation *explanation);
 /* The rules that were tried, in order, with what each found; the one that spoke with its code. */
 void explained_rules(struct visit *visit, const struct trace *trace);
+/* "The person withdrew the consent on 3 March 2026." inside a sentence or cell. */
+void explained_event_line(struct visit *visit, const struct past_event *event);
 /* What happened once: when and where it was said and recorded, by whom it came, the form with its
  * wording as shown. Sections aside; a list of names and values, and the wording. */
 void explained_event(struct visit *visit, const struct past_event *event);

@@ -42,13 +42,8 @@ static void line_of(struct person_view *view, const struct person_answer *answer
     page_raw(&view->visit->page, "</li>\n");
 }
 
-static bool said_no(const struct judgement *judgement)
-{
-    return judgement->reason == REASON_WITHDRAWN || judgement->reason == REASON_OBJECTED;
-}
-
-/* Whoever may write, a line each; or whoever may not because the person said no. */
-static size_t lines(struct person_view *view, bool pass)
+/* Whoever may write, a line each. */
+static size_t permitted(struct person_view *view)
 {
     const struct person *person = view->person;
     size_t n = 0;
@@ -56,26 +51,67 @@ static size_t lines(struct person_view *view, bool pass)
         for (size_t j = 0; j < CHANNELS; j++) {
             const struct person_answer *answer =
                 answer_to(&person->partners[i], channel_order[j], PURPOSE_RECEIPT);
-            if (answer == NULL ||
-                (pass ? answer->judgement.verdict != VERDICT_PASS : !said_no(&answer->judgement)))
-                continue;
-            if (n++ == 0)
-                page_raw(&view->visit->page, "<ul>\n");
-            if (n <= LINES_MOST)
+            if (answer != NULL && answer->judgement.verdict == VERDICT_PASS && n++ < LINES_MOST)
                 line_of(view, answer);
         }
+    return n;
+}
+
+/* Whether this "no" is why the partner may not write. */
+static bool is_stopped_by(const struct person_partner *partner, const struct past_event *event)
+{
+    const struct person_answer *answer = answer_to(partner, event->channel, PURPOSE_RECEIPT);
+    return answer != NULL && answer->judgement.event == event->id &&
+           (answer->judgement.reason == REASON_WITHDRAWN ||
+            answer->judgement.reason == REASON_OBJECTED);
+}
+
+/* "The person objected on 3 March 2026, and by e-mail that stops ACME, Beta." */
+static bool no_line(struct person_view *view, const struct past_event *event)
+{
+    const struct person *person = view->person;
+    struct visit *visit = view->visit;
+    size_t n = 0;
+    for (size_t i = 0; i < person->n_partners; i++) {
+        if (!is_stopped_by(&person->partners[i], event))
+            continue;
+        if (n++ == 0) {
+            page_raw(&visit->page, "<li><strong>");
+            explained_event_line(visit, event);
+            page_raw(&visit->page, "</strong> ");
+            page_tr(&visit->page, N_("Since then these may not write"));
+            page_raw(&visit->page, " ");
+            page_tr(&visit->page, person_by_channel(event->channel));
+        }
+        page_raw(&visit->page, n > 1 ? ", " : ": ");
+        page_text(&visit->page, person->partners[i].partner->name);
+    }
     if (n > 0)
-        page_raw(&view->visit->page, "</ul>\n");
+        page_raw(&visit->page, ".</li>\n");
+    return n > 0;
+}
+
+/* What the person said no to, the newest first. */
+static size_t stopped(struct person_view *view)
+{
+    const struct past *history = &view->person->history;
+    size_t n = 0;
+    for (size_t i = history->n_events; i > 0 && n < LINES_MOST; i--)
+        if (!past_is_grant(&history->events[i - 1]))
+            n += no_line(view, &history->events[i - 1]);
     return n;
 }
 
 static void in_short(struct person_view *view)
 {
-    size_t passing = lines(view, true);
+    page_raw(&view->visit->page, "<ul>\n");
+    size_t passing = permitted(view);
     if (passing == 0)
-        part_notice(view->visit, "info", N_("No partner may send this person offers now."), NULL);
-    size_t blocked = lines(view, false);
-    if (passing > LINES_MOST || blocked > LINES_MOST)
+        page_element_tr(&view->visit->page, "li",
+                        N_("No partner may send this person offers now."));
+    size_t no = stopped(view);
+    page_raw(&view->visit->page, "</ul>\n");
+    if (passing > LINES_MOST || no == LINES_MOST)
         part_text(view->visit, N_("Not all are named here; the table has every one."));
 }
 
