@@ -119,9 +119,8 @@ static void check_part(struct dossier_view *view)
 /* ---- checkpoints ---- */
 
 struct checkpoints {
-    struct dossier_view *view; /* NULL: not on the page */
-    struct strbuf *lines;      /* NULL: on the page */
-    uint64_t row;              /* lines: this one alone; 0: all */
+    struct visit *visit;  /* a row of its table each; NULL: a line each */
+    struct strbuf *lines; /* borrowed */
     size_t shown;
 };
 
@@ -143,20 +142,19 @@ static void checkpoint_row(struct visit *visit, const json_t *record, int64_t at
 static bool on_checkpoint(void *arg, int64_t at, const char *text, size_t length)
 {
     struct checkpoints *checkpoints = arg;
-    json_t *record = json_loadb(text, length, 0, NULL);
-    json_int_t row = json_integer_value(json_object_get(record, "row"));
-    if (checkpoints->view != NULL && record != NULL) {
-        checkpoint_row(checkpoints->view->visit, record, at);
-    } else if (checkpoints->row == 0 || (json_int_t)checkpoints->row == row) {
+    checkpoints->shown++;
+    if (checkpoints->visit == NULL) {
         strbuf_add(checkpoints->lines, text, length);
         strbuf_add_char(checkpoints->lines, '\n');
-    } else {
-        json_decref(record);
         return true;
     }
+    json_t *record = json_loadb(text, length, 0, NULL);
+    if (record == NULL)
+        checkpoints->visit->page.html.failed = true;
+    else
+        checkpoint_row(checkpoints->visit, record, at);
     json_decref(record);
-    checkpoints->shown++;
-    return true;
+    return record != NULL;
 }
 
 static enum result checkpoints_part(struct dossier_view *view, struct error *err)
@@ -165,7 +163,7 @@ static enum result checkpoints_part(struct dossier_view *view, struct error *err
                                         N_("Hash of the last one"), N_("To keep"), NULL};
     struct visit *visit = view->visit;
     struct strbuf all = {0};
-    struct checkpoints checkpoints = {.view = view};
+    struct checkpoints checkpoints = {.visit = visit};
     part_begin(visit, N_("Signed checkpoints"));
     part_text(visit, N_("The last checkpoint of each day, and those before and after the period. "
                         "Who keeps one elsewhere can prove later that nothing before it was "
@@ -245,44 +243,46 @@ enum result dossier_view_proof(struct dossier_view *view, struct error *err)
 
 /* ---- downloads ---- */
 
-/* All of the period, or of all times the one at that row. */
-static enum result send_checkpoints(struct visit *visit, const struct period *period, uint64_t row,
-                                    struct error *err)
+static enum result no_checkpoint(struct visit *visit)
 {
-    char name[64];
-    struct checkpoints checkpoints = {.lines = &visit->page.html, .row = row};
-    enum result result = journal_index_checkpoints(visit->index, period->since, period->until,
-                                                   on_checkpoint, &checkpoints, err);
-    if (result != RESULT_OK)
-        return result;
-    if (checkpoints.shown == 0)
-        return visit_nothing(visit, N_("There is no such checkpoint. Choose one on the page of the "
-                                       "dossier."));
-    if (row != 0)
-        snprintf(name, sizeof(name), "checkpoint-%" PRIu64 ".json", row);
-    else
-        snprintf(name, sizeof(name), "checkpoints-%.10s-%.10s.jsonl", period->from, period->to);
-    return visit_send_text(visit, row != 0 ? "application/json" : "application/x-ndjson", name,
-                           err);
+    return visit_nothing(visit, N_("There is no such checkpoint. Choose one on the page of the "
+                                   "dossier."));
 }
 
 enum result dossier_checkpoints_page(struct visit *visit, struct error *err)
 {
+    char name[64];
     struct period period;
     const char *partner;
+    struct checkpoints checkpoints = {.lines = &visit->page.html};
     dossier_period(visit, &period, &partner);
-    return send_checkpoints(visit, &period, 0, err);
+    enum result result = journal_index_checkpoints(visit->index, period.since, period.until,
+                                                   on_checkpoint, &checkpoints, err);
+    if (result != RESULT_OK)
+        return result;
+    if (checkpoints.shown == 0)
+        return no_checkpoint(visit);
+    snprintf(name, sizeof(name), "checkpoints-%.10s-%.10s.jsonl", period.from, period.to);
+    return visit_send_text(visit, "application/x-ndjson", name, err);
 }
 
 enum result dossier_checkpoint_page(struct visit *visit, struct error *err)
 {
-    const struct period ever = {.since = 0, .until = visit->now + CLOCK_DAY};
+    char name[64];
+    struct checkpoints checkpoints = {.lines = &visit->page.html};
     const char *text = visit->tails[0];
     size_t length = strlen(text);
     if (length == 0 || length > 18 || strspn(text, "0123456789") != length || *text == '0')
-        return visit_nothing(visit, N_("There is no such checkpoint. Choose one on the page of the "
-                                       "dossier."));
-    return send_checkpoints(visit, &ever, strtoull(text, NULL, 10), err);
+        return no_checkpoint(visit);
+    uint64_t row = strtoull(text, NULL, 10);
+    enum result result =
+        journal_index_checkpoint(visit->index, row, on_checkpoint, &checkpoints, err);
+    if (result != RESULT_OK)
+        return result;
+    if (checkpoints.shown == 0)
+        return no_checkpoint(visit);
+    snprintf(name, sizeof(name), "checkpoint-%" PRIu64 ".json", row);
+    return visit_send_text(visit, "application/json", name, err);
 }
 
 enum result dossier_script_page(struct visit *visit, struct error *err)

@@ -45,3 +45,11 @@ enum result journal_index_checkpoints(struct journal_index *index, int64_t since
                         " OR seq = (SELECT min(seq) FROM checkpoint WHERE at >= ?2) ORDER BY seq",
                         since, until, on_record, arg, err);
 }
+
+enum result journal_index_checkpoint(struct journal_index *index, uint64_t row,
+                                     history_record_fn *on_record, void *arg, struct error *err)
+{
+    /* It is the record behind that row. */
+    return give_records(index, "SELECT at, record FROM checkpoint WHERE seq = ?1 + 1", (int64_t)row,
+                        0, on_record, arg, err);
+}

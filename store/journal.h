@@ -282,5 +282,8 @@ enum result journal_index_configurations(struct journal_index *index, int64_t si
  * after it, oldest first: enough to hold the whole period between two of them. */
 enum result journal_index_checkpoints(struct journal_index *index, int64_t since, int64_t until,
                                       history_record_fn *on_record, void *arg, struct error *err);
+/* The one that signs that row, from 1; nothing where there is none. */
+enum result journal_index_checkpoint(struct journal_index *index, uint64_t row,
+                                     history_record_fn *on_record, void *arg, struct error *err);
 
 #endif

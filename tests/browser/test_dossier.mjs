@@ -6,8 +6,8 @@ import fs from "node:fs";
 import { check, same, until } from "./browser.mjs";
 
 const words = {
-    en: { ready: "A dossier is ready.", holds: "the journal holds", drawing: "The dossier is being drawn up." },
-    fr: { ready: "Un dossier est prêt.", holds: "journal intègre", drawing: "Le dossier est en cours d’établissement." },
+    en: { ready: "A dossier is ready.", holds: "Entries that hold", drawing: "The dossier is being drawn up." },
+    fr: { ready: "Un dossier est prêt.", holds: "Inscriptions intègres", drawing: "Le dossier est en cours d’établissement." },
 };
 
 // The page looks again by itself; we do not wait for that.

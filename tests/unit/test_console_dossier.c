@@ -201,14 +201,14 @@ START_TEST(checks_the_journal_when_asked)
     ck_assert_str_eq(stage.visit.access.act, "journal.verify");
     await_check();
     stage_get(dossier_page, MAY);
-    must_show("the journal holds");
+    must_show("good\">the journal holds<");
     must_show("<dd>claire</dd>");
     must_show("<dd>8</dd>");
     /* A gate that starts anew still knows. */
     checker_stop(&stage.checker);
     start_checker();
     stage_get(dossier_page, MAY);
-    must_show("the journal holds");
+    must_show("good\">the journal holds<");
     must_show("<dd>claire</dd>");
     checker_stop(&stage.checker);
 }
@@ -264,7 +264,7 @@ START_TEST(a_changed_entry_is_said)
     ck_assert_uint_eq(last.run, 0);
     must(strstr(last.report.where, "row ") != NULL);
     stage_get(dossier_page, MAY);
-    must_show("the journal does not hold");
+    must_show("bad\">the journal does not hold<");
     must_show("An entry was changed, removed or put in: row ");
     checker_stop(&stage.checker);
     strbuf_free(&text);
