@@ -57,6 +57,7 @@ struct visit {
     const char *role; /* "compliance"; "" */
     unsigned permits; /* PERMIT_ bits */
     bool signed_on;   /* by the company's single sign-on: nobody logs in or out here */
+    bool came;        /* … after a while: as good as a login, and goes on record as one */
     const char *csrf; /* what each form must carry; "" before it is known */
     enum language language;
     const char *timezone; /* times are shown in it */

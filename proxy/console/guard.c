@@ -4,7 +4,6 @@
 #include "base/crypto.h"
 #include "store/users.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #define SESSION_HTTPS "__Host-octroi"
@@ -181,20 +180,8 @@ static enum result take_user(struct visit *visit, const struct user *user, const
     if (visit->user != NULL && make_csrf(visit, secret))
         return RESULT_OK;
     visit->user = "";
+    visit->came = false;
     return error_no_memory(err);
-}
-
-/* Nobody logs in where others vouch: the first visit after a while is as good as that. */
-static bool note_visit(struct visit *visit, const struct user *user)
-{
-    char who[USER_NAME + 8];
-    struct access access = {.act = "user.login", .answer = "single-sign-on"};
-    snprintf(who, sizeof(who), "user %s", user->name);
-    access.who = who;
-    if (visit->batch == NULL)
-        visit->batch = journal_batch_new();
-    return visit->batch != NULL &&
-           access_record(visit->batch, &access, visit->config->hostname, visit->now);
 }
 
 /* A balancer vouches for him. */
@@ -202,17 +189,15 @@ static enum result by_identity(struct visit *visit, const struct guard_request *
                                struct error *err)
 {
     struct user user;
-    bool anew = false;
     char *name = arena_str(visit->arena, request->identity);
     if (name == NULL)
         return error_no_memory(err);
     ascii_lower(name);
-    enum result result = registry_meet_user(visit->registry, name, visit->now,
-                                            visit->config->console.session_idle, &user, &anew, err);
+    enum result result =
+        registry_meet_user(visit->registry, name, visit->now, visit->config->console.session_idle,
+                           &user, &visit->came, err);
     if (result != RESULT_OK)
         return result;
-    if (anew && !note_visit(visit, &user))
-        return error_no_memory(err);
     const char *secret =
         guard_cookie(visit, request->cookie, request->https ? FORM_HTTPS : FORM_HERE);
     if (strlen(secret) != 2 * (size_t)FORM_BYTES) {

@@ -34,6 +34,15 @@ void console_drop(struct console_work *work)
 
 /* ---- answering, on the loop ---- */
 
+/* Where others vouch nobody logs in: the first visit after a while is as good as that. */
+static bool add_coming(struct journal_batch *batch, const struct visit *visit)
+{
+    char who[USER_NAME + 8];
+    struct access access = {.who = who, .act = "user.login", .answer = "single-sign-on"};
+    snprintf(who, sizeof(who), "user %s", visit->user);
+    return access_record(batch, &access, visit->config->hostname, visit->now);
+}
+
 /* The rows of what was seen or done; NULL: none, or with *whole_out false no memory. */
 static struct journal_batch *rows_of(struct console_work *work, bool *whole_out)
 {
@@ -41,12 +50,13 @@ static struct journal_batch *rows_of(struct console_work *work, bool *whole_out)
     struct journal_batch *batch = visit->batch;
     visit->batch = NULL;
     *whole_out = true;
-    if (visit->access.act == NULL)
+    if (visit->access.act == NULL && !visit->came)
         return batch;
     if (batch == NULL)
         batch = journal_batch_new();
-    *whole_out =
-        batch != NULL && access_record(batch, &visit->access, visit->config->hostname, visit->now);
+    *whole_out = batch != NULL && (!visit->came || add_coming(batch, visit)) &&
+                 (visit->access.act == NULL ||
+                  access_record(batch, &visit->access, visit->config->hostname, visit->now));
     if (!*whole_out)
         journal_batch_free(&batch);
     return batch;
@@ -160,15 +170,27 @@ static void record_alone(struct console_work *work)
     if (batch != NULL)
         store_append(work->lane->store, batch, NULL, NULL, (struct ticket){0});
     else if (!whole)
-        log_event(LOG_LEVEL_ERROR, "what a user did is not on record",
-                  LOG_TEXT("request", work->visit.request_id), LOG_TEXT("who", work->who),
-                  LOG_TEXT("act", work->visit.access.act), LOG_TEXT("reason", "no memory"));
+        log_event(
+            LOG_LEVEL_ERROR, "what a user did is not on record",
+            LOG_TEXT("request", work->visit.request_id), LOG_TEXT("who", work->who),
+            LOG_TEXT("act", work->visit.access.act != NULL ? work->visit.access.act : "user.login"),
+            LOG_TEXT("reason", "no memory"));
+}
+
+/* Nothing was done, but somebody came. */
+static void record_coming(struct console_work *work)
+{
+    journal_batch_free(&work->visit.batch);
+    work->visit.access.act = NULL;
+    record_alone(work);
 }
 
 void console_finish(struct console_work *work)
 {
     struct service_call *call = service_redeem(work->lane, work->ticket);
     bool done = work->job.result == RESULT_OK;
+    if (!done)
+        record_coming(work);
     if (done && call != NULL)
         answer(call, work);
     else if (done)
