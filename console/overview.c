@@ -32,22 +32,15 @@ static void free_sums(struct sums *sums)
 
 /* ---- reading ---- */
 
-static bool take_instant(void *arg, const struct log_entry *entry)
-{
-    *(int64_t *)arg = entry->instant;
-    return false;
-}
-
 /* Whether the journal reaches back over the whole period: it may be younger, or be erased. */
 static enum result is_whole(struct visit *visit, const struct period *period, bool *whole_out,
                             struct error *err)
 {
-    const struct log_filter oldest = {
-        .since = INT64_MIN, .until = INT64_MAX, .oldest_first = true, .limit = 1};
-    int64_t first = INT64_MAX;
-    enum result result = journal_index_log(visit->index, &oldest, take_instant, &first, err);
-    *whole_out = result == RESULT_OK && first < period->since + CLOCK_DAY;
-    return result;
+    const struct log_filter all = {.since = INT64_MIN, .until = INT64_MAX};
+    int64_t oldest, newest;
+    enum result result = journal_index_span(visit->index, &all, &oldest, &newest, err);
+    *whole_out = result == RESULT_OK && oldest < period->since + CLOCK_DAY;
+    return result == RESULT_NOT_FOUND ? RESULT_OK : result;
 }
 
 static enum result read_before(struct visit *visit, const struct chooser *chooser,
