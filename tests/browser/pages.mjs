@@ -9,7 +9,7 @@
 //   has    {en: [...], fr: [...]}: texts that must be there, also without scripts
 //   same   words that are alike in both languages, beside those of run.mjs (regular expressions)
 //   allow  statuses beside 200
-//   picture  for the documents (make screenshots): {en: "desk"}, {fr: "phone"}
+//   picture  for the documents (make screenshots): {en: "desk"}, {fr: "phone"}; height: of the one on a desk
 
 export const pages = [
     {
@@ -25,6 +25,7 @@ export const pages = [
         path: "/console",
         act: "main a[href^='/console/blocked?verdict=block']",
         picture: { en: "desk", fr: "phone" },
+        height: 1210,
         has: {
             en: ["Overview", "Crédit Horizon", "Messages judged", "By partner and channel", "Is the gate well?"],
             fr: ["Vue d’ensemble", "Crédit Horizon", "Messages jugés", "Par partenaire et par canal"],

@@ -85,7 +85,7 @@ async function takePictures(world) {
         for (const lang of ["en", "fr"].filter((lang) => entry.picture[lang] !== undefined)) {
             const phone = entry.picture[lang] === "phone";
             const page = await world.open(entry.role, addressOf(entry, world), {
-                lang, ...(phone ? variants[1] : { width: 1200, height: 800, scheme: "light" }) });
+                lang, ...(phone ? variants[1] : { width: 1200, height: entry.height ?? 800, scheme: "light" }) });
             await world.picture(page, `${entry.name}-${lang}${phone ? "-phone" : ""}`, { fullPage: false });
             await page.finish();
             console.log(`ok ${entry.name}`);
