@@ -49,12 +49,13 @@ static void say_check(struct visit *visit, const struct visit_health *health)
                    health->checked_why, NULL, NULL);
         break;
     default:
-        state_open(visit, "info", N_("Not verified"),
-                   health->check_every > 0 || health->checking
-                       ? N_("The journal is being verified for the first time.")
-                       : N_("The gate has never verified the journal: it does so unasked only where "
-                            "mail to compliance is configured (alerts)."),
-                   NULL, NULL, NULL);
+        state_open(
+            visit, "info", N_("Not verified"),
+            health->check_every > 0 || health->checking
+                ? N_("The journal is being verified for the first time.")
+                : N_("The gate has never verified the journal: it does so unasked only where "
+                     "mail to compliance is configured (alerts)."),
+            NULL, NULL, NULL);
     }
     if (health->checked_at != 0) {
         page_raw(&visit->page, "<span class=\"note\">");
