@@ -40,6 +40,8 @@ static const struct {
     {"drawing", N_("The dossier is being drawn up. This page shows when it is ready.")},
     {"drawing-already", N_("Your dossier before this one is still being drawn up.")},
     {"drawing-crowded", N_("Too many dossiers wait to be downloaded. Try again in an hour.")},
+    {"supplier-invalidated",
+     N_("Invalidated. What this supplier brought, or will bring, lets nothing pass any more.")},
     {"logged-out", N_("You have logged out.")},
     {"sessions-ended", N_("The user is logged out everywhere.")},
 };

@@ -29,6 +29,11 @@ console_page form_page;         /* …/ID: its versions */
 console_page form_version_page; /* …/ID/VERSION */
 console_page form_invalidate_act;
 
+/* ---- suppliers.c ---- */
+console_page suppliers_page;
+console_page supplier_page; /* …/ID */
+console_page supplier_invalidate_act;
+
 /* ---- stop.c ---- */
 console_page suspend_act, resume_act;
 

@@ -173,9 +173,13 @@ enum result stop_history_part(struct visit *visit, enum suspension_kind kind, co
 static bool read_target(struct visit *visit, enum suspension_kind *kind_out, const char **id_out,
                         const char **reason_out)
 {
-    *id_out = visit_id_field(visit, "id");
+    const char *kind = visit_field(visit, "kind");
+    /* A supplier's is any name. */
+    *id_out = strcmp(kind, suspension_kind_name(SUSPEND_SUPPLIER)) == 0
+                  ? visit_field(visit, "id")
+                  : visit_id_field(visit, "id");
     *reason_out = visit_reason_field(visit, "reason");
-    if (!suspension_kind_parse(visit_field(visit, "kind"), kind_out) || (*id_out)[0] == '\0') {
+    if (!suspension_kind_parse(kind, kind_out) || (*id_out)[0] == '\0') {
         (void)visit_refuse(visit, 400, N_("This cannot be read"),
                            N_("It does not say what is meant. Go back and use the page's form."));
         return false;

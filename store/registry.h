@@ -124,6 +124,21 @@ typedef bool supplier_row_fn(void *arg, const struct supplier_row *row);
 enum result registry_invalid_suppliers(struct registry *registry, const char *id, int version,
                                        supplier_row_fn *on_row, void *arg, struct error *err);
 
+/* Whoever handed events over: one exists once an event names it. */
+struct supplier_total {
+    const char *id;
+    uint64_t consents;          /* it brought, erased ones aside */
+    int64_t first_at;           /* when its first event was recorded */
+    int64_t last_at;            /* its last consent; 0: it never brought one */
+    int64_t invalidated_at;     /* 0: what it brought counts */
+    const char *invalid_reason; /* "" */
+};
+typedef bool supplier_total_fn(void *arg, const struct supplier_total *supplier);
+/* Who brought most first; id NULL: all there are. RESULT_NOT_FOUND: there is none of that id.
+ * Counts are kept as events come, so that this takes no time. */
+enum result registry_suppliers(struct registry *registry, const char *id,
+                               supplier_total_fn *on_supplier, void *arg, struct error *err);
+
 /* ---- consent events ---- */
 
 struct event_input {

@@ -367,15 +367,37 @@ static const char migration_9[] = "CREATE TABLE console_user ("
                                   " CHECK (length(hash) = 32));"
                                   "CREATE INDEX console_session_name ON console_session (name);";
 
+/* What each supplier brought, counted as it comes and goes: nobody counts a million events to show
+ * a list. */
+#define BROUGHT(row) row ".supplier <> '' AND " row ".kind IN ('given', 'renewed')"
+static const char migration_10[] =
+    "CREATE TABLE supplier_total ("
+    " supplier TEXT PRIMARY KEY NOT NULL,"
+    " consents BIGINT NOT NULL,"
+    " last_at BIGINT NOT NULL);" /* recorded; also of one that is erased since */
+    "INSERT INTO supplier_total SELECT supplier, count(*), max(recorded_at) FROM event"
+    " WHERE " BROUGHT(
+        "event") " GROUP BY supplier;"
+                 "CREATE TRIGGER supplier_total_added AFTER INSERT ON event WHEN " BROUGHT(
+                     "NEW") " BEGIN INSERT INTO supplier_total VALUES (NEW.supplier, 1, "
+                            "NEW.recorded_at)"
+                            " ON CONFLICT (supplier) DO UPDATE SET consents = consents + 1,"
+                            " last_at = max(last_at, excluded.last_at); END;"
+                            "CREATE TRIGGER supplier_total_erased AFTER UPDATE ON event"
+                            " WHEN NEW.supplier = '' AND " BROUGHT(
+                                "OLD") " BEGIN UPDATE supplier_total SET consents = consents - 1 "
+                                       "WHERE supplier = OLD.supplier; END;";
+
 struct migration {
     const char *sql;
     enum result (*then)(struct registry *registry, struct error *err); /* may be NULL */
 };
 
-static const struct migration migrations[] = {
-    {migration_1, NULL}, {migration_2, chain_old_events}, {migration_3, NULL}, {migration_4, NULL},
-    {migration_5, NULL}, {migration_6, number_standings}, {migration_7, NULL}, {migration_8, NULL},
-    {migration_9, NULL}};
+static const struct migration migrations[] = {{migration_1, NULL}, {migration_2, chain_old_events},
+                                              {migration_3, NULL}, {migration_4, NULL},
+                                              {migration_5, NULL}, {migration_6, number_standings},
+                                              {migration_7, NULL}, {migration_8, NULL},
+                                              {migration_9, NULL}, {migration_10, NULL}};
 _Static_assert(sizeof(migrations) / sizeof(migrations[0]) == REGISTRY_SCHEMA_VERSION,
                "one migration a version");
 

@@ -19,6 +19,9 @@ TASK(forms_page, PERMIT_READ, NEED_INDEX, PAGE)
 TASK(form_page, PERMIT_READ, NEED_INDEX, PAGE)
 TASK(form_version_page, PERMIT_READ, NEED_INDEX, PAGE)
 TASK(form_invalidate_act, PERMIT_ACT, 0, SHORT)
+TASK(suppliers_page, PERMIT_READ, NEED_INDEX, PAGE)
+TASK(supplier_page, PERMIT_READ, NEED_INDEX, PAGE)
+TASK(supplier_invalidate_act, PERMIT_ACT, 0, SHORT)
 TASK(suspend_act, PERMIT_STOP, 0, URGENT)
 TASK(resume_act, PERMIT_STOP, 0, SHORT)
 TASK(persons_page, PERMIT_PERSONS, 0, PAGE)
@@ -76,6 +79,9 @@ const struct service_route console_routes[] = {
     ROUTE(GET, "/console/forms/*", form_page_at_desk),
     ROUTE(GET, "/console/forms/*/*", form_version_page_at_desk),
     ROUTE(POST, "/console/forms/*/*/invalidation", form_invalidate_act_at_desk),
+    ROUTE(GET, "/console/suppliers", suppliers_page_at_desk),
+    ROUTE(GET, "/console/suppliers/*", supplier_page_at_desk),
+    ROUTE(POST, "/console/suppliers/*/invalidation", supplier_invalidate_act_at_desk),
     ROUTE(POST, "/console/suspensions", suspend_act_at_desk),
     ROUTE(POST, "/console/resumptions", resume_act_at_desk),
     ROUTE(GET, "/console/login", login_page_at_desk),

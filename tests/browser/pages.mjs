@@ -217,6 +217,20 @@ export const pages = [
         has: { en: ["Crédit Horizon", "dossier 2026-118"], fr: ["Crédit Horizon", "dossier 2026-118"] },
     },
     {
+        name: "suppliers",
+        role: "reader",
+        path: "/console/suppliers",
+        act: "main a[href='/console/suppliers/data-ouest']",
+        has: { en: ["Suppliers", "data-ouest"], fr: ["Fournisseurs", "data-ouest"] },
+    },
+    {
+        name: "supplier",
+        role: "compliance",
+        path: (data) => `/console/suppliers/${data.supplier}`,
+        act: "main summary",
+        has: { en: ["data-ouest", "Suspend at once"], fr: ["data-ouest", "Consentements apportés"] },
+    },
+    {
         name: "forms",
         role: "reader",
         path: "/console/forms",

@@ -309,11 +309,14 @@ END_TEST
 
 #define KEY_OF_FE "fefefefefefefefefefefefefefefefefefefefefefefefefefefefefefefefe"
 
-/* What layouts 7 to 9 brought. */
-#define WITHOUT_NOTICES                                                \
-    "DROP TABLE token; DROP TABLE notice_delivery; DROP TABLE notice;" \
-    "DROP TABLE identifier; DROP TABLE notice_total;"                  \
-    "DROP TABLE console_session; DROP TABLE console_user;"
+/* What layouts 7 to 10 brought. */
+#define WITHOUT_TOTALS                                                                   \
+    "DROP TRIGGER supplier_total_added; DROP TRIGGER supplier_total_erased; DROP TABLE " \
+    "supplier_total;"
+#define WITHOUT_NOTICES                                                               \
+    WITHOUT_TOTALS "DROP TABLE token; DROP TABLE notice_delivery; DROP TABLE notice;" \
+                   "DROP TABLE identifier; DROP TABLE notice_total;"                  \
+                   "DROP TABLE console_session; DROP TABLE console_user;"
 
 /* As layout 1 made them. */
 static const char layout_1[] = WITHOUT_NOTICES
@@ -408,10 +411,46 @@ START_TEST(standings_are_numbered)
 }
 END_TEST
 
+static uint64_t counted_by(struct bench *bench, const char *sql)
+{
+    uint64_t count = 0;
+    ck_assert_int_eq(registry_count(bench->registry, sql, &count, &bench->err), RESULT_OK);
+    return count;
+}
+
+/* A registry of layout 9: who brought what is counted once, and from then on as it comes and goes.
+ */
+START_TEST(suppliers_are_counted)
+{
+    static const char counted[] =
+        "SELECT count(*) FROM supplier_total WHERE supplier = 'leads-sa' AND consents = 2"
+        " AND last_at = 1780272000000000";
+    struct bench bench;
+    bench_open(&bench);
+    for (uint8_t who = 1; who <= 3; who++) {
+        struct event_input event = grant(who, 0, "2026-02-01T00:00:00Z");
+        event.supplier = who == 3 ? "" : "leads-sa";
+        ck_assert_uint_eq(put(bench.registry, &event), 1);
+        ck_assert_uint_eq(put(bench.registry, &event), 0); /* twice the same is once */
+    }
+    ck_assert_uint_eq(counted_by(&bench, counted), 1);
+    run(&bench, WITHOUT_TOTALS " PRAGMA user_version = 9");
+    registry_close(&bench.registry);
+    ck_assert_msg(registry_open(bench.path, false, &bench.registry, &bench.err) == RESULT_OK, "%s",
+                  bench.err.text);
+    ck_assert_uint_eq(counted_by(&bench, counted), 1);
+    ck_assert_int_eq(registry_erase_event(bench.registry, 1, &bench.err), RESULT_OK);
+    ck_assert_int_eq(registry_erase_event(bench.registry, 1, &bench.err), RESULT_OK);
+    ck_assert_int_eq(registry_erase_event(bench.registry, 3, &bench.err), RESULT_OK);
+    ck_assert_uint_eq(counted_by(&bench, "SELECT consents FROM supplier_total"), 1);
+    bench_close(&bench);
+}
+END_TEST
+
 /* Notices of layout 7: which of those that wait name partners, and how many are in which state. */
 START_TEST(notices_are_counted)
 {
-    static const char layout_7[] =
+    static const char layout_7[] = WITHOUT_TOTALS
         "DROP TABLE console_session; DROP TABLE console_user;"
         "DROP INDEX notice_named; ALTER TABLE notice DROP COLUMN named; DROP TABLE notice_total;"
         "DROP TRIGGER notice_total_added; DROP TRIGGER notice_total_moved;"
@@ -462,6 +501,7 @@ int main(void)
     tcase_add_test(cases, several_writers_make_one_chain);
     tcase_add_test(cases, an_older_registry_is_taken_over);
     tcase_add_test(cases, standings_are_numbered);
+    tcase_add_test(cases, suppliers_are_counted);
     tcase_add_test(cases, notices_are_counted);
     suite_add_tcase(suite, cases);
     Suite *suites[] = {suite, NULL};
