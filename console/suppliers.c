@@ -261,7 +261,6 @@ static enum result write_one(struct visit *visit, const struct supplier_total *s
                                   .up = "/console/suppliers",
                                   .up_name = N_("Suppliers")};
     layout_begin(visit, &layout);
-    invalidation_part(visit, supplier);
     if (supplier->invalidated_at == 0)
         stop_part(
             visit, SUSPEND_SUPPLIER, supplier->id, stop_find(stops, SUSPEND_SUPPLIER, supplier->id),
