@@ -267,6 +267,7 @@ static enum result write_one(struct visit *visit, const struct supplier_total *s
             N_("From the next message on, no consent that this supplier brought lets anything "
                "pass, whoever sends. Consents that others brought still count. It can be "
                "resumed."));
+    invalidation_part(visit, supplier);
     facts_part(visit, supplier);
     enum result result = counts_part(visit, supplier->id, err);
     if (result == RESULT_OK)
