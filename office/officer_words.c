@@ -148,7 +148,8 @@ const char *officer_act(const char *act)
         {"decision.read", N_("looked at a decision about the person")},
         {"decision.list", N_("looked through decisions about the person")},
         {"link.view", N_("opened the page behind an unsubscribe link")},
-        {"link.press", N_("pressed an unsubscribe link")},
+        {"event.withdraw", N_("withdrew by an unsubscribe link")},
+        {"event.object", N_("objected by an unsubscribe link")},
     };
     for (size_t i = 0; i < sizeof(acts) / sizeof(acts[0]); i++)
         if (strcmp(acts[i].act, act) == 0)
