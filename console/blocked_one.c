@@ -372,6 +372,12 @@ static void rules_then(struct story *story)
     else if (same)
         part_text(visit, N_("Asked again of what was on record at that moment, the rules come to "
                             "the same answer."));
+    else if (story->then.near)
+        part_notice(visit, "info",
+                    N_("Something was recorded in the seconds around this message, and with it the "
+                       "rules come to another answer. It counted once it was written, a moment "
+                       "after it was asked for: this message was decided upon before that."),
+                    NULL);
     else
         part_notice(visit, "warn",
                     N_("Asked again of what is left on record of that moment, the rules come to "

@@ -219,6 +219,15 @@ static struct place *place_of(struct clerk *clerk, const char *user)
     return NULL;
 }
 
+/* Under lock. What came to nothing has been told, or can be asked for again: it gives way. */
+static struct place *failed_place(struct clerk *clerk)
+{
+    for (size_t i = 0; i < CLERK_MOST; i++)
+        if (clerk->places[i].entry.state == CLERK_FAILED)
+            return &clerk->places[i];
+    return NULL;
+}
+
 static enum result take_place(struct clerk *clerk, const char *user, struct place **place_out,
                               struct error *err)
 {
@@ -227,6 +236,8 @@ static enum result take_place(struct clerk *clerk, const char *user, struct plac
         return error_set(err, RESULT_CONFLICT, "one is under way already");
     if (place == NULL)
         place = place_of(clerk, "");
+    if (place == NULL)
+        place = failed_place(clerk);
     if (place == NULL)
         return error_set(err, RESULT_UNAVAILABLE, "%d users have one already", CLERK_MOST);
     *place_out = place;

@@ -17,8 +17,15 @@ struct reading {
     struct arena *arena;
     int64_t at;
     struct stopped *stopped;
+    bool near;   /* as then->near */
     bool failed; /* no memory */
 };
+
+static void look_how_near(struct reading *reading, int64_t moment)
+{
+    if (moment <= reading->at && moment > reading->at - THEN_NEAR)
+        reading->near = true;
+}
 
 static bool add(struct reading *reading, enum suspension_kind kind, bool for_good, const char *id)
 {
@@ -35,6 +42,9 @@ static bool add(struct reading *reading, enum suspension_kind kind, bool for_goo
 static bool take_suspension(void *arg, const struct suspension_row *row)
 {
     struct reading *reading = arg;
+    look_how_near(reading, row->suspended_at);
+    if (row->resumed)
+        look_how_near(reading, row->resumed_at);
     if (row->suspended_at > reading->at || (row->resumed && row->resumed_at <= reading->at))
         return true;
     return add(reading, row->kind, false, row->id);
@@ -43,6 +53,7 @@ static bool take_suspension(void *arg, const struct suspension_row *row)
 static bool take_supplier(void *arg, const struct supplier_row *row)
 {
     struct reading *reading = arg;
+    look_how_near(reading, row->invalidated_at);
     return row->invalidated_at > reading->at || add(reading, SUSPEND_SUPPLIER, true, row->id);
 }
 
@@ -79,6 +90,8 @@ static bool turn_back(struct reading *reading, struct consent_event *event,
         return false;
     *form = *event->form;
     form->suspended = was_stopped(reading, SUSPEND_FORM, false, form->id);
+    if (form->invalidated && past != NULL && past->form != NULL)
+        look_how_near(reading, past->form->invalidated_at);
     form->invalidated = form->invalidated && past != NULL && past->form != NULL &&
                         past->form->invalidated_at <= reading->at;
     event->form = form;
@@ -95,6 +108,8 @@ static enum result copy_facts(struct reading *reading, const struct facts *now,
     for (size_t i = 0; i < now->n_events; i++) {
         const struct past_event *past =
             past_find(history, now->events[i].occurred_at, now->events[i].id);
+        if (past != NULL)
+            look_how_near(reading, past->recorded_at);
         if (past != NULL && past->recorded_at > reading->at) {
             then->later++;
             continue;
@@ -127,5 +142,7 @@ enum result then_read(struct registry *registry, const uint8_t key[RECIPIENT_KEY
         return result;
     then->facts.partner_suspended = was_stopped(&reading, SUSPEND_PARTNER, false, partner);
     then->facts.stream_suspended = stream_was_stopped(&reading, partner, stream);
-    return copy_facts(&reading, now, history, then, err);
+    result = copy_facts(&reading, now, history, then, err);
+    then->near = reading.near;
+    return result;
 }

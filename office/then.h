@@ -11,9 +11,15 @@
 #include "office/past.h"
 #include "policy/facts.h"
 
+/* An act waits for the desk and for whoever else writes: ten seconds, and what it takes itself. */
+#define THEN_NEAR (15 * CLOCK_SECOND)
+
 struct then {
     struct facts facts;
     size_t later; /* of the person's events, how many were recorded since */
+    /* Something came so shortly before that it may not have been written yet: what an act carries
+     * is the moment it was asked for, and it counts once it is on record (THEN_NEAR). */
+    bool near;
 };
 
 /* history is of the same view of the registry, and of this person; stream NULL: of no stream. Good

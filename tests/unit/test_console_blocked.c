@@ -417,6 +417,34 @@ START_TEST(then_and_now)
 }
 END_TEST
 
+/* A stop carries the moment it was asked for, and counts once it is written. */
+START_TEST(around_an_act)
+{
+    static const struct {
+        const char *at;
+        bool near;
+    } rows[] = {{"2026-05-01T00:00:05Z", true}, {"2026-05-01T00:00:20Z", false}};
+    char id[RECORD_ID];
+    struct error err = {0};
+    tell();
+    ck_assert_int_eq(registry_suspend(stage.registry, SUSPEND_PARTNER, "acme", "complaints",
+                                      at("2026-05-01T00:00:00Z"), &err),
+                     RESULT_OK);
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        stage_decide(&(struct decision){.at = at(rows[i].at),
+                                        .recipient = &marie,
+                                        .channel = CHANNEL_SMS,
+                                        .verdict = VERDICT_PASS,
+                                        .reason = REASON_CONSENT},
+                     id);
+        open_one(id);
+        ck_assert_uint_eq(stage_count("Something was recorded in the seconds"), rows[i].near);
+        ck_assert_uint_eq(stage_count("What counts is what the journal says above."),
+                          !rows[i].near);
+    }
+}
+END_TEST
+
 START_TEST(what_is_not_about_consent)
 {
     char id[RECORD_ID];
@@ -534,6 +562,7 @@ int main(void)
                                   why_it_was_blocked,
                                   in_french,
                                   then_and_now,
+                                  around_an_act,
                                   what_is_not_about_consent,
                                   words_of_providers_are_text,
                                   who_looked,

@@ -387,6 +387,30 @@ START_TEST(a_failure_is_told)
 }
 END_TEST
 
+/* Whoever asked for what cannot be drawn up bars nobody else. */
+START_TEST(failures_give_way)
+{
+    struct error err = {0};
+    struct clerk_entry entry = {0};
+    const struct clerk_order order = {.since = at("2026-05-01T00:00:00Z"),
+                                      .until = at("2026-06-01T00:00:00Z")};
+    start_clerk();
+    ck_assert_int_eq(rmdir(spool), 0);
+    for (int i = 0; i <= CLERK_MOST; i++) {
+        char user[32];
+        snprintf(user, sizeof(user), "user-%d", i);
+        must(clerk_ask(stage.clerk, user, &order, stage.config, stage.now, &err) == RESULT_OK);
+        for (int n = 0; n < 2000 && entry.state != CLERK_FAILED; n++) {
+            usleep(5000);
+            clerk_look(stage.clerk, user, stage.now, &entry);
+        }
+        ck_assert_int_eq(entry.state, CLERK_FAILED);
+        entry = (struct clerk_entry){0};
+    }
+    clerk_stop(&stage.clerk);
+}
+END_TEST
+
 /* ---- for others ---- */
 
 START_TEST(gives_out_what_it_takes_to_check)
@@ -429,6 +453,7 @@ int main(void)
                                   the_journal_is_for_compliance_alone,
                                   places_are_few,
                                   a_failure_is_told,
+                                  failures_give_way,
                                   gives_out_what_it_takes_to_check,
                                   NULL};
     Suite *const suites[] = {stage_suite("console dossier", tests), NULL};
