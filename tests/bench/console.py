@@ -9,6 +9,7 @@ and gateway share the machine.
 """
 
 import argparse
+import datetime
 import http.client
 import json
 import os
@@ -83,8 +84,11 @@ def addresses(past):
     """Name and path of each page: also what is rare or not there at all, which is the slow kind."""
     blocked = past.decision("--reason", "WITHDRAWN")
     person = blocked.get("recipient_key", "0" * 64)
+    today = datetime.date.today()
+    year_ago = today - datetime.timedelta(days=364)
     return [
         ("overview", "/console"),
+        ("overview, a year", "/console?days=365"),
         ("blocked", "/console/blocked"),
         ("blocked, of a partner", "/console/blocked?partner=armor-voyages"),
         ("blocked, a rare reason", "/console/blocked?reason=STOP_MISSING"),
@@ -100,7 +104,9 @@ def addresses(past):
         ("suppliers", "/console/suppliers"),
         ("supplier", "/console/suppliers/leads-express"),
         ("observe", "/console/observe"),
+        ("observe, a year", "/console/observe?days=365"),
         ("dossier", "/console/dossier"),
+        ("dossier, a year", f"/console/dossier?from={year_ago}&to={today}"),
         ("users", "/console/users"),
     ]
 
