@@ -121,7 +121,14 @@ class Reader:
             raise SystemExit(f"cannot log in as {role}")
         self.headers = {"Host": browser.host, "Accept-Language": "fr",
                         "Cookie": "; ".join(f"{name}={value}" for name, value in browser.cookies.items())}
-        self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
+        self.port = port
+        self.connection = None
+
+    def connect(self):
+        """For each page anew: the gateway keeps a connection for so many requests only."""
+        if self.connection is not None:
+            self.connection.close()
+        self.connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=120)
 
     def ask(self, path):
         """Milliseconds, bytes."""
@@ -136,6 +143,7 @@ class Reader:
 
 
 def measure(reader, name, path, requests):
+    reader.connect()
     first, size = reader.ask(path)
     spent = sorted(reader.ask(path)[0] for _ in range(requests))
     return {"page": name, "path": path, "bytes": size, "first_ms": round(first, 1),

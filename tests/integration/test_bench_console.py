@@ -49,7 +49,7 @@ class _Reader:
         import console
         reader = object.__new__(console.Reader)
         reader.headers = {}
-        reader.connection = _Connection(status)
+        reader.connect = lambda: setattr(reader, "connection", _Connection(status))
         return reader
 
 
