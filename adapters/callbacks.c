@@ -6,6 +6,7 @@
  */
 #include "adapters/sms.h"
 #include "base/clock.h"
+#include "base/harden.h"
 #include "base/log.h"
 #include "base/str.h"
 
@@ -336,7 +337,7 @@ enum result callbacks_new(struct callbacks **callbacks_out, struct error *err)
                                 (long)CONNECTIONS_MOST);
         (void)curl_multi_setopt(callbacks->multi, CURLMOPT_MAX_HOST_CONNECTIONS,
                                 (long)HOST_CONNECTIONS);
-        sigfillset(&all);
+        harden_thread_signals(&all);
         pthread_sigmask(SIG_SETMASK, &all, &before);
         failed = pthread_create(&callbacks->thread, NULL, run, callbacks);
         pthread_sigmask(SIG_SETMASK, &before, NULL);

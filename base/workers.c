@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/workers.h"
 
+#include "base/harden.h"
+
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
@@ -88,7 +90,7 @@ enum result workers_new(unsigned threads, unsigned queue_cap, struct workers **w
     workers->last = &workers->first;
     workers->cap = queue_cap;
     sigset_t all, before;
-    sigfillset(&all);
+    harden_thread_signals(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     int failed = 0;
     pthread_mutex_lock(&workers->lock); /* they count themselves down */

@@ -2,6 +2,7 @@
 #include "cli/context.h"
 
 #include "base/file.h"
+#include "base/harden.h"
 #include "store/notices.h"
 #include "store/state_lock.h"
 
@@ -62,8 +63,14 @@ bool context_become_owner(const char *folder)
         return true;
     /* For good: nothing that follows needs root, and the files that follow are not root's. */
     if (setgroups(1, &st.st_gid) == 0 && setresgid(st.st_gid, st.st_gid, st.st_gid) == 0 &&
-        setresuid(st.st_uid, st.st_uid, st.st_uid) == 0)
-        return true;
+        setresuid(st.st_uid, st.st_uid, st.st_uid) == 0) {
+        /* With the user the kernel sets anew who may have the memory: fs.suid_dumpable. */
+        struct error err;
+        if (harden_no_dumps(&err) == RESULT_OK)
+            return true;
+        command_failed(&err);
+        return false;
+    }
     command_failed_text("cannot act as the owner of %s: %s", folder, strerror(errno));
     return false;
 }

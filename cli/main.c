@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The entry: reads what stands before the command, finds the command in the table, runs it, and
- * makes sure that what it printed has really been written.
+ * makes sure that what it printed has really been written. Any command may hold keys, passwords or
+ * addresses: none of them leaves a memory image.
  */
+#include "base/harden.h"
 #include "cli/command.h"
 
 #include <errno.h>
@@ -53,6 +55,9 @@ int main(int argc, char **argv)
         {"help", no_argument, NULL, 'h'}, {"version", no_argument, NULL, 'V'}, {NULL, 0, NULL, 0}};
     char help[] = "help";
     char version[] = "version";
+    struct error err;
+    if (harden_no_dumps(&err) != RESULT_OK)
+        return command_failed(&err);
     struct invocation invocation = {.config_file = default_config()};
     opterr = 0;
     for (;;) {

@@ -2,11 +2,13 @@
 /*
  * `octroi serve`. Started by root over a state directory of another user it serves as that user,
  * as every command does: else segments and the control socket would become root's, and neither the
- * commands nor the next start could use them. Of root's powers it keeps one, ports below 1024.
+ * commands nor the next start could use them. Of root's powers it keeps one, ports below 1024. From
+ * then on, before anybody can speak to it, it does without the system calls that it never needs.
  */
 #include "cli/context.h"
 #include "cli/options.h"
 #include "proxy/gateway.h"
+#include "proxy/syscalls.h"
 
 #include <errno.h>
 #include <linux/capability.h>
@@ -59,6 +61,8 @@ int cli_serve(const struct invocation *invocation, int argc, char **argv)
     if (!ready)
         return EXIT_FAILED;
     struct error err;
+    if (syscalls_give_up(&err) != RESULT_OK)
+        return command_failed(&err);
     if (gateway_run(invocation->config_file, takeover, &err) != RESULT_OK)
         return command_failed(&err);
     return EXIT_DONE;

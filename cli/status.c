@@ -121,6 +121,7 @@ static void print_summary(const json_t *answer)
     printf("%-14s %s, pid %" PRId64 ", %" PRId64 " loops\n", "octroi", text_of(answer, "version"),
            number_of(answer, "pid"), number_of(answer, "loops"));
     print_plain("running since", text_of(answer, "started_at"));
+    print_plain("syscall filter", text_of(answer, "syscall_filter"));
     print_plain("configuration", text_of(config, "file"));
     printf("%-14s %s, loaded %s\n", "", text_of(config, "version"), text_of(config, "loaded_at"));
     if (has_text(config, "last_reload_error"))

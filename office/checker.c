@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/harden.h"
 #include "base/log.h"
 
 #include <inttypes.h>
@@ -248,7 +249,7 @@ enum result checker_start(const struct checker_options *options, struct checker 
     }
     recall(checker);
     sigset_t all, before;
-    sigfillset(&all);
+    harden_thread_signals(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     int failed = pthread_create(&checker->thread, NULL, run, checker);
     pthread_sigmask(SIG_SETMASK, &before, NULL);

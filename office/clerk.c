@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/crypto.h"
+#include "base/harden.h"
 #include "base/log.h"
 #include "office/dossier.h"
 
@@ -341,7 +342,7 @@ enum result clerk_start(const struct clerk_options *options, struct clerk **cler
     enum result result = equip(clerk, options, err);
     if (result == RESULT_OK) {
         sigset_t all, before;
-        sigfillset(&all);
+        harden_thread_signals(&all);
         pthread_sigmask(SIG_SETMASK, &all, &before);
         int failed = pthread_create(&clerk->thread, NULL, run, clerk);
         pthread_sigmask(SIG_SETMASK, &before, NULL);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "proxy/indexer.h"
 
+#include "base/harden.h"
 #include "base/log.h"
 #include "store/journal.h"
 
@@ -110,7 +111,7 @@ enum result indexer_start(struct journal *journal, const char *index_path,
         journal_index_open(index_path, journal_directory, registry_path, &indexer->index, err);
     if (result == RESULT_OK) {
         sigset_t all, before;
-        sigfillset(&all);
+        harden_thread_signals(&all);
         pthread_sigmask(SIG_SETMASK, &all, &before);
         int failed = pthread_create(&indexer->thread, NULL, run, indexer);
         pthread_sigmask(SIG_SETMASK, &before, NULL);

@@ -7,6 +7,7 @@
  */
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/harden.h"
 #include "base/log.h"
 #include "proxy/descriptors.h"
 #include "proxy/internal.h"
@@ -369,7 +370,7 @@ static enum result start_lanes(struct gateway *gateway, struct error *err)
 {
     sigset_t all, before;
     int failed = 0;
-    sigfillset(&all);
+    harden_thread_signals(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     for (unsigned i = 0; i < gateway->n_lanes && failed == 0; i++) {
         failed = pthread_create(&gateway->lanes[i].thread, NULL, run_lane, gateway->loops[i]);

@@ -2,6 +2,7 @@
 /* The answers of the control socket. */
 #include "proxy/internal.h"
 #include "proxy/notices/notices.h"
+#include "proxy/syscalls.h"
 
 #include "base/clock.h"
 #include "proxy/sms/inbound.h"
@@ -179,6 +180,7 @@ static void add_status(const struct gateway *gateway, struct strbuf *out)
     strbuf_add_json_field(out, "gateway", config->hostname);
     clock_format(gateway->started_at, when);
     strbuf_add_json_field(out, "started_at", when);
+    strbuf_add_json_field(out, "syscall_filter", syscalls_state());
     strbuf_add_str(out, ",\"config\":{");
     strbuf_add_json_field(out, "file", config->file);
     strbuf_add_json_field(out, "version", config->version);

@@ -2,6 +2,7 @@
 #include "proxy/waiting.h"
 
 #include "base/clock.h"
+#include "base/harden.h"
 #include "base/log.h"
 #include "proxy/http/server.h"
 #include "proxy/internal.h"
@@ -119,7 +120,7 @@ struct farewell *farewell_begin(void)
     farewell->step = "begin";
     farewell->since = clock_monotonic();
     sigset_t all, before;
-    sigfillset(&all);
+    harden_thread_signals(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     int failed = pthread_create(&farewell->thread, NULL, watch, farewell);
     pthread_sigmask(SIG_SETMASK, &before, NULL);

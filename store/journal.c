@@ -5,6 +5,7 @@
  */
 #include "store/journal.h"
 
+#include "base/harden.h"
 #include "base/log.h"
 #include "store/index.h"
 #include "store/segment_writer.h"
@@ -439,7 +440,7 @@ static enum result start_thread(struct journal *journal, struct error *err)
 {
     sigset_t all;
     sigset_t old;
-    sigfillset(&all);
+    harden_thread_signals(&all);
     pthread_sigmask(SIG_SETMASK, &all, &old);
     int failed = pthread_create(&journal->thread, NULL, run_writer, journal);
     pthread_sigmask(SIG_SETMASK, &old, NULL);

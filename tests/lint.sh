@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.."
 sources=$(git ls-files '*.c' '*.h' 2>/dev/null || find . -name '*.[ch]' -not -path './build*')
 units=$(echo "$sources" | grep '\.c$' | grep -v '^tests/')
 flags="-std=gnu17 -D_GNU_SOURCE -DPACKAGE_VERSION=\"lint\" -DPKGDATADIR=\"lint\" -I."
-flags="$flags $(pkg-config --cflags libevent_core openssl sqlite3 libconfig jansson libidn2 libxcrypt libarchive)"
+flags="$flags $(pkg-config --cflags libevent_core openssl sqlite3 libconfig jansson libidn2 libxcrypt libseccomp libarchive)"
 
 echo "clang-format"
 # shellcheck disable=SC2086

@@ -10,6 +10,7 @@
  */
 #include "adapters/esmtp/esmtp.h"
 #include "base/clock.h"
+#include "base/harden.h"
 #include "base/log.h"
 
 #include <event2/event.h>
@@ -149,7 +150,7 @@ static bool staff(struct esmtp_pool *pool)
     struct worker *worker = &pool->workers[pool->started];
     sigset_t all, before;
     worker->pool = pool;
-    sigfillset(&all); /* SIGPIPE, too: write(2) inside the library raises it */
+    harden_thread_signals(&all); /* SIGPIPE, too: write(2) inside the library raises it */
     pthread_sigmask(SIG_SETMASK, &all, &before);
     if (pthread_create(&worker->id, NULL, run_worker, worker) == 0) {
         pool->started++;

@@ -6,6 +6,7 @@
  */
 #include "proxy/desk/desk.h"
 
+#include "base/harden.h"
 #include "base/log.h"
 #include "store/notices.h"
 
@@ -261,7 +262,7 @@ static enum result start_threads(struct desk *desk, struct error *err)
 {
     sigset_t all, before;
     int failed = 0;
-    sigfillset(&all);
+    harden_thread_signals(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     for (unsigned i = 0; i < desk->n_clerks && failed == 0; i++) {
         failed = pthread_create(&desk->clerks[i].thread, NULL, run, &desk->clerks[i]);

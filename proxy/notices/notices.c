@@ -3,6 +3,7 @@
 
 #include "adapters/webhook.h"
 #include "base/clock.h"
+#include "base/harden.h"
 #include "base/log.h"
 #include "base/loop.h"
 #include "proxy/notices/courier.h"
@@ -255,7 +256,7 @@ static enum result equip(struct notices *notices, const struct notices_options *
 static enum result start_thread(struct notices *notices, struct error *err)
 {
     sigset_t all, before;
-    sigfillset(&all);
+    harden_thread_signals(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     int failed = pthread_create(&notices->thread, NULL, run, notices);
     pthread_sigmask(SIG_SETMASK, &before, NULL);

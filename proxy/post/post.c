@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/harden.h"
 #include "base/log.h"
 #include "proxy/post/schedule.h"
 
@@ -170,7 +171,7 @@ enum result post_start(const struct post_options *options, struct snapshot *snap
     post->options.state_dir = NULL;
     if (result == RESULT_OK) {
         sigset_t all, before;
-        sigfillset(&all);
+        harden_thread_signals(&all);
         pthread_sigmask(SIG_SETMASK, &all, &before);
         int failed = pthread_create(&post->thread, NULL, run, post);
         pthread_sigmask(SIG_SETMASK, &before, NULL);

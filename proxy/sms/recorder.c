@@ -6,6 +6,7 @@
  */
 #include "proxy/sms/recorder.h"
 
+#include "base/harden.h"
 #include "base/log.h"
 #include "proxy/sms/withdrawal.h"
 #include "store/notices.h"
@@ -487,7 +488,7 @@ static void init_wake(pthread_cond_t *wake)
 static enum result start_thread(struct recorder *recorder, struct error *err)
 {
     sigset_t all, before;
-    sigfillset(&all);
+    harden_thread_signals(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     int failed = pthread_create(&recorder->thread, NULL, run, recorder);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
