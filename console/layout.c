@@ -23,27 +23,31 @@ static const struct {
     [PLACE_USERS] = {"/console/users", N_("Users"), PERMIT_ADMIN},
 };
 
-/* What acts say they did, where they sent their reader (visit_done). */
+/* What acts say they did, where they sent their reader (visit_done): kind as part_notice's. */
 static const struct {
-    const char *done, *sentence;
+    const char *done, *kind, *sentence;
 } lines[] = {
-    {"suspended", N_("Suspended. From now on nothing passes.")},
-    {"resumed", N_("Resumed. Messages are judged as before the suspension.")},
-    {"already-suspended", N_("Nothing was changed: it was suspended already.")},
-    {"not-suspended", N_("Nothing was changed: it is not suspended.")},
-    {"objected", N_("The objection is recorded. It counts from the next message on.")},
-    {"withdrawn", N_("The withdrawal is recorded. It counts from the next message on.")},
-    {"unchanged", N_("Nothing was changed: this is on record already.")},
-    {"invalidated", N_("Invalidated. Consents given on this version let nothing pass any more.")},
-    {"checking", N_("The journal is being checked. This page shows how far it is.")},
-    {"checking-already", N_("The journal is being checked already.")},
-    {"drawing", N_("The dossier is being drawn up. This page shows when it is ready.")},
-    {"drawing-already", N_("Your dossier before this one is still being drawn up.")},
-    {"drawing-crowded", N_("Too many dossiers wait to be downloaded. Try again in an hour.")},
-    {"supplier-invalidated",
+    {"suspended", "good", N_("Suspended. From now on nothing passes.")},
+    {"resumed", "good", N_("Resumed. Messages are judged as before the suspension.")},
+    {"already-suspended", "warn", N_("Nothing was changed: it was suspended already.")},
+    {"not-suspended", "warn", N_("Nothing was changed: it is not suspended.")},
+    {"objected", "good", N_("The objection is recorded. It counts from the next message on.")},
+    {"withdrawn", "good", N_("The withdrawal is recorded. It counts from the next message on.")},
+    {"said-before", "warn",
+     N_("It is recorded for the day you gave, but a later consent still counts: read on.")},
+    {"unchanged", "warn", N_("Nothing was changed: this is on record already.")},
+    {"invalidated", "good",
+     N_("Invalidated. Consents given on this version let nothing pass any more.")},
+    {"checking", "good", N_("The journal is being checked. This page shows how far it is.")},
+    {"checking-already", "warn", N_("The journal is being checked already.")},
+    {"drawing", "good", N_("The dossier is being drawn up. This page shows when it is ready.")},
+    {"drawing-already", "warn", N_("Your dossier before this one is still being drawn up.")},
+    {"drawing-crowded", "bad",
+     N_("Too many dossiers wait to be downloaded. Try again in an hour.")},
+    {"supplier-invalidated", "good",
      N_("Invalidated. What this supplier brought, or will bring, lets nothing pass any more.")},
-    {"logged-out", N_("You have logged out.")},
-    {"sessions-ended", N_("The user is logged out everywhere.")},
+    {"logged-out", "good", N_("You have logged out.")},
+    {"sessions-ended", "good", N_("The user is logged out everywhere.")},
 };
 
 static void title_of(struct visit *visit, const struct layout *layout)
@@ -144,7 +148,7 @@ static void line_of_done(struct visit *visit)
     const char *done = visit_was_done(visit);
     for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
         if (done[0] != '\0' && strcmp(lines[i].done, done) == 0)
-            part_notice(visit, "good", lines[i].sentence, NULL);
+            part_notice(visit, lines[i].kind, lines[i].sentence, NULL);
 }
 
 void layout_begin(struct visit *visit, const struct layout *layout)

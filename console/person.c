@@ -179,7 +179,9 @@ static enum result parts(struct person_view *view)
     struct visit *visit = view->visit;
     bool unknown = person_is_unknown(view->person);
     bool asked = visit_field(visit, "partner")[0] != '\0'; /* then that is what is looked for */
-    enum result result = asked ? person_why_part(view) : RESULT_OK;
+    enum result result = person_overcome_part(view);
+    if (result == RESULT_OK && asked)
+        result = person_why_part(view);
     if (unknown) {
         unknown_part(visit, view->link);
     } else {

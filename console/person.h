@@ -45,6 +45,8 @@ struct person_view {
 void person_summary_part(struct person_view *view);
 enum result person_why_part(struct person_view *view);
 void person_acts_part(struct person_view *view); /* person_act.c */
+/* Behind a "no" of a day gone by that a later consent overcomes; nothing else. */
+enum result person_overcome_part(struct person_view *view); /* person_act.c */
 void person_pack_part(struct person_view *view); /* person_pack.c */
 void person_events_part(struct person_view *view);
 enum result person_decisions_part(struct person_view *view);

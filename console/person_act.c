@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What an officer records for a person who wrote or called: an objection or a withdrawal. It counts
  * from the next message on. */
+#include "console/explained.h"
 #include "console/layout.h"
 #include "console/pages.h"
 #include "console/person.h"
+#include "office/stops.h"
 #include "office/words.h"
 
 #include "base/clock.h"
@@ -12,9 +14,7 @@
 #include <string.h>
 
 #define NOT_RECORDED N_("This was not recorded")
-
-/* How long a page may have been open before "now" means when its form came back. */
-#define FORM_OPEN (12 * 3600 * CLOCK_SECOND)
+#define OVERCOME     "said-before" /* layout.c has its line */
 
 static const enum channel channel_order[] = {CHANNEL_EMAIL, CHANNEL_SMS, CHANNEL_CALL,
                                              CHANNEL_AUTOCALL, CHANNEL_POST};
@@ -41,11 +41,8 @@ static void form_of(struct person_view *view, const char *below, const char *all
 {
     struct visit *visit = view->visit;
     const char *path = person_link_below(visit, view->link, below);
-    char moment[24];
-    snprintf(moment, sizeof(moment), "%lld", (long long)visit->now);
     act_begin(visit, path != NULL ? path : "");
     visit->page.html.failed = visit->page.html.failed || path == NULL;
-    hidden_field(visit, "moment", moment);
     partner_field(visit, all);
     checks_begin(visit, N_("On which channels"), "");
     for (size_t i = 0; i < CHANNELS; i++) {
@@ -85,11 +82,103 @@ void person_acts_part(struct person_view *view)
     part_end(visit);
 }
 
+/* ---- where a later consent goes before what was recorded ---- */
+
+/* What was recorded of that moment, the last of them: all its channels. NULL: nothing. */
+static const struct past_event *said_at(const struct past *history, int64_t moment,
+                                        struct event_input *no_out)
+{
+    const struct past_event *found = NULL;
+    for (size_t i = 0; i < history->n_events; i++) {
+        const struct past_event *event = &history->events[i];
+        if (event->occurred_at == moment &&
+            (event->kind == EVENT_OBJECTED || event->kind == EVENT_WITHDRAWN) &&
+            (found == NULL || event->id > found->id))
+            found = event;
+    }
+    *no_out = (struct event_input){0};
+    for (size_t i = 0; found != NULL && i < history->n_events; i++) {
+        const struct past_event *event = &history->events[i];
+        if (event->occurred_at == moment && event->kind == found->kind &&
+            strcmp(event->partners, found->partners) == 0)
+            no_out->channels |= CHANNEL_BIT(event->channel);
+    }
+    return found;
+}
+
+static enum result overcome_lines(struct person_view *view, const struct event_input *no,
+                                  const char *of)
+{
+    struct visit *visit = view->visit;
+    const struct config *config = visit->config;
+    enum result result = RESULT_OK;
+    page_raw(&visit->page, "<ul>\n");
+    for (size_t i = 0; i < config->n_partners && result == RESULT_OK; i++) {
+        const struct partner *partner = &config->partners[i];
+        int64_t consent = 0;
+        if (of[0] == '\0' || strcmp(of, partner->id) == 0)
+            result = stop_overcome(config, visit->registry, no, partner, visit->now, &consent,
+                                   view->err);
+        const struct past_event *event = past_event(&view->person->history, consent);
+        if (event == NULL)
+            continue;
+        page_raw(&visit->page, "<li><strong>");
+        page_text(&visit->page, partner->name);
+        page_raw(&visit->page, "</strong> · ");
+        explained_event_line(visit, event);
+        page_raw(&visit->page, "</li>\n");
+    }
+    page_raw(&visit->page, "</ul>\n");
+    return result;
+}
+
+static void record_now(struct person_view *view, const struct past_event *said,
+                       const struct event_input *no)
+{
+    struct visit *visit = view->visit;
+    const char *path = person_link_below(
+        visit, view->link, said->kind == EVENT_OBJECTED ? "objections" : "withdrawals");
+    act_begin(visit, path != NULL ? path : "");
+    visit->page.html.failed = visit->page.html.failed || path == NULL;
+    hidden_field(visit, "partner", said->partners);
+    for (size_t i = 0; i < CHANNELS; i++)
+        if ((no->channels & CHANNEL_BIT(channel_order[i])) != 0)
+            hidden_field(visit, "channel", channel_name(channel_order[i]));
+    hidden_field(visit, "evidence", said->evidence);
+    act_end(visit, N_("Record it as of now"), "danger");
+}
+
+enum result person_overcome_part(struct person_view *view)
+{
+    struct visit *visit = view->visit;
+    struct event_input no;
+    int64_t moment = visit_number_field(visit, "said", visit->now, 0);
+    const struct past_event *said = said_at(&view->person->history, moment, &no);
+    if (said == NULL || !visit_may(visit, PERMIT_ACT) ||
+        strcmp(visit_was_done(visit), OVERCOME) != 0)
+        return RESULT_OK;
+    memcpy(no.recipient_key, view->link->recipient.key, sizeof(no.recipient_key));
+    part_begin(visit, N_("A later consent still lets them write"));
+    page_raw(&visit->page, "<p>");
+    explained_event_line(visit, said);
+    page_raw(&visit->page, " ");
+    page_tr(&visit->page, N_("But what the person agreed to after that day counts, so that these "
+                             "may still write:"));
+    page_raw(&visit->page, "</p>\n");
+    enum result result = overcome_lines(view, &no, said->partners);
+    part_text(visit, N_("If the person does not want to hear from them any more, record it as of "
+                        "now, too: it then stands against these consents as well."));
+    record_now(view, said, &no);
+    part_end(visit);
+    return result;
+}
+
 /* ---- reading them ---- */
 
 struct said {
     struct event_input event;
     const char *partner; /* what event.partners is made of */
+    bool before;         /* it was said on a day gone by */
     const char *why;     /* it cannot be taken: a constant */
 };
 
@@ -103,24 +192,25 @@ static unsigned channels_of(const struct visit *visit)
     return channels;
 }
 
-/* When it was said: the page's own moment, so that who presses twice records it once, or a day. Of
- * a day gone by it is the end, so that whatever else is on record of that day gives way to it. */
-static bool moment_of(const struct visit *visit, int64_t *moment_out)
+/* When it was said: the moment it is recorded, or a day. Of a day gone by it is the end, so that
+ * whatever else is on record of that day gives way to it. */
+static void read_moment(const struct visit *visit, struct said *said)
 {
     int64_t begin, end;
-    int64_t shown = visit_number_field(visit, "moment", visit->now, 0);
-    *moment_out = shown > visit->now - FORM_OPEN ? shown : visit->now;
+    said->event.occurred_at = visit->now;
     if (visit_field(visit, "day")[0] == '\0')
-        return true;
-    if (!visit_day_field(visit, "day", false, &begin) || !visit_day_field(visit, "day", true, &end))
-        return false;
-    begin = time_off_wall(visit, begin);
+        return;
+    if (!visit_day_field(visit, "day", false, &begin) ||
+        !visit_day_field(visit, "day", true, &end)) {
+        said->why = N_("The day cannot be read. Write it as 2026-01-31.");
+        return;
+    }
     end = time_off_wall(visit, end) - CLOCK_SECOND;
-    if (end < visit->now)
-        *moment_out = end;
-    else if (begin > visit->now)
-        *moment_out = begin;
-    return true;
+    said->before = end < visit->now;
+    if (said->before)
+        said->event.occurred_at = end;
+    else if (time_off_wall(visit, begin) > visit->now)
+        said->why = N_("This day has not come yet. Leave the day empty to record it as of now.");
 }
 
 /* An address that is not known was an e-mail address or a number; where nothing on record says
@@ -167,8 +257,8 @@ static void read_said(struct visit *visit, const struct person_link *link, enum 
     else if (visit_field(visit, "partner")[0] != '\0' &&
              config_partner(visit->config, said->partner) == NULL)
         said->why = N_("The configuration knows no such partner.");
-    else if (!moment_of(visit, &event->occurred_at))
-        said->why = N_("The day cannot be read. Write it as 2026-01-31.");
+    else
+        read_moment(visit, said);
 }
 
 /* ---- recording ---- */
@@ -188,24 +278,77 @@ static bool note(struct visit *visit, const struct person_link *link, const stru
     return visit_note(visit, "event.add", &access);
 }
 
-static enum result record(struct visit *visit, const struct person_link *link,
-                          const struct said *said, struct error *err)
+/* One transaction, so that who presses twice records it once. What was said on a day gone by is
+ * recorded whatever is on record of other days. */
+static enum result add(struct visit *visit, struct said *said, unsigned *added_out,
+                       struct error *err)
 {
-    unsigned added = 0;
-    bool objected = said->event.kind == EVENT_OBJECTED;
-    enum result result = registry_add_event(visit->registry, &said->event, visit->now, &added, err);
+    struct registry *registry = visit->registry;
+    struct event_input event = said->event;
+    *added_out = 0;
+    enum result result = registry_begin(registry, err);
+    if (result != RESULT_OK)
+        return result;
+    if (!said->before)
+        result =
+            stop_drop_known(registry, &event, said->partner[0] != '\0' ? said->partner : NULL, err);
+    if (result == RESULT_OK && event.channels != 0)
+        result = registry_add_event(registry, &event, visit->now, added_out, err);
+    if (result == RESULT_OK)
+        return registry_commit(registry, err);
+    registry_rollback(registry);
+    return result;
+}
+
+/* Whether somebody may write all the same, by what the person agreed to after the day given. */
+static enum result is_overcome(struct visit *visit, const struct said *said, bool *overcome_out,
+                               struct error *err)
+{
+    const struct config *config = visit->config;
+    enum result result = RESULT_OK;
+    *overcome_out = false;
+    for (size_t i = 0; i < config->n_partners && said->before && result == RESULT_OK; i++) {
+        const struct partner *partner = &config->partners[i];
+        int64_t consent = 0;
+        if (said->partner[0] == '\0' || strcmp(said->partner, partner->id) == 0)
+            result = stop_overcome(config, visit->registry, &said->event, partner, visit->now,
+                                   &consent, err);
+        *overcome_out = *overcome_out || consent != 0;
+    }
+    return result;
+}
+
+static enum result lead_on(struct visit *visit, const struct person_link *link,
+                           const struct said *said, unsigned added, struct error *err)
+{
+    struct strbuf path = {0};
+    bool overcome;
+    enum result result = is_overcome(visit, said, &overcome, err);
+    if (result != RESULT_OK)
+        return result;
+    if (!overcome)
+        return visit_done(visit, link->path,
+                          added == 0                           ? "unchanged"
+                          : said->event.kind == EVENT_OBJECTED ? "objected"
+                                                               : "withdrawn",
+                          err);
+    strbuf_add_format(&path, "%s?said=%lld", link->path, (long long)said->event.occurred_at);
+    result = path.failed ? error_no_memory(err) : visit_done(visit, path.data, OVERCOME, err);
+    strbuf_free(&path);
+    return result;
+}
+
+static enum result record(struct visit *visit, const struct person_link *link, struct said *said,
+                          struct error *err)
+{
+    unsigned added;
+    enum result result = add(visit, said, &added, err);
     if (result == RESULT_BAD_INPUT)
         return person_refuse(visit, link, NOT_RECORDED,
                              N_("The registry does not take this as it is."));
     if (result == RESULT_OK && !note(visit, link, said, added))
         return error_no_memory(err);
-    if (result != RESULT_OK)
-        return result;
-    return visit_done(visit, link->path,
-                      added == 0 ? "unchanged"
-                      : objected ? "objected"
-                                 : "withdrawn",
-                      err);
+    return result == RESULT_OK ? lead_on(visit, link, said, added, err) : result;
 }
 
 static enum result act(struct visit *visit, enum event_kind kind, struct error *err)

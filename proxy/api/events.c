@@ -4,6 +4,7 @@
  * rules and the words of the import; what was taken is durable when it is answered.
  */
 #include "base/clock.h"
+#include "office/stops.h"
 #include "proxy/api/work.h"
 #include "store/import_event.h"
 
@@ -136,22 +137,10 @@ static enum result check_partners(struct intake_work *intake, struct error *err)
  * would be read before each message to that person. What says something new stays in the event. */
 static enum result drop_what_was_said(struct intake_work *intake, struct error *err)
 {
-    struct event_input *event = &intake->event.event;
-    struct stop_scope scope = {.kind = event->kind, .partner = intake->work->token.partner};
-    enum result result = RESULT_OK;
-    if (scope.partner[0] == '\0')
-        return RESULT_OK;
-    for (int i = 0; i < CHANNEL_COUNT && result == RESULT_OK; i++) {
-        struct stop_standing standing;
-        scope.channel = (enum channel)i;
-        if ((event->channels & CHANNEL_BIT(i)) == 0)
-            continue;
-        result = registry_find_stop(intake->tools->registry, event->recipient_key, &scope,
-                                    event->occurred_at, &standing, err);
-        if (result == RESULT_OK && standing.said)
-            event->channels &= ~CHANNEL_BIT(i);
-    }
-    return result;
+    const char *partner = intake->work->token.partner;
+    return partner[0] == '\0'
+               ? RESULT_OK
+               : stop_drop_known(intake->tools->registry, &intake->event.event, partner, err);
 }
 
 static enum result take(struct intake_work *intake, const json_t *object, unsigned *added_out,

@@ -416,25 +416,49 @@ START_TEST(withdrawal_of_one)
 }
 END_TEST
 
-/* Pressing twice records it once; from a page opened anew it is another. */
-START_TEST(twice)
+/* It counts from the moment it is pressed, however long the page was open. */
+START_TEST(said_when_it_is_pressed)
 {
-    char form[200];
+    stage.now = at("2026-06-01T12:00:00Z");
+    consent("2026-03-03T10:00:00Z", "letter");
     const char *tail = tail_of(TYPED);
-    snprintf(form, sizeof(form), EVERYWHERE "&moment=%" PRId64, stage.now);
-    stage.now += CLOCK_SECOND;
+    show(tail, "");
+    must_not_show("\"moment\"");
+    stage.now += 2 * 3600 * CLOCK_SECOND;
+    consent("2026-06-01T13:00:00Z", "behind the open page");
+    char form[200];
+    snprintf(form, sizeof(form), EVERYWHERE "&moment=%" PRId64,
+             stage.now - 2 * 3600 * CLOCK_SECOND);
     press(objection_act, tail, form);
     ck_assert_ptr_nonnull(strstr(stage.visit.location, "?done=objected."));
+    ck_assert_int_eq(last_event().occurred_at, stage.now);
+    show(tail, "");
+    must_not_show("ACME Voyages may write");
+}
+END_TEST
+
+/* Pressing twice records it once; what says something new is recorded. */
+START_TEST(twice)
+{
+    stage.now = at("2026-06-01T12:00:00Z");
+    const char *tail = tail_of(TYPED);
+    press(objection_act, tail, EVERYWHERE "&partner=acme");
+    ck_assert_ptr_nonnull(strstr(stage.visit.location, "?done=objected."));
     stage.now += CLOCK_SECOND;
-    press(objection_act, tail, form);
+    press(objection_act, tail, EVERYWHERE "&partner=acme");
     ck_assert_ptr_nonnull(strstr(stage.visit.location, "?done=unchanged."));
     ck_assert_str_eq(stage.visit.access.answer, "there already");
     ck_assert_uint_eq(n_events(), 2);
-    ck_assert_int_eq(last_event().occurred_at, stage.now - 2 * CLOCK_SECOND);
-    stage.now += 12 * 3600 * CLOCK_SECOND; /* a page of yesterday */
-    press(objection_act, tail, form);
+    press(objection_act, tail, EVERYWHERE "&partner=beta");
     ck_assert_uint_eq(n_events(), 4);
-    ck_assert_int_eq(last_event().occurred_at, stage.now);
+    press(objection_act, tail, EVERYWHERE);
+    ck_assert_uint_eq(n_events(), 6);
+    stage.now += CLOCK_SECOND;
+    consent("2026-06-01T12:00:02Z", "since then");
+    stage.now += CLOCK_SECOND;
+    press(objection_act, tail, EVERYWHERE);
+    ck_assert_ptr_nonnull(strstr(stage.visit.location, "?done=objected."));
+    ck_assert_uint_eq(n_events(), 8); /* a consent, and the "no" by e-mail */
 }
 END_TEST
 
@@ -443,16 +467,57 @@ START_TEST(on_another_day)
     const char *tail = tail_of(TYPED);
     stage.now = at("2026-06-01T12:00:00Z");
     press(objection_act, tail, EVERYWHERE "&day=2026-05-20");
+    ck_assert_ptr_nonnull(strstr(stage.visit.location, "?done=objected."));
     ck_assert_int_eq(last_event().occurred_at, at("2026-05-20T23:59:59Z"));
     press(objection_act, tail, EVERYWHERE "&day=2026-06-01");
     ck_assert_int_eq(last_event().occurred_at, stage.now);
-    press(objection_act, tail, EVERYWHERE "&day=2026-07-01");
-    ck_assert_int_eq(last_event().occurred_at, at("2026-07-01T00:00:00Z"));
+    static const struct {
+        const char *day, *said;
+    } wrong[] = {
+        {"20.+Mai", "The day cannot be read."},
+        {"2026-06-02", "This day has not come yet."},
+        {"2062-05-20", "This day has not come yet."},
+    };
     size_t before = n_events();
-    press(objection_act, tail, EVERYWHERE "&day=20.+Mai");
-    ck_assert_int_eq(stage.visit.status, 422);
-    must_show("The day cannot be read.");
-    ck_assert_uint_eq(n_events(), before);
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        char form[200];
+        snprintf(form, sizeof(form), EVERYWHERE "&day=%s", wrong[i].day);
+        press(objection_act, tail, form);
+        ck_assert_int_eq(stage.visit.status, 422);
+        must_show(wrong[i].said);
+        ck_assert_uint_eq(n_events(), before);
+    }
+}
+END_TEST
+
+/* A letter of 3 March does not undo the consent of 10 March, and the page says so. */
+START_TEST(overcome_by_a_later_consent)
+{
+    static char tail[1200];
+    consent("2026-03-10T10:00:00Z", "renewal");
+    str_copy(tail, sizeof(tail), tail_of(TYPED));
+    press(objection_act, tail, "channel=email&evidence=letter+of+3+March&day=2026-03-03");
+    ck_assert_ptr_nonnull(strstr(stage.visit.location, "&done=said-before."));
+    const char *query = strchr(stage.visit.location, '?');
+    ck_assert_ptr_nonnull(query);
+    show(tail, arena_str(stage.visit.arena, query));
+    must_show("notice warn");
+    must_show("A later consent still lets them write");
+    must_show("The person objected on <time datetime=\"2026-03-03");
+    must_show("<strong>ACME Voyages</strong> · The person consented on "
+              "<time datetime=\"2026-03-10");
+    must_show("<strong>Beta &lt;SA&gt;</strong>");
+    must_not_show("<strong>Ombre</strong>");
+    must_show("Record it as of now");
+    must_show("name=\"evidence\" value=\"letter of 3 March\"");
+    press(objection_act, tail, "channel=email&evidence=letter+of+3+March&partner=");
+    ck_assert_ptr_nonnull(strstr(stage.visit.location, "?done=objected."));
+    show(tail, "");
+    must_not_show("may write to this person by");
+    must_not_show("Record it as of now");
+    /* Of who is not concerned nothing is said. */
+    press(withdrawal_act, tail, "channel=email&evidence=call&partner=ombre&day=2026-03-03");
+    ck_assert_ptr_nonnull(strstr(stage.visit.location, "?done=withdrawn."));
 }
 END_TEST
 
@@ -583,8 +648,10 @@ int main(void)
                                   hostile_words,
                                   objection_counts_at_once,
                                   withdrawal_of_one,
+                                  said_when_it_is_pressed,
                                   twice,
                                   on_another_day,
+                                  overcome_by_a_later_consent,
                                   what_is_not_taken,
                                   by_key_and_by_address,
                                   pack,
