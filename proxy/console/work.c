@@ -189,6 +189,8 @@ void console_finish(struct console_work *work)
 {
     struct service_call *call = service_redeem(work->lane, work->ticket);
     bool done = work->job.result == RESULT_OK;
+    if (call != NULL && work->admitted && work->visit.user[0] != '\0')
+        service_identified(call);
     if (!done)
         record_coming(work);
     if (done && call != NULL)

@@ -336,6 +336,11 @@ void service_answer(struct service_call *call)
     http_connection_wake_at(request->connection, request->not_before);
 }
 
+void service_identified(struct service_call *call)
+{
+    request_of(call)->connection->identified = true;
+}
+
 void service_tell_late(struct service_call *call, int64_t at)
 {
     request_of(call)->not_before = at;

@@ -72,6 +72,9 @@ struct ticket service_ticket(const struct service_call *call);
 struct service_call *service_redeem(struct lane *lane, struct ticket ticket);
 /* Sends http.answer. */
 void service_answer(struct service_call *call);
+/* The service knows who asks: the connection need not be told apart from a stranger's any more,
+ * which ends when the listener's time to log in is over. */
+void service_identified(struct service_call *call);
 /* Whatever is answered is told then at the earliest (clock_monotonic), if anybody still waits. */
 void service_tell_late(struct service_call *call, int64_t at);
 /* A problem (RFC 9457) as the whole answer: http_problem and service_answer. */

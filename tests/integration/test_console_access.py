@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Who enters the console, and how: over real HTTP."""
 import html
+import http.client
 import re
 import socket
 import subprocess
@@ -87,6 +88,30 @@ class Login(Access):
         self.assertEqual(gateway.ask_status()["refusals"]["auth_failed"], 6)
         gateway.stop()
         self.assertNotIn("nobody-of-that-name", gateway.log())
+
+    def test_a_kept_connection_is_its_users(self):
+        """The time to log in ends the connection of who has not, and of nobody else."""
+        gateway = self.gate(users=["reader"], listener={"login_timeout": "2 s"})
+        browser = self.log_in(gateway, "reader")
+        known = http.client.HTTPConnection("127.0.0.1", gateway.http_port, timeout=harness.PATIENCE)
+        stranger = http.client.HTTPConnection("127.0.0.1", gateway.http_port, timeout=harness.PATIENCE)
+        self.addCleanup(known.close)
+        self.addCleanup(stranger.close)
+        cookie = "; ".join(f"{name}={value}" for name, value in browser.cookies.items())
+
+        def ask(connection, path, **headers):
+            connection.request("GET", path, headers={"Host": browser.host, **headers})
+            response = connection.getresponse()
+            response.read()
+            return response.status
+        self.assertEqual(ask(known, "/console", Cookie=cookie), 200)
+        self.assertEqual(ask(stranger, "/console/login"), 200)
+        socket = stranger.sock
+        self.assertEqual(socket.recv(1), b"")  # ended, after two seconds
+        gateway.wait_log("not logged in in time")
+        kept = known.sock
+        self.assertEqual(ask(known, "/console", Cookie=cookie), 200)
+        self.assertIs(known.sock, kept)
 
     def test_what_is_missing_is_said(self):
         gateway = self.gate(users=["reader"])
