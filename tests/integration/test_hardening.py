@@ -123,6 +123,7 @@ class Unit(unittest.TestCase):
         said = re.search(r"Overall exposure level for octroi.service: ([0-9.]+)", done.stdout)
         self.assertIsNotNone(said, done.stdout + done.stderr)
         self.assertLessEqual(float(said.group(1)), EXPOSURE, done.stdout)
+        self.assertIn(f"exposure {EXPOSURE}", (TOP / "docs" / "SECURITY.md").read_text())
 
     def test_systemd_knows_every_line(self):
         if shutil.which("systemd-analyze") is None:
