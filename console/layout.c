@@ -50,16 +50,16 @@ static const struct {
     {"sessions-ended", "good", N_("The user is logged out everywhere.")},
 };
 
-static void title_of(struct visit *visit, const struct layout *layout)
+static void title_of(struct visit *visit, const struct layout *layout, const char *name)
 {
     struct page *page = &visit->page;
     if (layout->title != NULL)
         page_tr(page, layout->title);
-    if (layout->name == NULL)
+    if (name == NULL)
         return;
     if (layout->title != NULL)
         page_raw(page, " ");
-    page_text(page, layout->name);
+    page_text(page, name);
 }
 
 static void head(struct visit *visit, const struct layout *layout)
@@ -75,7 +75,7 @@ static void head(struct visit *visit, const struct layout *layout)
         strbuf_add_format(&page->html, "<meta http-equiv=\"refresh\" content=\"%u\">\n",
                           layout->refresh);
     page_raw(page, "<title>");
-    title_of(visit, layout);
+    title_of(visit, layout, layout->kept_name != NULL ? layout->kept_name : layout->name);
     page_raw(page, " · octroi</title>\n<link rel=\"icon\" href=\"" ASSETS "icon.svg\">\n"
                    "<link rel=\"stylesheet\" href=\"" ASSETS "console.css\">\n"
                    "<script src=\"" ASSETS "chart.js\" defer></script>\n"
@@ -166,7 +166,7 @@ void layout_begin(struct visit *visit, const struct layout *layout)
         page_raw(page, "</p>\n");
     }
     page_raw(page, "<h1>");
-    title_of(visit, layout);
+    title_of(visit, layout, layout->name);
     page_raw(page, "</h1>\n");
     line_of_done(visit);
     if (layout->lead != NULL)

@@ -24,8 +24,11 @@ enum place {
 
 struct layout {
     enum place place;
-    const char *title;   /* a constant, translated; NULL: name alone */
-    const char *name;    /* others' words after it, such as a partner's name; NULL */
+    const char *title; /* a constant, translated; NULL: name alone */
+    const char *name;  /* others' words after it, such as a partner's name; NULL */
+    /* What the browser is to call the page by instead of `name`, as its history and its tabs keep
+     * that; NULL: name. */
+    const char *kept_name;
     const char *lead;    /* a sentence under the heading, a constant; NULL: none */
     const char *up;      /* path of the page above, for the way back; NULL: none */
     const char *up_name; /* … its name, a constant */

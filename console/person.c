@@ -214,6 +214,7 @@ static enum result write_page(struct person_view *view)
         .name = link->known         ? link->address.text
                 : masked[0] != '\0' ? masked
                                     : NULL,
+        .kept_name = link->known ? masked : NULL,
         .up = "/console/persons",
         .up_name = N_("Look a person up"),
     };

@@ -104,6 +104,9 @@ START_TEST(look_up_by_any_writing)
               "jean.martin@example.org");
     show(tail_of("mailto:" TYPED), "");
     ck_assert_mem_eq(stage.visit.access.key, jean.key, sizeof(jean.key));
+    /* Browsers keep titles. */
+    show(tail_of(TYPED), "");
+    must_show("<title>" MASKED " · octroi</title>");
 }
 END_TEST
 
