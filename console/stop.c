@@ -176,7 +176,7 @@ static bool read_target(struct visit *visit, enum suspension_kind *kind_out, con
     const char *kind = visit_field(visit, "kind");
     /* A supplier's is any name. */
     *id_out = strcmp(kind, suspension_kind_name(SUSPEND_SUPPLIER)) == 0
-                  ? visit_field(visit, "id")
+                  ? visit_whole_field(visit, "id")
                   : visit_id_field(visit, "id");
     *reason_out = visit_reason_field(visit, "reason");
     if (!suspension_kind_parse(kind, kind_out) || (*id_out)[0] == '\0') {

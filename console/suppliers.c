@@ -296,9 +296,11 @@ enum result supplier_invalidate_act(struct visit *visit, struct error *err)
 {
     struct strbuf path = {0};
     const char *id = visit->tails[0];
+    const char *confirmed = visit_field(visit, "confirm");
     const char *reason = visit_reason_field(visit, "reason");
     const struct invalidation what = {.supplier = id};
-    if (strcmp(visit_field(visit, "confirm"), id) != 0)
+    /* Blanks at its ends cannot be seen, so that nobody would type them. */
+    if (confirmed[0] == '\0' || strcmp(confirmed, visit_trimmed(visit, id)) != 0)
         return visit_refuse(visit, 400, N_("Not confirmed"),
                             N_("The name that was typed is not that of this supplier. Nothing was "
                                "changed."));

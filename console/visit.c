@@ -36,7 +36,7 @@ static bool is_blank(char c)
 }
 
 /* Without the blanks around it, which whoever copies and pastes brings along. */
-static const char *trimmed(const struct visit *visit, const char *text)
+const char *visit_trimmed(const struct visit *visit, const char *text)
 {
     size_t length = strlen(text);
     while (is_blank(*text))
@@ -50,12 +50,17 @@ static const char *trimmed(const struct visit *visit, const char *text)
     return copy != NULL ? copy : "";
 }
 
-const char *visit_field(const struct visit *visit, const char *name)
+const char *visit_whole_field(const struct visit *visit, const char *name)
 {
     for (const struct visit_field *field = visit->fields; field != NULL; field = field->next)
         if (strcmp(field->name, name) == 0)
-            return trimmed(visit, field->value);
+            return field->value;
     return "";
+}
+
+const char *visit_field(const struct visit *visit, const char *name)
+{
+    return visit_trimmed(visit, visit_whole_field(visit, name));
 }
 
 const char *visit_id_field(const struct visit *visit, const char *name)

@@ -71,7 +71,7 @@ struct visit {
     int64_t now;
     /* What it is read from. */
     const struct config *config;
-    struct registry *registry; /* open for writing */
+    struct registry *registry;   /* open for writing */
     struct journal_index *index; /* up to what is durable; NULL on pages that do not ask for it */
     const char *journal_path;
     struct hmac *hmac;
@@ -101,6 +101,10 @@ static inline bool visit_may(const struct visit *visit, enum permit permit)
 
 /* The first field of this name, without the blanks around it; "" when it was not given. */
 const char *visit_field(const struct visit *visit, const char *name);
+/* Without the blanks around it; "" also when there is no memory. */
+const char *visit_trimmed(const struct visit *visit, const char *text);
+/* A field with the blanks around it, which are part of a supplier's name. */
+const char *visit_whole_field(const struct visit *visit, const char *name);
 /* A name that fits a partner's, form's or supplier's id, or "" (also for one that does not). */
 const char *visit_id_field(const struct visit *visit, const char *name);
 /* A number from 1 to most; fallback when not given, or none. */

@@ -139,6 +139,29 @@ START_TEST(for_good)
 }
 END_TEST
 
+/* A name with blanks at its ends is another's than the one without, and looks the same. */
+START_TEST(with_blanks_around)
+{
+    static const char path[] = "/console/suppliers/%20Leads%20";
+    struct event_input event = grant(1, 0, "2026-02-01T00:00:00Z");
+    event.supplier = " Leads ";
+    ck_assert_uint_eq(put(stage.registry, &event), 1);
+    stage_get_at(supplier_page, path, " Leads ", NULL);
+    must_show("name=\"id\" value=\" Leads \"");
+    stage_post(suspend_act, "/console/suspensions", "kind=supplier&id=+Leads+&reason=audit");
+    must_lead_to(path);
+    ck_assert(supplier_is(true, false));
+    stage_post(suspend_act, "/console/suspensions", "kind=supplier&id=Leads&reason=audit");
+    ck_assert_int_eq(stage.visit.status, 404);
+    stage_post(resume_act, "/console/resumptions", "kind=supplier&id=+Leads+&reason=proven");
+    ck_assert(supplier_is(false, false));
+    stage_post_at(supplier_invalidate_act, "/console/suppliers/%20Leads%20/invalidation",
+                  "confirm=Leads&reason=forged", " Leads ", NULL);
+    must_lead_to(path);
+    ck_assert(supplier_is(false, true));
+}
+END_TEST
+
 START_TEST(in_french)
 {
     tell();
@@ -154,13 +177,9 @@ END_TEST
 
 int main(void)
 {
-    const TTest *const tests[] = {nobody_brought_anything,
-                                  all_of_them,
-                                  one_of_them,
-                                  stopped_and_resumed,
-                                  for_good,
-                                  in_french,
-                                  NULL};
+    const TTest *const tests[] = {
+        nobody_brought_anything, all_of_them, one_of_them, stopped_and_resumed, for_good,
+        with_blanks_around,      in_french,   NULL};
     Suite *const suites[] = {stage_suite("console suppliers", tests), NULL};
     return unit_run(suites);
 }
