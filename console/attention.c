@@ -99,6 +99,15 @@ static void look_at_gateway(struct attention *attention, const struct visit_heal
 
 static void suspended(struct attention *attention, const struct stop *stop)
 {
+    static const char *const sentences[SUSPENSION_KIND_COUNT] = {
+        [SUSPEND_PARTNER] = N_("Nothing passes any more: %s. The reason given: %s"),
+        [SUSPEND_STREAM] = N_("Nothing of this stream passes any more, the partner's other streams "
+                              "go on: %s. The reason given: %s"),
+        [SUSPEND_FORM] = N_("Consents given on it let nothing pass any more, others still count: "
+                            "%s. The reason given: %s"),
+        [SUSPEND_SUPPLIER] = N_("Consents it brought let nothing pass any more, others still "
+                                "count: %s. The reason given: %s"),
+    };
     struct visit *visit = attention->visit;
     struct strbuf name = {0}, path = {0}, reason = {0};
     digest_add_suspended(&name, visit->language, visit->config, stop->kind, stop->id);
@@ -107,8 +116,7 @@ static void suspended(struct attention *attention, const struct stop *stop)
     if (name.failed || path.failed || reason.failed) {
         visit->page.html.failed = true;
     } else {
-        begin(attention, "warn", N_("Stopped"),
-              N_("Nothing passes any more: %s. The reason given: %s"), name.data,
+        begin(attention, "warn", N_("Stopped"), sentences[stop->kind], name.data,
               reason.data != NULL ? reason.data : "", NULL);
         page_raw(&visit->page, "<span class=\"note\">");
         time_add(visit, stop->since);

@@ -27,7 +27,16 @@ static const struct {
 static const struct {
     const char *done, *kind, *sentence;
 } lines[] = {
-    {"suspended", "good", N_("Suspended. From now on nothing passes.")},
+    {"suspended-partner", "good", N_("Suspended. From now on nothing of this partner's passes.")},
+    {"suspended-stream", "good",
+     N_("Suspended. From now on nothing of this stream passes; the partner's other streams go "
+        "on.")},
+    {"suspended-form", "good",
+     N_("Suspended. From now on consents given on this form let nothing pass; others still "
+        "count.")},
+    {"suspended-supplier", "good",
+     N_("Suspended. From now on consents that this supplier brought let nothing pass; others "
+        "still count.")},
     {"resumed", "good", N_("Resumed. Messages are judged as before the suspension.")},
     {"already-suspended", "warn", N_("Nothing was changed: it was suspended already.")},
     {"not-suspended", "warn", N_("Nothing was changed: it is not suspended.")},

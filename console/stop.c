@@ -84,8 +84,8 @@ static void part_suspended(struct visit *visit, enum suspension_kind kind, const
 {
     struct page *page = &visit->page;
     page_raw(page, "<div class=\"notice bad\">\n<p><strong>");
-    page_tr(page, N_("Suspended"));
-    page_raw(page, "</strong> · ");
+    page_tr(page, N_("Suspended since"));
+    page_raw(page, "</strong> ");
     time_add(visit, stop->since);
     page_raw(page, "</p>\n");
     page_element(page, "p", stop->reason);
@@ -136,7 +136,7 @@ static bool write_row(void *arg, const struct suspension_row *row)
     struct history *history = arg;
     struct visit *visit = history->visit;
     struct page *page = &visit->page;
-    static const char *const heads[] = {N_("Suspended"), N_("Why"), N_("Resumed"),
+    static const char *const heads[] = {N_("Suspended on"), N_("Why"), N_("Resumed"),
                                         N_("Why resumed"), NULL};
     if (row->kind != history->kind || strcmp(row->id, history->id) != 0)
         return true;
@@ -193,6 +193,19 @@ static bool read_target(struct visit *visit, enum suspension_kind *kind_out, con
     return true;
 }
 
+static const char *done_of(enum suspension_kind kind, bool suspended, bool changed)
+{
+    static const char *const lines[SUSPENSION_KIND_COUNT] = {
+        [SUSPEND_PARTNER] = "suspended-partner",
+        [SUSPEND_STREAM] = "suspended-stream",
+        [SUSPEND_FORM] = "suspended-form",
+        [SUSPEND_SUPPLIER] = "suspended-supplier",
+    };
+    if (!suspended)
+        return changed ? "resumed" : "not-suspended";
+    return changed ? lines[kind] : "already-suspended";
+}
+
 static enum result finish(struct visit *visit, enum suspension_kind kind, const char *id,
                           enum result result, bool suspended, struct error *err)
 {
@@ -207,10 +220,7 @@ static enum result finish(struct visit *visit, enum suspension_kind kind, const 
                                 .answer = changed ? suspension_kind_name(kind) : "unchanged"};
     stop_path(&path, kind, id);
     bool whole = visit_note(visit, suspended ? "suspend" : "resume", &what) && !path.failed;
-    result = whole ? visit_done(visit, path.data,
-                                suspended ? (changed ? "suspended" : "already-suspended")
-                                          : (changed ? "resumed" : "not-suspended"),
-                                err)
+    result = whole ? visit_done(visit, path.data, done_of(kind, suspended, changed), err)
                    : error_no_memory(err);
     strbuf_free(&path);
     return result;

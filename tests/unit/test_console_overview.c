@@ -157,6 +157,12 @@ START_TEST(names_what_is_suspended)
     must_not_show("jean@");
     must_not_show("for a day");
     must_not_show("Nothing needs your attention");
+    must_show("Nothing passes any more: partner Beta");
+    ck_assert_int_eq(
+        registry_suspend(stage.registry, SUSPEND_STREAM, "acme/news", "hold", stage.now, &err),
+        RESULT_OK);
+    stage_get(overview_page, "/console");
+    must_show("Nothing of this stream passes any more, the partner&#39;s other streams go on: ");
 }
 END_TEST
 

@@ -94,7 +94,11 @@ START_TEST(stopped_and_resumed)
     must_lead_to(PATH);
     ck_assert(supplier_is(true, false));
     ck_assert_str_eq(stage.visit.access.act, "suspend");
-    stage_get_at(supplier_page, PATH, NAME, NULL);
+    char location[200];
+    str_copy(location, sizeof(location), stage.visit.location);
+    stage_get_at(supplier_page, location, NAME, NULL);
+    must_show("From now on consents that this supplier brought let nothing pass");
+    must_show("<strong>Suspended since</strong> ");
     must_show("under &lt;i&gt;audit&lt;/i&gt;");
     must_show("action=\"/console/resumptions\"");
     stage_get(suppliers_page, "/console/suppliers");

@@ -51,7 +51,7 @@ static enum result reads_reason(struct visit *visit, struct error *err)
     ck_assert_str_eq(reason, "letter of j•••@example.org, of 3 March");
     ck_assert_ptr_null(visit_reason_field(visit, "empty"));
     ck_assert_ptr_null(visit_reason_field(visit, "control"));
-    return visit_done(visit, "/console/partners/acme", "suspended", err);
+    return visit_done(visit, "/console/partners/acme", "suspended-partner", err);
 }
 
 static char location[300];
@@ -81,12 +81,12 @@ START_TEST(acts_lead_back)
     must_lead_to("/console/partners/acme");
     str_copy(location, sizeof(location), stage.visit.location);
     stage_get(shows_done, location);
-    must_show("Suspended. From now on nothing passes.");
+    must_show("Suspended. From now on nothing of this partner&#39;s passes.");
     /* Nobody else's link says so. */
     char *mark = strrchr(location, '.');
     mark[1] = mark[1] == '0' ? '1' : '0';
     stage_get(shows_done, location);
-    must_not_show("Suspended. From now on nothing passes.");
+    must_not_show("Suspended. From now on nothing of this partner&#39;s passes.");
 }
 END_TEST
 
