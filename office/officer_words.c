@@ -147,6 +147,7 @@ const char *officer_act(const char *act)
         {"identifier.set", N_("said what a partner calls the person")},
         {"decision.read", N_("looked at a decision about the person")},
         {"decision.list", N_("looked through decisions about the person")},
+        {"decision.export", N_("took decisions about the person, as a file")},
         {"link.view", N_("opened the page behind an unsubscribe link")},
         {"event.withdraw", N_("withdrew by an unsubscribe link")},
         {"event.object", N_("objected by an unsubscribe link")},

@@ -285,6 +285,32 @@ START_TEST(why)
 }
 END_TEST
 
+/* What people and programs do about her is said in words. */
+START_TEST(acts_in_words)
+{
+    static const char *const acts[] = {"person.read", "decision.read", "decision.list",
+                                       "decision.export", "event.add"};
+    meet();
+    for (size_t i = 0; i < sizeof(acts) / sizeof(acts[0]); i++) {
+        struct access access = {.who = "user claire",
+                                .act = acts[i],
+                                .key = jean.key,
+                                .masked = MASKED,
+                                .partner = "",
+                                .channel = "",
+                                .subject = "",
+                                .answer = ""};
+        struct journal_batch *batch = journal_batch_new();
+        must(access_record(batch, &access, "gate.example", stage.now));
+        must(box_append(&stage.box, batch) == RESULT_OK);
+    }
+    show(key_tail(), "");
+    must_show("took decisions about the person, as a file");
+    for (size_t i = 0; i < sizeof(acts) / sizeof(acts[0]); i++)
+        must_not_show(acts[i]);
+}
+END_TEST
+
 START_TEST(decisions_by_fifty)
 {
     char first[RECORD_ID];
@@ -647,6 +673,7 @@ int main(void)
                                   who_may_write,
                                   by_key_alone,
                                   why,
+                                  acts_in_words,
                                   decisions_by_fifty,
                                   hostile_words,
                                   objection_counts_at_once,
