@@ -306,8 +306,11 @@ START_TEST(acts_in_words)
     }
     show(key_tail(), "");
     must_show("took decisions about the person, as a file");
-    for (size_t i = 0; i < sizeof(acts) / sizeof(acts[0]); i++)
-        must_not_show(acts[i]);
+    for (size_t i = 0; i < sizeof(acts) / sizeof(acts[0]); i++) {
+        char alone[40]; /* the code belongs behind the words */
+        snprintf(alone, sizeof(alone), "<td>%s", acts[i]);
+        must_not_show(alone);
+    }
 }
 END_TEST
 
