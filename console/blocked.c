@@ -15,14 +15,15 @@
 
 /* ---- filters ---- */
 
-static const char *const narrowing[] = {"verdict", "partner", "stream", "channel",
-                                        "reason",  "from",    "to",     NULL};
+static const char *const narrowing[] = {"verdict", "purpose", "partner", "stream",       "channel",
+                                        "reason",  "from",    "to",      DECISIONS_ZONE, NULL};
 
 static void select_verdict(struct visit *visit, const struct decision_query *query)
 {
     static const struct option options[] = {
         {"", N_("Blocked or deferred"), true},
-        {"block", N_("Blocked"), true},
+        {DECISIONS_STOPPED, N_("Blocked, not sent"), true},
+        {"block", N_("Blocked by the rules, sent or not"), true},
         {"defer", N_("Deferred"), true},
         {DECISIONS_OBSERVED, N_("Let through while observed"), true},
         {"pass", N_("Permitted"), true},
@@ -88,6 +89,16 @@ static void select_channel(struct visit *visit, const struct decision_query *que
                  query->filter.has_channel ? channel_name(query->filter.channel) : "");
 }
 
+static void select_purpose(struct visit *visit, const struct decision_query *query)
+{
+    struct option options[PURPOSE_COUNT + 1] = {{"", N_("Messages and rows of lists"), true}};
+    options[1] = (struct option){purpose_name(PURPOSE_RECEIPT), N_("Messages"), true};
+    options[2] =
+        (struct option){purpose_name(PURPOSE_TRANSMISSION), N_("Rows of lists screened"), true};
+    select_field(visit, "purpose", N_("Act judged"), options, PURPOSE_COUNT + 1,
+                 query->filter.purpose != NULL ? query->filter.purpose : "");
+}
+
 static void select_reason(struct visit *visit, const struct decision_query *query)
 {
     struct option options[REASON_COUNT + 1] = {{"", N_("All reasons"), true}};
@@ -106,9 +117,12 @@ static void filters(struct visit *visit, const struct decision_query *query)
     select_partner(visit, query);
     select_stream(visit, query);
     select_channel(visit, query);
+    select_purpose(visit, query);
     select_reason(visit, query);
     date_field(visit, "from", N_("From"), visit_field(visit, "from"));
     date_field(visit, "to", N_("To, included"), visit_field(visit, "to"));
+    if (query->utc)
+        hidden_field(visit, DECISIONS_ZONE, DECISIONS_UTC);
     if (query->filter.recipient_key != NULL)
         hidden_field(visit, "person", visit_field(visit, "person"));
     filter_end(visit, N_("Show"));
@@ -148,7 +162,8 @@ static const char *list_path(struct visit *visit, bool dated, const char *person
     strbuf_add_str(&path, PATH);
     for (size_t i = 0; narrowing[i] != NULL; i++) {
         const char *value = visit_field(visit, narrowing[i]);
-        bool day = strcmp(narrowing[i], "from") == 0 || strcmp(narrowing[i], "to") == 0;
+        bool day = strcmp(narrowing[i], "from") == 0 || strcmp(narrowing[i], "to") == 0 ||
+                   strcmp(narrowing[i], DECISIONS_ZONE) == 0;
         if (value[0] == '\0' || (day && !dated))
             continue;
         strbuf_add_format(&path, "%c%s=", mark, narrowing[i]);
@@ -242,6 +257,22 @@ static enum result erased_note(struct visit *visit, const struct decision_query 
                       "counted, but not listed."),
                    erased.detail_before);
     return RESULT_OK;
+}
+
+/* Days that are not those of the times in the table. */
+static void utc_note(struct visit *visit)
+{
+    struct strbuf path = {0};
+    strbuf_add_str(&path, PATH);
+    visit_add_query(visit, &path, DECISIONS_ZONE, "");
+    page_raw(&visit->page, "<p class=\"note\">");
+    page_tr(&visit->page, N_("These days go from midnight to midnight UTC, as those that the "
+                             "numbers are counted by; the times below are of your clock."));
+    page_raw(&visit->page, " ");
+    part_link(visit, path.failed ? PATH : path.data, N_("Go by the days of your clock"));
+    page_raw(&visit->page, "</p>\n");
+    visit->page.html.failed = visit->page.html.failed || path.failed;
+    strbuf_free(&path);
 }
 
 /* "1,234 decisions". */
@@ -343,6 +374,8 @@ static enum result list(struct visit *visit, const struct decision_query *query,
     enum result result = alone ? one_person(visit, query, &of, err) : RESULT_OK;
     part_begin(visit, N_("Decisions"));
     filters(visit, query);
+    if (query->utc)
+        utc_note(visit);
     if (result == RESULT_OK)
         result = total(visit, query, err);
     if (result == RESULT_OK)

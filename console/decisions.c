@@ -33,10 +33,25 @@ static void read_verdict(const struct visit *visit, struct decision_query *query
         filter->has_verdict = true;
         filter->verdict = VERDICT_BLOCK;
         filter->effect = effect_name(EFFECT_PASSED);
+    } else if (strcmp(text, DECISIONS_STOPPED) == 0) {
+        filter->not_sent = true;
     } else if (strcmp(text, DECISIONS_ALL) != 0) {
         query->verdict = "";
         filter->stopped = filter->reason == NULL || !reason_passes(filter->reason);
     }
+}
+
+static void read_days(const struct visit *visit, struct decision_query *query)
+{
+    struct log_filter *filter = &query->filter;
+    bool since = visit_day_field(visit, "from", false, &filter->since);
+    bool until = visit_day_field(visit, "to", true, &filter->until);
+    query->dated = since || until;
+    query->utc = query->dated && strcmp(visit_field(visit, DECISIONS_ZONE), DECISIONS_UTC) == 0;
+    if (since && !query->utc)
+        filter->since = time_off_wall(visit, filter->since);
+    if (until && !query->utc)
+        filter->until = time_off_wall(visit, filter->until);
 }
 
 /* "INSTANT.ROW", of the last one shown. */
@@ -62,6 +77,8 @@ void decision_query_read(const struct visit *visit, struct decision_query *query
     const char *stream = visit_id_field(visit, "stream");
     const char *reason = visit_field(visit, "reason");
     const char *person = visit_field(visit, "person");
+    const char *purpose = visit_field(visit, "purpose");
+    enum purpose known_purpose;
     enum reason known;
     *query = (struct decision_query){
         .filter = {.since = INT64_MIN, .until = INT64_MAX, .limit = DECISIONS_PAGE + 1}};
@@ -70,15 +87,15 @@ void decision_query_read(const struct visit *visit, struct decision_query *query
     filter->stream = partner[0] != '\0' && stream[0] != '\0' ? stream : NULL;
     filter->reason = reason_parse(reason, &known) ? reason : NULL;
     filter->has_channel = channel_parse(visit_field(visit, "channel"), &filter->channel);
-    bool since = visit_day_field(visit, "from", false, &filter->since);
-    bool until = visit_day_field(visit, "to", true, &filter->until);
-    query->dated = since || until;
+    filter->purpose = purpose_parse(purpose, &known_purpose) ? purpose : NULL;
+    read_days(visit, query);
     if (hex_decode(person, strlen(person), query->key, sizeof(query->key)))
         filter->recipient_key = query->key;
     read_verdict(visit, query);
     read_cursor(visit, filter);
     query->narrowed = query->dated || filter->partner != NULL || filter->reason != NULL ||
-                      filter->has_channel || filter->recipient_key != NULL;
+                      filter->purpose != NULL || filter->has_channel ||
+                      filter->recipient_key != NULL;
 }
 
 /* ---- how many ---- */
@@ -92,6 +109,8 @@ static bool counts(const struct log_filter *filter, const struct tally_row *row)
            (!filter->stopped || strcmp(keys[0], verdict_name(VERDICT_PASS)) != 0) &&
            (filter->reason == NULL || strcmp(keys[1], filter->reason) == 0) &&
            (filter->effect == NULL || strcmp(keys[2], filter->effect) == 0) &&
+           (!filter->not_sent || (strcmp(keys[0], verdict_name(VERDICT_BLOCK)) == 0 &&
+                                  strcmp(keys[2], effect_name(EFFECT_PASSED)) != 0)) &&
            (!filter->has_channel || strcmp(keys[3], channel_name(filter->channel)) == 0) &&
            (filter->stream == NULL || strcmp(keys[4], filter->stream) == 0);
 }
@@ -102,8 +121,10 @@ enum result decision_query_count(struct visit *visit, const struct decision_quer
     static const enum tally_by by[] = {TALLY_VERDICT, TALLY_REASON, TALLY_EFFECT, TALLY_CHANNEL,
                                        TALLY_STREAM};
     const struct log_filter *filter = &query->filter;
-    const struct tally_filter period = {
-        .since = filter->since, .until = filter->until, .partner = filter->partner};
+    const struct tally_filter period = {.since = filter->since,
+                                        .until = filter->until,
+                                        .partner = filter->partner,
+                                        .purpose = filter->purpose};
     *known_out = filter->recipient_key == NULL;
     *count_out = 0;
     if (!*known_out)

@@ -15,9 +15,15 @@
 /* What the field "verdict" may say. Without it: what was blocked or deferred, or whatever "reason"
  * stands for. */
 #define DECISIONS_OBSERVED "observed" /* blocked by the rules, let through while only observed */
+#define DECISIONS_STOPPED  "stopped"  /* blocked and not sent */
 #define DECISIONS_ALL      "all"      /* "block", "defer" and "pass" aside */
 
-/* The fields: verdict, partner, stream (of that partner), channel, reason, from, to (days of UTC),
+/* What the field "zone" says of from and to: whole days of UTC, as counts have them; else they are
+ * days of the reader's clock, as the table shows times. */
+#define DECISIONS_ZONE "zone"
+#define DECISIONS_UTC  "utc"
+
+/* The fields: verdict, purpose, partner, stream (of that partner), channel, reason, from, to, zone,
  * person (a recipient's key in hex) and cursor. What is none of these, or no value of theirs, does
  * not narrow anything. Texts are the visit's. */
 struct decision_query {
@@ -25,6 +31,7 @@ struct decision_query {
     const char *verdict;              /* as in the field; "" */
     bool narrowed;                    /* by anything but verdict */
     bool dated;                       /* by from or to */
+    bool utc;                         /* these are days of UTC */
     uint8_t key[RECIPIENT_KEY_BYTES]; /* what filter.recipient_key points to */
 };
 void decision_query_read(const struct visit *visit, struct decision_query *query_out);

@@ -101,6 +101,8 @@ static bool copy_filter(struct decisions *decisions, const struct log_filter *fi
         copy->stream = arena_str(decisions->arena, filter->stream);
     if (filter->effect != NULL)
         copy->effect = arena_str(decisions->arena, filter->effect);
+    if (filter->purpose != NULL)
+        copy->purpose = arena_str(decisions->arena, filter->purpose);
     if (filter->recipient_key != NULL)
         copy->recipient_key = (const uint8_t *)arena_copy(
             decisions->arena, (const char *)filter->recipient_key, RECIPIENT_KEY_BYTES);
@@ -109,6 +111,7 @@ static bool copy_filter(struct decisions *decisions, const struct log_filter *fi
            (filter->reason == NULL) == (copy->reason == NULL) &&
            (filter->stream == NULL) == (copy->stream == NULL) &&
            (filter->effect == NULL) == (copy->effect == NULL) &&
+           (filter->purpose == NULL) == (copy->purpose == NULL) &&
            (filter->recipient_key == NULL) == (copy->recipient_key == NULL);
 }
 
@@ -136,6 +139,10 @@ static void describe(const struct log_filter *filter, struct strbuf *out)
         strbuf_add_str(out, " verdict=block|defer");
     if (filter->effect != NULL)
         strbuf_add_format(out, " effect=%s", filter->effect);
+    if (filter->not_sent)
+        strbuf_add_str(out, " verdict=block, not sent");
+    if (filter->purpose != NULL)
+        strbuf_add_format(out, " purpose=%s", filter->purpose);
     if (filter->reason != NULL)
         strbuf_add_format(out, " reason=%s", filter->reason);
     if (filter->stream != NULL)

@@ -23,7 +23,7 @@ static bool asks_for_kinds(const struct log_filter *filter)
 {
     return filter->has_verdict || filter->stopped || filter->has_channel ||
            filter->partner != NULL || filter->stream != NULL || filter->reason != NULL ||
-           filter->effect != NULL;
+           filter->effect != NULL || filter->not_sent || filter->purpose != NULL;
 }
 
 static void compose_kinds(struct strbuf *sql, const struct log_filter *filter)
@@ -43,6 +43,10 @@ static void compose_kinds(struct strbuf *sql, const struct log_filter *filter)
         strbuf_add_str(sql, " AND stream = ?12");
     if (filter->effect != NULL)
         strbuf_add_str(sql, " AND effect = ?13");
+    if (filter->not_sent)
+        strbuf_add_str(sql, " AND verdict = 'block' AND effect <> 'passed'");
+    if (filter->purpose != NULL)
+        strbuf_add_str(sql, " AND purpose = ?14");
 }
 
 static void bind_kinds(sqlite3_stmt *statement, const struct log_filter *filter)
@@ -60,6 +64,8 @@ static void bind_kinds(sqlite3_stmt *statement, const struct log_filter *filter)
         sqlite3_bind_text(statement, 12, filter->stream, -1, SQLITE_STATIC);
     if (filter->effect != NULL)
         sqlite3_bind_text(statement, 13, filter->effect, -1, SQLITE_STATIC);
+    if (filter->purpose != NULL)
+        sqlite3_bind_text(statement, 14, filter->purpose, -1, SQLITE_STATIC);
 }
 
 /* The plus keeps SQLite from going through the kinds where the person's rows are fewer. */

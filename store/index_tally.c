@@ -17,7 +17,7 @@
 
 static const char kinds_sql[] =
     "SELECT kind, partner, stream, channel, purpose, verdict, reason, effect, mode, policy"
-    " FROM kind WHERE ?1 IS NULL OR partner = ?1";
+    " FROM kind WHERE (?1 IS NULL OR partner = ?1) AND (?2 IS NULL OR purpose = ?2)";
 static const char origins_sql[] = "SELECT origin, form, collector, supplier FROM origin";
 static const char daily_sql[] = "SELECT day, kind, 0, rows FROM daily"
                                 " WHERE day BETWEEN ?1 AND ?2 ORDER BY day, kind";
@@ -111,8 +111,11 @@ static enum result read_names(struct pass *pass, const char *sql, struct names *
     enum result result = sql_prepare(pass->index->db, sql, &statement, err);
     if (result != RESULT_OK)
         return result;
-    if (sqlite3_bind_parameter_count(statement) > 0 && pass->filter->partner != NULL)
+    /* Origins have neither parameter: SQLite refuses them, which does no harm. */
+    if (pass->filter->partner != NULL)
         sqlite3_bind_text(statement, 1, pass->filter->partner, -1, SQLITE_STATIC);
+    if (pass->filter->purpose != NULL)
+        sqlite3_bind_text(statement, 2, pass->filter->purpose, -1, SQLITE_STATIC);
     while (result == RESULT_OK && (code = sqlite3_step(statement)) == SQLITE_ROW)
         if (!add_name(pass, names, statement))
             result = too_large(err);
@@ -260,7 +263,8 @@ static enum result take_row(struct pass *pass, sqlite3_stmt *row, struct error *
         result = finish_kind(pass, err);
     pass->day = day;
     pass->kind = kind;
-    if (result != RESULT_OK || name_of(&pass->kinds, kind) == NULL) /* another partner's */
+    if (result != RESULT_OK ||
+        name_of(&pass->kinds, kind) == NULL) /* another partner's or purpose's */
         return result;
     if (!touch(pass, sqlite3_column_int64(row, 2), sqlite3_column_int64(row, 3)))
         return error_set(err, RESULT_DAMAGED, "index: the origin of a sum is not there");
@@ -408,6 +412,11 @@ static enum result count_totals(struct journal_index *index, const struct tally_
     return result;
 }
 
+static bool is_of_messages(const struct tally_filter *filter)
+{
+    return filter->purpose == NULL || strcmp(filter->purpose, purpose_name(PURPOSE_RECEIPT)) == 0;
+}
+
 enum result journal_index_tally(struct journal_index *index, const struct tally_filter *filter,
                                 struct tally *const *tallies, size_t n, struct error *err)
 {
@@ -420,7 +429,7 @@ enum result journal_index_tally(struct journal_index *index, const struct tally_
         result = count_sums(index, filter, tallies, n, false, err);
     if (result == RESULT_OK)
         result = count_sums(index, filter, tallies, n, true, err);
-    if (result == RESULT_OK)
+    if (result == RESULT_OK && is_of_messages(filter))
         result = count_totals(index, filter, tallies, n, err);
     index_end(index, begun);
     return result;

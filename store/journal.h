@@ -154,6 +154,8 @@ struct log_filter {
     const char *stream;
     const char *reason;
     const char *effect;
+    bool not_sent;       /* blocked, and nothing left: without what observe mode let through */
+    const char *purpose; /* NULL: any */
     const uint8_t *recipient_key; /* NULL: any */
     int64_t since;                /* INT64_MIN: no limit */
     int64_t until;                /* exclusive; INT64_MAX: no limit */

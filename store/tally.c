@@ -43,6 +43,11 @@ bool tally_by_parse(const char *text, enum tally_by *by_out)
     return false;
 }
 
+uint64_t tally_stopped(const struct tally_counts *counts)
+{
+    return counts->block - counts->let_through;
+}
+
 void tally_counts_add(struct tally_counts *sum, const struct tally_counts *more)
 {
     sum->decisions += more->decisions;

@@ -39,6 +39,8 @@ struct tally_counts {
     uint64_t let_through;        /* blocked by the rules, passed because it is only observed */
     uint64_t discarded;          /* answered as if passed */
 };
+/* Blocked and not sent: what "blocked" means wherever people read it. */
+uint64_t tally_stopped(const struct tally_counts *counts);
 
 struct tally_row {
     const char *keys[TALLY_BY_COUNT]; /* in the order of the tally's columns; never NULL */
@@ -67,6 +69,8 @@ struct tally_filter {
     int64_t since;       /* inclusive */
     int64_t until;       /* exclusive */
     const char *partner; /* NULL: any */
+    /* NULL: any. Totals of erased detail are of messages: rows of lists are not in them. */
+    const char *purpose;
 };
 
 /* Fills the tallies from what is indexed (journal_index_catch_up first), the totals of erased

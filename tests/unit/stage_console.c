@@ -186,7 +186,7 @@ static void begin_visit(const char *path, const char *form, const char *tail, co
         .permits = visit_permits_of(stage.role),
         .csrf = "token-of-the-stage",
         .language = stage.language,
-        .timezone = "UTC",
+        .timezone = stage.timezone != NULL ? stage.timezone : "UTC",
         .posted = form != NULL,
         .query = "",
         .tails = {tail != NULL ? tail : "", second != NULL ? second : ""},

@@ -21,6 +21,7 @@ struct stage {
     int64_t now; /* NOW (test_registry.h) */
     enum language language;
     enum user_role role;               /* compliance */
+    const char *timezone;              /* UTC */
     const struct visit_health *health; /* of the gateway; NULL */
     struct checker *checker;           /* a test's own, as the clerk; NULL: there is none */
     struct clerk *clerk;

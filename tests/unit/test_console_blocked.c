@@ -131,6 +131,11 @@ START_TEST(what_it_is_narrowed_to)
     } rows[] = {
         {"?verdict=all", 5},
         {"?verdict=block", 3},
+        {"?verdict=stopped", 2},
+        {"?verdict=stopped&reason=NO_CONSENT", 1},
+        {"?purpose=receipt", 4},
+        {"?purpose=transmission", 0},
+        {"?purpose=nonsense", 4},
         {"?verdict=defer", 1},
         {"?verdict=pass", 1},
         {"?verdict=observed", 1},
@@ -166,6 +171,43 @@ START_TEST(what_it_is_narrowed_to)
         else
             must_show("class=\"empty\"");
     }
+}
+END_TEST
+
+/* Days are those of the clock that the table shows, unless a number that was counted by days of UTC
+ * leads there. */
+START_TEST(days_of_a_list)
+{
+    some_decisions();
+    stage.timezone = "Europe/Paris"; /* 30 May, 22:30 UTC is 31 May, 00:30 there */
+    stage_get(blocked_page, LIST "?from=2026-05-30&to=2026-05-30");
+    ck_assert_uint_eq(stage_count("<td class=\"when\">"), 1);
+    must_show("<strong>1</strong> decision");
+    must_not_show("midnight UTC");
+    stage_get(blocked_page, LIST "?from=2026-05-30&to=2026-05-30&zone=utc");
+    ck_assert_uint_eq(stage_count("<td class=\"when\">"), 2);
+    must_show("<strong>2</strong> decisions");
+    must_show("These days go from midnight to midnight UTC");
+    must_show("name=\"zone\" value=\"utc\"");
+    must_show("href=\"/console/blocked?from=2026-05-30&amp;to=2026-05-30\"");
+    stage_get(blocked_page, LIST "?from=2026-05-31&to=2026-05-31");
+    ck_assert_uint_eq(stage_count("<td class=\"when\">"), 3);
+}
+END_TEST
+
+START_TEST(rows_of_lists_apart)
+{
+    stage_decide(&(struct decision){.verdict = VERDICT_BLOCK, .reason = REASON_NO_CONSENT}, NULL);
+    stage_decide(&(struct decision){.purpose = PURPOSE_TRANSMISSION,
+                                    .verdict = VERDICT_PASS,
+                                    .reason = REASON_CONSENT},
+                 NULL);
+    stage_get(blocked_page, LIST "?verdict=all");
+    must_show("<strong>2</strong> decisions");
+    stage_get(blocked_page, LIST "?verdict=all&purpose=transmission");
+    must_show("<strong>1</strong> decision");
+    must_show("<code>CONSENT</code>");
+    must_not_show("<code>NO_CONSENT</code>");
 }
 END_TEST
 
@@ -554,6 +596,8 @@ int main(void)
 {
     const TTest *const tests[] = {the_list,
                                   what_it_is_narrowed_to,
+                                  days_of_a_list,
+                                  rows_of_lists_apart,
                                   pages_of_fifty,
                                   one_person,
                                   as_a_file,

@@ -237,7 +237,9 @@ static bool count_row(struct tally *tally, const struct tally_filter *filter, co
     bool within = totalled ? day >= filter->since && day + CLOCK_DAY <= filter->until
                            : row->at >= filter->since && row->at < filter->until;
     if (row->fate == GONE || !within ||
-        (filter->partner != NULL && strcmp(filter->partner, row->partner) != 0))
+        (filter->partner != NULL && strcmp(filter->partner, row->partner) != 0) ||
+        (filter->purpose != NULL &&
+         strcmp(filter->purpose, purpose_name(totalled ? PURPOSE_RECEIPT : row->purpose)) != 0))
         return true;
     char text[CLOCK_TEXT];
     clock_format(day, text);
@@ -314,6 +316,11 @@ static int64_t some_instant(void)
     return at(FIRST_DAY) - CLOCK_DAY + below((int)((DAYS + 2) * CLOCK_DAY / unit)) * unit;
 }
 
+static const char *some_purpose(void)
+{
+    return below(2) == 0 ? NULL : purpose_name((enum purpose)below(PURPOSE_COUNT));
+}
+
 static void expect_tallies(struct journal_index *index)
 {
     static const char *const partners[] = {NULL, NULL, "acme", "beta", "nobody"};
@@ -322,6 +329,7 @@ static void expect_tallies(struct journal_index *index)
             .since = below(8) == 0 ? INT64_MIN : some_instant(),
             .until = below(8) == 0 ? INT64_MAX : some_instant(),
             .partner = partners[below(COUNT(partners))],
+            .purpose = some_purpose(),
         };
         struct tally *tallies[] = {some_columns(), some_columns(), some_columns()};
         struct error err = {0};
@@ -361,6 +369,8 @@ static bool is_listed(const struct log_filter *filter, int number)
            (filter->partner == NULL || strcmp(row->partner, filter->partner) == 0) &&
            (filter->stream == NULL || strcmp(row->stream, filter->stream) == 0) &&
            (filter->reason == NULL || strcmp(reason_name(row->reason), filter->reason) == 0) &&
+           (filter->purpose == NULL || strcmp(purpose_name(row->purpose), filter->purpose) == 0) &&
+           (!filter->not_sent || (row->verdict == VERDICT_BLOCK && row->effect != EFFECT_PASSED)) &&
            (filter->recipient_key == NULL || row->person == filter->recipient_key[0]) &&
            row->at >= filter->since && row->at < filter->until;
 }
@@ -399,6 +409,8 @@ static struct log_filter some_filter(const uint8_t *keys)
         .partner = below(3) == 0 ? partners[below(COUNT(partners))] : NULL,
         .stream = below(4) == 0 ? "offers" : NULL,
         .reason = below(4) == 0 ? reasons[below(COUNT(reasons))] : NULL,
+        .not_sent = below(5) == 0,
+        .purpose = below(4) == 0 ? some_purpose() : NULL,
         .recipient_key =
             below(5) == 0 ? keys + (size_t)below(PEOPLE + 2) * RECIPIENT_KEY_BYTES : NULL,
         .since = below(2) == 0 ? INT64_MIN : some_instant(),
