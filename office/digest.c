@@ -17,8 +17,8 @@ bool digest_is_unusual(const struct tally_counts *day, const struct tally_counts
     if (day->decisions < UNUSUAL_DECISIONS || week->decisions < UNUSUAL_DECISIONS)
         return false;
     /* In hundredths of a per cent. */
-    uint64_t now = day->block * 10000 / day->decisions;
-    uint64_t before = week->block * 10000 / week->decisions;
+    uint64_t now = tally_stopped(day) * 10000 / day->decisions;
+    uint64_t before = tally_stopped(week) * 10000 / week->decisions;
     return now >= before + (uint64_t)UNUSUAL_POINTS * 100 && 2 * now >= 3 * before;
 }
 
@@ -30,7 +30,8 @@ static enum result count(const struct digest_sources *sources, struct digest *di
     static const enum tally_by of_day[] = {TALLY_PARTNER, TALLY_CHANNEL, TALLY_VERDICT,
                                            TALLY_REASON};
     const struct digest_day *day = &digest->day;
-    struct tally_filter filter = {.since = day->since, .until = day->until};
+    struct tally_filter filter = {
+        .since = day->since, .until = day->until, .purpose = purpose_name(PURPOSE_RECEIPT)};
     digest->reasons = tally_new(of_day, 4);
     digest->week = tally_new(of_day, 2);
     if (digest->reasons == NULL || digest->week == NULL)

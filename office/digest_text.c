@@ -46,7 +46,7 @@ static struct piece number(const struct writing *w, uint64_t value)
 static struct piece share(const struct writing *w, const struct tally_counts *counts)
 {
     struct strbuf built = {0};
-    language_add_share(&built, w->language, counts->block, counts->decisions);
+    language_add_share(&built, w->language, tally_stopped(counts), counts->decisions);
     return as_piece(&built);
 }
 
@@ -197,10 +197,11 @@ static void add_line(const struct writing *w, const struct digest_line *line)
                       word_channel(w->language, line->channel));
     SAY(w, "  %s judged, %s permitted, %s blocked (%s; in the week before %s), %s put off\n",
         number(w, line->day.decisions).text, number(w, line->day.pass).text,
-        number(w, line->day.block).text, share(w, &line->day).text, share(w, &line->week).text,
-        number(w, line->day.defer).text);
+        number(w, tally_stopped(&line->day)).text, share(w, &line->day).text,
+        share(w, &line->week).text, number(w, line->day.defer).text);
     if (line->day.let_through > 0)
-        SAY(w, "  %s of the blocked were let through: this partner is only observed\n",
+        SAY(w,
+            "  %s more, which the rules block, were let through: this partner is only observed\n",
             number(w, line->day.let_through).text);
     add_reasons(w, line);
 }
@@ -270,7 +271,7 @@ bool digest_write(const struct digest *digest, enum language language, struct st
             "(%s;\nin the week before %s), %s put off.\n\n",
             date(&w, digest->day.noon).text, digest->config->hostname,
             number(&w, digest->total.decisions).text, number(&w, digest->total.pass).text,
-            number(&w, digest->total.block).text, share(&w, &digest->total).text,
+            number(&w, tally_stopped(&digest->total)).text, share(&w, &digest->total).text,
             share(&w, &digest->week_total).text, number(&w, digest->total.defer).text);
     add_tasks(&w);
     if (digest->n_lines > 0) {
