@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "console/chooser.h"
+#include "console/decisions.h"
 #include "console/health.h"
 #include "console/layout.h"
 #include "console/stop.h"
@@ -211,17 +212,18 @@ struct line {
 static void add_share(struct strbuf *out, const struct visit *visit,
                       const struct tally_counts *counts)
 {
-    language_add_share(out, visit->language, counts->block, counts->decisions);
+    language_add_share(out, visit->language, tally_stopped(counts), counts->decisions);
 }
 
-static void unusual(struct attention *attention, const struct line *line, const char *day,
+static void unusual(struct attention *attention, const struct line *line, const struct period *day,
                     const struct tally_counts *counts, const char *sentence)
 {
     struct visit *visit = attention->visit;
     struct strbuf now = {0}, before = {0}, path = {0};
     add_share(&now, visit, counts);
     add_share(&before, visit, &line->week);
-    strbuf_add_format(&path, "/console/blocked?from=%s&to=%s&partner=", day, day);
+    counts_list_path(&path, day, DECISIONS_STOPPED);
+    strbuf_add_str(&path, "&partner=");
     visit_add_encoded(&path, line->partner);
     strbuf_add_format(&path, "&channel=%s", line->channel);
     if (now.failed || before.failed || path.failed) {
@@ -243,11 +245,11 @@ static void look_at_line(struct attention *attention, const struct line *line,
     if (*n >= UNUSUAL_SHOWN || line->partner == NULL)
         return;
     if (digest_is_unusual(&line->today, &line->week)) {
-        unusual(attention, line, today->to, &line->today,
+        unusual(attention, line, today, &line->today,
                 N_("%s: %s of its messages were blocked today, %s in the week before."));
         ++*n;
     } else if (digest_is_unusual(&line->yesterday, &line->week)) {
-        unusual(attention, line, yesterday->to, &line->yesterday,
+        unusual(attention, line, yesterday, &line->yesterday,
                 N_("%s: %s of its messages were blocked yesterday, %s in the week before."));
         ++*n;
     }

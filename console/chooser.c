@@ -42,6 +42,13 @@ void chooser_add_query(struct strbuf *out, const struct chooser *chooser)
     add_pair(out, "channel", chooser->channel);
 }
 
+void chooser_list_path(struct strbuf *out, const struct chooser *chooser, const char *verdict)
+{
+    counts_list_path(out, &chooser->period, verdict);
+    add_pair(out, "partner", chooser->partner);
+    add_pair(out, "channel", chooser->channel);
+}
+
 const char *partner_words(const struct visit *visit, const char *id)
 {
     const struct partner *partner = config_partner(visit->config, id);

@@ -18,6 +18,8 @@ enum { CHOOSE_ONE_PARTNER = 1, CHOOSE_CHANNEL = 2 };
 /* Links for the usual periods and a form for all else. with: CHOOSE_ bits; CHOOSE_ONE_PARTNER: not
  * all at once. */
 void chooser_write(struct visit *visit, const struct chooser *chooser, unsigned with);
+/* Appends the way to the list of these messages, as counts_list_path. */
+void chooser_list_path(struct strbuf *out, const struct chooser *chooser, const char *verdict);
 /* Appends "from=2026-01-01&to=2026-01-31&partner=acme&channel=sms": what another page is to be
  * narrowed to, too. */
 void chooser_add_query(struct strbuf *out, const struct chooser *chooser);

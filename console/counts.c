@@ -2,6 +2,7 @@
 #include "console/counts.h"
 
 #include "base/clock.h"
+#include "console/decisions.h"
 #include "console/layout.h"
 #include "office/words.h"
 
@@ -65,19 +66,33 @@ void period_add_query(struct strbuf *out, const struct period *period)
     strbuf_add_format(out, "from=%s&to=%s", period->from, period->to);
 }
 
+void counts_list_path(struct strbuf *out, const struct period *period, const char *verdict)
+{
+    strbuf_add_format(out, "/console/blocked?verdict=%s&purpose=%s&", verdict,
+                      purpose_name(PURPOSE_RECEIPT));
+    period_add_query(out, period);
+    strbuf_add_str(out, "&" DECISIONS_ZONE "=" DECISIONS_UTC);
+}
+
 /* ---- counts ---- */
 
-enum result counts_read(struct visit *visit, const struct period *period, const char *partner,
-                        const enum tally_by *by, size_t n, struct tally **tally_out,
-                        struct error *err)
+struct tally_filter counts_of_messages(const struct period *period, const char *partner)
 {
-    const struct tally_filter filter = {
-        .since = period->since, .until = period->until, .partner = partner};
+    return (struct tally_filter){.since = period->since,
+                                 .until = period->until,
+                                 .partner = partner,
+                                 .purpose = purpose_name(PURPOSE_RECEIPT)};
+}
+
+static enum result read_filtered(struct visit *visit, const struct tally_filter *filter,
+                                 const enum tally_by *by, size_t n, struct tally **tally_out,
+                                 struct error *err)
+{
     struct tally *tally = tally_new(by, n);
     *tally_out = NULL;
     if (tally == NULL)
         return error_no_memory(err);
-    enum result result = journal_index_tally(visit->index, &filter, &tally, 1, err);
+    enum result result = journal_index_tally(visit->index, filter, &tally, 1, err);
     if (result != RESULT_OK) {
         tally_free(&tally);
         return result;
@@ -85,6 +100,68 @@ enum result counts_read(struct visit *visit, const struct period *period, const 
     tally_sort(tally);
     *tally_out = tally;
     return RESULT_OK;
+}
+
+enum result counts_read(struct visit *visit, const struct period *period, const char *partner,
+                        const enum tally_by *by, size_t n, struct tally **tally_out,
+                        struct error *err)
+{
+    const struct tally_filter filter = counts_of_messages(period, partner);
+    return read_filtered(visit, &filter, by, n, tally_out, err);
+}
+
+enum result counts_read_lists(struct visit *visit, const struct period *period, const char *partner,
+                              const enum tally_by *by, size_t n, struct tally **tally_out,
+                              struct error *err)
+{
+    struct tally_filter filter = counts_of_messages(period, partner);
+    filter.purpose = purpose_name(PURPOSE_TRANSMISSION);
+    return read_filtered(visit, &filter, by, n, tally_out, err);
+}
+
+void counts_tiles(struct visit *visit, const struct tally_counts *sum)
+{
+    tiles_begin(visit);
+    tile_number(visit, N_("Messages judged"), (int64_t)sum->decisions, 0, NULL);
+    tile_number(visit, N_("Messages passed"), (int64_t)sum->pass, sum->decisions, NULL);
+    tile_number(visit, N_("Messages blocked"), (int64_t)tally_stopped(sum), sum->decisions, NULL);
+    if (sum->let_through > 0)
+        tile_number(visit, N_("Let through while observed"), (int64_t)sum->let_through,
+                    sum->decisions, NULL);
+    tile_number(visit, N_("Messages deferred"), (int64_t)sum->defer, sum->decisions, NULL);
+    tiles_end(visit);
+}
+
+void counts_lists_line(struct visit *visit, const struct period *period,
+                       const struct tally_counts *rows, const char *query)
+{
+    struct page *page = &visit->page;
+    struct strbuf all = {0}, permitted = {0}, path = {0};
+    if (rows->decisions == 0)
+        return;
+    language_add_number(&all, visit->language, (int64_t)rows->decisions);
+    language_add_number(&permitted, visit->language, (int64_t)rows->pass);
+    strbuf_add_format(&path, "/console/blocked?verdict=%s&purpose=%s&", DECISIONS_ALL,
+                      purpose_name(PURPOSE_TRANSMISSION));
+    period_add_query(&path, period);
+    strbuf_add_str(&path, "&" DECISIONS_ZONE "=" DECISIONS_UTC);
+    if (query != NULL && query[0] != '\0')
+        strbuf_add_format(&path, "&%s", query);
+    page->html.failed = page->html.failed || all.failed || permitted.failed || path.failed;
+    if (!page->html.failed) {
+        part_sentence(visit, "p class=\"note\"",
+                      N_("Rows of lists screened: %s, of which %s permitted. These are no messages "
+                         "and are not counted among them."),
+                      all.data, permitted.data, NULL);
+        if (query != NULL) {
+            page_raw(page, "<p>");
+            part_link(visit, path.data, N_("Look at these rows"));
+            page_raw(page, "</p>\n");
+        }
+    }
+    strbuf_free(&all);
+    strbuf_free(&permitted);
+    strbuf_free(&path);
 }
 
 enum result counts_narrow(struct tally **tally, const char *last_key, bool keep, struct error *err)
@@ -133,18 +210,50 @@ struct tally_counts counts_of(const struct tally *tally, const char *value)
 
 /* ---- by reason ---- */
 
+/* Of this row, what was not sent: blocked or deferred. */
+static uint64_t held(const struct tally_counts *counts)
+{
+    return counts->block + counts->defer - counts->let_through;
+}
+
+static void reason_path(struct strbuf *out, const struct period *period, const char *verdict,
+                        const char *reason, const char *query)
+{
+    counts_list_path(out, period, verdict);
+    strbuf_add_str(out, "&reason=");
+    visit_add_encoded(out, reason);
+    if (query[0] != '\0')
+        strbuf_add_format(out, "&%s", query);
+}
+
+static void number_link(struct visit *visit, uint64_t number, const struct strbuf *path)
+{
+    struct page *page = &visit->page;
+    struct strbuf text = {0};
+    if (number == 0) {
+        page_number(page, 0);
+        return;
+    }
+    language_add_number(&text, visit->language, (int64_t)number);
+    page->html.failed = page->html.failed || text.failed || path->failed;
+    page_raw(page, "<td class=\"n\">");
+    if (!page->html.failed)
+        part_link_named(visit, path->data, text.data);
+    page_raw(page, "</td>");
+    strbuf_free(&text);
+}
+
 static void reason_row(struct visit *visit, const struct period *period,
                        const struct tally_row *row, const struct tally_counts *sum,
                        const char *query)
 {
     struct page *page = &visit->page;
-    struct strbuf path = {0};
-    strbuf_add_str(&path, "/console/blocked?reason=");
-    visit_add_encoded(&path, row->keys[1]);
-    strbuf_add_char(&path, '&');
-    period_add_query(&path, period);
-    if (query[0] != '\0')
-        strbuf_add_format(&path, "&%s", query);
+    struct strbuf path = {0}, observed = {0};
+    const char *verdict = strcmp(row->keys[0], verdict_name(VERDICT_BLOCK)) == 0
+                              ? (held(&row->counts) > 0 ? DECISIONS_STOPPED : DECISIONS_OBSERVED)
+                              : row->keys[0];
+    reason_path(&path, period, verdict, row->keys[1], query);
+    reason_path(&observed, period, DECISIONS_OBSERVED, row->keys[1], query);
     page_row(page);
     cell_verdict(visit, row->keys[0]);
     page_raw(page, "<td class=\"words\">");
@@ -153,11 +262,12 @@ static void reason_row(struct visit *visit, const struct period *period,
     page_raw(page, " <code>");
     page_text(page, row->keys[1]);
     page_raw(page, "</code></td>");
-    page_number(page, (int64_t)row->counts.decisions);
-    page_share(page, row->counts.decisions, sum->decisions);
+    page_number(page, (int64_t)held(&row->counts));
+    page_share(page, held(&row->counts), sum->decisions);
     if (sum->let_through > 0)
-        page_number(page, (int64_t)row->counts.let_through);
+        number_link(visit, row->counts.let_through, &observed);
     strbuf_free(&path);
+    strbuf_free(&observed);
 }
 
 /* The one with the most rows below `below` and behind `last` of as many; NULL: there is none. The
@@ -181,11 +291,12 @@ static const struct tally_row *next_most(const struct tally *tally, const struct
 /* The most frequent alone: the table says the rest. */
 #define CHART_ROWS 9
 
-static void chart_by_reason(struct visit *visit, const struct tally *by_reason)
+static void chart_by_reason(struct visit *visit, const struct tally *by_reason, bool has_observed)
 {
-    struct strbuf json = {0}, values = {0};
+    struct strbuf json = {0}, values = {0}, observed = {0};
     size_t n = 0;
-    strbuf_add_str(&json, "{\"type\":\"row\",\"labels\":[");
+    strbuf_add_str(&json, has_observed ? "{\"type\":\"row\",\"stacked\":true,\"labels\":["
+                                       : "{\"type\":\"row\",\"labels\":[");
     for (const struct tally_row *row = next_most(by_reason, NULL); row != NULL && n < CHART_ROWS;
          row = next_most(by_reason, row), n++) {
         const char *words = word_reason(visit->language, row->keys[1]);
@@ -193,25 +304,36 @@ static void chart_by_reason(struct visit *visit, const struct tally *by_reason)
         strbuf_add_json(&json, words, strlen(words));
         strbuf_add_char(&json, '"');
         strbuf_add_format(&values, n > 0 ? ",%llu" : "%llu",
-                          (unsigned long long)row->counts.decisions);
+                          (unsigned long long)held(&row->counts));
+        strbuf_add_format(&observed, n > 0 ? ",%llu" : "%llu",
+                          (unsigned long long)row->counts.let_through);
     }
     strbuf_add_str(&json, "],\"series\":[{");
-    strbuf_add_json_field(&json, "name", tr(visit->language, N_("Decisions")));
+    strbuf_add_json_field(&json, "name", tr(visit->language, N_("Blocked or deferred")));
     strbuf_add_json_field(&json, "kind", "block");
-    strbuf_add_format(&json, ",\"values\":[%s]}]}", values.failed ? "" : values.data);
-    if (json.failed || values.failed)
+    strbuf_add_format(&json, ",\"values\":[%s]}", values.failed ? "" : values.data);
+    if (has_observed) {
+        strbuf_add_str(&json, ",{");
+        strbuf_add_json_field(&json, "name",
+                              tr(visit->language, N_("Blocked, let through while observed")));
+        strbuf_add_json_field(&json, "kind", "observe");
+        strbuf_add_format(&json, ",\"values\":[%s]}", observed.failed ? "" : observed.data);
+    }
+    strbuf_add_str(&json, "]}");
+    if (json.failed || values.failed || observed.failed)
         visit->page.html.failed = true;
     else
         chart_add_rows(visit, N_("Blocked and deferred by reason"), json.data, n);
     strbuf_free(&json);
     strbuf_free(&values);
+    strbuf_free(&observed);
 }
 
 void counts_by_reason(struct visit *visit, const struct period *period,
                       const struct tally *by_reason, const char *query)
 {
-    static const char *const heads[] = {N_("Verdict"),       N_("Reason"), N_("#Decisions"),
-                                        N_("#Share of all"), NULL,         NULL};
+    static const char *const heads[] = {
+        N_("Verdict"), N_("Reason"), N_("#Blocked or deferred"), N_("#Share of all"), NULL, NULL};
     const char *these[sizeof(heads) / sizeof(heads[0])];
     struct tally_counts sum = counts_sum(by_reason);
     const struct tally_row *row = next_most(by_reason, NULL);
@@ -221,8 +343,8 @@ void counts_by_reason(struct visit *visit, const struct period *period,
     }
     memcpy(these, heads, sizeof(heads));
     if (sum.let_through > 0)
-        these[4] = N_("#Of these let through while observed");
-    chart_by_reason(visit, by_reason);
+        these[4] = N_("#Let through while observed");
+    chart_by_reason(visit, by_reason, sum.let_through > 0);
     grid_begin(visit, N_("Blocked and deferred by reason"), these);
     for (; row != NULL; row = next_most(by_reason, row))
         reason_row(visit, period, row, &sum, query);

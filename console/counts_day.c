@@ -26,11 +26,6 @@ struct buckets {
     bool observed; /* something was let through while it was observed */
 };
 
-static uint64_t stopped(const struct tally_counts *counts)
-{
-    return counts->block - counts->let_through;
-}
-
 /* ---- sums ---- */
 
 /* Each day into its bucket; both are in the order of time. */
@@ -112,7 +107,7 @@ static void add_chart(struct visit *visit, const struct buckets *buckets, const 
             add_series(&json, visit, buckets, LET_THROUGH, "observe", let_through);
         add_series(&json, visit, buckets,
                    buckets->observed ? N_("Blocked and stopped") : N_("Messages blocked"), "block",
-                   stopped);
+                   tally_stopped);
     }
     strbuf_add_str(&json, "]}");
     if (json.failed)
@@ -160,7 +155,7 @@ void counts_by_day(struct visit *visit, const struct period *period, const struc
         page_row(page);
         time_cell(visit, &buckets, bucket);
         page_number(page, (int64_t)bucket->counts.pass);
-        page_number(page, (int64_t)stopped(&bucket->counts));
+        page_number(page, (int64_t)tally_stopped(&bucket->counts));
         page_number(page, (int64_t)bucket->counts.defer);
         if (buckets.observed)
             page_number(page, (int64_t)bucket->counts.let_through);

@@ -134,7 +134,8 @@ static enum result read(struct dossier_view *view, struct error *err)
                                      .made_at = visit->now,
                                      .filter = {.since = view->period.since,
                                                 .until = view->period.until,
-                                                .partner = view->partner}};
+                                                .partner = view->partner,
+                                                .purpose = purpose_name(PURPOSE_RECEIPT)}};
     if (visit->checker != NULL) {
         checker_last(visit->checker, &view->checked);
         checker_now(visit->checker, &view->checking);

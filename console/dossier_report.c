@@ -4,6 +4,7 @@
 #include "console/dossier.h"
 
 #include "base/clock.h"
+#include "console/decisions.h"
 #include "console/layout.h"
 #include "office/words.h"
 
@@ -35,11 +36,6 @@ static void amount_free(struct visit *visit, struct amount *amount)
 static const char *text_of(const struct strbuf *buf)
 {
     return buf->data != NULL ? buf->data : "";
-}
-
-static uint64_t not_sent(const struct tally_counts *counts)
-{
-    return counts->block - counts->let_through;
 }
 
 /* ---- what was decided ---- */
@@ -102,33 +98,58 @@ static void erased(struct dossier_view *view)
     strbuf_free(&text);
 }
 
-static void blocked_path(struct strbuf *out, const struct dossier_view *view, const char *more)
+static void list_path(struct strbuf *out, const struct dossier_view *view, const char *verdict)
 {
-    strbuf_add_str(out, "/console/blocked?");
-    period_add_query(out, &view->period);
+    counts_list_path(out, &view->period, verdict);
     if (view->partner != NULL) {
         strbuf_add_str(out, "&partner=");
         visit_add_encoded(out, view->partner);
     }
-    strbuf_add_str(out, more);
 }
 
 static void tiles(struct dossier_view *view, const struct tally_counts *totals)
 {
     struct visit *visit = view->visit;
     struct strbuf path = {0};
-    blocked_path(&path, view, "");
+    list_path(&path, view, DECISIONS_STOPPED);
     tiles_begin(visit);
     tile_number(visit, N_("Submitted"), (int64_t)totals->decisions, 0, NULL);
     tile_number(visit, N_("Permitted by the rules"), (int64_t)totals->pass, totals->decisions,
                 NULL);
-    tile_number(visit, N_("Blocked, not sent"), (int64_t)not_sent(totals), totals->decisions,
+    tile_number(visit, N_("Blocked, not sent"), (int64_t)tally_stopped(totals), totals->decisions,
                 path.failed ? NULL : path.data);
     tile_number(visit, N_("Let through under observation"), (int64_t)totals->let_through,
                 totals->decisions, totals->let_through > 0 ? "/console/observe" : NULL);
     tile_number(visit, N_("Deferred to later"), (int64_t)totals->defer, totals->decisions, NULL);
     tiles_end(visit);
     strbuf_free(&path);
+}
+
+/* What counts as a message where the sender cuts it up. */
+static void parts_note(struct dossier_view *view)
+{
+    const struct tally *channels = view->dossier.tallies[DOSSIER_CHANNELS];
+    if (counts_of(channels, channel_name(CHANNEL_SMS)).decisions > 0)
+        part_text(view->visit, N_("Of a long SMS that its sender cuts into parts, each part counts "
+                                  "as a message."));
+}
+
+static void lists(struct dossier_view *view)
+{
+    struct visit *visit = view->visit;
+    const struct tally *channels = view->dossier.tallies[DOSSIER_CHANNELS];
+    struct tally_counts rows = {0};
+    struct strbuf query = {0};
+    for (size_t i = 0; i < tally_count(channels); i++)
+        if (strcmp(tally_row(channels, i)->keys[1], purpose_name(PURPOSE_TRANSMISSION)) == 0)
+            tally_counts_add(&rows, &tally_row(channels, i)->counts);
+    if (view->partner != NULL) {
+        strbuf_add_str(&query, "partner=");
+        visit_add_encoded(&query, view->partner);
+    }
+    visit->page.html.failed = visit->page.html.failed || query.failed;
+    counts_lists_line(visit, &view->period, &rows, text_of(&query));
+    strbuf_free(&query);
 }
 
 void dossier_view_summary(struct dossier_view *view)
@@ -142,6 +163,7 @@ void dossier_view_summary(struct dossier_view *view)
                    N_("No message was submitted in this period. Choose another one above, or see "
                       "on the overview what passes through the gate."),
                    "/console", N_("Go to the overview"));
+        lists(view);
         part_end(visit);
         return;
     }
@@ -154,8 +176,8 @@ void dossier_view_summary(struct dossier_view *view)
          totals->pass, totals->decisions);
     line(visit,
          trn(visit->language, "%s (%s) was blocked by the rules and did not leave.",
-             "%s (%s) were blocked by the rules and did not leave.", not_sent(totals)),
-         not_sent(totals), totals->decisions);
+             "%s (%s) were blocked by the rules and did not leave.", tally_stopped(totals)),
+         tally_stopped(totals), totals->decisions);
     line(visit,
          trn(visit->language,
              "%s (%s) left although the rules block it, since its partner was only observed.",
@@ -168,6 +190,8 @@ void dossier_view_summary(struct dossier_view *view)
              totals->defer),
          totals->defer, totals->decisions);
     page_raw(&visit->page, "</ul>\n");
+    parts_note(view);
+    lists(view);
     if (view->period.days <= CHART_DAYS)
         counts_by_day(visit, &view->period, view->dossier.tallies[DOSSIER_DAYS]);
     part_end(visit);
@@ -230,7 +254,8 @@ static void two_periods(struct dossier_view *view)
     number_row(visit, N_("Not permitted by the rules"), before.block, after.block);
     number_row(visit, N_("of these sent all the same, under observation"), before.let_through,
                after.let_through);
-    number_row(visit, N_("of these blocked, not sent"), not_sent(&before), not_sent(&after));
+    number_row(visit, N_("of these blocked, not sent"), tally_stopped(&before),
+               tally_stopped(&after));
     share_row(visit, N_("Share not permitted, of what was submitted"), before.block,
               before.decisions, after.block, after.decisions);
     share_row(visit, N_("Share of messages that the rules do not permit, of what left"),

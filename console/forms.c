@@ -65,7 +65,7 @@ static void list_row(struct listing *listing, const struct form_row *row)
     page_number(page, (int64_t)row->n_partners);
     page_number(page, (int64_t)row->events);
     page_number(page, (int64_t)counts.decisions);
-    page_share(page, counts.block, counts.decisions);
+    page_share(page, tally_stopped(&counts), counts.decisions);
     page_raw(page, "<td>");
     state_badges(visit, row, stop_find(listing->stops, SUSPEND_FORM, row->id));
     page_raw(page, "</td>");
@@ -75,8 +75,8 @@ static void list_row(struct listing *listing, const struct form_row *row)
 static bool on_listed(void *arg, const struct form_row *row)
 {
     static const char *const heads[] = {
-        N_("Form"),    N_("Collector"),  N_("In use from"),    N_("#Partners shown"),
-        N_("#Events"), N_("#Decisions"), N_("#Share blocked"), N_("State"),
+        N_("Form"),    N_("Collector"), N_("In use from"),    N_("#Partners shown"),
+        N_("#Events"), N_("#Messages"), N_("#Share blocked"), N_("State"),
         NULL};
     struct listing *listing = arg;
     if (listing->rows++ == 0)
@@ -101,9 +101,10 @@ static enum result write_list(struct visit *visit, const char *id, const struct 
     enum result result = registry_forms(visit->registry, id, 0, on_listed, &listing, err);
     if (listing.rows > 0) {
         grid_end(visit);
-        part_text(visit,
-                  N_("Decisions are those of the last 90 days that relied on a consent given "
-                     "with that version."));
+        part_text(
+            visit,
+            N_("Messages are those of the last 90 days that were judged by a consent given with "
+               "that version; blocked is what was not sent."));
     } else if (result == RESULT_OK) {
         part_empty(visit,
                    N_("No collection form is registered. Without one no consent is proven, and "
@@ -240,26 +241,29 @@ static void invalidation_part(struct visit *visit, const struct form_row *row, c
 
 static enum result counts_part(struct visit *visit, const char *name, struct error *err)
 {
-    static const enum tally_by by[] = {TALLY_FORM, TALLY_VERDICT};
+    static const enum tally_by by[] = {TALLY_FORM};
     struct period period;
-    struct tally *counts = NULL;
+    struct tally *counts = NULL, *lists = NULL;
     period_read(visit, DAYS, &period);
-    enum result result = counts_read(visit, &period, NULL, by, 2, &counts, err);
-    if (result != RESULT_OK)
+    enum result result = counts_read(visit, &period, NULL, by, 1, &counts, err);
+    if (result == RESULT_OK)
+        result = counts_read_lists(visit, &period, NULL, by, 1, &lists, err);
+    if (result != RESULT_OK) {
+        tally_free(&counts);
         return result;
-    struct tally_counts sum = counts_of(counts, name);
+    }
+    const struct tally_counts sum = counts_of(counts, name);
+    const struct tally_counts rows = counts_of(lists, name);
     part_begin(visit, N_("Decisions that relied on it, last 90 days"));
     if (sum.decisions > 0) {
-        tiles_begin(visit);
-        tile_number(visit, N_("Decisions"), (int64_t)sum.decisions, 0, NULL);
-        tile_number(visit, N_("Passed"), (int64_t)sum.pass, sum.decisions, NULL);
-        tile_number(visit, N_("Blocked"), (int64_t)sum.block, sum.decisions, NULL);
-        tiles_end(visit);
+        counts_tiles(visit, &sum);
     } else {
-        part_empty(visit, N_("No decision relied on it."), NULL, NULL);
+        part_empty(visit, N_("No message relied on it."), NULL, NULL);
     }
+    counts_lists_line(visit, &period, &rows, NULL);
     part_end(visit);
     tally_free(&counts);
+    tally_free(&lists);
     return RESULT_OK;
 }
 

@@ -4,6 +4,7 @@
 #include "console/observe.h"
 #include "base/clock.h"
 #include "console/chooser.h"
+#include "console/decisions.h"
 #include "console/layout.h"
 #include "console/pages.h"
 #include "office/words.h"
@@ -35,9 +36,7 @@ static enum result read_observed(struct visit *visit, const struct chooser *choo
 {
     static const enum tally_by firsts[] = {TALLY_REASON, TALLY_DAY, TALLY_STREAM, TALLY_FORM,
                                            TALLY_SUPPLIER};
-    const struct tally_filter filter = {.since = chooser->period.since,
-                                        .until = chooser->period.until,
-                                        .partner = chooser->partner};
+    const struct tally_filter filter = counts_of_messages(&chooser->period, chooser->partner);
     struct tally *tallies[5];
     enum result result = RESULT_OK;
     for (size_t i = 0; i < 5; i++) {
@@ -124,9 +123,8 @@ static void reason_row(struct visit *visit, const struct chooser *chooser,
     struct page *page = &visit->page;
     struct strbuf path = {0};
     const char *remedy = let ? observe_remedy(row->keys[0]) : NULL;
-    strbuf_add_str(&path, "/console/blocked?");
-    chooser_add_query(&path, chooser);
-    strbuf_add_format(&path, "&verdict=%s&reason=", let ? "observed" : "block");
+    chooser_list_path(&path, chooser, let ? DECISIONS_OBSERVED : DECISIONS_STOPPED);
+    strbuf_add_str(&path, "&reason=");
     visit_add_encoded(&path, row->keys[0]);
     page->html.failed = page->html.failed || path.failed;
     page_row(page);
@@ -200,8 +198,7 @@ static void would_be_blocked(struct visit *visit, const struct chooser *chooser,
         return;
     }
     reasons(visit, chooser, observed, true);
-    strbuf_add_str(&path, "/console/blocked?verdict=observed&");
-    chooser_add_query(&path, chooser);
+    chooser_list_path(&path, chooser, DECISIONS_OBSERVED);
     page_raw(&visit->page, "<p>");
     part_link(visit, path.failed ? "/console/blocked" : path.data,
               N_("Look at these messages one by one"));
@@ -255,16 +252,14 @@ static void tiles(struct visit *visit, const struct chooser *chooser,
 {
     const struct tally_counts *sum = &observed->sum;
     struct strbuf path = {0};
-    strbuf_add_str(&path, "/console/blocked?verdict=observed&");
-    chooser_add_query(&path, chooser);
+    chooser_list_path(&path, chooser, DECISIONS_OBSERVED);
     visit->page.html.failed = visit->page.html.failed || path.failed;
     tiles_begin(visit);
     tile_number(visit, N_("Judged while observed"), (int64_t)sum->decisions, 0, NULL);
     tile_number(visit, N_("Would pass as well"), (int64_t)sum->pass, sum->decisions, NULL);
     tile_number(visit, N_("Would have been blocked"), (int64_t)sum->let_through, sum->decisions,
                 path.failed ? NULL : path.data);
-    tile_number(visit, N_("Blocked already"), (int64_t)(sum->block - sum->let_through),
-                sum->decisions, NULL);
+    tile_number(visit, N_("Blocked already"), (int64_t)tally_stopped(sum), sum->decisions, NULL);
     if (sum->defer > 0)
         tile_number(visit, N_("Messages deferred"), (int64_t)sum->defer, sum->decisions, NULL);
     tiles_end(visit);
@@ -360,8 +355,7 @@ static void not_observed(struct visit *visit, const struct chooser *chooser,
                          const struct partner *partner)
 {
     struct strbuf path = {0};
-    strbuf_add_str(&path, "/console/blocked?verdict=block&");
-    chooser_add_query(&path, chooser);
+    chooser_list_path(&path, chooser, DECISIONS_STOPPED);
     visit->page.html.failed = visit->page.html.failed || path.failed;
     part_empty(visit,
                partner != NULL && partner->mode == MODE_OBSERVE

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "console/attention.h"
 #include "console/chooser.h"
+#include "console/decisions.h"
 #include "console/layout.h"
 #include "console/pages.h"
 #include "office/words.h"
@@ -19,7 +20,8 @@ struct sums {
     struct tally *reasons;  /* by verdict and reason */
     struct tally *partners; /* by partner and channel */
     struct tally_counts now, before;
-    bool has_before; /* the journal knows the whole of the period before */
+    bool has_before;           /* the journal knows the whole of the period before */
+    struct tally_counts lists; /* rows of lists screened */
     struct journal_erased erased;
 };
 
@@ -63,17 +65,29 @@ static enum result read_before(struct visit *visit, const struct chooser *choose
     return result;
 }
 
+static enum result read_lists(struct visit *visit, const struct chooser *chooser, struct sums *sums,
+                              struct error *err)
+{
+    static const enum tally_by by[] = {TALLY_CHANNEL};
+    struct tally *tally = NULL;
+    enum result result = counts_read_lists(visit, &chooser->period,
+                                           chooser->partner[0] != '\0' ? chooser->partner : NULL,
+                                           by, 1, &tally, err);
+    if (result == RESULT_OK)
+        sums->lists =
+            chooser->channel[0] != '\0' ? counts_of(tally, chooser->channel) : counts_sum(tally);
+    tally_free(&tally);
+    return result;
+}
+
 static enum result read_sums(struct visit *visit, const struct chooser *chooser, struct sums *sums,
                              struct error *err)
 {
     static const enum tally_by days[] = {TALLY_DAY, TALLY_CHANNEL};
     static const enum tally_by reasons[] = {TALLY_VERDICT, TALLY_REASON, TALLY_CHANNEL};
     static const enum tally_by partners[] = {TALLY_PARTNER, TALLY_CHANNEL};
-    const struct tally_filter filter = {
-        .since = chooser->period.since,
-        .until = chooser->period.until,
-        .partner = chooser->partner[0] != '\0' ? chooser->partner : NULL,
-    };
+    const char *partner = chooser->partner[0] != '\0' ? chooser->partner : NULL;
+    const struct tally_filter filter = counts_of_messages(&chooser->period, partner);
     struct tally *tallies[] = {tally_new(days, 2), tally_new(reasons, 3), tally_new(partners, 2)};
     enum result result = RESULT_OK;
     if (tallies[0] == NULL || tallies[1] == NULL || tallies[2] == NULL)
@@ -89,6 +103,8 @@ static enum result read_sums(struct visit *visit, const struct chooser *chooser,
         result = journal_index_erased(visit->index, &sums->erased, err);
     if (result == RESULT_OK)
         result = read_before(visit, chooser, sums, err);
+    if (result == RESULT_OK)
+        result = read_lists(visit, chooser, sums, err);
     if (result == RESULT_OK)
         sums->now = counts_sum(sums->partners);
     return result;
@@ -108,24 +124,37 @@ static void sentence(struct visit *visit, const struct sums *sums)
     const struct tally_counts *is = &sums->now;
     const struct tally_counts *was = &sums->before;
     add_number(&all, visit, is->decisions);
-    language_add_share(&now, visit->language, is->block, is->decisions);
-    language_add_share(&before, visit->language, was->block, was->decisions);
+    language_add_share(&now, visit->language, tally_stopped(is), is->decisions);
+    language_add_share(&before, visit->language, tally_stopped(was), was->decisions);
     if (all.failed || now.failed || before.failed)
         visit->page.html.failed = true;
     else if (!sums->has_before)
-        part_sentence(visit, "p", N_("Of %s messages %s were blocked."), all.data, now.data, NULL);
-    else if (strcmp(now.data, before.data) == 0)
         part_sentence(visit, "p",
-                      N_("Of %s messages %s were blocked, as many as in the period before."),
+                      trn(visit->language, "Of %s message %s was blocked.",
+                          "Of %s messages %s were blocked.", is->decisions),
                       all.data, now.data, NULL);
+    else if (strcmp(now.data, before.data) == 0)
+        part_sentence(
+            visit, "p",
+            trn(visit->language, "Of %s message %s was blocked, as many as in the period before.",
+                "Of %s messages %s were blocked, as many as in the period before.", is->decisions),
+            all.data, now.data, NULL);
     else
         part_sentence(visit, "p",
-                      (double)is->block * (double)was->decisions >
-                              (double)was->block * (double)is->decisions
-                          ? N_("Of %s messages %s were blocked, more than in the period before "
-                               "(%s).")
-                          : N_("Of %s messages %s were blocked, less than in the period before "
-                               "(%s)."),
+                      (double)tally_stopped(is) * (double)was->decisions >
+                              (double)tally_stopped(was) * (double)is->decisions
+                          ? trn(visit->language,
+                                "Of %s message %s was blocked, more than in the period before "
+                                "(%s).",
+                                "Of %s messages %s were blocked, more than in the period before "
+                                "(%s).",
+                                is->decisions)
+                          : trn(visit->language,
+                                "Of %s message %s was blocked, less than in the period before "
+                                "(%s).",
+                                "Of %s messages %s were blocked, less than in the period before "
+                                "(%s).",
+                                is->decisions),
                       all.data, now.data, before.data);
     strbuf_free(&all);
     strbuf_free(&now);
@@ -137,8 +166,7 @@ static void tile(struct visit *visit, const struct chooser *chooser, const char 
                  const char *verdict, uint64_t number, const struct sums *sums, uint64_t before)
 {
     struct strbuf path = {0};
-    strbuf_add_format(&path, "/console/blocked?verdict=%s&", verdict);
-    chooser_add_query(&path, chooser);
+    chooser_list_path(&path, chooser, verdict);
     visit->page.html.failed = visit->page.html.failed || path.failed;
     tile_compared(visit, label, (int64_t)number,
                   strcmp(verdict, "all") == 0 ? 0 : sums->now.decisions,
@@ -153,10 +181,11 @@ static void tiles(struct visit *visit, const struct chooser *chooser, const stru
     tiles_begin(visit);
     tile(visit, chooser, N_("Messages judged"), "all", is->decisions, sums, was->decisions);
     tile(visit, chooser, N_("Messages passed"), "pass", is->pass, sums, was->pass);
-    tile(visit, chooser, N_("Messages blocked"), "block", is->block, sums, was->block);
+    tile(visit, chooser, N_("Messages blocked"), DECISIONS_STOPPED, tally_stopped(is), sums,
+         tally_stopped(was));
     if (is->let_through > 0 || (sums->has_before && was->let_through > 0))
-        tile(visit, chooser, N_("Blocked, but let through while observed"), "observed",
-             is->let_through, sums, was->let_through);
+        tile(visit, chooser, N_("Let through while observed"), "observed", is->let_through, sums,
+             was->let_through);
     tile(visit, chooser, N_("Messages deferred"), "defer", is->defer, sums, was->defer);
     if (is->discarded > 0)
         tile_compared(visit, N_("Blocked, though answered as sent"), (int64_t)is->discarded,
@@ -175,8 +204,7 @@ static void partner_row(struct visit *visit, const struct chooser *chooser,
         .period = chooser->period, .partner = row->keys[0], .channel = row->keys[1]};
     strbuf_add_str(&path, "/console/partners/");
     visit_add_encoded(&path, row->keys[0]);
-    strbuf_add_str(&blocked, "/console/blocked?verdict=block&");
-    chooser_add_query(&blocked, &narrowed);
+    chooser_list_path(&blocked, &narrowed, DECISIONS_STOPPED);
     page->html.failed = page->html.failed || path.failed || blocked.failed;
     if (page->html.failed)
         goto out;
@@ -189,16 +217,16 @@ static void partner_row(struct visit *visit, const struct chooser *chooser,
     page_number(page, (int64_t)row->counts.decisions);
     page_number(page, (int64_t)row->counts.pass);
     page_raw(page, "<td class=\"n\">");
-    if (row->counts.block > 0) {
+    if (tally_stopped(&row->counts) > 0) {
         struct strbuf number = {0};
-        add_number(&number, visit, row->counts.block);
+        add_number(&number, visit, tally_stopped(&row->counts));
         part_link_named(visit, blocked.data, number.failed ? "" : number.data);
         strbuf_free(&number);
     } else {
         page_raw(page, "0");
     }
     page_raw(page, "</td>");
-    page_share(page, row->counts.block, row->counts.decisions);
+    page_share(page, tally_stopped(&row->counts), row->counts.decisions);
     if (observed)
         page_number(page, (int64_t)row->counts.let_through);
 out:
@@ -218,7 +246,7 @@ static void partners(struct visit *visit, const struct chooser *chooser, struct 
                            NULL};
     const bool observed = sums->now.let_through > 0;
     if (observed)
-        heads[6] = N_("#Of these let through while observed");
+        heads[6] = N_("#Let through while observed");
     part_begin(visit, N_("By partner and channel"));
     tally_sort_by_count(sums->partners);
     grid_begin(visit, N_("Messages by partner and channel"), heads);
@@ -263,20 +291,24 @@ static void counted(struct visit *visit, const struct chooser *chooser, struct s
     struct strbuf query = {0};
     part_begin(visit, N_("What passed and what was stopped"));
     chooser_write(visit, chooser, CHOOSE_CHANNEL);
+    chooser_narrow_query(&query, chooser);
+    visit->page.html.failed = visit->page.html.failed || query.failed;
     if (sums->now.decisions == 0) {
         nothing(visit, chooser);
+        counts_lists_line(visit, &chooser->period, &sums->lists,
+                          query.length > 0 ? query.data : "");
         erased(visit, chooser, sums);
         part_end(visit);
+        strbuf_free(&query);
         return;
     }
     sentence(visit, sums);
     tiles(visit, chooser, sums);
+    counts_lists_line(visit, &chooser->period, &sums->lists, query.length > 0 ? query.data : "");
     counts_by_day(visit, &chooser->period, sums->days);
     erased(visit, chooser, sums);
     part_end(visit);
     part_begin(visit, N_("Why messages were blocked or deferred"));
-    chooser_narrow_query(&query, chooser);
-    visit->page.html.failed = visit->page.html.failed || query.failed;
     counts_by_reason(visit, &chooser->period, sums->reasons, query.length > 0 ? query.data : "");
     part_end(visit);
     partners(visit, chooser, sums);

@@ -45,7 +45,7 @@ static void channels_of(struct visit *visit, const struct partner *partner)
 }
 
 static void partner_row(struct visit *visit, const struct partner *partner,
-                        const struct tally *counts, const struct stop *stops)
+                        const struct tally *counts, const struct stop *stops, bool observed)
 {
     struct page *page = &visit->page;
     struct strbuf path = {0};
@@ -60,17 +60,26 @@ static void partner_row(struct visit *visit, const struct partner *partner,
     page_cell(page, word_regime(visit->language, mode_name(partner->mode)));
     channels_of(visit, partner);
     page_number(page, (int64_t)sum.pass);
-    page_number(page, (int64_t)sum.block);
+    page_number(page, (int64_t)tally_stopped(&sum));
     page_number(page, (int64_t)sum.defer);
-    page_share(page, sum.block, sum.decisions);
+    page_share(page, tally_stopped(&sum), sum.decisions);
+    if (observed)
+        page_number(page, (int64_t)sum.let_through);
     strbuf_free(&path);
 }
 
 static void table(struct visit *visit, const struct tally *counts, const struct stop *stops)
 {
-    static const char *const heads[] = {
-        N_("Partner"),  N_("Regime"),    N_("Channels"),       N_("#Passed"),
-        N_("#Blocked"), N_("#Deferred"), N_("#Share blocked"), NULL};
+    const bool observed = counts_sum(counts).let_through > 0;
+    const char *const heads[] = {N_("Partner"),
+                                 N_("Regime"),
+                                 N_("Channels"),
+                                 N_("#Passed"),
+                                 N_("#Blocked"),
+                                 N_("#Deferred"),
+                                 N_("#Share blocked"),
+                                 observed ? N_("#Let through while observed") : NULL,
+                                 NULL};
     if (visit->config->n_partners == 0) {
         part_empty(visit,
                    N_("No partner is configured yet. Your administrator adds them to the "
@@ -80,7 +89,7 @@ static void table(struct visit *visit, const struct tally *counts, const struct 
     }
     grid_begin(visit, N_("Partners"), heads);
     for (size_t i = 0; i < visit->config->n_partners; i++)
-        partner_row(visit, &visit->config->partners[i], counts, stops);
+        partner_row(visit, &visit->config->partners[i], counts, stops, observed);
     grid_end(visit);
 }
 
@@ -95,19 +104,24 @@ enum result partners_page(struct visit *visit, struct error *err)
     };
     struct period period;
     struct stop *stops;
-    struct tally *counts = NULL;
+    struct tally *counts = NULL, *lists = NULL;
     period_read(visit, DAYS, &period);
     enum result result = stops_read(visit, &stops, err);
     if (result == RESULT_OK)
         result = counts_read(visit, &period, NULL, by, 1, &counts, err);
+    if (result == RESULT_OK)
+        result = counts_read_lists(visit, &period, NULL, by, 1, &lists, err);
     if (result == RESULT_OK) {
         layout_begin(visit, &layout);
         page_raw(&visit->page, "<section>\n");
+        const struct tally_counts rows = counts_sum(lists);
         table(visit, counts, stops);
+        counts_lists_line(visit, &period, &rows, "");
         part_end(visit);
         layout_end(visit);
     }
     tally_free(&counts);
+    tally_free(&lists);
     return result;
 }
 
@@ -219,6 +233,7 @@ static enum result counts_part(struct visit *visit, const struct partner *partne
     struct period period;
     struct tally *by_day = NULL;
     struct tally *by_reason = NULL;
+    struct tally *lists = NULL;
     struct strbuf query = {0};
     struct strbuf words = {0};
     period_read(visit, DAYS, &period);
@@ -228,16 +243,15 @@ static enum result counts_part(struct visit *visit, const struct partner *partne
     enum result result = counts_read(visit, &period, partner->id, days, 1, &by_day, err);
     if (result == RESULT_OK)
         result = counts_read(visit, &period, partner->id, reasons, 2, &by_reason, err);
+    if (result == RESULT_OK)
+        result = counts_read_lists(visit, &period, partner->id, days, 1, &lists, err);
     if (result == RESULT_OK) {
-        struct tally_counts sum = counts_sum(by_day);
+        const struct tally_counts sum = counts_sum(by_day);
+        const struct tally_counts rows = counts_sum(lists);
         part_begin(visit, N_("What came of its messages"));
         page_element(&visit->page, "p class=\"note\"", text_of(&words));
-        tiles_begin(visit);
-        tile_number(visit, N_("Decisions"), (int64_t)sum.decisions, 0, NULL);
-        tile_number(visit, N_("Passed"), (int64_t)sum.pass, sum.decisions, NULL);
-        tile_number(visit, N_("Blocked"), (int64_t)sum.block, sum.decisions, NULL);
-        tile_number(visit, N_("Deferred"), (int64_t)sum.defer, sum.decisions, NULL);
-        tiles_end(visit);
+        counts_tiles(visit, &sum);
+        counts_lists_line(visit, &period, &rows, text_of(&query));
         if (sum.decisions > 0) {
             counts_by_day(visit, &period, by_day);
             counts_by_reason(visit, &period, by_reason, text_of(&query));
@@ -249,6 +263,7 @@ static enum result counts_part(struct visit *visit, const struct partner *partne
     }
     tally_free(&by_day);
     tally_free(&by_reason);
+    tally_free(&lists);
     strbuf_free(&query);
     strbuf_free(&words);
     return result;
@@ -259,7 +274,7 @@ static enum result suppliers_part(struct visit *visit, const struct partner *par
                                   struct error *err)
 {
     static const enum tally_by by[] = {TALLY_SUPPLIER};
-    static const char *const heads[] = {N_("Supplier"), N_("#Decisions"), N_("#Blocked"),
+    static const char *const heads[] = {N_("Supplier"), N_("#Messages"), N_("#Blocked"),
                                         N_("#Share blocked"), NULL};
     struct period period;
     struct tally *counts = NULL;
@@ -281,8 +296,8 @@ static enum result suppliers_part(struct visit *visit, const struct partner *par
             else
                 page_cell(page, known ? row->keys[0] : word_origin(visit->language, row->keys[0]));
             page_number(page, (int64_t)row->counts.decisions);
-            page_number(page, (int64_t)row->counts.block);
-            page_share(page, row->counts.block, row->counts.decisions);
+            page_number(page, (int64_t)tally_stopped(&row->counts));
+            page_share(page, tally_stopped(&row->counts), row->counts.decisions);
             strbuf_free(&path);
         }
         grid_end(visit);

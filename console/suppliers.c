@@ -41,7 +41,7 @@ static bool add_row(void *arg, const struct supplier_total *supplier)
                                         N_("#Consents brought"),
                                         N_("First"),
                                         N_("Last"),
-                                        N_("#Decisions on them, 90 days"),
+                                        N_("#Messages on them, 90 days"),
                                         N_("#Share blocked"),
                                         NULL};
     struct listing *listing = arg;
@@ -66,7 +66,7 @@ static bool add_row(void *arg, const struct supplier_total *supplier)
     else
         page_cell(page, tr(visit->language, N_("none")));
     page_number(page, (int64_t)sum.decisions);
-    page_share(page, sum.block, sum.decisions);
+    page_share(page, tally_stopped(&sum), sum.decisions);
     page->html.failed = page->html.failed || path.failed;
     strbuf_free(&path);
     return !page->html.failed;
@@ -179,10 +179,14 @@ static void invalidation_part(struct visit *visit, const struct supplier_total *
 
 static void reason_rows(struct visit *visit, const struct tally *tally)
 {
-    static const char *const heads[] = {N_("Verdict"), N_("Reason"), N_("#Decisions"), N_("#Share"),
-                                        NULL};
-    struct tally_counts sum = counts_sum(tally);
-    grid_begin(visit, N_("Decisions that relied on its consents, by reason"), heads);
+    static const char *const heads[] = {N_("Verdict"), N_("Reason"), N_("#Messages"),
+                                        N_("#Share"),  NULL,         NULL};
+    const struct tally_counts sum = counts_sum(tally);
+    const char *these[sizeof(heads) / sizeof(heads[0])];
+    memcpy(these, heads, sizeof(heads));
+    if (sum.let_through > 0)
+        these[4] = N_("#Of these let through while observed");
+    grid_begin(visit, N_("Decisions that relied on its consents, by reason"), these);
     for (size_t i = 0; i < tally_count(tally); i++) {
         const struct tally_row *row = tally_row(tally, i);
         page_row(&visit->page);
@@ -190,13 +194,15 @@ static void reason_rows(struct visit *visit, const struct tally *tally)
         cell_code(visit, word_reason(visit->language, row->keys[1]), row->keys[1]);
         page_number(&visit->page, (int64_t)row->counts.decisions);
         page_share(&visit->page, row->counts.decisions, sum.decisions);
+        if (sum.let_through > 0)
+            page_number(&visit->page, (int64_t)row->counts.let_through);
     }
     grid_end(visit);
 }
 
 static void partner_rows(struct visit *visit, const struct tally *tally)
 {
-    static const char *const heads[] = {N_("Partner"), N_("#Decisions"), N_("#Blocked"),
+    static const char *const heads[] = {N_("Partner"), N_("#Messages"), N_("#Blocked"),
                                         N_("#Share blocked"), NULL};
     struct strbuf path = {0};
     grid_begin(visit, N_("Decisions that relied on its consents, by partner"), heads);
@@ -211,8 +217,8 @@ static void partner_rows(struct visit *visit, const struct tally *tally)
         else
             page_cell(&visit->page, row->keys[0]);
         page_number(&visit->page, (int64_t)row->counts.decisions);
-        page_number(&visit->page, (int64_t)row->counts.block);
-        page_share(&visit->page, row->counts.block, row->counts.decisions);
+        page_number(&visit->page, (int64_t)tally_stopped(&row->counts));
+        page_share(&visit->page, tally_stopped(&row->counts), row->counts.decisions);
     }
     grid_end(visit);
     visit->page.html.failed = visit->page.html.failed || path.failed;
@@ -229,6 +235,22 @@ static enum result counts_of_one(struct visit *visit, const char *id, const enum
     return result == RESULT_OK ? counts_narrow(tally_out, id, false, err) : result;
 }
 
+/* Rows of lists that relied on what it brought. */
+static enum result lists_line(struct visit *visit, const char *id, struct error *err)
+{
+    static const enum tally_by by[] = {TALLY_SUPPLIER};
+    struct period period;
+    struct tally *lists = NULL;
+    period_last(visit, DAYS, &period);
+    enum result result = counts_read_lists(visit, &period, NULL, by, 1, &lists, err);
+    if (result == RESULT_OK) {
+        const struct tally_counts rows = counts_of(lists, id);
+        counts_lists_line(visit, &period, &rows, NULL);
+    }
+    tally_free(&lists);
+    return result;
+}
+
 static enum result counts_part(struct visit *visit, const char *id, struct error *err)
 {
     static const enum tally_by by_reason[] = {TALLY_VERDICT, TALLY_REASON, TALLY_SUPPLIER};
@@ -243,8 +265,9 @@ static enum result counts_part(struct visit *visit, const char *id, struct error
             reason_rows(visit, reasons);
             partner_rows(visit, partners);
         } else {
-            part_empty(visit, N_("No decision relied on it."), NULL, NULL);
+            part_empty(visit, N_("No message relied on it."), NULL, NULL);
         }
+        result = lists_line(visit, id, err);
         part_end(visit);
     }
     tally_free(&reasons);

@@ -132,17 +132,26 @@ static enum result write_page(struct dossier *dossier, struct error *err)
 enum result dossier_gather(struct dossier *dossier, unsigned wanted, struct error *err)
 {
     const struct tally_filter *filter = &dossier->filter;
+    struct tally_filter any = *filter; /* acts of any purpose: that tally tells them apart */
     struct tally *tallies[DOSSIER_TALLIES];
-    size_t n = 0;
+    struct tally *channels[1];
+    size_t n = 0, n_channels = 0;
+    any.purpose = NULL;
     enum result result = RESULT_OK;
     for (size_t i = 0; i < DOSSIER_TALLIES; i++) {
         if ((wanted & DOSSIER_TALLY(i)) == 0)
             continue;
-        tallies[n] = dossier->tallies[i] = tally_new(groupings[i].by, groupings[i].n);
-        if (tallies[n++] == NULL)
+        struct tally *tally = dossier->tallies[i] = tally_new(groupings[i].by, groupings[i].n);
+        if (tally == NULL)
             return error_no_memory(err);
+        if (i == DOSSIER_CHANNELS && filter->purpose != NULL)
+            channels[n_channels++] = tally;
+        else
+            tallies[n++] = tally;
     }
     result = journal_index_tally(dossier->index, filter, tallies, n, err);
+    if (result == RESULT_OK && n_channels > 0)
+        result = journal_index_tally(dossier->index, &any, channels, n_channels, err);
     if (result == RESULT_OK)
         result = journal_index_erased(dossier->index, &dossier->erased, err);
     if (result == RESULT_OK)
@@ -151,6 +160,8 @@ enum result dossier_gather(struct dossier *dossier, unsigned wanted, struct erro
         return result;
     for (size_t i = 0; i < n; i++)
         tally_sort(tallies[i]);
+    if (n_channels > 0)
+        tally_sort(channels[0]);
     const struct tally *days = dossier->tallies[DOSSIER_DAYS];
     for (size_t i = 0; days != NULL && i < tally_count(days); i++)
         tally_counts_add(&dossier->totals, &tally_row(days, i)->counts);

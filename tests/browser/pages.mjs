@@ -23,7 +23,7 @@ export const pages = [
         name: "overview",
         role: "compliance",
         path: "/console",
-        act: "main a[href^='/console/blocked?verdict=block']",
+        act: "main a[href^='/console/blocked?verdict=stopped']",
         picture: { en: "desk", fr: "phone" },
         height: 1210,
         has: {

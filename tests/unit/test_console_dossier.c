@@ -127,17 +127,37 @@ START_TEST(says_what_was_submitted_and_blocked)
     must_show("2 (33.3%) were blocked by the rules and did not leave.");
     must_show("1 (16.7%) left although the rules block it");
     must_not_show("deferred: ");
-    must_show("/console/blocked?reason=WITHDRAWN&amp;from=2026-05-01&amp;to=2026-05-31");
+    must_show("/console/blocked?verdict=stopped&amp;purpose=receipt&amp;from=2026-05-01&amp;"
+              "to=2026-05-31&amp;zone=utc\"");
+    must_show("to=2026-05-31&amp;zone=utc&amp;reason=WITHDRAWN");
+    must_not_show("Rows of lists screened");
     must_show("Beta &lt;SA&gt;");
     must_not_show("<SA>");
     must_not_show("@example.org");
     stage_get(dossier_page, MAY "&partner=ombre");
     must_show("1 message of the partner Ombre was submitted");
-    must_show(
-        "/console/blocked?reason=UNPROVEN&amp;from=2026-05-01&amp;to=2026-05-31&amp;partner=ombre");
+    must_show("/console/blocked?verdict=observed&amp;purpose=receipt&amp;from=2026-05-01&amp;"
+              "to=2026-05-31&amp;zone=utc&amp;reason=UNPROVEN&amp;partner=ombre");
     stage_get(dossier_page, "/console/dossier?from=2026-04-01&to=2026-04-30");
     must_show("1 message was submitted");
     must_show("1 (100.0%) was blocked");
+}
+END_TEST
+
+START_TEST(rows_of_lists_are_told_apart)
+{
+    decide_some();
+    stage_decide(&(struct decision){.at = at("2026-05-10T09:00:00Z"),
+                                    .purpose = PURPOSE_TRANSMISSION,
+                                    .verdict = VERDICT_BLOCK,
+                                    .reason = REASON_NO_CONSENT},
+                 NULL);
+    stage_get(dossier_page, MAY);
+    must_show("6 messages were submitted");
+    must_show("2 (33.3%) were blocked by the rules and did not leave.");
+    must_show("Rows of lists screened: 1, of which 0 permitted.");
+    must_show("/console/blocked?verdict=all&amp;purpose=transmission&amp;from=2026-05-01");
+    must_show("transmission of the data"); /* the acts judged, side by side */
 }
 END_TEST
 
@@ -443,6 +463,7 @@ int main(void)
 {
     const TTest *const tests[] = {the_month_before_unless_asked,
                                   says_what_was_submitted_and_blocked,
+                                  rows_of_lists_are_told_apart,
                                   compares_before_and_after,
                                   says_it_in_french,
                                   shows_forms_as_text,

@@ -33,9 +33,9 @@ START_TEST(says_what_enforcing_would_change)
     must_show("Of 10 messages that were judged while it was observed, 4 would not have left had "
               "the rules been enforced: 40.0%.");
     must_show("reason=UNPROVEN\">");
-    must_show("verdict=observed&amp;reason=STALE");
+    must_show("zone=utc&amp;partner=ombre&amp;reason=STALE");
     must_show("Ask the supplier for the form and the evidence");
-    must_show("href=\"/console/blocked?verdict=observed&amp;from=");
+    must_show("href=\"/console/blocked?verdict=observed&amp;purpose=receipt&amp;from=");
     must_show("partner=ombre");
     must_show("<h2>The day it is enforced</h2>");
     must_show("0.1 messages a day"); /* 4 in 30 days */
@@ -51,8 +51,8 @@ START_TEST(says_what_is_enforced_already)
 {
     observe_ombre();
     stage_get(observe_page, "/console/observe");
-    must_show("verdict=block&amp;reason=OBJECTED");
-    must_not_show("verdict=observed&amp;reason=OBJECTED");
+    must_show("reason=OBJECTED\">");
+    must_show("verdict=stopped&amp;purpose=receipt");
     must_not_show("There was none of these");
 }
 END_TEST
@@ -73,7 +73,7 @@ START_TEST(tells_of_others_than_the_observed)
     must_show("<h2>ACME Voyages</h2>");
     must_show("enforced now");
     must_show("It was not observed in this period");
-    must_show("verdict=block&amp;from=");
+    must_show("verdict=stopped&amp;purpose=receipt&amp;from=");
     must_not_show("The day it is enforced");
     stage_get(observe_page, "/console/observe?partner=beta");
     must_show("<h2>Beta &lt;SA&gt;</h2>");

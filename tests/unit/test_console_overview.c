@@ -47,12 +47,16 @@ START_TEST(counts_a_period)
     stage_get(overview_page, "/console");
     must_tile("Messages judged", "12");
     must_tile("Messages passed", "6");
-    must_tile("Messages blocked", "5");
-    must_tile("Blocked, but let through while observed", "2");
+    must_tile("Messages blocked", "3"); /* blocked and not sent */
+    must_tile("Let through while observed", "2");
     must_tile("Messages deferred", "1");
     must_show("before: 50");
-    must_show("Of 12 messages 41.7% were blocked, more than in the period before (0.0%).");
-    must_show("href=\"/console/blocked?reason=UNPROVEN&amp;from=");
+    must_show("Of 12 messages 25.0% were blocked, more than in the period before (0.0%).");
+    must_show("href=\"/console/blocked?verdict=stopped&amp;purpose=receipt&amp;from=");
+    must_show("zone=utc&amp;reason=WITHDRAWN");
+    must_show("<th scope=\"col\" class=\"n\">Let through while observed</th>");
+    must_show("verdict=observed&amp;purpose=receipt&amp;from=");
+    must_not_show("Rows of lists screened");
     must_show("href=\"/console/partners/ombre\"");
     must_show("data-chart=");
     must_show("&quot;kind&quot;:&quot;observe&quot;");
@@ -63,15 +67,52 @@ START_TEST(counts_a_period)
     /* What was let through is no second time among what was stopped. */
     must_show("&quot;kind&quot;:&quot;observe&quot;,&quot;values&quot;:[2,0]");
     must_show("&quot;kind&quot;:&quot;block&quot;,&quot;values&quot;:[0,0]");
-    must_show("66.7% were blocked, more than in the period before (33.3%)");
+    must_show("Of 3 messages 0.0% were blocked, less than in the period before (33.3%)");
     stage_get(overview_page, "/console?days=2&partner=acme");
-    must_show("Of 1 messages 0.0% were blocked, less than in the period before (33.3%)");
+    must_show("Of 1 message 0.0% was blocked, less than in the period before (33.3%)");
     stage_get(overview_page, "/console?days=90");
     must_tile("Messages judged", "62");
     must_not_show("before:"); /* there is nothing before: that is no nought */
     stage_get(overview_page, "/console?days=31");
     must_not_show("before:"); /* the journal is younger */
     ck_assert_ptr_null(stage.visit.access.act);
+}
+END_TEST
+
+/* A list that was screened is no message, however long; nor is it among what the list shows behind
+ * the numbers. */
+START_TEST(rows_of_lists_are_no_messages)
+{
+    static const struct decision listed = {
+        .purpose = PURPOSE_TRANSMISSION, .verdict = VERDICT_BLOCK, .reason = REASON_NO_CONSENT};
+    static const struct decision permitted = {
+        .purpose = PURPOSE_TRANSMISSION, .verdict = VERDICT_PASS, .reason = REASON_CONSENT};
+    decide(30, 1, &listed);
+    stage_get(overview_page, "/console");
+    must_show("No message was judged in this period");
+    must_show("Rows of lists screened: 30, of which 0 permitted.");
+    decide(10, 1, &permitted);
+    decide(3, 5, &passed);
+    decide(1, 5, &stopped);
+    stage_get(overview_page, "/console");
+    must_tile("Messages judged", "4");
+    must_tile("Messages blocked", "1");
+    must_show("Of 4 messages 25.0% were blocked.");
+    must_show("Rows of lists screened: 40, of which 10 permitted.");
+    must_show("/console/blocked?verdict=all&amp;purpose=transmission&amp;from=");
+    must_not_show("NO_CONSENT");
+    must_not_show("blocked yesterday"); /* by nobody's message */
+    stage_get(overview_page, "/console?channel=sms");
+    must_not_show("Rows of lists screened");
+    stage_get(partners_page, "/console/partners");
+    must_show("25.0%");
+    must_show("Rows of lists screened: 40, of which 10 permitted.");
+    stage_get_at(partner_page, "/console/partners/acme", "acme", NULL);
+    must_tile("Messages judged", "4");
+    must_show("Rows of lists screened: 40, of which 10 permitted.");
+    stage.language = LANGUAGE_FR;
+    stage_get(overview_page, "/console");
+    must_not_show("Rows of lists screened");
 }
 END_TEST
 
@@ -82,8 +123,7 @@ START_TEST(narrows_to_partner_and_channel)
     decide(2, 1, &observed);
     stage_get(overview_page, "/console?partner=ombre");
     must_tile("Messages judged", "2");
-    must_show("reason=UNPROVEN&amp;from=");
-    must_show("partner=ombre");
+    must_show("reason=UNPROVEN&amp;partner=ombre");
     stage_get(overview_page, "/console?channel=sms");
     must_tile("Messages judged", "1");
     must_tile("Messages deferred", "1");
@@ -291,6 +331,7 @@ END_TEST
 int main(void)
 {
     const TTest *const tests[] = {counts_a_period,
+                                  rows_of_lists_are_no_messages,
                                   narrows_to_partner_and_channel,
                                   says_what_to_do_where_nothing_is,
                                   sums_long_periods_up_by_month,

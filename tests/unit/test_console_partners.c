@@ -21,8 +21,7 @@ static const struct facts *facts_of_acme(void)
 {
     const struct facts *facts;
     uint8_t key[RECIPIENT_KEY_BYTES] = {1};
-    ck_assert_int_eq(registry_facts(stage.registry, key, "acme", "news", &facts, &err),
-                     RESULT_OK);
+    ck_assert_int_eq(registry_facts(stage.registry, key, "acme", "news", &facts, &err), RESULT_OK);
     return facts;
 }
 
@@ -37,7 +36,7 @@ START_TEST(partners_with_their_counts)
     must_not_show("Beta <SA>");
     must_show("25.0%");
     stage_get_at(partner_page, "/console/partners/acme", "acme", NULL);
-    must_show("/console/blocked?reason=WITHDRAWN&amp;");
+    must_show("zone=utc&amp;reason=WITHDRAWN&amp;partner=acme");
     must_show("partner=acme");
     must_show("data-chart=");
     stage.language = LANGUAGE_FR;
@@ -46,6 +45,36 @@ START_TEST(partners_with_their_counts)
     must_not_show("Suspend at once");
     stage_get_at(partner_page, "/console/partners/none", "none", NULL);
     ck_assert_int_eq(stage.visit.status, 404);
+}
+END_TEST
+
+/* What left is not blocked, whatever the rules say of it. */
+START_TEST(observed_is_not_blocked)
+{
+    const struct decision observed = {.partner = "ombre",
+                                      .mode = MODE_OBSERVE,
+                                      .verdict = VERDICT_BLOCK,
+                                      .reason = REASON_UNPROVEN};
+    two_versions();
+    stage_get(partners_page, "/console/partners");
+    must_not_show("Let through while observed");
+    for (int i = 0; i < 3; i++)
+        stage_decide(&observed, NULL);
+    stage_decide(&(struct decision){.partner = "ombre",
+                                    .mode = MODE_OBSERVE,
+                                    .verdict = VERDICT_BLOCK,
+                                    .reason = REASON_OBJECTED},
+                 NULL);
+    stage_get(partners_page, "/console/partners");
+    must_show("Let through while observed");
+    must_show("25.0%");
+    must_not_show("100.0%");
+    stage_get_at(partner_page, "/console/partners/ombre", "ombre", NULL);
+    must_show("<span class=\"label\">Messages blocked</span> <strong>1</strong>");
+    must_show("<span class=\"label\">Let through while observed</span> <strong>3</strong>");
+    must_show("&quot;kind&quot;:&quot;observe&quot;,&quot;values&quot;:[3,0]");
+    must_show("&quot;kind&quot;:&quot;block&quot;,&quot;values&quot;:[0,1]");
+    must_show("verdict=observed&amp;purpose=receipt&amp;");
 }
 END_TEST
 
@@ -191,11 +220,17 @@ END_TEST
 
 int main(void)
 {
-    const TTest *const tests[] = {partners_with_their_counts, no_form_shows_it,
-                                  suspends_and_resumes,       a_stream_leads_back_to_its_partner,
-                                  what_cannot_be_stopped,     who_may_not_is_offered_nothing,
-                                  a_version_as_it_was_shown,  forms_and_their_suspension,
-                                  invalidates_once_confirmed, NULL};
+    const TTest *const tests[] = {partners_with_their_counts,
+                                  observed_is_not_blocked,
+                                  no_form_shows_it,
+                                  suspends_and_resumes,
+                                  a_stream_leads_back_to_its_partner,
+                                  what_cannot_be_stopped,
+                                  who_may_not_is_offered_nothing,
+                                  a_version_as_it_was_shown,
+                                  forms_and_their_suspension,
+                                  invalidates_once_confirmed,
+                                  NULL};
     Suite *const suites[] = {stage_suite("console partners", tests), NULL};
     return unit_run(suites);
 }
