@@ -270,29 +270,67 @@ static bool is_nearest(const struct story *story)
     return story->verdict != VERDICT_PASS && past_is_grant(story->event);
 }
 
-/* The newest consent that was on record when this was decided, for this channel where there is one;
- * NULL: none. */
+/* Whether the consent was given for the partner that sent; true also where nothing can tell. */
+static bool concerns_partner(const struct story *story, const struct past_event *event)
+{
+    const struct facts *facts = &story->then.facts;
+    for (size_t i = 0; story->was.done && i < facts->n_events; i++) {
+        const struct consent_event *grant = &facts->events[i];
+        if (grant->id != event->id)
+            continue;
+        if (grant->names_partners)
+            return grant->names_this_partner;
+        return grant->form == NULL || grant->form->presence != PRESENCE_NEVER ||
+               grant->form->n_categories > 0;
+    }
+    return true;
+}
+
+/* Of the consents that were on record when this was decided the newest that comes nearest: for this
+ * partner, or else on this channel. NULL: there is none. */
 static const struct past_event *agreed(const struct story *story)
 {
     const struct past_event *found = NULL;
+    int nearest = -1;
     for (size_t i = 0; i < story->history.n_events; i++) {
         const struct past_event *event = &story->history.events[i];
-        if (past_is_grant(event) && event->recorded_at <= story->entry.instant &&
-            (found == NULL || event->channel == story->channel || found->channel != story->channel))
+        if (!past_is_grant(event) || event->recorded_at > story->entry.instant)
+            continue;
+        int near = 2 * concerns_partner(story, event) + (event->channel == story->channel);
+        if (near >= nearest) {
+            nearest = near;
             found = event;
+        }
     }
     return found;
 }
 
-/* Where the decision rests on a "no", or on nothing: what she had agreed to all the same. */
+/* Whether it would have let the message pass by itself. */
+static bool sufficed(const struct story *story, const struct past_event *event)
+{
+    const struct explained_grant *grant =
+        story->was.done ? explanation_grant(&story->was.explanation, event) : NULL;
+    return grant != NULL && grant->passes;
+}
+
+/* Where it was stopped by a "no", by nothing said, or by something else than consent: what she had
+ * agreed to all the same. */
 static void agreement(struct story *story)
 {
     const struct past_event *event = agreed(story);
-    if (event == NULL || (story->event != NULL && past_is_grant(story->event)))
+    if (event == NULL || story->verdict == VERDICT_PASS ||
+        (story->event != NULL && past_is_grant(story->event)))
         return;
     page_element_tr(&story->visit->page, "h3", N_("What the person had agreed to"));
-    part_text(story->visit, N_("The latest consent that was on record by then; it does not count "
-                               "here, for the reason above."));
+    if (!concerns_partner(story, event))
+        part_text(story->visit, N_("The latest consent that was on record by then; it was not "
+                                   "given for this partner."));
+    else if (sufficed(story, event))
+        part_text(story->visit, N_("The latest consent that was on record by then. It counts: what "
+                                   "stopped the message is not about consent."));
+    else
+        part_text(story->visit, N_("The latest consent that was on record by then; it does not "
+                                   "count here, for the reason above."));
     explained_event(story->visit, event);
 }
 

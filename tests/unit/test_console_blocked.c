@@ -459,6 +459,59 @@ START_TEST(then_and_now)
 }
 END_TEST
 
+/* What she had agreed to stands beside what stopped the message only where it has to do with it. */
+START_TEST(what_she_had_agreed_to)
+{
+    static const struct {
+        const char *partner;
+        enum verdict verdict;
+        enum reason reason;
+        const char *said;
+    } cases[] = {
+        {"acme", VERDICT_BLOCK, REASON_SENDER_NOT_ALLOWED, "It counts: what stopped the message"},
+        {"acme", VERDICT_DEFER, REASON_OUTSIDE_HOURS, "It counts: what stopped the message"},
+        {"beta", VERDICT_BLOCK, REASON_NO_CONSENT, "it was not given for this partner"},
+        {"acme", VERDICT_PASS, REASON_SERVICE, NULL},
+    };
+    struct error err = {0};
+    char id[RECORD_ID];
+    tell();
+    ck_assert_int_eq(
+        put_form(stage.registry, "autre", 1, "2026-01-01T00:00:00Z", "\"delta\"", "", &err),
+        RESULT_OK);
+    struct event_input given = grant(0, 1, "2026-02-01T10:00:00Z");
+    memcpy(given.recipient_key, marie.key, sizeof(marie.key));
+    given.address_kind = ADDRESS_PHONE;
+    given.channels = CHANNEL_BIT(CHANNEL_SMS);
+    record(&given, "2026-02-02T00:00:00Z");
+    given.form_id = "autre"; /* newer, and for somebody else */
+    given.occurred_at = at("2026-02-05T10:00:00Z");
+    record(&given, "2026-02-06T00:00:00Z");
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        stage_decide(&(struct decision){.recipient = &marie,
+                                        .channel = CHANNEL_SMS,
+                                        .partner = cases[i].partner,
+                                        .verdict = cases[i].verdict,
+                                        .reason = cases[i].reason},
+                     id);
+        open_one(id);
+        if (cases[i].said == NULL) {
+            must_not_show("What the person had agreed to");
+            continue;
+        }
+        must_show(cases[i].said);
+        must_not_show("does not count here");
+    }
+    /* Hers was for acme, and she withdrew it. */
+    stage_decide(
+        &(struct decision){
+            .recipient = &jean, .verdict = VERDICT_BLOCK, .reason = REASON_WITHDRAWN, .event = 2},
+        id);
+    open_one(id);
+    must_show("does not count here, for the reason above");
+}
+END_TEST
+
 /* A stop carries the moment it was asked for, and counts once it is written. */
 START_TEST(around_an_act)
 {
@@ -606,6 +659,7 @@ int main(void)
                                   why_it_was_blocked,
                                   in_french,
                                   then_and_now,
+                                  what_she_had_agreed_to,
                                   around_an_act,
                                   what_is_not_about_consent,
                                   words_of_providers_are_text,
