@@ -77,6 +77,18 @@ static bool recipients_wait(const struct smtp_session *session)
     return session->transaction != NULL && session->transaction->unanswered != NULL;
 }
 
+/* A line that holds a password leaves nothing in memory that libevent frees. */
+static void drain_secret(struct evbuffer *input, size_t length)
+{
+    struct evbuffer_iovec piece;
+    while (length > 0 && evbuffer_peek(input, 1, NULL, &piece, 1) == 1) {
+        size_t here = piece.iov_len < length ? piece.iov_len : length;
+        wipe(piece.iov_base, here);
+        evbuffer_drain(input, here);
+        length -= here;
+    }
+}
+
 /* One command line; false when there is none, or it has to wait for the answers before it. */
 static bool step_command(struct smtp_session *session)
 {
@@ -96,7 +108,10 @@ static bool step_command(struct smtp_session *session)
         take_bad_line(session, kind, length);
         return true;
     }
-    evbuffer_drain(connection_input(session->connection), length);
+    if (verb == VERB_AUTH)
+        drain_secret(connection_input(session->connection), length);
+    else
+        evbuffer_drain(connection_input(session->connection), length);
     bool envelope = session->transaction != NULL;
     if (length > smtp_verb_limit(verb))
         smtp_refuse(session, 500, "5.5.6 The line is too long");
@@ -121,7 +136,7 @@ static bool step_auth(struct smtp_session *session)
         take_bad_line(session, kind, length);
         return true;
     }
-    evbuffer_drain(connection_input(session->connection), length);
+    drain_secret(connection_input(session->connection), length);
     smtp_auth_line(session, line);
     wipe(line, length);
     return true;

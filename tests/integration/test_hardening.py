@@ -2,6 +2,8 @@
 """A gateway that was attacked, or has crashed, gives nothing away: no memory image, no other program;
 and it works where its unit for systemd confines it."""
 
+import base64
+import contextlib
 import os
 import pathlib
 import re
@@ -92,6 +94,48 @@ class Hardening(harness.IntegrationTest):
         gateway.start(environment={"OCTROI_SYSCALL_FILTER": "off"})
         self.assertEqual(gateway.status()["syscall_filter"], "off")
         self.assertIn('event="system call filter" state=off', gateway.log())
+
+    def test_a_typed_password_does_not_stay(self):
+        """Neither in clear nor as AUTH sends it, a moment after the login, in any memory."""
+        if os.geteuid() != 0:
+            self.skipTest("only root can read another process's memory")
+        provider, gateway = self.plain()
+        certificate, key = self.pki().issue("gate.test")
+        gateway.config["listeners"]["submission"].update(
+            tls="optional", certificate_file=str(certificate), key_file=str(key))
+        clear = "Typed-Horse-" + os.urandom(6).hex()
+        news = harness.email_stream(accounts={
+            "acme-typed": {"password": gateway.password(clear)}})
+        gateway.config["partners"]["acme"] = harness.partner({"news": news})
+        gateway.write_config()
+        gateway.start()
+        for secure in (False, True):
+            wire = self.wire(gateway)
+            wire.hello()
+            if secure:
+                wire.say("STARTTLS", 220)
+                wire.secure(harness.client_context(certificate.with_name("ca.pem")))
+                wire.hello()
+            sent = base64.b64encode(f"\0acme-typed\0{clear}".encode())
+            wire.say(f"AUTH PLAIN {sent.decode()}", 235)
+            harness.wait_for("the password to go", lambda: not self.found(
+                gateway.pid, [clear.encode(), sent[20:]]), timeout=5)
+        self.assertNotEqual(self.found(gateway.pid, [b"acme-typed"]), [])  # it would be found
+
+    @staticmethod
+    def found(pid, texts):
+        seen = []
+        with open(f"/proc/{pid}/maps") as maps, open(f"/proc/{pid}/mem", "rb", 0) as memory:
+            for line in maps:
+                span, mode, *_ = line.split()
+                if not mode.startswith("rw") or "[v" in line:
+                    continue
+                start, end = (int(each, 16) for each in span.split("-"))
+                memory.seek(start)
+                with contextlib.suppress(OSError):
+                    data = memory.read(end - start)
+                    seen += [(line.strip(), text) for text in texts if text in data]
+        return seen
 
     def test_under_the_units_confinement(self):
         """What of the unit can be had without systemd: no new privileges, no capability but one, a
