@@ -9,10 +9,12 @@
 #include "office/words.h"
 
 #include "base/clock.h"
+#include "store/notices.h"
 
 #include <stdio.h>
 #include <string.h>
 
+#define LATEST       200 /* deliveries that are looked at */
 #define NOT_RECORDED N_("This was not recorded")
 #define OVERCOME     "said-before" /* layout.c has its line */
 
@@ -278,18 +280,43 @@ static bool note(struct visit *visit, const struct person_link *link, const stru
     return visit_note(visit, "event.add", &access);
 }
 
+static bool lacks_address(void *arg, const struct delivery *delivery)
+{
+    bool *lacks = arg;
+    *lacks = delivery->notice.sealed == NULL &&
+             (delivery->state == DELIVERY_WAITING ||
+              (delivery->state == DELIVERY_UNTOLD && delivery->last_at != 0));
+    return !*lacks;
+}
+
+/* Whether what was recorded without her address did not reach a partner for want of it: then it is
+ * said anew, as her page advises. */
+static enum result wants_address(struct visit *visit, const struct person_link *link,
+                                 bool *wants_out, struct error *err)
+{
+    const struct delivery_filter of_person = {
+        .recipient_key = link->recipient.key, .created_before = INT64_MAX, .before_id = INT64_MAX};
+    *wants_out = false;
+    return link->known
+               ? registry_deliveries(visit->registry, &of_person, lacks_address, wants_out, err)
+               : RESULT_OK;
+}
+
 /* One transaction, so that who presses twice records it once. What was said on a day gone by is
  * recorded whatever is on record of other days. */
-static enum result add(struct visit *visit, struct said *said, unsigned *added_out,
-                       struct error *err)
+static enum result add(struct visit *visit, const struct person_link *link, struct said *said,
+                       unsigned *added_out, struct error *err)
 {
+    bool anew = said->before;
     struct registry *registry = visit->registry;
     struct event_input event = said->event;
     *added_out = 0;
     enum result result = registry_begin(registry, err);
     if (result != RESULT_OK)
         return result;
-    if (!said->before)
+    if (!anew)
+        result = wants_address(visit, link, &anew, err);
+    if (result == RESULT_OK && !anew)
         result =
             stop_drop_known(registry, &event, said->partner[0] != '\0' ? said->partner : NULL, err);
     if (result == RESULT_OK && event.channels != 0)
@@ -342,7 +369,7 @@ static enum result record(struct visit *visit, const struct person_link *link, s
                           struct error *err)
 {
     unsigned added;
-    enum result result = add(visit, said, &added, err);
+    enum result result = add(visit, link, said, &added, err);
     if (result == RESULT_BAD_INPUT)
         return person_refuse(visit, link, NOT_RECORDED,
                              N_("The registry does not take this as it is."));

@@ -604,6 +604,31 @@ START_TEST(by_key_and_by_address)
 }
 END_TEST
 
+/* What was said by key alone, and did not reach a partner for want of the address, may be said anew
+ * with it. */
+START_TEST(said_anew_with_the_address)
+{
+    static const struct concerned acme = {"acme", NULL};
+    struct error err = {0};
+    registry_seal_with(stage.registry, stage.seal);
+    press(objection_act, key_tail(), "channel=email&evidence=letter");
+    int64_t first = last_event().id;
+    stage.now += CLOCK_SECOND;
+    press(objection_act, tail_of(TYPED), "channel=email&evidence=letter");
+    ck_assert_ptr_nonnull(strstr(stage.visit.location, "?done=unchanged."));
+    ck_assert_int_eq(registry_spread_notice(stage.registry, first, &acme, 1, stage.now, &err),
+                     RESULT_OK);
+    ck_assert_int_eq(registry_note_delivery(stage.registry, first, "acme", DELIVERY_UNTOLD,
+                                            stage.now, 0, "the address is not known", &err),
+                     RESULT_OK);
+    press(objection_act, key_tail(), "channel=email&evidence=letter");
+    ck_assert_ptr_nonnull(strstr(stage.visit.location, "?done=unchanged."));
+    press(objection_act, tail_of(TYPED), "channel=email&evidence=letter");
+    ck_assert_ptr_nonnull(strstr(stage.visit.location, "?done=objected."));
+    ck_assert_uint_eq(n_events(), 2);
+}
+END_TEST
+
 /* ---- what is held, as a file ---- */
 
 /* Whether the archive that is sent has such an entry. */
@@ -687,6 +712,7 @@ int main(void)
                                   overcome_by_a_later_consent,
                                   what_is_not_taken,
                                   by_key_and_by_address,
+                                  said_anew_with_the_address,
                                   pack,
                                   pack_by_key_wants_the_address,
                                   NULL};
