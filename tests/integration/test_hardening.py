@@ -27,6 +27,16 @@ __attribute__((constructor)) static void wait(void) { signal(SIGUSR1, act); }
 """
 
 
+def system_calls(name):
+    """Those of one of systemd's groups, or the one of that name."""
+    if not name.startswith("@"):
+        return {name}
+    said = subprocess.run(["systemd-analyze", "syscall-filter", name], check=True,
+                          capture_output=True, text=True).stdout
+    words = [line.strip() for line in said.splitlines()[1:]]
+    return set().union(*(system_calls(word) for word in words if word and word[0] != "#"))
+
+
 class Hardening(harness.IntegrationTest):
     """On the plain build: sanitizers need what is given up, and catch what crashes."""
 
@@ -136,6 +146,26 @@ class Hardening(harness.IntegrationTest):
                     data = memory.read(end - start)
                     seen += [(line.strip(), text) for text in texts if text in data]
         return seen
+
+    def test_the_unit_allows_what_it_calls(self):
+        """systemd answers EPERM to what is not in the unit's groups: nothing of that is called."""
+        for program in ("strace", "systemd-analyze"):
+            if shutil.which(program) is None:
+                self.skipTest(f"{program} is missing (Debian: {program.split('-')[0]})")
+        provider, gateway = self.plain()
+        trace = self.path("trace")
+        gateway.start(["strace", "-D", "-f", "-qq", "-e", "signal=none", "-o", trace])
+        self.passes(gateway, provider)
+        gateway.reload()
+        gateway.stop()
+        harness.wait_for("the trace's end", lambda: "exit_group(" in trace.read_text())
+        called = set(re.findall(r"(?m)^\d+ +(?:<\.\.\. )?([a-z_0-9]+)[( ]", trace.read_text()))
+        self.assertIn("seccomp", called)
+        allowed = set()
+        for line in re.findall(r"(?m)^SystemCallFilter=(.*)$", UNIT.read_text()):
+            named = set().union(*(system_calls(word) for word in line.strip("~").split()))
+            allowed = allowed - named if line.startswith("~") else allowed | named
+        self.assertEqual(called - allowed - system_calls("@default"), set())
 
     def test_under_the_units_confinement(self):
         """What of the unit can be had without systemd: no new privileges, no capability but one, a
