@@ -130,7 +130,7 @@ static const char *main_reason(const struct digest *digest, const struct digest_
     for (size_t i = 0; i < tally_count(digest->reasons); i++) {
         const struct tally_row *row = tally_row(digest->reasons, i);
         if (strcmp(row->keys[0], line->partner) == 0 && strcmp(row->keys[1], line->channel) == 0 &&
-            row->counts.block > (most != NULL ? most->counts.block : 0))
+            tally_stopped(&row->counts) > (most != NULL ? tally_stopped(&most->counts) : 0))
             most = row;
     }
     return most != NULL ? most->keys[3] : "";

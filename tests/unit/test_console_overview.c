@@ -223,6 +223,23 @@ START_TEST(notices_unusual_blocks)
 }
 END_TEST
 
+/* What left all the same is no block. */
+START_TEST(observes_without_alarm)
+{
+    static const struct decision fine = {.partner = "ombre",
+                                         .mode = MODE_OBSERVE,
+                                         .verdict = VERDICT_PASS,
+                                         .reason = REASON_CONSENT};
+    for (int day = 2; day < 9; day++)
+        decide(10, day, &fine);
+    decide(20, 1, &observed);
+    stage_get(overview_page, "/console");
+    must_tile("Let through while observed", "20");
+    must_tile("Messages blocked", "0");
+    must_show("Nothing needs your attention");
+}
+END_TEST
+
 START_TEST(is_used_to_what_is_usual)
 {
     for (int day = 0; day < 9; day++) {
@@ -338,6 +355,7 @@ int main(void)
                                   counts_each_day_once,
                                   names_what_is_suspended,
                                   notices_unusual_blocks,
+                                  observes_without_alarm,
                                   is_used_to_what_is_usual,
                                   says_that_the_gate_is_well,
                                   says_what_is_wrong,

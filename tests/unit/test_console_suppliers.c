@@ -53,6 +53,41 @@ START_TEST(all_of_them)
 }
 END_TEST
 
+/* What left all the same is not blocked, and a row of a list is no message. */
+START_TEST(what_was_sent_is_not_blocked)
+{
+    struct event_input event = grant(0, 1, "2026-02-01T10:00:00Z");
+    struct error err = {0};
+    stage_person("jean.dupont@example.org", &jean);
+    ck_assert_int_eq(
+        put_form(stage.registry, "jeu-ete", 1, "2026-01-01T00:00:00Z", "\"acme\"", "", &err),
+        RESULT_OK);
+    memcpy(event.recipient_key, jean.key, sizeof(jean.key));
+    event.supplier = "leads";
+    ck_assert_uint_eq(put(stage.registry, &event), 1);
+    for (int i = 0; i < 8; i++)
+        stage_decide(&(struct decision){.recipient = &jean,
+                                        .purpose = i == 7 ? PURPOSE_TRANSMISSION : PURPOSE_RECEIPT,
+                                        .mode = i < 3 ? MODE_OBSERVE : MODE_ENFORCE,
+                                        .verdict = i < 4 ? VERDICT_BLOCK : VERDICT_PASS,
+                                        .reason = i < 4 ? REASON_STALE : REASON_CONSENT,
+                                        .event = 1},
+                     NULL);
+    stage_get(suppliers_page, "/console/suppliers");
+    must_show("<td class=\"n\">7</td><td class=\"n\">14.3%</td>"); /* one of seven */
+    stage_get_at(supplier_page, "/console/suppliers/leads", "leads", NULL);
+    must_show("<td class=\"n\">7</td><td class=\"n\">1</td><td class=\"n\">14.3%</td>");
+    must_show("Of these let through while observed");
+    must_show("Rows of lists screened: 1, of which 1 permitted.");
+    stage_get(forms_page, "/console/forms");
+    must_show("<td class=\"n\">7</td><td class=\"n\">14.3%</td>");
+    stage_get_at(form_version_page, "/console/forms/jeu-ete/1", "jeu-ete", "1");
+    must_show("<span class=\"label\">Messages blocked</span> <strong>1</strong>");
+    must_show("<span class=\"label\">Let through while observed</span> <strong>3</strong>");
+    must_show("Rows of lists screened: 1, of which 1 permitted.");
+}
+END_TEST
+
 START_TEST(one_of_them)
 {
     tell();
@@ -181,9 +216,9 @@ END_TEST
 
 int main(void)
 {
-    const TTest *const tests[] = {
-        nobody_brought_anything, all_of_them, one_of_them, stopped_and_resumed, for_good,
-        with_blanks_around,      in_french,   NULL};
+    const TTest *const tests[] = {nobody_brought_anything,      all_of_them,         one_of_them,
+                                  what_was_sent_is_not_blocked, stopped_and_resumed, for_good,
+                                  with_blanks_around,           in_french,           NULL};
     Suite *const suites[] = {stage_suite("console suppliers", tests), NULL};
     return unit_run(suites);
 }

@@ -51,7 +51,8 @@ static void teardown(void)
 }
 
 /* count decisions of that partner by e-mail, blocked of them blocked, from that moment on. */
-static void decide(const char *partner, int64_t at, unsigned count, unsigned blocked)
+static void decide_as(const char *partner, int64_t at, unsigned count, unsigned blocked,
+                      enum purpose purpose, enum mode mode)
 {
     struct journal_batch *batch = journal_batch_new();
     struct recipient recipient = {.masked = "j•••@example.org"};
@@ -68,17 +69,22 @@ static void decide(const char *partner, int64_t at, unsigned count, unsigned blo
             .stream = "news",
             .account = "news",
             .channel = CHANNEL_EMAIL,
-            .purpose = PURPOSE_RECEIPT,
+            .purpose = purpose,
             .recipient = &recipient,
             .verdict = block ? VERDICT_BLOCK : VERDICT_PASS,
             .reason = block ? (i % 4 == 0 ? REASON_WITHDRAWN : REASON_NO_CONSENT) : REASON_CONSENT,
-            .effect = block ? EFFECT_REFUSED : EFFECT_PASSED,
-            .mode = MODE_ENFORCE,
+            .effect = block && mode == MODE_ENFORCE ? EFFECT_REFUSED : EFFECT_PASSED,
+            .mode = mode,
             .policy = "3f2a",
         };
         must(journal_batch_decision(batch, &decision));
     }
     ck_assert_int_eq(box_append(&box, batch), RESULT_OK);
+}
+
+static void decide(const char *partner, int64_t at, unsigned count, unsigned blocked)
+{
+    decide_as(partner, at, count, blocked, PURPOSE_RECEIPT, MODE_ENFORCE);
 }
 
 /* The digest of 31 January, the journal closed and checked. */
@@ -92,12 +98,11 @@ static void gather(void)
     ck_assert_int_eq(day.since, DAY);
     ck_assert_int_eq(day.until, DAY + CLOCK_DAY);
     ck_assert_int_eq(day.week_since, DAY - 7 * CLOCK_DAY);
-    ck_assert_int_eq(journal_index_open(box.index, box.directory, NULL, &journal_index, &err), RESULT_OK);
+    ck_assert_int_eq(journal_index_open(box.index, box.directory, NULL, &journal_index, &err),
+                     RESULT_OK);
     ck_assert_int_eq(journal_index_catch_up(journal_index, 0, NULL, &err), RESULT_OK);
-    struct digest_sources sources = {.config = config,
-                                     .index = journal_index,
-                                     .registry = registry,
-                                     .journal_key = box.key};
+    struct digest_sources sources = {
+        .config = config, .index = journal_index, .registry = registry, .journal_key = box.key};
     ck_assert_msg(digest_gather(&sources, &day, DAY + CLOCK_DAY, &digest, &err) == RESULT_OK, "%s",
                   err.text);
     enum result result = journal_verify(box.directory, box.key, NULL, NULL, &report, &why);
@@ -166,6 +171,22 @@ START_TEST(counts_of_the_day_and_the_week)
     says("Vous n’avez rien à faire.\n");
     says("la passerelle gate.example a examiné 110 messages");
     does_not_say("There ");
+}
+END_TEST
+
+/* Neither what left all the same is blocked, nor is a row of a list a message. */
+START_TEST(messages_that_were_not_sent)
+{
+    decide("acme", DAY - CLOCK_DAY, 100, 10);
+    decide("acme", DAY, 80, 8);
+    decide_as("acme", DAY + 100, 20, 20, PURPOSE_RECEIPT, MODE_OBSERVE);
+    decide_as("acme", DAY + 200, 500, 400, PURPOSE_TRANSMISSION, MODE_ENFORCE);
+    gather();
+    ck_assert_uint_eq(digest->n_unusual, 0);
+    write_in(LANGUAGE_EN);
+    ck_assert_str_eq(subject.data, "31 January 2026: 100 messages judged, 8.0% blocked");
+    says("100 judged, 72 permitted, 8 blocked (8.0%; in the week before 10.0%)");
+    says("  20 more, which the rules block, were let through: this partner is only observed\n");
 }
 END_TEST
 
@@ -276,6 +297,7 @@ END_TEST
 Suite *digest_suite(void)
 {
     const TTest *const tests[] = {counts_of_the_day_and_the_week,
+                                  messages_that_were_not_sent,
                                   more_than_usual,
                                   too_few_tell_nothing,
                                   a_broken_chain_comes_first,
