@@ -57,38 +57,105 @@ static size_t permitted(struct person_view *view)
     return n;
 }
 
-/* Whether this "no" is why the partner may not write. */
+/* ---- what the person said no to ---- */
+
+static bool is_no(const struct judgement *judgement)
+{
+    return judgement->reason == REASON_WITHDRAWN || judgement->reason == REASON_OBJECTED;
+}
+
+/* Whether this "no" is why the partner may not write, or would be were it not suspended,
+ * too. */
 static bool is_stopped_by(const struct person_partner *partner, const struct past_event *event)
 {
     const struct person_answer *answer = answer_to(partner, event->channel, PURPOSE_RECEIPT);
-    return answer != NULL && answer->judgement.event == event->id &&
-           (answer->judgement.reason == REASON_WITHDRAWN ||
-            answer->judgement.reason == REASON_OBJECTED);
+    return answer != NULL && answer->beneath.event == event->id && is_no(&answer->beneath);
 }
 
-/* "The person objected on 3 March 2026, and by e-mail that stops ACME, Beta." */
-static bool no_line(struct person_view *view, const struct past_event *event)
+static size_t n_everybody(const struct person *person)
+{
+    return person->n_partners + person->n_others;
+}
+
+/* Those that concern her, and then the rest. */
+static const struct person_partner *everybody(const struct person *person, size_t i)
+{
+    return i < person->n_partners ? &person->partners[i] : &person->others[i - person->n_partners];
+}
+
+/* Whether both stop the very same partners: what was said once is then told once. */
+static bool stop_the_same(const struct person *person, const struct past_event *one,
+                          const struct past_event *other)
+{
+    if (one->occurred_at != other->occurred_at || one->kind != other->kind ||
+        one->channel == other->channel)
+        return false;
+    for (size_t i = 0; i < n_everybody(person); i++)
+        if (is_stopped_by(everybody(person, i), one) != is_stopped_by(everybody(person, i), other))
+            return false;
+    return true;
+}
+
+static bool stops_any(const struct person *person, const struct past_event *event)
+{
+    for (size_t i = 0; i < n_everybody(person); i++)
+        if (is_stopped_by(everybody(person, i), event))
+            return true;
+    return false;
+}
+/* Events of one moment stand side by side. */
+static bool told_before(const struct past *history, const struct person *person, size_t index)
+{
+    const struct past_event *event = &history->events[index];
+    for (size_t i = index + 1; i < history->n_events; i++) {
+        if (history->events[i].occurred_at != event->occurred_at)
+            return false;
+        if (stop_the_same(person, &history->events[i], event))
+            return true;
+    }
+    return false;
+}
+
+static void stopped_channels(struct person_view *view, size_t index)
+{
+    struct visit *visit = view->visit;
+    const struct past *history = &view->person->history;
+    const struct past_event *event = &history->events[index];
+    unsigned channels = CHANNEL_BIT(event->channel);
+    for (size_t i = index; i > 0 && history->events[i - 1].occurred_at == event->occurred_at; i--)
+        if (stop_the_same(view->person, event, &history->events[i - 1]))
+            channels |= CHANNEL_BIT(history->events[i - 1].channel);
+    for (size_t i = 0, n = 0; i < CHANNELS; i++) {
+        if ((channels & CHANNEL_BIT(channel_order[i])) == 0)
+            continue;
+        page_raw(&visit->page, n++ > 0 ? ", " : "");
+        page_tr(&visit->page, person_by_channel(channel_order[i]));
+    }
+}
+
+/* "The person objected on 3 March 2026. That stops offers by e-mail, by post from: ACME, Beta." */
+static bool no_line(struct person_view *view, size_t index)
 {
     const struct person *person = view->person;
     struct visit *visit = view->visit;
-    size_t n = 0;
-    for (size_t i = 0; i < person->n_partners; i++) {
-        if (!is_stopped_by(&person->partners[i], event))
-            continue;
-        if (n++ == 0) {
-            page_raw(&visit->page, "<li><strong>");
-            explained_event_line(visit, event);
-            page_raw(&visit->page, "</strong> ");
-            page_tr(&visit->page, N_("Since then these may not write"));
-            page_raw(&visit->page, " ");
-            page_tr(&visit->page, person_by_channel(event->channel));
+    const struct past_event *event = &person->history.events[index];
+    if (!stops_any(person, event) || told_before(&person->history, person, index))
+        return false;
+    page_raw(&visit->page, "<li><strong>");
+    explained_event_line(visit, event);
+    page_raw(&visit->page, "</strong> ");
+    page_tr(&visit->page, N_("That stops offers"));
+    page_raw(&visit->page, " ");
+    stopped_channels(view, index);
+    page_raw(&visit->page, " ");
+    page_tr(&visit->page, N_("from these partners:"));
+    for (size_t i = 0, n = 0; i < n_everybody(person); i++)
+        if (is_stopped_by(everybody(person, i), event)) {
+            page_raw(&visit->page, n++ > 0 ? ", " : " ");
+            page_text(&visit->page, everybody(person, i)->partner->name);
         }
-        page_raw(&visit->page, n > 1 ? ", " : ": ");
-        page_text(&visit->page, person->partners[i].partner->name);
-    }
-    if (n > 0)
-        page_raw(&visit->page, ".</li>\n");
-    return n > 0;
+    page_raw(&visit->page, ".</li>\n");
+    return true;
 }
 
 /* What the person said no to, the newest first. */
@@ -98,17 +165,79 @@ static size_t stopped(struct person_view *view)
     size_t n = 0;
     for (size_t i = history->n_events; i > 0 && n < LINES_MOST; i--)
         if (!past_is_grant(&history->events[i - 1]))
-            n += no_line(view, &history->events[i - 1]);
+            n += no_line(view, i - 1);
     return n;
+}
+
+/* ---- what goes out though the rules say no ---- */
+
+static bool sends_on(const struct config *config, const struct partner *partner,
+                     enum channel channel)
+{
+    for (size_t i = 0; i < config->n_streams; i++)
+        if (config->streams[i].terms.partner == partner &&
+            config->streams[i].terms.channel == channel)
+            return true;
+    return false;
+}
+
+static bool is_let_through(const struct person_answer *answer)
+{
+    const struct judgement *judgement = &answer->judgement;
+    return answer->purpose == PURPOSE_RECEIPT && judgement->verdict != VERDICT_PASS &&
+           policy_effect(answer->partner->mode, judgement->verdict, judgement->reason) ==
+               EFFECT_PASSED;
+}
+
+static bool lets_through(const struct config *config, const struct person_partner *partner)
+{
+    for (size_t i = 0; i < partner->n_answers; i++)
+        if (is_let_through(&partner->answers[i]) &&
+            sends_on(config, partner->partner, partner->answers[i].channel))
+            return true;
+    return false;
+}
+
+static void let_through(struct person_view *view)
+{
+    const struct person *person = view->person;
+    struct page *page = &view->visit->page;
+    size_t n = 0;
+    for (size_t i = 0; i < n_everybody(person); i++) {
+        if (!lets_through(person->from.config, everybody(person, i)))
+            continue;
+        if (n == 0) {
+            page_raw(page, "<li><strong>");
+            page_tr(page, N_("Though the rules say no, messages of these partners still go out, "
+                             "because they are only being observed:"));
+            page_raw(page, "</strong>");
+        }
+        page_raw(page, n++ > 0 ? ", " : " ");
+        page_text(page, everybody(person, i)->partner->name);
+    }
+    if (n > 0)
+        page_raw(page, ".</li>\n");
+}
+
+static bool any_let_through(const struct person *person)
+{
+    for (size_t i = 0; i < n_everybody(person); i++)
+        if (lets_through(person->from.config, everybody(person, i)))
+            return true;
+    return false;
 }
 
 static void in_short(struct person_view *view)
 {
     page_raw(&view->visit->page, "<ul>\n");
     size_t passing = permitted(view);
-    if (passing == 0)
+    if (passing == 0 && any_let_through(view->person))
+        page_element_tr(&view->visit->page, "li",
+                        N_("By the rules, no partner may send this person offers now."));
+    else if (passing == 0)
         page_element_tr(&view->visit->page, "li",
                         N_("No partner may send this person offers now."));
+    let_through(view);
     size_t no = stopped(view);
     page_raw(&view->visit->page, "</ul>\n");
     if (passing > LINES_MOST || no == LINES_MOST)
@@ -137,26 +266,31 @@ static struct counts count(const struct person *person, const char *partner, con
 /* Of a partner that is only observed, what is answered is not always what is done. */
 static void verdict_badges(struct visit *visit, const struct person_answer *answer)
 {
-    const struct judgement *judgement = &answer->judgement;
-    verdict_add(visit, verdict_name(judgement->verdict));
-    if (judgement->verdict != VERDICT_PASS && answer->partner->mode == MODE_OBSERVE &&
-        !reason_always_enforced(judgement->reason)) {
+    verdict_add(visit, verdict_name(answer->judgement.verdict));
+    if (is_let_through(answer)) {
         page_raw(&visit->page, " ");
         badge_add(visit, "warn", N_("observed: let through"));
     }
 }
 
-/* Verdict, reason, and the form and day of the event behind it. */
+/* Verdict, reason, and the form and day of the event behind it. A "no" is said behind a suspension,
+ * too. */
 static void answer_cell(struct person_view *view, const struct person_answer *answer)
 {
     struct visit *visit = view->visit;
-    const char *code = reason_name(answer->judgement.reason);
-    const struct past_event *event = past_event(&view->person->history, answer->judgement.event);
+    const struct judgement *judgement = &answer->judgement;
+    const struct judgement *ground = is_no(&answer->beneath) ? &answer->beneath : judgement;
+    const char *code = reason_name(judgement->reason), *also = reason_name(ground->reason);
+    const struct past_event *event = past_event(&view->person->history, ground->event);
     char form[PAST_FORM];
     page_raw(&visit->page, "<td class=\"words\">");
     verdict_badges(visit, answer);
     page_raw(&visit->page, "<br>");
     code_add(visit, word_reason(visit->language, code), code);
+    if (ground->reason != judgement->reason) {
+        page_raw(&visit->page, "<br>");
+        code_add(visit, word_reason(visit->language, also), also);
+    }
     if (event != NULL) {
         page_raw(&visit->page, "<br><span class=\"note\">");
         page_tr(&visit->page, N_("since"));
@@ -202,11 +336,8 @@ static void partner_cell(struct visit *visit, const struct partner *partner, enu
 /* Whether the partner sends on the channel, or the person ever said something about it. */
 static bool in_use(const struct person *person, const struct partner *partner, enum channel channel)
 {
-    const struct config *config = person->from.config;
-    for (size_t i = 0; i < config->n_streams; i++)
-        if (config->streams[i].terms.partner == partner &&
-            config->streams[i].terms.channel == channel)
-            return true;
+    if (sends_on(person->from.config, partner, channel))
+        return true;
     for (size_t i = 0; i < person->history.n_events; i++)
         if (person->history.events[i].channel == channel)
             return true;
@@ -236,20 +367,34 @@ static void standing_row(struct person_view *view, const struct person_partner *
     explain_cell(visit, message);
 }
 
+/* Whether the person said no to it: it is named with that "no". */
+static bool is_refused(const struct person_partner *partner)
+{
+    for (size_t i = 0; i < partner->n_answers; i++)
+        if (is_no(&partner->answers[i].beneath))
+            return true;
+    return false;
+}
+
 static void others(struct person_view *view)
 {
     const struct person *person = view->person;
     struct page *page = &view->visit->page;
-    if (person->n_others == 0)
-        return;
-    page_raw(page, "<p>");
-    page_tr(page, N_("No other partner may send this person offers or receive the data for that, "
-                     "as the person never heard of them:"));
+    size_t n = 0;
     for (size_t i = 0; i < person->n_others; i++) {
-        page_raw(page, i > 0 ? ", " : " ");
-        page_text(page, person->others[i]->name);
+        if (is_refused(&person->others[i]))
+            continue;
+        if (n == 0) {
+            page_raw(page, "<p>");
+            page_tr(page, N_("Nothing on record says that the person ever heard of these partners; "
+                             "by the rules they may neither send offers nor receive the data for "
+                             "that:"));
+        }
+        page_raw(page, n++ > 0 ? ", " : " ");
+        page_text(page, person->others[i].partner->name);
     }
-    page_raw(page, ".</p>\n");
+    if (n > 0)
+        page_raw(page, ".</p>\n");
 }
 
 void person_summary_part(struct person_view *view)

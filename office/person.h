@@ -35,6 +35,7 @@ struct person_answer {
     enum channel channel;
     enum purpose purpose;
     struct judgement judgement; /* its form_id is not kept */
+    struct judgement beneath;   /* the same, were the partner not suspended */
     struct trace *trace;        /* owned by the arena */
 };
 
@@ -101,7 +102,7 @@ struct person {
     struct journal_erased erased;    /* what of the journal is no longer known */
     struct person_partner *partners; /* those that concern the person */
     size_t n_partners;
-    const struct partner **others; /* the rest of the configuration: none of them may write */
+    struct person_partner *others; /* the rest of the configuration: none of them may write */
     size_t n_others;
     struct person_stop *stops;
     size_t n_stops;

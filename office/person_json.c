@@ -249,8 +249,8 @@ static void standing(const struct person *person, struct sheet *sheet)
     strbuf_add_str(&sheet->buf, ",\n\"other_partners\":[");
     for (size_t i = 0; i < person->n_others; i++) {
         strbuf_add_str(&sheet->buf, i > 0 ? ",{" : "{");
-        strbuf_add_json_field(&sheet->buf, "partner", person->others[i]->id);
-        strbuf_add_json_field(&sheet->buf, "name", person->others[i]->name);
+        strbuf_add_json_field(&sheet->buf, "partner", person->others[i].partner->id);
+        strbuf_add_json_field(&sheet->buf, "name", person->others[i].partner->name);
         strbuf_add_char(&sheet->buf, '}');
         sheet_turn(sheet);
     }

@@ -203,6 +203,13 @@ static enum result judge(struct reading *reading, const struct facts *facts,
         return error_no_memory(reading->err);
     policy_judge(&question, facts, &answer->judgement, answer->trace);
     answer->judgement.form_id = NULL; /* the facts' own */
+    answer->beneath = answer->judgement;
+    if (facts->partner_suspended) {
+        struct facts resumed = *facts;
+        resumed.partner_suspended = false;
+        policy_judge(&question, &resumed, &answer->beneath, NULL);
+        answer->beneath.form_id = NULL;
+    }
     return RESULT_OK;
 }
 
@@ -227,16 +234,13 @@ static enum result judge_partner(struct reading *reading, const struct partner *
         }
     if (result != RESULT_OK)
         return result;
-    if (!concerned) {
-        person->others[person->n_others++] = partner;
-        return RESULT_OK;
-    }
     struct person_answer *kept = arena_alloc(person->arena, sizeof(answers));
     if (kept == NULL)
         return error_no_memory(reading->err);
     memcpy(kept, answers, count * sizeof(*kept));
-    person->partners[person->n_partners++] =
-        (struct person_partner){.partner = partner, .answers = kept, .n_answers = count};
+    struct person_partner *row =
+        concerned ? &person->partners[person->n_partners++] : &person->others[person->n_others++];
+    *row = (struct person_partner){.partner = partner, .answers = kept, .n_answers = count};
     return RESULT_OK;
 }
 
@@ -246,7 +250,7 @@ static enum result read_partners(struct reading *reading)
     const struct config *config = person->from.config;
     size_t count = config->n_partners > 0 ? config->n_partners : 1;
     person->partners = arena_alloc(person->arena, count * sizeof(*person->partners));
-    person->others = arena_alloc(person->arena, count * sizeof(const struct partner *));
+    person->others = arena_alloc(person->arena, count * sizeof(*person->others));
     if (person->partners == NULL || person->others == NULL)
         return error_no_memory(reading->err);
     enum result result = RESULT_OK;
@@ -461,10 +465,8 @@ static bool keep_mask(void *arg, const struct log_entry *entry)
 enum result person_find_mask(struct journal_index *index, struct recipient *recipient,
                              struct error *err)
 {
-    const struct log_filter filter = {.since = INT64_MIN,
-                                      .until = INT64_MAX,
-                                      .recipient_key = recipient->key,
-                                      .limit = 1};
+    const struct log_filter filter = {
+        .since = INT64_MIN, .until = INT64_MAX, .recipient_key = recipient->key, .limit = 1};
     recipient->masked[0] = '\0';
     return journal_index_log(index, &filter, keep_mask, recipient, err);
 }

@@ -147,14 +147,14 @@ void leaf_standing(const struct person *person, struct sheet *sheet)
     sheet_put(sheet, "<p class=\"note\">");
     for (size_t i = 0; i < person->n_others; i++) {
         sheet_text(sheet, i > 0 ? ", " : "");
-        sheet_text(sheet, person->others[i]->name);
+        sheet_text(sheet, person->others[i].partner->name);
     }
     sheet_put(sheet, "</p>\n");
     for (size_t i = 0; i < person->n_others; i++) {
-        if (person->others[i]->mode != MODE_OBSERVE)
+        if (person->others[i].partner->mode != MODE_OBSERVE)
             continue;
-        sheet_element(sheet, "strong", person->others[i]->name);
-        observed(sheet, person->others[i]);
+        sheet_element(sheet, "strong", person->others[i].partner->name);
+        observed(sheet, person->others[i].partner);
     }
 }
 

@@ -420,7 +420,10 @@ START_TEST(objection_counts_at_once)
     must_not_show("ACME Voyages may write");
     must_show("No partner may send this person offers now.");
     must_show("The person objected on");
-    must_show("Since then these may not write by e-mail: ACME Voyages, Beta &lt;SA&gt;.</li>");
+    must_show("That stops offers by e-mail, by post from these partners: ACME Voyages, "
+              "Beta &lt;SA&gt;, Ombre.</li>");
+    must_not_show("still go out");  /* an objection holds while observed, too */
+    must_not_show("ever heard of"); /* it covers who she never heard of */
     must_show("OBJECTED");
     struct past_event event = last_event();
     ck_assert_int_eq(event.kind, EVENT_OBJECTED);
@@ -441,10 +444,44 @@ START_TEST(withdrawal_of_one)
     ck_assert_str_eq(stage.visit.access.partner, "acme");
     show(tail, "");
     must_show("The person withdrew the consent on");
-    must_show("Since then these may not write by e-mail: ACME Voyages.</li>");
+    must_show("That stops offers by e-mail from these partners: ACME Voyages.</li>");
     must_show("Beta &lt;SA&gt; may write to this person by e-mail.");
     ck_assert_str_eq(last_event().partners, "acme");
     ck_assert_str_eq(last_event().evidence, "call of J•••@Example.org");
+}
+END_TEST
+
+/* That nobody may write is not said where what an observed partner sends goes out. */
+START_TEST(observed_goes_out)
+{
+    const char *tail = tail_of(TYPED);
+    consent("2026-03-03T10:00:00Z", "letter");
+    press(withdrawal_act, tail, "channel=email&evidence=call&partner=acme");
+    press(withdrawal_act, tail, "channel=email&evidence=call&partner=beta");
+    show(tail, "");
+    must_not_show("No partner may send this person offers now.");
+    must_show("By the rules, no partner may send this person offers now.");
+    must_show("because they are only being observed:</strong> Ombre.</li>");
+    press(withdrawal_act, tail, "channel=email&evidence=call&partner=ombre");
+    show(tail, "");
+    must_show("No partner may send this person offers now.");
+    must_not_show("only being observed");
+}
+END_TEST
+
+/* A suspension, which speaks first, hides no objection. */
+START_TEST(objection_behind_a_suspension)
+{
+    struct error err = {0};
+    const char *tail = tail_of(TYPED);
+    consent("2026-03-03T10:00:00Z", "letter");
+    press(objection_act, tail, "channel=email&evidence=call&partner=");
+    must(registry_suspend(stage.registry, SUSPEND_PARTNER, "acme", "complaint", stage.now, &err) ==
+         RESULT_OK);
+    show(tail, "");
+    must_show("from these partners: ACME Voyages, Beta &lt;SA&gt;, Ombre.</li>");
+    must_show("SUSPENDED");
+    ck_assert_uint_eq(stage_count("<code>OBJECTED</code>"), 2); /* of both in the table */
 }
 END_TEST
 
@@ -706,6 +743,8 @@ int main(void)
                                   hostile_words,
                                   objection_counts_at_once,
                                   withdrawal_of_one,
+                                  observed_goes_out,
+                                  objection_behind_a_suspension,
                                   said_when_it_is_pressed,
                                   twice,
                                   on_another_day,
