@@ -52,12 +52,17 @@ void explained_line(struct visit *visit, const struct question *question,
 {
     const char *code = reason_name(judgement->reason);
     const struct past_event *event = past_event(history, judgement->event);
+    const char *note = officer_consent_note(judgement->reason);
     page_raw(&visit->page, "<strong>");
-    add_filled(visit, officer_answer(question->purpose, judgement->verdict),
+    add_filled(visit, officer_answer(question->purpose, judgement->verdict, judgement->reason),
                question->partner->name, tr(visit->language, person_by_channel(question->channel)));
     page_raw(&visit->page, "</strong> ");
     if (!speaks(judgement, event)) {
         code_add(visit, word_reason(visit->language, code), code);
+        if (note != NULL) {
+            page_raw(&visit->page, " ");
+            page_tr(&visit->page, note);
+        }
         return;
     }
     explained_event_line(visit, event);

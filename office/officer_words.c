@@ -113,7 +113,33 @@ const char *officer_rule(const struct trace_step *step)
     return NULL;
 }
 
-const char *officer_answer(enum purpose purpose, enum verdict verdict)
+/* Found in the message itself or in the gate, whatever the person said. */
+static bool is_about_message(enum reason reason)
+{
+    switch (reason) {
+    case REASON_SENDER_NOT_ALLOWED:
+    case REASON_OPTOUT_MISSING:
+    case REASON_IDENTITY_MISSING:
+    case REASON_STOP_MISSING:
+    case REASON_OUTSIDE_HOURS:
+    case REASON_MALFORMED:
+    case REASON_UNABLE:
+        return true;
+    default:
+        return false;
+    }
+}
+
+const char *officer_consent_note(enum reason reason)
+{
+    if (!is_about_message(reason) || reason == REASON_UNABLE)
+        return NULL;
+    if (reason == REASON_SENDER_NOT_ALLOWED || reason == REASON_MALFORMED)
+        return N_("This is not about the person's consent, which was not asked.");
+    return N_("This is not about the person's consent, which is valid.");
+}
+
+const char *officer_answer(enum purpose purpose, enum verdict verdict, enum reason reason)
 {
     static const char *const answers[PURPOSE_COUNT][VERDICT_COUNT] = {
         [PURPOSE_RECEIPT] =
@@ -132,6 +158,8 @@ const char *officer_answer(enum purpose purpose, enum verdict verdict)
                        "%s."),
             },
     };
+    if (purpose == PURPOSE_RECEIPT && is_about_message(reason) && reason != REASON_OUTSIDE_HOURS)
+        return N_("This message of %s could not go to the person %s.");
     return answers[purpose][verdict];
 }
 

@@ -15,7 +15,9 @@ const char *officer_event_on(const struct past_event *event);
 /* What a rule found, as a sentence; NULL for a rule that a later version has. */
 const char *officer_rule(const struct trace_step *step);
 /* "The person's data may be passed on to %s for offers %s.": partner and person_by_channel. */
-const char *officer_answer(enum purpose purpose, enum verdict verdict);
+const char *officer_answer(enum purpose purpose, enum verdict verdict, enum reason reason);
+/* Where the message and not the person's consent is why: a sentence on her consent. Else NULL. */
+const char *officer_consent_note(enum reason reason);
 
 /* What somebody did about her, as access records name it; the word itself when it is unknown. */
 const char *officer_act(const char *act);

@@ -459,6 +459,33 @@ START_TEST(then_and_now)
 }
 END_TEST
 
+/* What is wrong with a message is not said of the person. */
+START_TEST(message_at_fault)
+{
+    static const struct {
+        enum reason reason;
+        const char *said;
+    } cases[] = {
+        {REASON_STOP_MISSING, "consent, which is valid."},
+        {REASON_IDENTITY_MISSING, "consent, which is valid."},
+        {REASON_SENDER_NOT_ALLOWED, "consent, which was not asked."},
+    };
+    char id[RECORD_ID];
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        stage_decide(&(struct decision){.at = at("2026-05-01T09:00:00Z"),
+                                        .recipient = &marie,
+                                        .channel = CHANNEL_SMS,
+                                        .verdict = VERDICT_BLOCK,
+                                        .reason = cases[i].reason},
+                     id);
+        open_one(id);
+        must_show("<strong>This message of ACME Voyages could not go to the person "
+                  "by text message (SMS).</strong>");
+        must_show(cases[i].said);
+    }
+}
+END_TEST
+
 /* What she had agreed to stands beside what stopped the message only where it has to do with it. */
 START_TEST(what_she_had_agreed_to)
 {
@@ -659,6 +686,7 @@ int main(void)
                                   why_it_was_blocked,
                                   in_french,
                                   then_and_now,
+                                  message_at_fault,
                                   what_she_had_agreed_to,
                                   around_an_act,
                                   what_is_not_about_consent,
