@@ -47,12 +47,14 @@ enum result person_why_part(struct person_view *view);
 void person_acts_part(struct person_view *view); /* person_act.c */
 /* Behind a "no" of a day gone by that a later consent overcomes; nothing else. */
 enum result person_overcome_part(struct person_view *view); /* person_act.c */
-void person_pack_part(struct person_view *view); /* person_pack.c */
+void person_pack_part(struct person_view *view);            /* person_pack.c */
 void person_events_part(struct person_view *view);
 enum result person_decisions_part(struct person_view *view);
 enum result person_notices_part(struct person_view *view);
 enum result person_accesses_part(struct person_view *view);
 
+/* Whether the person's own "no" is the reason. */
+bool person_is_no(const struct judgement *judgement);
 /* A page that says why not, with the way back to hers; why is a constant. Nothing was done. */
 enum result person_refuse(struct visit *visit, const struct person_link *link, const char *title,
                           const char *why);

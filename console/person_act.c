@@ -61,6 +61,14 @@ static void form_of(struct person_view *view, const char *below, const char *all
     act_end(visit, button, "danger");
 }
 
+static bool tells_anybody(const struct config *config)
+{
+    for (size_t i = 0; i < config->n_partners; i++)
+        if (config_notices(config, config->partners[i].id) != NULL)
+            return true;
+    return false;
+}
+
 void person_acts_part(struct person_view *view)
 {
     struct visit *visit = view->visit;
@@ -69,8 +77,13 @@ void person_acts_part(struct person_view *view)
     part_begin_at(visit, "acts", N_("Record what the person says"));
     part_text(visit, N_("When a person writes or calls to say no, record it here: it counts from "
                         "the next message on, and cannot be taken back by an officer; only the "
-                        "person can agree again, on a form. Partners that are told of it learn of "
-                        "it at once."));
+                        "person can agree again, on a form."));
+    part_text(visit, tells_anybody(visit->config)
+                         ? N_("Partners for which that is set up learn of it at once; the others "
+                              "are named under \"Which partners were told\": tell them yourself.")
+                         : N_("No partner is set up to learn of it from the gateway: tell the "
+                              "partners yourself. They are named under \"Which partners were "
+                              "told\" below."));
     act_fold_begin(visit, N_("Record an objection"));
     part_text(visit, N_("\"I want no offers.\" It stands against whatever the person agreed to "
                         "before, and against lists that arrive later."));

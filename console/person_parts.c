@@ -59,7 +59,7 @@ static size_t permitted(struct person_view *view)
 
 /* ---- what the person said no to ---- */
 
-static bool is_no(const struct judgement *judgement)
+bool person_is_no(const struct judgement *judgement)
 {
     return judgement->reason == REASON_WITHDRAWN || judgement->reason == REASON_OBJECTED;
 }
@@ -69,7 +69,7 @@ static bool is_no(const struct judgement *judgement)
 static bool is_stopped_by(const struct person_partner *partner, const struct past_event *event)
 {
     const struct person_answer *answer = answer_to(partner, event->channel, PURPOSE_RECEIPT);
-    return answer != NULL && answer->beneath.event == event->id && is_no(&answer->beneath);
+    return answer != NULL && answer->beneath.event == event->id && person_is_no(&answer->beneath);
 }
 
 static size_t n_everybody(const struct person *person)
@@ -279,7 +279,7 @@ static void answer_cell(struct person_view *view, const struct person_answer *an
 {
     struct visit *visit = view->visit;
     const struct judgement *judgement = &answer->judgement;
-    const struct judgement *ground = is_no(&answer->beneath) ? &answer->beneath : judgement;
+    const struct judgement *ground = person_is_no(&answer->beneath) ? &answer->beneath : judgement;
     const char *code = reason_name(judgement->reason), *also = reason_name(ground->reason);
     const struct past_event *event = past_event(&view->person->history, ground->event);
     char form[PAST_FORM];
@@ -371,7 +371,7 @@ static void standing_row(struct person_view *view, const struct person_partner *
 static bool is_refused(const struct person_partner *partner)
 {
     for (size_t i = 0; i < partner->n_answers; i++)
-        if (is_no(&partner->answers[i].beneath))
+        if (person_is_no(&partner->answers[i].beneath))
             return true;
     return false;
 }

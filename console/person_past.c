@@ -227,10 +227,54 @@ enum result person_decisions_part(struct person_view *view)
 
 /* ---- who was told ---- */
 
+/* What became of the newest notice to a partner. */
+struct told {
+    struct told *next;
+    const char *partner;
+    bool untold;
+};
+
 struct notices {
     struct person_view *view;
     unsigned n;
+    struct told *first, **end;
+    bool pending; /* a "no" of which it is not known yet who is to be told */
 };
+
+static void note_told(struct notices *notices, const char *partner, bool untold)
+{
+    struct visit *visit = notices->view->visit;
+    struct told *told = notices->first;
+    while (told != NULL && strcmp(told->partner, partner) != 0)
+        told = told->next;
+    if (told != NULL)
+        return;
+    told = arena_alloc(visit->arena, sizeof(*told));
+    if (told != NULL)
+        *told = (struct told){.partner = arena_str(visit->arena, partner), .untold = untold};
+    if (told == NULL || told->partner == NULL) {
+        visit->page.html.failed = true;
+        return;
+    }
+    *notices->end = told;
+    notices->end = &told->next;
+}
+
+/* "Objection · E-mail": there is one for each channel. */
+static void of_what(struct notices *notices, const struct delivery *delivery)
+{
+    struct visit *visit = notices->view->visit;
+    const struct past_event *event =
+        past_event(&notices->view->person->history, delivery->notice.event.id);
+    page_raw(&visit->page, "<td>");
+    if (event != NULL) {
+        page_tr(&visit->page, officer_event(event));
+        page_raw(&visit->page, " · ");
+    }
+    page_text(&visit->page,
+              word_channel(visit->language, channel_name(delivery->notice.event.channel)));
+    page_raw(&visit->page, "</td>");
+}
 
 static bool notice_row(void *arg, const struct delivery *delivery)
 {
@@ -242,21 +286,63 @@ static bool notice_row(void *arg, const struct delivery *delivery)
                                                        [DELIVERY_UNTOLD] = "bad"};
     struct notices *notices = arg;
     struct visit *visit = notices->view->visit;
-    const struct past_event *event =
-        past_event(&notices->view->person->history, delivery->notice.event.id);
+    note_told(notices, delivery->partner,
+              delivery->state == DELIVERY_UNTOLD || delivery->state == DELIVERY_GIVEN_UP);
     if (notices->n++ == 0)
         grid_begin(visit, N_("Notices to partners"), heads);
     page_row(&visit->page);
     page_cell(&visit->page, person_view_partner(notices->view, delivery->partner));
-    page_cell(&visit->page, event != NULL ? tr(visit->language, officer_event(event)) : "");
+    of_what(notices, delivery);
     page_raw(&visit->page, "<td class=\"words\">");
     badge_add(visit, kinds[delivery->state], person_delivery(delivery->state));
     page_raw(&visit->page, "<br><span class=\"note\">");
     time_add(visit, delivery->ended_at != 0 ? delivery->ended_at : delivery->notice.created_at);
     page_raw(&visit->page, "</span></td>");
     page_number(&visit->page, delivery->attempts);
-    page_cell(&visit->page, given(delivery->last_answer));
+    page_cell(&visit->page,
+              tr(visit->language, officer_notice_answer(given(delivery->last_answer))));
     return !visit->page.html.failed;
+}
+
+static bool see_pending(void *arg, const struct notice *notice)
+{
+    struct notices *notices = arg;
+    notices->pending =
+        memcmp(notice->recipient_key, notices->view->link->recipient.key, RECIPIENT_KEY_BYTES) == 0;
+    return !notices->pending;
+}
+
+/* Those she knows of, who have to respect a "no" and cannot be told of it. */
+static void foresee(struct notices *notices)
+{
+    const struct person *person = notices->view->person;
+    for (size_t i = 0; notices->pending && i < person->n_partners; i++) {
+        const struct person_partner *partner = &person->partners[i];
+        for (size_t j = 0; j < partner->n_answers; j++)
+            if (person_is_no(&partner->answers[j].beneath) &&
+                config_notices(notices->view->visit->config, partner->partner->id) == NULL)
+                note_told(notices, partner->partner->id, true);
+    }
+}
+
+static void tell_yourself(struct notices *notices)
+{
+    struct visit *visit = notices->view->visit;
+    struct page *page = &visit->page;
+    unsigned n = 0;
+    for (const struct told *told = notices->first; told != NULL; told = told->next) {
+        if (!told->untold)
+            continue;
+        if (n == 0) {
+            page_raw(page, "<div class=\"notice warn\"><p><strong>");
+            page_tr(page, N_("The gateway cannot tell these partners. Tell them yourself:"));
+            page_raw(page, "</strong>");
+        }
+        page_raw(page, n++ > 0 ? ", " : " ");
+        page_text(page, person_view_partner(notices->view, told->partner));
+    }
+    if (n > 0)
+        page_raw(page, ".</p></div>\n");
 }
 
 static bool identifier_row(void *arg, const char *partner, const char *identifier, int64_t set_at)
@@ -281,6 +367,7 @@ enum result person_notices_part(struct person_view *view)
 {
     struct visit *visit = view->visit;
     struct notices notices = {.view = view}, identifiers = {.view = view};
+    notices.end = &notices.first;
     const struct delivery_filter filter = {.recipient_key = view->link->recipient.key,
                                            .created_before = INT64_MAX,
                                            .before_id = INT64_MAX,
@@ -292,11 +379,19 @@ enum result person_notices_part(struct person_view *view)
         registry_deliveries(visit->registry, &filter, notice_row, &notices, view->err);
     if (notices.n > 0)
         grid_end(visit);
-    else
+    if (result == RESULT_OK)
+        result =
+            registry_unspread_notices(visit->registry, false, see_pending, &notices, view->err);
+    if (notices.pending)
+        part_text(visit, N_("A \"no\" has just been recorded: the gateway is finding out which "
+                            "partners are to be told. Look again in a minute."));
+    else if (notices.n == 0)
         part_empty(visit,
-                   N_("Nobody was to be told: there was no \"no\", or no partner is set up to be "
-                      "told."),
+                   N_("Nobody was to be told: there was no \"no\", or it concerned no partner that "
+                      "knew the person."),
                    NULL, NULL);
+    foresee(&notices);
+    tell_yourself(&notices);
     if (result == RESULT_OK)
         result = registry_identifiers(visit->registry, view->link->recipient.key, identifier_row,
                                       &identifiers, view->err);

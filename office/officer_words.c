@@ -163,6 +163,23 @@ const char *officer_answer(enum purpose purpose, enum verdict verdict, enum reas
     return answers[purpose][verdict];
 }
 
+const char *officer_notice_answer(const char *answer)
+{
+    static const char *const answers[][2] = {
+        {"nothing is configured", N_("no address for notices is set up for this partner")},
+        {"the configuration knows no such partner", N_("the configuration knows no such partner")},
+        {"the address is not known", N_("the person's address is not known")},
+        {"the key that sealed the address is not here",
+         N_("the person's address cannot be opened: its key is missing")},
+        {"the partner gave no identifier of this person",
+         N_("the partner never said what it calls this person")},
+    };
+    for (size_t i = 0; i < sizeof(answers) / sizeof(answers[0]); i++)
+        if (strcmp(answers[i][0], answer) == 0)
+            return answers[i][1];
+    return answer;
+}
+
 const char *officer_act(const char *act)
 {
     static const struct {
@@ -171,7 +188,7 @@ const char *officer_act(const char *act)
         {"check", N_("asked whether the person may be written to")},
         {"person.read", N_("looked at what is held on the person")},
         {"person.export", N_("took all that is held on the person, as a file")},
-        {"event.add", N_("handed in what the person said")},
+        {"event.add", N_("recorded what the person said")},
         {"identifier.set", N_("said what a partner calls the person")},
         {"decision.read", N_("looked at a decision about the person")},
         {"decision.list", N_("looked through decisions about the person")},

@@ -16,6 +16,9 @@ const char *officer_event_on(const struct past_event *event);
 const char *officer_rule(const struct trace_step *step);
 /* "The person's data may be passed on to %s for offers %s.": partner and person_by_channel. */
 const char *officer_answer(enum purpose purpose, enum verdict verdict, enum reason reason);
+/* Why a partner was not told of a "no", as the outbox has it; what the partner answered as it is.
+ */
+const char *officer_notice_answer(const char *answer);
 /* Where the message and not the person's consent is why: a sentence on her consent. Else NULL. */
 const char *officer_consent_note(enum reason reason);
 

@@ -506,6 +506,33 @@ START_TEST(said_when_it_is_pressed)
 }
 END_TEST
 
+/* What becomes of notices is said right after the "no", and when it is known who is concerned. */
+START_TEST(nobody_can_be_told)
+{
+    static const struct concerned some[] = {{"acme", "nothing is configured"}, {"beta", NULL}};
+    struct error err = {0};
+    const char *tail = tail_of(TYPED);
+    consent("2026-03-03T10:00:00Z", "letter");
+    show(tail, "");
+    must_show("No partner is set up to learn of it from the gateway");
+    must_show("it concerned no partner that knew the person");
+    must_not_show("Tell them yourself:");
+    press(objection_act, tail, "channel=email&evidence=call&partner=");
+    show(tail, "");
+    must_show("A &quot;no&quot; has just been recorded");
+    must_not_show("it concerned no partner that knew the person");
+    must_show("Tell them yourself:</strong> ACME Voyages, Beta &lt;SA&gt;.</p>");
+    must(registry_spread_notice(stage.registry, last_event().id, some, 2, stage.now, &err) ==
+         RESULT_OK);
+    show(tail, "");
+    must_not_show("has just been recorded");
+    must_show("Tell them yourself:</strong> ACME Voyages.</p>");
+    must_show("<td>Objection · E-mail</td>");
+    must_show("no address for notices is set up for this partner");
+    must_not_show("nothing is configured");
+}
+END_TEST
+
 /* Pressing twice records it once; what says something new is recorded. */
 START_TEST(twice)
 {
@@ -746,6 +773,7 @@ int main(void)
                                   observed_goes_out,
                                   objection_behind_a_suspension,
                                   said_when_it_is_pressed,
+                                  nobody_can_be_told,
                                   twice,
                                   on_another_day,
                                   overcome_by_a_later_consent,
