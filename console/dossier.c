@@ -45,7 +45,19 @@ void dossier_period(const struct visit *visit, struct period *period, const char
     put_day(until - CLOCK_DAY, period->to);
 }
 
-void dossier_path(struct strbuf *out, const struct period *period, const char *partner)
+static bool divides(const struct period *period, int64_t day)
+{
+    return day > period->since && day < period->until;
+}
+
+int64_t dossier_change(const struct visit *visit, const struct period *period)
+{
+    int64_t day;
+    return visit_day_field(visit, "change", false, &day) && divides(period, day) ? day : 0;
+}
+
+void dossier_path(struct strbuf *out, const struct period *period, const char *partner,
+                  int64_t change)
 {
     strbuf_add_str(out, "/console/dossier?");
     period_add_query(out, period);
@@ -53,6 +65,23 @@ void dossier_path(struct strbuf *out, const struct period *period, const char *p
         strbuf_add_str(out, "&partner=");
         visit_add_encoded(out, partner);
     }
+    if (change != 0) {
+        char day[12];
+        put_day(change, day);
+        strbuf_add_format(out, "&change=%s", day);
+    }
+}
+
+void dossier_fields(struct dossier_view *view)
+{
+    struct visit *visit = view->visit;
+    char day[12] = "";
+    if (view->dossier.change != 0)
+        put_day(view->dossier.change, day);
+    hidden_field(visit, "from", view->period.from);
+    hidden_field(visit, "to", view->period.to);
+    hidden_field(visit, "partner", view->partner != NULL ? view->partner : "");
+    hidden_field(visit, "change", day);
 }
 
 void dossier_fold_begin(struct visit *visit, const char *title)
@@ -77,8 +106,8 @@ static void choice(struct dossier_view *view)
     const struct config *config = visit->config;
     char change[12] = "";
     struct option *options = arena_alloc(visit->arena, (config->n_partners + 1) * sizeof(*options));
-    if (view->change != 0)
-        put_day(view->change, change);
+    if (view->dossier.change != 0 || view->outside != 0)
+        put_day(view->dossier.change != 0 ? view->dossier.change : view->outside, change);
     filter_begin(visit);
     date_field(visit, "from", N_("From"), view->period.from);
     date_field(visit, "to", N_("To"), view->period.to);
@@ -111,7 +140,7 @@ static int64_t day_of_change(const struct dossier_view *view)
                 continue;
             int64_t into = entry->at % CLOCK_DAY;
             int64_t day = entry->at - (into < 0 ? into + CLOCK_DAY : into);
-            if (day > view->period.since && day < view->period.until)
+            if (divides(&view->period, day))
                 return day;
         }
     }
@@ -143,11 +172,16 @@ static enum result read(struct dossier_view *view, struct error *err)
     if (visit->clerk != NULL)
         clerk_look(visit->clerk, visit->user, visit->now, &view->entry);
     enum result result = dossier_gather(&view->dossier, wanted, err);
-    if (result == RESULT_OK && !visit_day_field(visit, "change", false, &view->change))
-        view->change = day_of_change(view);
-    if (view->change <= view->period.since || view->change >= view->period.until)
-        view->change = 0;
-    return result;
+    if (result != RESULT_OK)
+        return result;
+    int64_t asked = 0;
+    if (!visit_day_field(visit, "change", false, &asked))
+        asked = day_of_change(view);
+    if (divides(&view->period, asked))
+        view->dossier.change = asked;
+    else
+        view->outside = asked;
+    return RESULT_OK;
 }
 
 static bool is_under_way(const struct dossier_view *view)

@@ -12,7 +12,7 @@ struct dossier_view {
     struct visit *visit;
     struct period period;
     const char *partner; /* NULL: all */
-    int64_t change;      /* midnight: before and after it is compared; 0: no day is known */
+    int64_t outside;     /* a day asked to be compared that is not in the period; 0: none */
     struct dossier dossier;
     struct checked checked; /* ended_at 0: never */
     struct checking checking;
@@ -21,8 +21,14 @@ struct dossier_view {
 
 /* Period and partner as the fields say, by default the whole month before this one. */
 void dossier_period(const struct visit *visit, struct period *period_out, const char **partner_out);
-/* Appends "/console/dossier?from=…&to=…&partner=…". */
-void dossier_path(struct strbuf *out, const struct period *period, const char *partner);
+/* The day before and after which is compared, as the field says: its midnight, 0 where it says none
+ * or one that does not divide the period. */
+int64_t dossier_change(const struct visit *visit, const struct period *period);
+/* Appends "/console/dossier?from=…&to=…&partner=…&change=…"; change as dossier_change's. */
+void dossier_path(struct strbuf *out, const struct period *period, const char *partner,
+                  int64_t change);
+/* The hidden fields of an act that goes back there. */
+void dossier_fields(struct dossier_view *view);
 /* What most readers do not look for, behind its title. */
 void dossier_fold_begin(struct visit *visit, const char *title);
 void dossier_fold_end(struct visit *visit);

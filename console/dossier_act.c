@@ -14,6 +14,7 @@
 static bool is_period_of(const struct dossier_view *view, const struct clerk_order *order)
 {
     return order->since == view->period.since && order->until == view->period.until &&
+           order->change == view->dossier.change &&
            strcmp(order->partner, view->partner != NULL ? view->partner : "") == 0;
 }
 
@@ -30,6 +31,13 @@ static void order_facts(struct dossier_view *view)
     fact(visit, N_("Partner"),
          order->partner[0] != '\0' ? dossier_partner_name(&view->dossier, order->partner)
                                    : tr(visit->language, N_("All partners")));
+    if (order->change != 0) {
+        fact_open(visit, N_("Compared before and after"));
+        language_add_date(&visit->page.html, visit->language, order->change);
+        fact_close(visit);
+    } else {
+        fact_tr(visit, N_("Compared before and after"), N_("nothing"));
+    }
     fact_tr(visit, N_("The journal’s own files"),
             order->with_journal ? N_("in it") : N_("not in it"));
 }
@@ -77,9 +85,7 @@ static void order_form(struct dossier_view *view)
     struct visit *visit = view->visit;
     struct page *page = &visit->page;
     act_begin(visit, "/console/dossier/archive");
-    hidden_field(visit, "from", view->period.from);
-    hidden_field(visit, "to", view->period.to);
-    hidden_field(visit, "partner", view->partner != NULL ? view->partner : "");
+    dossier_fields(view);
     if (visit_may(visit, PERMIT_PERSONS)) {
         page_raw(page, "<fieldset><legend>");
         page_tr(page, N_("For a check of every entry"));
@@ -96,10 +102,12 @@ void dossier_view_archive(struct dossier_view *view)
     struct visit *visit = view->visit;
     page_raw(&visit->page, "<section id=\"archive\">\n");
     page_element_tr(&visit->page, "h2", N_("Hand it over"));
-    part_text(visit, N_("The dossier for this period and choice is one zip file: a document to be "
-                        "read or printed, the same numbers as tables, the rules and forms in full, "
-                        "the signed checkpoints, and what it takes to check them. It names no "
-                        "recipient."));
+    part_text(visit,
+              N_("The dossier for this period and choice is one zip file: a document to be "
+                 "read or printed, the same numbers as tables, the comparison before and after "
+                 "a day if one is shown below, the rules and forms in full, "
+                 "the signed checkpoints, and what it takes to check them. It names no "
+                 "recipient."));
     switch (view->entry.state) {
     case CLERK_WAITING:
     case CLERK_WORKING:
@@ -130,7 +138,7 @@ static enum result back(struct visit *visit, const struct period *period, const 
                         const char *done, const char *part, struct error *err)
 {
     struct strbuf path = {0};
-    dossier_path(&path, period, partner);
+    dossier_path(&path, period, partner, dossier_change(visit, period));
     enum result result =
         path.failed ? error_no_memory(err) : visit_done(visit, path.data, done, err);
     strbuf_clear(&path);
@@ -189,6 +197,7 @@ enum result dossier_draw_act(struct visit *visit, struct error *err)
     dossier_period(visit, &period, &partner);
     order.since = period.since;
     order.until = period.until;
+    order.change = dossier_change(visit, &period);
     order.with_journal = with_journal;
     (void)str_copy(order.partner, sizeof(order.partner), partner != NULL ? partner : "");
     /* Counted, and never changed: the reference is all that is taken of it. */

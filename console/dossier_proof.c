@@ -107,9 +107,7 @@ static void check_part(struct dossier_view *view)
     last_check(visit, &view->checked);
     if (!busy && visit->checker != NULL) {
         act_begin(visit, "/console/dossier/verification");
-        hidden_field(visit, "from", view->period.from);
-        hidden_field(visit, "to", view->period.to);
-        hidden_field(visit, "partner", view->partner != NULL ? view->partner : "");
+        dossier_fields(view);
         act_end(visit, N_("Check it now"), "");
     }
     part_end(visit);

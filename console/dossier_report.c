@@ -199,71 +199,29 @@ void dossier_view_summary(struct dossier_view *view)
 
 /* ---- before and after ---- */
 
-static void sum_of_days(const struct dossier_view *view, struct tally_counts *before,
-                        struct tally_counts *after)
-{
-    const struct tally *days = view->dossier.tallies[DOSSIER_DAYS];
-    char text[CLOCK_TEXT];
-    clock_format(view->change, text);
-    *before = *after = (struct tally_counts){0};
-    for (size_t i = 0; i < tally_count(days); i++) {
-        const struct tally_row *row = tally_row(days, i);
-        tally_counts_add(strncmp(row->keys[0], text, strlen("2026-01-31")) < 0 ? before : after,
-                         &row->counts);
-    }
-}
-
-static void number_row(struct visit *visit, const char *label, uint64_t before, uint64_t after)
-{
-    page_row(&visit->page);
-    page_cell(&visit->page, tr(visit->language, label));
-    page_number(&visit->page, (int64_t)before);
-    page_number(&visit->page, (int64_t)after);
-}
-
-static void share_row(struct visit *visit, const char *label, uint64_t before, uint64_t of_before,
-                      uint64_t after, uint64_t of_after)
-{
-    page_row(&visit->page);
-    page_cell(&visit->page, tr(visit->language, label));
-    page_share(&visit->page, before, of_before);
-    page_share(&visit->page, after, of_after);
-}
-
 static void two_periods(struct dossier_view *view)
 {
-    static const char *const heads[] = {N_("What is compared"), N_("#Before"),
-                                        N_("#From that day on"), NULL};
     struct visit *visit = view->visit;
-    struct tally_counts before, after;
-    struct strbuf day = {0};
-    struct amount were, are;
-    sum_of_days(view, &before, &after);
-    language_add_date(&day, visit->language, view->change);
-    amount_of(visit, before.block, before.decisions, &were);
-    amount_of(visit, after.block, after.decisions, &are);
-    part_sentence(visit, "p",
-                  N_("Before %s, the rules did not permit %s of what was submitted; from that day "
-                     "on, %s."),
-                  text_of(&day), text_of(&were.share), text_of(&are.share));
-    grid_begin(visit, N_("Before and after"), heads);
-    number_row(visit, N_("Days"), (uint64_t)((view->change - view->period.since) / CLOCK_DAY),
-               (uint64_t)((view->period.until - view->change) / CLOCK_DAY));
-    number_row(visit, N_("Submitted"), before.decisions, after.decisions);
-    number_row(visit, N_("Permitted by the rules"), before.pass, after.pass);
-    number_row(visit, N_("Not permitted by the rules"), before.block, after.block);
-    number_row(visit, N_("of these sent all the same, under observation"), before.let_through,
-               after.let_through);
-    number_row(visit, N_("of these blocked, not sent"), tally_stopped(&before),
-               tally_stopped(&after));
-    share_row(visit, N_("Share not permitted, of what was submitted"), before.block,
-              before.decisions, after.block, after.decisions);
-    share_row(visit, N_("Share of messages that the rules do not permit, of what left"),
-              before.let_through, before.pass + before.let_through, after.let_through,
-              after.pass + after.let_through);
+    const struct dossier *dossier = &view->dossier;
+    dossier_compared_sentence(dossier, &visit->page);
+    grid_begin(visit, N_("Before and after"), dossier_compared_heads);
+    dossier_compared_rows(dossier, &visit->page);
     grid_end(visit);
-    amount_free(visit, &were);
-    amount_free(visit, &are);
+    grid_begin(visit, N_("Before and after, by partner"), dossier_compared_partner_heads);
+    dossier_compared_partner_rows(dossier, &visit->page);
+    grid_end(visit);
+}
+
+/* A day that cannot be compared is said, never passed over. */
+static void not_comparable(struct dossier_view *view)
+{
+    struct visit *visit = view->visit;
+    struct strbuf day = {0};
+    language_add_date(&day, visit->language, view->outside);
+    part_notice(visit, "warn",
+                N_("Nothing is compared: %s is not within the period, after its first day. Choose "
+                   "another day, or a period that begins before it and ends after it."),
+                text_of(&day));
     visit->page.html.failed = visit->page.html.failed || day.failed;
     strbuf_free(&day);
 }
@@ -301,8 +259,10 @@ void dossier_view_before_after(struct dossier_view *view)
     if (view->dossier.totals.decisions == 0)
         return;
     part_begin(visit, N_("Before and after"));
-    if (view->change != 0)
+    if (view->dossier.change != 0)
         two_periods(view);
+    else if (view->outside != 0)
+        not_comparable(view);
     else
         part_text(visit,
                   N_("To compare, choose a day within the period under “Compare before and after”: "

@@ -80,6 +80,7 @@ static enum result draw_up(struct clerk *clerk, const struct config *config,
                               .made_at = clock_now()};
     dossier.filter.since = order->since;
     dossier.filter.until = order->until;
+    dossier.change = order->change;
     dossier.filter.partner = order->partner[0] != '\0' ? order->partner : NULL;
     enum result result = registry_open_reader(clerk->registry_path, &dossier.registry, err);
     if (result == RESULT_OK)

@@ -23,6 +23,7 @@ enum clerk_state { CLERK_NOTHING, CLERK_WAITING, CLERK_WORKING, CLERK_READY, CLE
 
 struct clerk_order {
     int64_t since, until;   /* until is exclusive */
+    int64_t change;         /* a midnight between: compared before and after; 0: not compared */
     char partner[CLERK_ID]; /* "": all */
     enum language language;
     bool with_journal;

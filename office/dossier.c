@@ -14,6 +14,7 @@ static const struct grouping groupings[DOSSIER_TALLIES] = {
                          TALLY_VERDICT, TALLY_REASON, TALLY_EFFECT},
                         8},
     [DOSSIER_DAYS] = {{TALLY_DAY}, 1},
+    [DOSSIER_PARTNER_DAYS] = {{TALLY_PARTNER, TALLY_DAY}, 2},
     [DOSSIER_REASONS] = {{TALLY_REASON, TALLY_MODE}, 2},
     [DOSSIER_PHASES] = {{TALLY_PARTNER, TALLY_MODE}, 2},
     [DOSSIER_PARTNERS] = {{TALLY_PARTNER}, 1},
@@ -112,6 +113,7 @@ static enum result write_page(struct dossier *dossier, struct error *err)
     struct page *page = &dossier->page;
     begin_page(dossier);
     dossier_opening(dossier);
+    dossier_compared(dossier);
     dossier_before_after(dossier);
     dossier_reasons(dossier);
     dossier_rules(dossier);

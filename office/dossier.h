@@ -16,14 +16,15 @@
 
 /* One pass over the decisions fills all of these. */
 enum dossier_tally {
-    DOSSIER_SERIES,   /* day, partner, channel, purpose, mode, verdict, reason, effect */
-    DOSSIER_DAYS,     /* day */
-    DOSSIER_REASONS,  /* reason, mode */
-    DOSSIER_PHASES,   /* partner, mode */
-    DOSSIER_PARTNERS, /* partner */
-    DOSSIER_CHANNELS, /* channel, purpose */
-    DOSSIER_ORIGINS,  /* form, collector, supplier */
-    DOSSIER_POLICIES, /* channel, policy */
+    DOSSIER_SERIES,       /* day, partner, channel, purpose, mode, verdict, reason, effect */
+    DOSSIER_DAYS,         /* day */
+    DOSSIER_PARTNER_DAYS, /* partner, day */
+    DOSSIER_REASONS,      /* reason, mode */
+    DOSSIER_PHASES,       /* partner, mode */
+    DOSSIER_PARTNERS,     /* partner */
+    DOSSIER_CHANNELS,     /* channel, purpose */
+    DOSSIER_ORIGINS,      /* form, collector, supplier */
+    DOSSIER_POLICIES,     /* channel, policy */
     DOSSIER_TALLIES
 };
 
@@ -34,6 +35,7 @@ struct dossier {
     struct journal_index *index; /* up to what is durable */
     const char *journal_path;    /* state_dir/journal */
     struct tally_filter filter;
+    int64_t change; /* a midnight in the period, which is compared before and after it; 0: is not */
     enum language language;
     struct folder *folder;         /* NULL: only gathered, and shown in parts */
     bool bare;                     /* sections without headings: what shows them has its own */
@@ -71,6 +73,9 @@ enum result dossier_sums(struct dossier *dossier, struct error *err);
 
 /* The page's sections, in the order of the page. */
 void dossier_opening(struct dossier *dossier);
+/* Before and after dossier->change, if there is one. */
+void dossier_compared(struct dossier *dossier);
+/* The regimes, channels and days. */
 void dossier_before_after(struct dossier *dossier);
 void dossier_reasons(struct dossier *dossier);
 void dossier_rules(struct dossier *dossier);
@@ -79,6 +84,23 @@ enum result dossier_forms(struct dossier *dossier, struct error *err);
 enum result dossier_suspensions(struct dossier *dossier, struct error *err);
 void dossier_parties(struct dossier *dossier);
 void dossier_proof(struct dossier *dossier);
+
+/* What the days before dossier->change, and those from it on, come to: of everybody; and of the
+ * partner whose rows of DOSSIER_PARTNER_DAYS begin at *at, which is moved past them (false: there
+ * is none any more; id borrowed from the tally). */
+struct dossier_halves {
+    struct tally_counts before, after;
+};
+void dossier_halves(const struct dossier *dossier, struct dossier_halves *out);
+bool dossier_halves_next(const struct dossier *dossier, size_t *at, const char **partner_out,
+                         struct dossier_halves *out);
+/* The same in words and rows, on any page: a sentence, then the rows of two tables and their heads.
+ */
+extern const char *const dossier_compared_heads[];
+extern const char *const dossier_compared_partner_heads[];
+void dossier_compared_sentence(const struct dossier *dossier, struct page *page);
+void dossier_compared_rows(const struct dossier *dossier, struct page *page);
+void dossier_compared_partner_rows(const struct dossier *dossier, struct page *page);
 
 /* The numbers of a row: decisions, permitted, let through, blocked, deferred if asked, share. */
 void dossier_counts_cells(struct page *page, const struct tally_counts *counts, bool deferred);

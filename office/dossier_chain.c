@@ -244,6 +244,8 @@ static void files(struct dossier *dossier)
                           "regime, verdict, reason and effect")},
         {"origins.csv", N_("The same by form, collector and supplier of the consent relied on")},
         {"policies.csv", N_("The same by channel and version of the rules")},
+        {"before-after.csv", N_("The numbers before and after the day of the comparison, in total "
+                                "and by partner")},
         {"configuration.csv", N_("The history of the configuration, in full")},
         {"forms.csv", N_("All collection forms, as registered")},
         {"suspensions.csv", N_("All suspensions")},
@@ -257,6 +259,8 @@ static void files(struct dossier *dossier)
     static const char *const heads[] = {N_("File"), N_("What it holds"), NULL};
     page_table(page, heads);
     for (size_t i = 0; i < sizeof(list) / sizeof(list[0]); i++) {
+        if (dossier->change == 0 && strcmp(list[i].name, "before-after.csv") == 0)
+            continue;
         page_row(page);
         page_code(page, list[i].name);
         page_cell(page, tr(page->language, list[i].what));

@@ -206,7 +206,164 @@ static void days_table(struct dossier *dossier)
     page_table_end(page);
 }
 
-/* ---- before and after ---- */
+/* ---- before and after a day ---- */
+
+const char *const dossier_compared_heads[] = {N_("What is compared"), N_("#Before"),
+                                              N_("#From that day on"), NULL};
+const char *const dossier_compared_partner_heads[] = {N_("Partner"),
+                                                      N_("When"),
+                                                      N_("#Submitted"),
+                                                      N_("#Permitted"),
+                                                      N_("#Let through under observation"),
+                                                      N_("#Blocked"),
+                                                      N_("#Share the rules block"),
+                                                      NULL};
+
+/* The day is the key of that column. */
+static void add_to_half(const struct dossier *dossier, const struct tally_row *row, size_t column,
+                        struct dossier_halves *halves)
+{
+    char day[CLOCK_TEXT];
+    clock_format(dossier->change, day);
+    tally_counts_add(strncmp(row->keys[column], day, strlen("2026-01-31")) < 0 ? &halves->before
+                                                                               : &halves->after,
+                     &row->counts);
+}
+
+void dossier_halves(const struct dossier *dossier, struct dossier_halves *out)
+{
+    const struct tally *days = dossier->tallies[DOSSIER_DAYS];
+    *out = (struct dossier_halves){0};
+    for (size_t i = 0; i < tally_count(days); i++)
+        add_to_half(dossier, tally_row(days, i), 0, out);
+}
+
+bool dossier_halves_next(const struct dossier *dossier, size_t *at, const char **partner_out,
+                         struct dossier_halves *out)
+{
+    const struct tally *rows = dossier->tallies[DOSSIER_PARTNER_DAYS];
+    *out = (struct dossier_halves){0};
+    if (*at >= tally_count(rows))
+        return false;
+    *partner_out = tally_row(rows, *at)->keys[0];
+    for (; *at < tally_count(rows) && strcmp(tally_row(rows, *at)->keys[0], *partner_out) == 0;
+         (*at)++)
+        add_to_half(dossier, tally_row(rows, *at), 1, out);
+    return true;
+}
+
+void dossier_compared_sentence(const struct dossier *dossier, struct page *page)
+{
+    struct dossier_halves halves;
+    struct strbuf day = {0};
+    struct strbuf before = {0};
+    struct strbuf after = {0};
+    struct strbuf text = {0};
+    dossier_halves(dossier, &halves);
+    language_add_date(&day, page->language, dossier->change);
+    language_add_share(&before, page->language, halves.before.block, halves.before.decisions);
+    language_add_share(&after, page->language, halves.after.block, halves.after.decisions);
+    if (!day.failed && !before.failed && !after.failed)
+        strbuf_add_format(
+            &text,
+            tr(page->language, N_("Before %s, the rules did not permit %s of what was submitted; "
+                                  "from that day on, %s.")),
+            day.data, before.data, after.data);
+    page->html.failed =
+        page->html.failed || day.failed || before.failed || after.failed || text.failed;
+    if (!page->html.failed)
+        page_element(page, "p", text.data);
+    strbuf_free(&day);
+    strbuf_free(&before);
+    strbuf_free(&after);
+    strbuf_free(&text);
+}
+
+static void number_row(struct page *page, const char *label, uint64_t before, uint64_t after)
+{
+    page_row(page);
+    page_cell(page, tr(page->language, label));
+    page_number(page, (int64_t)before);
+    page_number(page, (int64_t)after);
+}
+
+static void share_row(struct page *page, const char *label, uint64_t before, uint64_t of_before,
+                      uint64_t after, uint64_t of_after)
+{
+    page_row(page);
+    page_cell(page, tr(page->language, label));
+    page_share(page, before, of_before);
+    page_share(page, after, of_after);
+}
+
+void dossier_compared_rows(const struct dossier *dossier, struct page *page)
+{
+    const struct tally_filter *filter = &dossier->filter;
+    struct dossier_halves halves;
+    dossier_halves(dossier, &halves);
+    const struct tally_counts *before = &halves.before;
+    const struct tally_counts *after = &halves.after;
+    number_row(page, N_("Days"), (uint64_t)((dossier->change - filter->since) / CLOCK_DAY),
+               (uint64_t)((filter->until - dossier->change) / CLOCK_DAY));
+    number_row(page, N_("Submitted"), before->decisions, after->decisions);
+    number_row(page, N_("Permitted by the rules"), before->pass, after->pass);
+    number_row(page, N_("Not permitted by the rules"), before->block, after->block);
+    number_row(page, N_("of these let through to the provider, under observation"),
+               before->let_through, after->let_through);
+    number_row(page, N_("of these blocked, not sent"), tally_stopped(before), tally_stopped(after));
+    share_row(page, N_("Share not permitted, of what was submitted"), before->block,
+              before->decisions, after->block, after->decisions);
+    share_row(page,
+              N_("Share of messages that the rules do not permit, of what was let through to the "
+                 "provider"),
+              before->let_through, before->pass + before->let_through, after->let_through,
+              after->pass + after->let_through);
+}
+
+void dossier_compared_partner_rows(const struct dossier *dossier, struct page *page)
+{
+    struct dossier_halves halves;
+    const char *partner;
+    for (size_t at = 0; dossier_halves_next(dossier, &at, &partner, &halves);) {
+        const char *name = dossier_partner_name(dossier, partner);
+        page_row(page);
+        page_cell(page, name);
+        page_cell(page, tr(page->language, N_("Before")));
+        dossier_counts_cells(page, &halves.before, false);
+        page_row(page);
+        page_cell(page, name);
+        page_cell(page, tr(page->language, N_("From that day on")));
+        dossier_counts_cells(page, &halves.after, false);
+    }
+}
+
+void dossier_compared(struct dossier *dossier)
+{
+    struct page *page = &dossier->page;
+    struct strbuf day = {0};
+    struct strbuf text = {0};
+    if (dossier->change == 0 || dossier->totals.decisions == 0)
+        return;
+    language_add_date(&day, page->language, dossier->change);
+    strbuf_add_format(&text, tr(page->language, N_("Before and after %s")),
+                      day.data != NULL ? day.data : "");
+    strbuf_add_format(&page->html, "<h2>%u. ", ++dossier->headings);
+    page_text(page, text.data != NULL ? text.data : "");
+    page_raw(page, "</h2>\n");
+    page->html.failed = page->html.failed || day.failed || text.failed;
+    strbuf_free(&day);
+    strbuf_free(&text);
+    dossier_compared_sentence(dossier, page);
+    page_table(page, dossier_compared_heads);
+    dossier_compared_rows(dossier, page);
+    page_table_end(page);
+    page_element_tr(page, "h3", N_("Before and after, by partner"));
+    page_table(page, dossier_compared_partner_heads);
+    dossier_compared_partner_rows(dossier, page);
+    page_table_end(page);
+}
+
+/* ---- observed and enforced ---- */
 
 /* When that mode of that partner last began, as far as the history tells. */
 static void mode_since(struct dossier *dossier, const char *partner, const char *mode)
@@ -289,7 +446,7 @@ void dossier_before_after(struct dossier *dossier)
 {
     struct page *page = &dossier->page;
     const struct tally *days = dossier->tallies[DOSSIER_DAYS];
-    dossier_heading(dossier, N_("Before and after"));
+    dossier_heading(dossier, N_("Observed and enforced"));
     if (tally_count(days) == 0) {
         page_element_tr(page, "p", N_("No decision was made in the period."));
         return;

@@ -51,6 +51,57 @@ static enum result write_tally(struct dossier *dossier, const char *name, const 
     return sheet_close(&sheet, err);
 }
 
+static void halves_row(struct sheet *sheet, const char *scope, const char *partner, bool after,
+                       const struct tally_counts *counts)
+{
+    const struct dossier *dossier = sheet->dossier;
+    char from[CLOCK_TEXT];
+    char to[CLOCK_TEXT];
+    clock_format(after ? dossier->change : dossier->filter.since, from);
+    clock_format((after ? dossier->filter.until : dossier->change) - 1, to);
+    from[strlen("2026-01-31")] = to[strlen("2026-01-31")] = '\0';
+    const struct cell cells[] = {cell_text(scope),
+                                 cell_filled(partner),
+                                 cell_text(after ? "after" : "before"),
+                                 cell_text(from),
+                                 cell_text(to),
+                                 cell_number((int64_t)counts->decisions),
+                                 cell_number((int64_t)counts->pass),
+                                 cell_number((int64_t)counts->block),
+                                 cell_number((int64_t)counts->defer),
+                                 cell_number((int64_t)counts->let_through),
+                                 cell_number((int64_t)counts->discarded)};
+    output_row(sheet->output, cells);
+}
+
+/* The comparison that was asked for, and only then. */
+static enum result write_halves(struct dossier *dossier, struct error *err)
+{
+    static const struct column columns[] = {
+        {"scope", CELL_TEXT, false},       {"partner", CELL_TEXT, false},
+        {"half", CELL_TEXT, false},        {"from", CELL_TEXT, false},
+        {"to", CELL_TEXT, false},          {"count", CELL_NUMBER, false},
+        {"pass", CELL_NUMBER, false},      {"block", CELL_NUMBER, false},
+        {"defer", CELL_NUMBER, false},     {"let_through", CELL_NUMBER, false},
+        {"discarded", CELL_NUMBER, false}, {0}};
+    struct sheet sheet;
+    struct dossier_halves halves;
+    const char *partner;
+    if (dossier->change == 0)
+        return RESULT_OK;
+    enum result result = sheet_open(&sheet, dossier, "before-after.csv", columns, err);
+    if (result != RESULT_OK)
+        return result;
+    dossier_halves(dossier, &halves);
+    halves_row(&sheet, "total", "", false, &halves.before);
+    halves_row(&sheet, "total", "", true, &halves.after);
+    for (size_t at = 0; dossier_halves_next(dossier, &at, &partner, &halves);) {
+        halves_row(&sheet, "partner", partner, false, &halves.before);
+        halves_row(&sheet, "partner", partner, true, &halves.after);
+    }
+    return sheet_close(&sheet, err);
+}
+
 static enum result write_configurations(struct dossier *dossier, struct error *err)
 {
     static const struct column columns[] = {
@@ -214,6 +265,8 @@ enum result dossier_csv(struct dossier *dossier, struct error *err)
         result = write_tally(dossier, "origins.csv", dossier->tallies[DOSSIER_ORIGINS], err);
     if (result == RESULT_OK)
         result = write_tally(dossier, "policies.csv", dossier->tallies[DOSSIER_POLICIES], err);
+    if (result == RESULT_OK)
+        result = write_halves(dossier, err);
     if (result == RESULT_OK)
         result = write_configurations(dossier, err);
     if (result == RESULT_OK)

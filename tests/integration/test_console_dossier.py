@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """The dossier as an officer gets it from the console: the same files as the command makes, and what
 an authority does with them."""
+import csv
 import datetime
 import io
 import re
 import stat
 import subprocess
 import time
+import urllib.parse
 import zipfile
 
 import api_harness
@@ -87,6 +89,42 @@ class Dossier(harness.IntegrationTest):
         # It lies nowhere under a name.
         self.assertEqual([path for path in console.gate.state.iterdir()
                           if path.name.startswith("pack") or path.suffix == ".zip"], [])
+
+    def test_dossier_has_the_comparison_of_the_page(self):
+        console = self.console(rows=400)
+        browser = self.log_in(console)
+        period = self.period()
+        day = str(datetime.date.fromisoformat(period["to"]) - datetime.timedelta(days=10))
+        fields = {**period, "change": day}
+        answer = self.draw(browser, fields)
+        with zipfile.ZipFile(io.BytesIO(answer.body)) as archive:
+            (name,) = [name for name in archive.namelist() if name.endswith("/dossier.html")]
+            document = archive.read(name).decode()
+            rows = list(csv.DictReader(io.StringIO(
+                archive.read(name.replace("dossier.html", "before-after.csv")).decode())))
+        page = browser.get("/console/dossier?" + urllib.parse.urlencode(fields)).text
+
+        def cells(text, heading):
+            table = text[text.index(heading):].split("<table>", 1)[1].split("</table>")[0]
+            return re.findall(r"<t[dh][^>]*>(.*?)</t[dh]>", table)
+
+        for heading in ("Before and after", "Before and after, by partner"):
+            shown = cells(page, f'aria-label="{heading}"')
+            mark = "<h3>Before and after, by" if "by partner" in heading else "<h2>2. Before and after "
+            self.assertEqual(cells(document, mark), shown)
+        self.assertIn(re.search(r"Before [^<]*, the rules did not permit [^<]*", page).group(), document)
+        halves = {row["half"]: row for row in rows if row["scope"] == "total"}
+        self.assertEqual((halves["before"]["from"], halves["after"]["from"], halves["after"]["to"]),
+                         (period["from"], day, period["to"]))
+        total = cells(page, 'aria-label="Before and after"')
+        submitted = total[total.index("Submitted") + 1:][:2]
+        self.assertEqual(submitted, [halves["before"]["count"], halves["after"]["count"]])
+        for half in halves:
+            self.assertGreater(int(halves[half]["count"]), 0)
+            for column in ("count", "pass", "block", "defer", "let_through", "discarded"):
+                self.assertEqual(int(halves[half][column]), sum(
+                    int(row[column]) for row in rows
+                    if row["scope"] == "partner" and row["half"] == half), (half, column))
 
     def test_dossier_of_a_reader_names_nobody(self):
         console = self.console(rows=60)

@@ -171,9 +171,68 @@ START_TEST(compares_before_and_after)
               "day on, 50.0%.");
     must_show("value=\"2026-05-20\"");
     /* Of what left: one of two before, none of two since. */
-    must_show("of what left</td><td class=\"n\">50.0%</td><td class=\"n\">0.0%</td>");
+    must_show("of what was let through to the provider</td><td class=\"n\">50.0%</td><td "
+              "class=\"n\">0.0%</td>");
+    /* Of each partner too: the observed one has nothing from that day on. */
+    must_show("<td>Before</td><td class=\"n\">1</td><td class=\"n\">0</td><td class=\"n\">1</td>");
+    must_show("<td>From that day on</td><td class=\"n\">4</td><td class=\"n\">2</td>"
+              "<td class=\"n\">0</td><td class=\"n\">2</td>");
+}
+END_TEST
+
+/* Neither on the page, nor when the journal is checked, nor in what is handed over. */
+START_TEST(the_compared_day_is_kept)
+{
+    struct clerk_entry entry;
+    char archive[1 << 16];
+    decide_some();
+    start_checker();
+    start_clerk();
+    stage_get(dossier_page, MAY "&change=2026-05-20");
+    unsigned forms = 0;
+    static const char hidden[] = "type=\"hidden\" name=\"change\" value=\"2026-05-20\"";
+    for (const char *at = stage.visit.page.html.data; (at = strstr(at, hidden)) != NULL; at++)
+        forms++;
+    ck_assert_uint_eq(forms, 2);
+    stage_post(dossier_check_act, "/console/dossier/verification",
+               "from=2026-05-01&to=2026-05-31&change=2026-05-20");
+    must(strstr(stage.visit.location, MAY "&change=2026-05-20&done=checking.") != NULL);
+    await_check();
+    stage_post(dossier_draw_act, "/console/dossier/archive",
+               "from=2026-05-01&to=2026-05-31&change=2026-05-20");
+    must(strstr(stage.visit.location, MAY "&change=2026-05-20&done=drawing.") != NULL);
+    await_dossier(&entry);
+    ck_assert_int_eq(entry.state, CLERK_READY);
+    ck_assert_int_eq(entry.order.change, at("2026-05-20T00:00:00Z"));
+    int fd = clerk_open(stage.clerk, "claire", stage.now, &entry);
+    ssize_t n = pread(fd, archive, sizeof(archive), 0);
+    must(n > 0 && memmem(archive, (size_t)n, "before-after.csv", 16) != NULL);
+    close(fd);
+    /* What is ready is said to be this, and not to be that without the day. */
+    stage_get(dossier_page, MAY "&change=2026-05-20");
+    must_show("<dd>20 May 2026</dd>");
+    must_show("notice good\"");
+    stage_get(dossier_page, MAY);
+    must_show("<dd>20 May 2026</dd>");
+    must_not_show("notice good\"");
+    clerk_stop(&stage.clerk);
+    checker_stop(&stage.checker);
+}
+END_TEST
+
+START_TEST(a_day_that_cannot_be_compared_is_said)
+{
+    decide_some();
+    start_clerk();
     stage_get(dossier_page, MAY "&change=2026-06-20");
-    must_show("To compare, choose a day within the period");
+    must_show("Nothing is compared: 20 June 2026 is not within the period");
+    must_show("value=\"2026-06-20\"");
+    must_show("name=\"change\" value=\"\"");
+    stage_get(dossier_page, MAY "&change=2026-05-01");
+    must_show("Nothing is compared: 1 May 2026 is not within the period");
+    stage_get(dossier_page, MAY "&change=2026-05-31");
+    must_not_show("Nothing is compared");
+    clerk_stop(&stage.clerk);
 }
 END_TEST
 
@@ -465,6 +524,8 @@ int main(void)
                                   says_what_was_submitted_and_blocked,
                                   rows_of_lists_are_told_apart,
                                   compares_before_and_after,
+                                  the_compared_day_is_kept,
+                                  a_day_that_cannot_be_compared_is_said,
                                   says_it_in_french,
                                   shows_forms_as_text,
                                   checks_the_journal_when_asked,
