@@ -180,8 +180,16 @@ void dossier_view_summary(struct dossier_view *view)
          tally_stopped(totals), totals->decisions);
     line(visit,
          trn(visit->language,
-             "%s (%s) left although the rules block it, since its partner was only observed.",
-             "%s (%s) left although the rules block them, since their partner was only observed.",
+             "%s (%s) of these was answered to its partner as if it had been sent.",
+             "%s (%s) of these were answered to their partner as if they had been sent.",
+             totals->discarded),
+         totals->discarded, totals->decisions);
+    line(visit,
+         trn(visit->language,
+             "%s (%s) was let through to the provider although the rules block it, since its "
+             "partner was only observed.",
+             "%s (%s) were let through to the provider although the rules block them, since their "
+             "partner was only observed.",
              totals->let_through),
          totals->let_through, totals->decisions);
     line(visit,
@@ -242,6 +250,7 @@ static void regimes(struct dossier_view *view)
     part_text(visit,
               N_("A partner that is observed sends as before, and what the rules would block "
                  "is counted; once it is enforced, it is blocked."));
+    dossier_discarded_note(&view->dossier, page);
     grid_begin(visit, N_("Partners by regime"), heads);
     for (size_t i = 0; i < tally_count(phases); i++) {
         const struct tally_row *row = tally_row(phases, i);

@@ -102,6 +102,10 @@ void dossier_compared_sentence(const struct dossier *dossier, struct page *page)
 void dossier_compared_rows(const struct dossier *dossier, struct page *page);
 void dossier_compared_partner_rows(const struct dossier *dossier, struct page *page);
 
+/* Of what was discarded, if any: what that means, and how many. */
+void dossier_discarded_note(const struct dossier *dossier, struct page *page);
+/* Whether it was in force in the period. */
+bool dossier_suspended(const struct dossier *dossier, const struct suspension_row *row);
 /* The numbers of a row: decisions, permitted, let through, blocked, deferred if asked, share. */
 void dossier_counts_cells(struct page *page, const struct tally_counts *counts, bool deferred);
 /* A partner's name by the history, else by the configuration, else its id. */

@@ -44,6 +44,9 @@ static void add_facts(struct dossier *dossier)
                 totals->decisions);
     fact_number(page, N_("of these let through under observation, though the rules block them"),
                 totals->let_through, totals->decisions);
+    if (totals->discarded > 0)
+        fact_number(page, N_("of those not sent, answered to the partner as if they were"),
+                    totals->discarded, totals->decisions);
     fact_number(page, N_("of these deferred"), totals->defer, totals->decisions);
     page_raw(page, "</dl>\n");
 }
@@ -95,6 +98,10 @@ void dossier_opening(struct dossier *dossier)
     page_element_tr(page, "li",
                     N_("It names no recipient. The journal holds of each address a keyed hash and "
                        "a masked form; both remain personal data."));
+    if (dossier->totals.pass + dossier->totals.let_through > 0)
+        page_element_tr(page, "li",
+                        N_("What was permitted or let through was handed to the provider. It is "
+                           "not said that the provider took it, nor that it reached the person."));
     add_erased(dossier);
     page_element_tr(page, "li", N_("All days and times are in Coordinated Universal Time (UTC)."));
     page_raw(page, "</ul>\n");
@@ -365,6 +372,30 @@ void dossier_compared(struct dossier *dossier)
 
 /* ---- observed and enforced ---- */
 
+void dossier_discarded_note(const struct dossier *dossier, struct page *page)
+{
+    struct strbuf number = {0};
+    struct strbuf text = {0};
+    if (dossier->totals.discarded == 0)
+        return;
+    language_add_number(&number, page->language, (int64_t)dossier->totals.discarded);
+    strbuf_add_format(
+        &text,
+        trn(page->language,
+            "Under the regime “Discarded”, what the rules block is not sent, though the partner’s "
+            "system is answered as if it were. %s message of the period was answered so: the "
+            "partner may believe that it was sent.",
+            "Under the regime “Discarded”, what the rules block is not sent, though the partner’s "
+            "system is answered as if it were. %s messages of the period were answered so: the "
+            "partner may believe that they were sent.",
+            dossier->totals.discarded),
+        number.data != NULL ? number.data : "");
+    page->html.failed = page->html.failed || number.failed || text.failed;
+    page_element(page, "p", text.data != NULL ? text.data : "");
+    strbuf_free(&number);
+    strbuf_free(&text);
+}
+
 /* When that mode of that partner last began, as far as the history tells. */
 static void mode_since(struct dossier *dossier, const char *partner, const char *mode)
 {
@@ -456,6 +487,7 @@ void dossier_before_after(struct dossier *dossier)
                        "the rules would block is let through. It is then enforced: what the rules "
                        "block is not sent. Suspensions, withdrawals and objections are enforced "
                        "from the first day. The table compares the two regimes."));
+    dossier_discarded_note(dossier, page);
     phases_table(dossier);
     channels_table(dossier);
     page_element_tr(page, "h3", N_("Day by day"));

@@ -198,6 +198,8 @@ static enum result write_forms(struct dossier *dossier, struct error *err)
 static bool on_suspension(void *arg, const struct suspension_row *row)
 {
     struct sheet *sheet = arg;
+    if (!dossier_suspended(sheet->dossier, row))
+        return true;
     char suspended[CLOCK_TEXT];
     char resumed[CLOCK_TEXT] = "";
     clock_format(row->suspended_at, suspended);
@@ -234,6 +236,8 @@ static enum result write_suspensions(struct dossier *dossier, struct error *err)
 static bool on_invalid_supplier(void *arg, const struct supplier_row *row)
 {
     struct sheet *sheet = arg;
+    if (row->invalidated_at >= sheet->dossier->filter.until)
+        return true;
     char invalidated[CLOCK_TEXT];
     clock_format(row->invalidated_at, invalidated);
     const struct cell cells[] = {cell_text(row->id), cell_text(invalidated),

@@ -215,14 +215,19 @@ struct suspension_walk {
     size_t shown;
 };
 
+bool dossier_suspended(const struct dossier *dossier, const struct suspension_row *row)
+{
+    const struct tally_filter *filter = &dossier->filter;
+    return row->suspended_at < filter->until && (!row->resumed || row->resumed_at >= filter->since);
+}
+
 static bool on_suspension(void *arg, const struct suspension_row *row)
 {
     static const char *const heads[] = {N_("What was suspended"), N_("Suspended on"), N_("Reason"),
                                         N_("Resumed on"), NULL};
     struct suspension_walk *walk = arg;
     struct page *page = &walk->dossier->page;
-    const struct tally_filter *filter = &walk->dossier->filter;
-    if (row->suspended_at >= filter->until || (row->resumed && row->resumed_at < filter->since))
+    if (!dossier_suspended(walk->dossier, row))
         return true;
     if (walk->shown++ == 0)
         page_table(page, heads);

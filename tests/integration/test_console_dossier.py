@@ -126,6 +126,21 @@ class Dossier(harness.IntegrationTest):
                     int(row[column]) for row in rows
                     if row["scope"] == "partner" and row["half"] == half), (half, column))
 
+    def test_dossier_has_the_stops_of_its_period(self):
+        console = self.console(rows=60)
+        console.gate.cli("suspend", "partner", "armor-voyages", "--reason", "audit")
+        console.gate.cli("form", "invalidate", "--supplier", "data-ouest", "--reason", "no proof")
+        today = datetime.datetime.now(datetime.timezone.utc).date()
+        before = str(today - datetime.timedelta(days=2))
+        for to, expected in ((str(today + datetime.timedelta(days=1)), 1), (before, 0)):
+            made = self.folder / f"made-{to}"
+            console.gate.cli("report", "--from", before, "--to", to, "--dossier", made)
+            for name in ("suspensions.csv", "invalid-suppliers.csv"):
+                with open(made / name, newline="") as file:
+                    stopped = [row["id"] for row in csv.DictReader(file)]
+                self.assertEqual(len({"armor-voyages", "data-ouest"} & set(stopped)), expected,
+                                 (to, name, stopped))
+
     def test_dossier_of_a_reader_names_nobody(self):
         console = self.console(rows=60)
         reader = self.log_in(console, "reader")

@@ -125,7 +125,8 @@ START_TEST(says_what_was_submitted_and_blocked)
         "from 1 May 2026 to 31 May 2026 (UTC, both days included), 6 messages were submitted");
     must_show("3 (50.0%) were permitted");
     must_show("2 (33.3%) were blocked by the rules and did not leave.");
-    must_show("1 (16.7%) left although the rules block it");
+    must_show("1 (16.7%) was let through to the provider although the rules block it");
+    must_not_show("as if it");
     must_not_show("deferred: ");
     must_show("/console/blocked?verdict=stopped&amp;purpose=receipt&amp;from=2026-05-01&amp;"
               "to=2026-05-31&amp;zone=utc\"");
@@ -141,6 +142,23 @@ START_TEST(says_what_was_submitted_and_blocked)
     stage_get(dossier_page, "/console/dossier?from=2026-04-01&to=2026-04-30");
     must_show("1 message was submitted");
     must_show("1 (100.0%) was blocked");
+}
+END_TEST
+
+START_TEST(says_what_was_answered_as_sent)
+{
+    decide_some();
+    stage_decide(&(struct decision){.at = at("2026-05-10T09:00:00Z"),
+                                    .partner = "beta",
+                                    .verdict = VERDICT_BLOCK,
+                                    .reason = REASON_NO_CONSENT,
+                                    .mode = MODE_DISCARD,
+                                    .effect = EFFECT_DISCARDED},
+                 NULL);
+    stage_get(dossier_page, MAY);
+    must_show("3 (42.9%) were blocked by the rules and did not leave.");
+    must_show("1 (14.3%) of these was answered to its partner as if it had been sent.");
+    must_show("1 message of the period was answered so: the partner may believe that it was sent.");
 }
 END_TEST
 
@@ -522,6 +540,7 @@ int main(void)
 {
     const TTest *const tests[] = {the_month_before_unless_asked,
                                   says_what_was_submitted_and_blocked,
+                                  says_what_was_answered_as_sent,
                                   rows_of_lists_are_told_apart,
                                   compares_before_and_after,
                                   the_compared_day_is_kept,
