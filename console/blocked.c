@@ -8,10 +8,15 @@
 
 #include <ctype.h>
 #include <string.h>
+#include <strings.h>
 
 #define PATH "/console/blocked"
 /* In "person", where what was typed is no address. */
-#define NO_ADDRESS "unknown"
+#define NO_ADDRESS     "unknown"
+#define REFERENCE_MOST 64 /* as it is typed, and read */
+/* "01KB3ZQ5M8-7GQX3D": characters before the hyphen, and all but the hyphen */
+#define REFERENCE_TIME 10
+#define REFERENCE_ALL  16
 
 /* ---- filters ---- */
 
@@ -130,9 +135,9 @@ static void filters(struct visit *visit, const struct decision_query *query)
 
 /* Two ways straight to what one looks for. The address goes in the body of a request: it comes into
  * no link, no log and no history. */
-static void shortcuts(struct visit *visit)
+static void shortcuts(struct visit *visit, const char *reference)
 {
-    act_fold_begin(visit, N_("Look for one person, or for a reference"));
+    act_fold_begin_as(visit, N_("Look for one person, or for a reference"), reference[0] != '\0');
     page_raw(&visit->page, "<div class=\"beside\">\n");
     if (visit_may(visit, PERMIT_PERSONS)) {
         act_begin(visit, PATH);
@@ -145,7 +150,8 @@ static void shortcuts(struct visit *visit)
     }
     page_raw(&visit->page, "<form method=\"get\" action=\"" PATH "\">\n");
     text_field(visit, "ref", N_("Reference"),
-               N_("Each refusal ends with one: “ref 01KB3ZQ5M8-7GQX3D”."), "", 64, true);
+               N_("Each refusal ends with one: “ref 01KB3ZQ5M8-7GQX3D”."), reference,
+               REFERENCE_MOST, true);
     page_raw(&visit->page, "<div class=\"buttons\"><button>");
     page_tr(&visit->page, N_("Open"));
     page_raw(&visit->page, "</button></div>\n</form>\n</div>\n");
@@ -349,20 +355,50 @@ static bool note_look(struct visit *visit, const struct decision_query *query,
                          .count = shown->count});
 }
 
-/* As somebody copied it out of a partner's log: with "ref " before it, in small letters. */
-static enum result open_reference(struct visit *visit, const char *text, struct error *err)
+static bool is_there(void *arg, const struct log_entry *entry)
+{
+    (void)entry;
+    *(bool *)arg = true;
+    return false;
+}
+
+/* As somebody copied it out of a partner's log: with "ref " before it, in small letters, without
+ * its hyphen. id_out has room for REFERENCE_MOST. */
+static void read_reference(const char *text, char *id_out)
+{
+    size_t n = 0;
+    bool hyphen = false;
+    if (strncasecmp(text, "ref", 3) == 0)
+        text += 3 + strspn(text + 3, " :=");
+    for (; *text != '\0' && n + 2 < REFERENCE_MOST; text++) {
+        hyphen = hyphen || *text == '-';
+        if (isalnum((unsigned char)*text) || *text == '-')
+            id_out[n++] = (char)toupper((unsigned char)*text);
+    }
+    if (!hyphen && n == REFERENCE_ALL) {
+        memmove(id_out + REFERENCE_TIME + 1, id_out + REFERENCE_TIME, n - REFERENCE_TIME);
+        id_out[REFERENCE_TIME] = '-';
+        n++;
+    }
+    id_out[n] = '\0';
+}
+
+/* *found_out false: nothing was written yet. */
+static enum result open_reference(struct visit *visit, const char *text, bool *found_out,
+                                  struct error *err)
 {
     struct strbuf path = {0};
-    char id[64];
-    size_t n = 0;
-    if (strncmp(text, "ref", 3) == 0 || strncmp(text, "REF", 3) == 0)
-        text += 3 + strspn(text + 3, " :=");
-    for (; *text != '\0' && n + 1 < sizeof(id); text++)
-        if (isalnum((unsigned char)*text) || *text == '-')
-            id[n++] = (char)toupper((unsigned char)*text);
-    id[n] = '\0';
-    decision_path(&path, n > 0 ? id : "-");
-    enum result result = path.failed ? error_no_memory(err) : visit_go(visit, path.data, err);
+    char id[REFERENCE_MOST];
+    read_reference(text, id);
+    const struct log_filter filter = {.id = id, .since = INT64_MIN, .until = INT64_MAX, .limit = 1};
+    *found_out = false;
+    if (id[0] == '\0')
+        return RESULT_OK;
+    enum result result = journal_index_log(visit->index, &filter, is_there, found_out, err);
+    if (result != RESULT_OK || !*found_out)
+        return result;
+    decision_path(&path, id);
+    result = path.failed ? error_no_memory(err) : visit_go(visit, path.data, err);
     strbuf_free(&path);
     return result;
 }
@@ -403,8 +439,12 @@ enum result blocked_page(struct visit *visit, struct error *err)
     };
     struct decision_query query;
     const char *reference = visit_field(visit, "ref");
-    if (reference[0] != '\0')
-        return open_reference(visit, reference, err);
+    bool found = false;
+    if (reference[0] != '\0') {
+        enum result opened = open_reference(visit, reference, &found, err);
+        if (opened != RESULT_OK || found)
+            return opened;
+    }
     decision_query_read(visit, &query);
     if (query.filter.recipient_key != NULL && !visit_may(visit, PERMIT_PERSONS))
         return visit_refuse(visit, 403, N_("This is not for your role"),
@@ -415,7 +455,15 @@ enum result blocked_page(struct visit *visit, struct error *err)
                     N_("What you typed is neither an e-mail address nor a telephone number. "
                        "Nothing was narrowed."),
                     NULL);
-    shortcuts(visit);
+    if (reference[0] != '\0') {
+        visit->status = 404;
+        part_notice(visit, "bad",
+                    N_("No decision has this reference: it may be misspelt, of another gateway, or "
+                       "erased at the end of its retention. Correct it below; an address or a "
+                       "telephone number is none."),
+                    NULL);
+    }
+    shortcuts(visit, reference);
     enum result result = list(visit, &query, err);
     layout_end(visit);
     return result;

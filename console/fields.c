@@ -45,7 +45,12 @@ void act_end(struct visit *visit, const char *button, const char *kind)
 
 void act_fold_begin(struct visit *visit, const char *summary)
 {
-    page_raw(&visit->page, "<details class=\"fold\">\n");
+    act_fold_begin_as(visit, summary, false);
+}
+
+void act_fold_begin_as(struct visit *visit, const char *summary, bool open)
+{
+    page_raw(&visit->page, open ? "<details class=\"fold\" open>\n" : "<details class=\"fold\">\n");
     page_element_tr(&visit->page, "summary", summary);
 }
 

@@ -130,6 +130,7 @@ void act_begin(struct visit *visit, const char *path);
 void act_end(struct visit *visit, const char *button, const char *kind);
 /* An act behind a summary, so that nobody presses it by mistake: opened first, then filled in. */
 void act_fold_begin(struct visit *visit, const char *summary);
+void act_fold_begin_as(struct visit *visit, const char *summary, bool open);
 void act_fold_end(struct visit *visit);
 void hidden_field(struct visit *visit, const char *name, const char *value);
 

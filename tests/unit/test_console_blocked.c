@@ -5,6 +5,7 @@
 #include "console/decisions.h"
 #include "console/send.h"
 
+#include <ctype.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -336,12 +337,33 @@ END_TEST
 
 START_TEST(references)
 {
-    stage_get(blocked_page, LIST "?ref=+ref+01kb3zq5m8-7gqx3d+");
-    must_lead_to(LIST "/01KB3ZQ5M8-7GQX3D");
-    stage_get(blocked_page, LIST "?ref=%2F..%2F%3Cscript%3E");
-    must_lead_to(LIST "/SCRIPT");
-    stage_get(blocked_page, LIST "?ref=%3F");
-    must_lead_to(LIST "/-");
+    static const char *const nothing[] = {"01KB3ZQ5M8-7GQX3D", "%2F..%2F%3Cscript%3E", "%3F"};
+    char path[200], bare[RECORD_ID];
+    const char *id = some_decisions();
+    size_t n = 0;
+    for (size_t i = 0; id[i] != '\0'; i++)
+        if (id[i] != '-')
+            bare[n++] = (char)tolower((unsigned char)id[i]);
+    bare[n] = '\0';
+    const char *const written[] = {id, bare};
+    for (size_t i = 0; i < 2; i++) {
+        snprintf(path, sizeof(path), LIST "?ref=+Ref+%s+", written[i]);
+        stage_get(blocked_page, path);
+        snprintf(path, sizeof(path), LIST "/%s", id);
+        must_lead_to(path);
+    }
+    for (size_t i = 0; i < 3; i++) {
+        snprintf(path, sizeof(path), LIST "?ref=%s", nothing[i]);
+        stage_get(blocked_page, path);
+        ck_assert_int_eq(stage.visit.status, 404);
+        must_show("No decision has this reference");
+        must_show("<details class=\"fold\" open>");
+        must_not_show("<script>");
+    }
+    stage_get(blocked_page, LIST "?ref=01KB3ZQ5M8-7GQX3D");
+    must_show("value=\"01KB3ZQ5M8-7GQX3D\"");
+    stage_get(blocked_page, LIST);
+    must_not_show("<details class=\"fold\" open>");
     open_one("01KB3ZQ5M8-7GQX3D");
     ck_assert_int_eq(stage.visit.status, 404);
     ck_assert_ptr_null(stage.visit.access.act);
