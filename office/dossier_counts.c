@@ -42,11 +42,11 @@ static void add_facts(struct dossier *dossier)
     fact_number(page, N_("of these permitted"), totals->pass, totals->decisions);
     fact_number(page, N_("of these blocked and not sent"), totals->block - totals->let_through,
                 totals->decisions);
+    if (totals->discarded > 0)
+        fact_number(page, N_("of these blocked, though answered to the partner as if sent"),
+                    totals->discarded, totals->decisions);
     fact_number(page, N_("of these let through under observation, though the rules block them"),
                 totals->let_through, totals->decisions);
-    if (totals->discarded > 0)
-        fact_number(page, N_("of those not sent, answered to the partner as if they were"),
-                    totals->discarded, totals->decisions);
     fact_number(page, N_("of these deferred"), totals->defer, totals->decisions);
     page_raw(page, "</dl>\n");
 }
@@ -100,8 +100,9 @@ void dossier_opening(struct dossier *dossier)
                        "a masked form; both remain personal data."));
     if (dossier->totals.pass + dossier->totals.let_through > 0)
         page_element_tr(page, "li",
-                        N_("What was permitted or let through was handed to the provider. It is "
-                           "not said that the provider took it, nor that it reached the person."));
+                        N_("What was permitted or let through was to go to the provider, which may "
+                           "have refused it: these counts do not say that the provider took a "
+                           "message, nor that it reached the person."));
     add_erased(dossier);
     page_element_tr(page, "li", N_("All days and times are in Coordinated Universal Time (UTC)."));
     page_raw(page, "</ul>\n");

@@ -126,6 +126,14 @@ class Dossier(harness.IntegrationTest):
                     int(row[column]) for row in rows
                     if row["scope"] == "partner" and row["half"] == half), (half, column))
 
+        # Those blocked but answered as sent are counted among the facts, and explained.
+        discarded = sum(int(half["discarded"]) for half in halves.values())
+        self.assertGreater(discarded, 0)
+        self.assertRegex(document, r"<dt>of these blocked and not sent</dt>\s*<dd>[^<]*</dd>\s*<dt>of these "
+                         rf"blocked, though answered to the partner as if sent</dt>\s*<dd>{discarded}\b")
+        self.assertRegex(document, rf"<p>Under the regime [^<]* {discarded} messages? of the period")
+        self.assertIn("was to go to the provider, which may have refused it", document)
+
     def test_dossier_has_the_stops_of_its_period(self):
         console = self.console(rows=60)
         console.gate.cli("suspend", "partner", "armor-voyages", "--reason", "audit")
