@@ -533,7 +533,9 @@ static void looks(struct story *story)
             const struct look *look = &story->looks[(story->n_looks - i) % LOOKS_MOST];
             page_row(&visit->page);
             cell_time(visit, look->at);
-            page_cell(&visit->page, look->who);
+            page_raw(&visit->page, "<td>");
+            explained_who(visit, look->who);
+            page_raw(&visit->page, "</td>");
         }
         grid_end(visit);
     }

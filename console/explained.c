@@ -177,6 +177,24 @@ static void wording_of(struct visit *visit, const struct past_event *event)
     page_raw(page, "</blockquote>\n");
 }
 
+void explained_who(struct visit *visit, const char *who)
+{
+    struct strbuf text = {0};
+    officer_who(&text, visit->language, who);
+    page_text(&visit->page, text.data != NULL ? text.data : "");
+    visit->page.html.failed = visit->page.html.failed || text.failed;
+    strbuf_free(&text);
+}
+
+static void recorded_by(struct visit *visit, const char *origin)
+{
+    if (origin[0] == '\0')
+        return;
+    fact_open(visit, N_("Recorded by"));
+    explained_who(visit, origin);
+    fact_close(visit);
+}
+
 void explained_event(struct visit *visit, const struct past_event *event)
 {
     facts_begin(visit);
@@ -201,7 +219,7 @@ void explained_event(struct visit *visit, const struct past_event *event)
     else
         fact_tr(visit, N_("Evidence"), N_("none on record"));
     fact_time(visit, N_("Recorded"), event->recorded_at);
-    fact(visit, N_("Recorded by"), event->origin);
+    recorded_by(visit, event->origin);
     fact_number(visit, N_("Event"), event->id);
     facts_end(visit);
     wording_of(visit, event);

@@ -31,4 +31,7 @@ void explained_grants(struct visit *visit, const struct explanation *explanation
 /* "/console/forms/ID/VERSION", in the visit's arena; NULL: the event names none. */
 const char *explained_form_path(struct visit *visit, const struct past_event *event);
 
+/* Who did something, in words, as text. */
+void explained_who(struct visit *visit, const char *who);
+
 #endif

@@ -419,12 +419,16 @@ static bool access_row(void *arg, const struct log_access *access)
         grid_begin(visit, N_("Looks and acts"), heads);
     page_row(&visit->page);
     cell_time(visit, access->at);
-    page_cell(&visit->page, given(access->who));
+    page_raw(&visit->page, "<td>");
+    explained_who(visit, given(access->who));
+    page_raw(&visit->page, "</td>");
     cell_code(visit, tr(visit->language, officer_act(given(access->act))), given(access->act));
     page_cell(&visit->page,
               access->partner != NULL ? person_view_partner(accesses->view, access->partner) : "");
     if (access->answer != NULL && reason_parse(access->answer, &reason))
         cell_code(visit, word_reason(visit->language, access->answer), access->answer);
+    else if (officer_access_answer(given(access->answer)) != NULL)
+        page_cell(&visit->page, tr(visit->language, officer_access_answer(access->answer)));
     else
         page_code(&visit->page, given(access->answer));
     return !visit->page.html.failed;

@@ -180,6 +180,36 @@ const char *officer_notice_answer(const char *answer)
     return answer;
 }
 
+void officer_who(struct strbuf *out, enum language language, const char *who)
+{
+    static const char *const kinds[] = {N_("user"), N_("token"), N_("import")};
+    for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+        size_t length = strlen(kinds[i]);
+        if (strncmp(who, kinds[i], length) != 0 || who[length] != ' ')
+            continue;
+        strbuf_add_str(out, tr(language, kinds[i]));
+        strbuf_add_str(out, who + length);
+        return;
+    }
+    strbuf_add_str(out, strcmp(who, "link") == 0      ? tr(language, N_("unsubscribe link"))
+                        : strcmp(who, "command") == 0 ? tr(language, N_("command line"))
+                                                      : who);
+}
+
+const char *officer_access_answer(const char *answer)
+{
+    static const char *const answers[][2] = {
+        {"told", N_("shown")},          {"nothing held", N_("nothing is held")},
+        {"taken", N_("put on record")}, {"there already", N_("it was on record already")},
+        {"done", N_("it was done")},    {"unchanged", N_("nothing was changed")},
+        {"set", N_("it was put down")}, {"forgotten", N_("it was taken out")},
+    };
+    for (size_t i = 0; i < sizeof(answers) / sizeof(answers[0]); i++)
+        if (strcmp(answers[i][0], answer) == 0)
+            return answers[i][1];
+    return NULL;
+}
+
 const char *officer_act(const char *act)
 {
     static const struct {

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Of a person's archive: who looked her up over HTTP, and what was done about her there. */
 #include "base/csv_write.h"
+#include "office/officer_words.h"
 #include "office/person_page.h"
+#include "office/person_words.h"
 
 #include <string.h>
 
@@ -78,20 +80,24 @@ void person_add_accesses(const struct person *person, struct sheet *sheet)
 
 /* ---- the page ---- */
 
-static void access_row(struct sheet *sheet, const struct person_access *access)
+static void access_row(const struct person *person, struct sheet *sheet,
+                       const struct person_access *access)
 {
-    struct strbuf count = {0};
+    struct strbuf count = {0}, who = {0};
     char when[LEAF_TIME];
     language_add_number(&count, sheet->language, (int64_t)access->count);
     sheet_put(sheet, "<tr>");
-    leaf_cell(sheet, access->who);
-    leaf_cell(sheet, access->act);
-    leaf_cell(sheet, access->partner);
+    officer_who(&who, sheet->language, access->who);
+    leaf_cell(sheet, who.data != NULL ? who.data : "");
+    leaf_cell(sheet, tr(sheet->language, person_act(access->act)));
+    leaf_cell(sheet, person_partner_name(person, access->partner));
     leaf_cell(sheet, count.data != NULL ? count.data : "");
     leaf_cell(sheet, leaf_time(sheet, access->first_at, when));
     leaf_cell(sheet, leaf_time(sheet, access->last_at, when));
     sheet_put(sheet, "</tr>\n");
+    sheet->buf.failed = sheet->buf.failed || who.failed;
     strbuf_free(&count);
+    strbuf_free(&who);
 }
 
 void leaf_accesses(const struct person *person, struct sheet *sheet)
@@ -113,6 +119,6 @@ void leaf_accesses(const struct person *person, struct sheet *sheet)
     }
     leaf_columns(sheet, names);
     for (size_t i = 0; i < person->n_accesses; i++)
-        access_row(sheet, &person->accesses[i]);
+        access_row(person, sheet, &person->accesses[i]);
     sheet_put(sheet, "</tbody></table>\n");
 }

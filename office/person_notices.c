@@ -64,6 +64,7 @@ void person_write_notices_csv(const struct person *person, struct sheet *sheet)
 
 struct items {
     struct sheet *sheet;
+    const struct person *person; /* of the page */
     size_t written;
 };
 
@@ -122,7 +123,7 @@ static bool show(void *arg, const struct delivery *delivery)
     if (items->written++ == 0)
         leaf_columns(sheet, names);
     sheet_put(sheet, "<tr>");
-    leaf_cell(sheet, delivery->partner);
+    leaf_cell(sheet, person_partner_name(items->person, delivery->partner));
     leaf_cell(sheet, leaf_time(sheet, delivery->notice.created_at, when));
     leaf_cell(sheet, tr(sheet->language, person_delivery(delivery->state)));
     leaf_cell(sheet, delivery->ended_at != 0 ? leaf_time(sheet, delivery->ended_at, when) : "");
@@ -143,7 +144,7 @@ static bool show_identifier(void *arg, const char *partner, const char *identifi
         leaf_columns(sheet, names);
     }
     sheet_put(sheet, "<tr>");
-    leaf_cell(sheet, partner);
+    leaf_cell(sheet, person_partner_name(items->person, partner));
     leaf_cell(sheet, identifier);
     leaf_cell(sheet, leaf_time(sheet, set_at, when));
     sheet_put(sheet, "</tr>\n");
@@ -152,7 +153,8 @@ static bool show_identifier(void *arg, const char *partner, const char *identifi
 
 void leaf_notices(const struct person *person, struct sheet *sheet)
 {
-    struct items items = {.sheet = sheet}, identifiers = {.sheet = sheet};
+    struct items items = {.sheet = sheet, .person = person};
+    struct items identifiers = {.sheet = sheet, .person = person};
     leaf_heading(sheet, "notices", N_("Who was told that you said no"));
     leaf_paragraph(sheet, N_("When you withdraw a consent or object, the companies concerned are "
                              "told, so that they stop elsewhere, too."));

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Of the person's page: where the data came from, what happened, and what was shown. */
+#include "office/officer_words.h"
 #include "office/person_page.h"
 
 #include <inttypes.h>
@@ -175,7 +176,7 @@ static void form_link(struct sheet *sheet, const struct past_event *event)
 static void event_pairs(const struct person *person, struct sheet *sheet,
                         const struct past_event *event)
 {
-    struct strbuf partners = {0};
+    struct strbuf partners = {0}, origin = {0};
     char when[LEAF_TIME];
     bool grant = past_is_grant(event);
     name_partners(&partners, person, event->partners);
@@ -193,10 +194,12 @@ static void event_pairs(const struct person *person, struct sheet *sheet,
               : grant                    ? tr(sheet->language, "nothing")
                                          : "");
     leaf_pair(sheet, N_("Recorded on"), leaf_time(sheet, event->recorded_at, when));
-    leaf_pair(sheet, N_("How it was recorded"), event->origin);
-    if (partners.failed)
+    officer_who(&origin, sheet->language, event->origin);
+    leaf_pair(sheet, N_("How it was recorded"), origin.data);
+    if (partners.failed || origin.failed)
         sheet->buf.failed = true;
     strbuf_free(&partners);
+    strbuf_free(&origin);
 }
 
 static void write_event(const struct person *person, struct sheet *sheet,

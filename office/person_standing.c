@@ -211,6 +211,8 @@ void leaf_proof(const struct person *person, struct sheet *sheet)
          N_("your consents in a form other services can read (W3C Data Privacy Vocabulary)")},
         {"events.csv", N_("the events, as a table")},
         {"decisions.csv", N_("the decisions, as a table")},
+        {"accesses.csv", N_("who looked you up, as a table")},
+        {"notices.csv", N_("who was told that you said no, as a table")},
     };
     leaf_heading(sheet, "proof", N_("The proof, and the other files"));
     leaf_paragraph(sheet, N_("Each decision is written into a journal before anybody is told of "

@@ -228,6 +228,24 @@ const char *person_stop_kind(const char *kind)
     return word_of(words, sizeof(words) / sizeof(words[0]), kind);
 }
 
+const char *person_act(const char *act)
+{
+    static const struct word words[] = {
+        {"check", N_("asked whether you may be written to")},
+        {"person.read", N_("looked at what is held on you")},
+        {"person.export", N_("took all that is held on you, as a file")},
+        {"event.add", N_("recorded what you said")},
+        {"identifier.set", N_("said what a partner calls you")},
+        {"decision.read", N_("looked at a decision about you")},
+        {"decision.list", N_("looked through decisions about you")},
+        {"decision.export", N_("took decisions about you, as a file")},
+        {"link.view", N_("opened the page behind an unsubscribe link")},
+        {"event.withdraw", N_("withdrew by an unsubscribe link")},
+        {"event.object", N_("objected by an unsubscribe link")},
+    };
+    return word_of(words, sizeof(words) / sizeof(words[0]), act);
+}
+
 const char *person_delivery(enum delivery_state state)
 {
     static const char *const words[DELIVERY_STATES] = {

@@ -30,6 +30,8 @@ const char *person_effect(const char *effect);
 const char *person_outcome(const char *outcome);
 const char *person_stop_kind(const char *kind);
 /* Whether a partner was told of a "no". */
+/* What somebody did about her, as access records name it; the word itself where it is not known. */
+const char *person_act(const char *act);
 const char *person_delivery(enum delivery_state state);
 
 #endif

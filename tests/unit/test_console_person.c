@@ -311,6 +311,11 @@ START_TEST(acts_in_words)
         snprintf(alone, sizeof(alone), "<td>%s", acts[i]);
         must_not_show(alone);
     }
+    stage.language = LANGUAGE_FR;
+    show(key_tail(), "");
+    must_show("<td>compte claire</td>");
+    must_not_show("user claire");
+    stage.language = LANGUAGE_EN;
 }
 END_TEST
 
@@ -530,6 +535,10 @@ START_TEST(nobody_can_be_told)
     must_show("<td>Objection · E-mail</td>");
     must_show("no address for notices is set up for this partner");
     must_not_show("nothing is configured");
+    stage.language = LANGUAGE_FR;
+    show(tail, "");
+    must_show("aucune adresse d’avis");
+    must_not_show("<code>taken</code>");
 }
 END_TEST
 
