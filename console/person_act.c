@@ -24,7 +24,17 @@ enum { CHANNELS = sizeof(channel_order) / sizeof(channel_order[0]) };
 
 /* ---- the forms ---- */
 
-static void partner_field(struct visit *visit, const char *all)
+static unsigned channels_of(const struct visit *visit)
+{
+    unsigned channels = 0;
+    enum channel channel;
+    for (const struct visit_field *field = visit->fields; field != NULL; field = field->next)
+        if (strcmp(field->name, "channel") == 0 && channel_parse(field->value, &channel))
+            channels |= CHANNEL_BIT(channel);
+    return channels;
+}
+
+static void partner_field(struct visit *visit, const char *all, const char *chosen)
 {
     const struct config *config = visit->config;
     struct option *options = arena_alloc(visit->arena, (config->n_partners + 1) * sizeof(*options));
@@ -35,30 +45,53 @@ static void partner_field(struct visit *visit, const char *all)
     options[0] = (struct option){"", all, true};
     for (size_t i = 0; i < config->n_partners; i++)
         options[i + 1] = (struct option){config->partners[i].id, config->partners[i].name, false};
-    select_field(visit, "partner", N_("Whose offers"), options, config->n_partners + 1, "");
+    select_field(visit, "partner", N_("Whose offers"), options, config->n_partners + 1, chosen);
 }
 
-static void form_of(struct person_view *view, const char *below, const char *all,
-                    const char *button)
+struct act_form {
+    const char *below, *button; /* of the path; on the button */
+    unsigned channels;          /* that can be chosen */
+    bool again;                 /* filled in as it was sent */
+};
+
+static void form_of(struct visit *visit, const struct person_link *link,
+                    const struct act_form *form)
 {
-    struct visit *visit = view->visit;
-    const char *path = person_link_below(visit, view->link, below);
+    const char *path = person_link_below(visit, link, form->below);
+    unsigned ticked = form->again ? channels_of(visit) : form->channels;
     act_begin(visit, path != NULL ? path : "");
     visit->page.html.failed = visit->page.html.failed || path == NULL;
-    partner_field(visit, all);
+    partner_field(visit, N_("all partners"), form->again ? visit_field(visit, "partner") : "");
     checks_begin(visit, N_("On which channels"), "");
     for (size_t i = 0; i < CHANNELS; i++) {
         const char *name = channel_name(channel_order[i]);
-        if ((view->person->channels & CHANNEL_BIT(channel_order[i])) != 0)
-            check_field(visit, "channel", name, word_channel(LANGUAGE_EN, name), true);
+        unsigned bit = CHANNEL_BIT(channel_order[i]);
+        if ((form->channels & bit) != 0)
+            check_field(visit, "channel", name, word_channel(LANGUAGE_EN, name),
+                        (ticked & bit) != 0);
     }
     checks_end(visit);
     text_field(visit, "evidence", N_("How it reached us"),
                N_("So that it can be found again: letter of 3 March, reference 2026-114; call to "
                   "customer service. Addresses in it are hidden."),
-               "", 1000, true);
-    date_field(visit, "day", N_("When it was said (leave empty for now)"), "");
-    act_end(visit, button, "danger");
+               form->again ? visit_field(visit, "evidence") : "", 1000, true);
+    date_field(visit, "day", N_("When it was said (leave empty for now)"),
+               form->again ? visit_field(visit, "day") : "");
+    act_end(visit, form->button, "danger");
+}
+
+static void objection_form(struct visit *visit, const struct person_link *link, unsigned channels,
+                           bool again)
+{
+    form_of(visit, link,
+            &(struct act_form){"objections", N_("Record the objection"), channels, again});
+}
+
+static void withdrawal_form(struct visit *visit, const struct person_link *link, unsigned channels,
+                            bool again)
+{
+    form_of(visit, link,
+            &(struct act_form){"withdrawals", N_("Record the withdrawal"), channels, again});
 }
 
 static bool tells_anybody(const struct config *config)
@@ -87,12 +120,12 @@ void person_acts_part(struct person_view *view)
     act_fold_begin(visit, N_("Record an objection"));
     part_text(visit, N_("\"I want no offers.\" It stands against whatever the person agreed to "
                         "before, and against lists that arrive later."));
-    form_of(view, "objections", N_("all partners"), N_("Record the objection"));
+    objection_form(visit, view->link, view->person->channels, false);
     act_fold_end(visit);
     act_fold_begin(visit, N_("Record a withdrawal"));
     part_text(visit, N_("\"I take my consent back.\" Use it when the person speaks of a consent "
                         "given once; when in doubt, record an objection: it goes further."));
-    form_of(view, "withdrawals", N_("all partners"), N_("Record the withdrawal"));
+    withdrawal_form(visit, view->link, view->person->channels, false);
     act_fold_end(visit);
     part_end(visit);
 }
@@ -197,16 +230,6 @@ struct said {
     const char *why;     /* it cannot be taken: a constant */
 };
 
-static unsigned channels_of(const struct visit *visit)
-{
-    unsigned channels = 0;
-    enum channel channel;
-    for (const struct visit_field *field = visit->fields; field != NULL; field = field->next)
-        if (strcmp(field->name, "channel") == 0 && channel_parse(field->value, &channel))
-            channels |= CHANNEL_BIT(channel);
-    return channels;
-}
-
 /* When it was said: the moment it is recorded, or a day. Of a day gone by it is the end, so that
  * whatever else is on record of that day gives way to it. */
 static void read_moment(const struct visit *visit, struct said *said)
@@ -274,6 +297,47 @@ static void read_said(struct visit *visit, const struct person_link *link, enum 
         said->why = N_("The configuration knows no such partner.");
     else
         read_moment(visit, said);
+}
+
+/* ---- what cannot be taken ---- */
+
+/* On which she may be reached, as far as her address, or else what was chosen, tells. */
+static unsigned channels_offered(const struct visit *visit, const struct person_link *link)
+{
+    enum address_kind kind;
+    unsigned channels = 0;
+    bool known = kind_of(link, link->known ? 0 : channels_of(visit), &kind);
+    for (size_t i = 0; i < CHANNELS; i++)
+        if (!known || address_fits(kind, channel_order[i]) ||
+            (!link->known && channels_of(visit) == 0))
+            channels |= CHANNEL_BIT(channel_order[i]);
+    return channels;
+}
+
+/* The form again, as it was filled in, below what is wrong with it. */
+static enum result ask_again(struct visit *visit, const struct person_link *link,
+                             const struct said *said)
+{
+    const struct layout layout = {
+        .place = PLACE_PERSONS,
+        .title = NOT_RECORDED,
+        .up = link->path,
+        .up_name = N_("Back to the person"),
+    };
+    unsigned channels = channels_offered(visit, link);
+    bool objection = said->event.kind == EVENT_OBJECTED;
+    visit->status = 422;
+    layout_begin(visit, &layout);
+    part_notice(visit, "bad", said->why, NULL);
+    part_text(visit, N_("Nothing was changed. Correct it here; the rest is as you filled it in."));
+    part_begin(visit, objection ? N_("Record an objection") : N_("Record a withdrawal"));
+    if (objection)
+        objection_form(visit, link, channels, true);
+    else
+        withdrawal_form(visit, link, channels, true);
+    part_end(visit);
+    layout_end(visit);
+    return RESULT_OK;
 }
 
 /* ---- recording ---- */
@@ -401,8 +465,8 @@ static enum result act(struct visit *visit, enum event_kind kind, struct error *
                                        "the person up again."));
     if (result == RESULT_OK) {
         read_said(visit, &link, kind, &said);
-        result = said.why != NULL ? person_refuse(visit, &link, NOT_RECORDED, said.why)
-                                  : record(visit, &link, &said, err);
+        result =
+            said.why != NULL ? ask_again(visit, &link, &said) : record(visit, &link, &said, err);
     }
     person_link_wipe(&link);
     return result;

@@ -644,8 +644,20 @@ START_TEST(what_is_not_taken)
         press(objection_act, tail, wrong[i].form);
         ck_assert_int_eq(stage.visit.status, 422);
         must_show(wrong[i].said);
+        must_show("<button class=\"danger\">Record the objection</button>");
         ck_assert_ptr_null(stage.visit.access.act);
     }
+    /* What was typed is still there. */
+    press(objection_act, tail, "channel=post&partner=beta&day=2062-05-20&evidence=%3Cb%3Eletter");
+    must_show("value=\"&lt;b&gt;letter\"");
+    must_show("value=\"2062-05-20\"");
+    must_show("value=\"beta\" selected");
+    must_show("value=\"post\" checked");
+    must_show("value=\"email\"> ");
+    must_not_show("value=\"sms\"");
+    press(withdrawal_act, key_tail(), "channel=sms&evidence=");
+    must_show("value=\"sms\" checked");
+    must_show("<button class=\"danger\">Record the withdrawal</button>");
     press(objection_act, "nobody", EVERYWHERE);
     ck_assert_int_eq(stage.visit.status, 404);
     ck_assert_uint_eq(n_events(), 0);
