@@ -185,7 +185,8 @@ const struct command commands[] = {
      "                            input\n" FORMAT_HELP,
      cli_verify},
     {"report",
-     "--from T --to T [--partner P] [--by COLUMN[,COLUMN]... | --dossier DIR [--with-journal]] "
+     "--from T --to T [--partner P] [--by COLUMN[,COLUMN]... | --dossier DIR [--compare DAY] "
+     "[--with-journal]] "
      "[--lang fr|en] [--format F]",
      "count the decisions of a period, or make a dossier of it for a regulator",
      "  --from T, --to T          a time, or a date (UTC; --to includes that day)\n"
@@ -195,6 +196,7 @@ const struct command commands[] = {
      "                            policy, day, form, collector, supplier\n"
      "  --dossier DIR             a new folder: a page to read and print, the numbers as CSV, and\n"
      "                            what it takes to check them without this program\n"
+     "  --compare DAY             the same before DAY and from it on\n"
      "  --with-journal            with the journal's files of the period\n"
      "  --lang fr|en              default: what LC_ALL, LC_MESSAGES or LANG say\n" FORMAT_HELP
      "Without --by a table is an overview; json and csv are by partner, channel, verdict,\n"

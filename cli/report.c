@@ -70,7 +70,7 @@ static bool parse_by(const struct invocation *invocation, const char *text,
 }
 
 struct report_options {
-    const char *from, *to, *partner, *by, *lang, *format, *dossier;
+    const char *from, *to, *partner, *by, *lang, *format, *dossier, *compare;
     bool with_journal;
 };
 
@@ -91,6 +91,15 @@ static int fill_report(const struct invocation *invocation, const struct report_
         return command_usage(invocation, "--dossier goes with neither --by nor --format");
     if (options->dossier == NULL && options->with_journal)
         return command_usage(invocation, "--with-journal goes with --dossier");
+    if (options->compare != NULL && options->dossier == NULL)
+        return command_usage(invocation, "--compare goes with --dossier");
+    if (options->compare != NULL &&
+        !option_day_or_instant(invocation, "compare", options->compare, false, &report->change))
+        return EXIT_USAGE;
+    if (options->compare != NULL &&
+        (report->change % CLOCK_DAY != 0 || report->change <= report->filter.since ||
+         report->change >= report->filter.until))
+        return command_usage(invocation, "--compare is a day of the period, after its first");
     report->filter.partner = options->partner;
     return EXIT_DONE;
 }
@@ -108,6 +117,7 @@ int cli_report(const struct invocation *invocation, int argc, char **argv)
                                         {"lang", OPTION_TEXT, &options.lang},
                                         {"format", OPTION_TEXT, &options.format},
                                         {"dossier", OPTION_TEXT, &options.dossier},
+                                        {"compare", OPTION_TEXT, &options.compare},
                                         {"with-journal", OPTION_FLAG, &options.with_journal},
                                         {0}};
     int code = options_read(invocation, argc, argv, specs, 0, 0, NULL);

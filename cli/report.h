@@ -11,6 +11,7 @@
 struct report {
     struct context *context;
     struct tally_filter filter;
+    int64_t change; /* a midnight in the period, for the dossier's comparison; 0: none */
     enum language language;
 };
 

@@ -33,6 +33,7 @@ static int make(const struct invocation *invocation, struct report *report, stru
     dossier->index = context.index;
     dossier->journal_path = context.journal_path;
     dossier->filter = report->filter;
+    dossier->change = report->change;
     dossier->language = report->language;
     dossier->made_at = clock_now();
     enum result result = journal_index_catch_up(context.index, 0, NULL, &err);

@@ -311,8 +311,9 @@ void dossier_compared_rows(const struct dossier *dossier, struct page *page)
     dossier_halves(dossier, &halves);
     const struct tally_counts *before = &halves.before;
     const struct tally_counts *after = &halves.after;
-    number_row(page, N_("Days"), (uint64_t)((dossier->change - filter->since) / CLOCK_DAY),
-               (uint64_t)((filter->until - dossier->change) / CLOCK_DAY));
+    number_row(page, N_("Days"),
+               (uint64_t)((dossier->change - filter->since + CLOCK_DAY - 1) / CLOCK_DAY),
+               (uint64_t)((filter->until - dossier->change + CLOCK_DAY - 1) / CLOCK_DAY));
     number_row(page, N_("Submitted"), before->decisions, after->decisions);
     number_row(page, N_("Permitted by the rules"), before->pass, after->pass);
     number_row(page, N_("Not permitted by the rules"), before->block, after->block);

@@ -126,6 +126,16 @@ class Dossier(harness.IntegrationTest):
                     int(row[column]) for row in rows
                     if row["scope"] == "partner" and row["half"] == half), (half, column))
 
+        # The command makes the same of it.
+        made = self.folder / "made"
+        span = ["--from", period["from"], "--to", period["to"], "--dossier", made]
+        for no_day in (period["from"], "2026-01-01", day + "T10:00:00Z", "soon"):
+            self.assertEqual(console.gate.cli_full("report", *span, "--compare", no_day).returncode, 2)
+        console.gate.cli("report", *span, "--compare", day, "--lang", "en")
+        self.assertEqual(cells((made / "dossier.html").read_text(), "<h2>2. Before and after "),
+                         cells(document, "<h2>2. Before and after "))
+        with open(made / "before-after.csv", newline="") as file:
+            self.assertEqual(list(csv.DictReader(file)), rows)
         # Those blocked but answered as sent are counted among the facts, and explained.
         discarded = sum(int(half["discarded"]) for half in halves.values())
         self.assertGreater(discarded, 0)

@@ -116,6 +116,7 @@ class Report(harness.IntegrationTest):
         for wrong in ([], ["--from", "2026-01-02", "--to", "2026-01-01"],
                       [*self.period(), "--by", "colour"], [*self.period(), "--by", "day,day"],
                       [*self.period(), "--lang", "de"], [*self.period(), "--with-journal"],
+                      [*self.period(), "--compare", self.period()[1]],
                       [*self.period(), "--dossier", "x", "--format", "csv"]):
             gateway.cli("report", *wrong, expect=2)
 
