@@ -422,7 +422,9 @@ static bool access_row(void *arg, const struct log_access *access)
     page_raw(&visit->page, "<td>");
     explained_who(visit, given(access->who));
     page_raw(&visit->page, "</td>");
-    cell_code(visit, tr(visit->language, officer_act(given(access->act))), given(access->act));
+    page_raw(&visit->page, "<td class=\"words\">");
+    code_add(visit, tr(visit->language, officer_act(given(access->act))), given(access->act));
+    page_raw(&visit->page, "</td>");
     page_cell(&visit->page,
               access->partner != NULL ? person_view_partner(accesses->view, access->partner) : "");
     if (access->answer != NULL && reason_parse(access->answer, &reason))

@@ -308,7 +308,7 @@ START_TEST(acts_in_words)
     must_show("took decisions about the person, as a file");
     for (size_t i = 0; i < sizeof(acts) / sizeof(acts[0]); i++) {
         char alone[40]; /* the code belongs behind the words */
-        snprintf(alone, sizeof(alone), "<td>%s", acts[i]);
+        snprintf(alone, sizeof(alone), "<td class=\"words\">%s", acts[i]);
         must_not_show(alone);
     }
     stage.language = LANGUAGE_FR;
