@@ -107,7 +107,7 @@ export const pages = [
             const day = (back) => new Date(Date.now() - back * 86400e3).toISOString().slice(0, 10);
             return `/console/dossier?from=${day(30)}&to=${day(0)}&change=${day(15)}`;
         },
-        has: { en: ["From that day on", "of what left"], fr: ["À partir de ce jour"] },
+        has: { en: ["From that day on", "let through to the provider"], fr: ["À partir de ce jour", "transmis au prestataire"] },
     },
     {
         name: "dossier_empty",
