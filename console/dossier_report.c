@@ -183,7 +183,7 @@ void dossier_view_summary(struct dossier_view *view)
              "%s (%s) of these was answered to its partner as if it had been sent.",
              "%s (%s) of these were answered to their partner as if they had been sent.",
              totals->discarded),
-         totals->discarded, totals->decisions);
+         totals->discarded, tally_stopped(totals));
     line(visit,
          trn(visit->language,
              "%s (%s) was let through to the provider although the rules block it, since its "

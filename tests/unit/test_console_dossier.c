@@ -157,7 +157,7 @@ START_TEST(says_what_was_answered_as_sent)
                  NULL);
     stage_get(dossier_page, MAY);
     must_show("3 (42.9%) were blocked by the rules and did not leave.");
-    must_show("1 (14.3%) of these was answered to its partner as if it had been sent.");
+    must_show("1 (33.3%) of these was answered to its partner as if it had been sent.");
     must_show("1 message of the period was answered so: the partner may believe that it was sent.");
 }
 END_TEST
