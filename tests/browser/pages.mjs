@@ -143,8 +143,8 @@ export const pages = [
         path: "/console/blocked",
         act: "main a[href^='/console/blocked/']",
         has: {
-            en: ["Blocked messages", "WITHDRAWN", "decisions"],
-            fr: ["Messages bloqués", "WITHDRAWN", "décisions"],
+            en: ["Blocked messages", "PARTNER_ADDED_LATER", "decisions"],
+            fr: ["Messages bloqués", "PARTNER_ADDED_LATER", "décisions"],
         },
     },
     {
