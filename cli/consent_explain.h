@@ -4,8 +4,8 @@
 #ifndef OCTROI_CLI_CONSENT_EXPLAIN_H
 #define OCTROI_CLI_CONSENT_EXPLAIN_H
 
-#include "office/output.h"
 #include "office/explain.h"
+#include "office/output.h"
 
 int explanation_print(const struct explanation *explanation);
 /* JSON or CSV. */

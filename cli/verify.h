@@ -4,8 +4,8 @@
 #define OCTROI_CLI_VERIFY_H
 
 #include "cli/context.h"
-#include "office/output.h"
 #include "office/checkpoint.h"
+#include "office/output.h"
 
 /* Of the context: its paths and the journal's public key. checkpoint: kept elsewhere, of good
  * signature; NULL: none. Returns an enum exit_code. */

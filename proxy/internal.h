@@ -4,6 +4,8 @@
 #define OCTROI_PROXY_INTERNAL_H
 
 #include "base/seal.h"
+#include "office/checker.h"
+#include "office/clerk.h"
 #include "proxy/anchor.h"
 #include "proxy/control.h"
 #include "proxy/desk/desk.h"
@@ -13,8 +15,6 @@
 #include "proxy/net/handover.h"
 #include "proxy/net/inlet.h"
 #include "proxy/net/listen.h"
-#include "office/checker.h"
-#include "office/clerk.h"
 #include "proxy/post/post.h"
 #include "store/journal.h"
 

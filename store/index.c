@@ -154,7 +154,10 @@ static enum result open_db(struct journal_index *index, struct error *err)
         result = sql_open(index->path, SQL_CREATE, BUSY_MS, &index->db, err);
     }
     if (result == RESULT_OK)
-        result = sql_exec(index->db, "PRAGMA synchronous = OFF; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -16384", err);
+        result = sql_exec(
+            index->db,
+            "PRAGMA synchronous = OFF; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -16384",
+            err);
     if (result == RESULT_OK)
         result = make_tables(index->db, err);
     if (result == RESULT_OK)

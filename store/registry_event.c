@@ -526,11 +526,11 @@ enum result registry_find_event(struct registry *registry, int64_t id, event_row
     sqlite3_stmt *statement;
     struct event_row event;
     bool row;
-    enum result result = registry_prepared(
-        registry, STATEMENT_EVENT_FIND,
-        "SELECT " EVENT_COLUMNS
-        " FROM event e WHERE e.event_id = ?1 AND e.recipient_key IS NOT NULL",
-        &statement, err);
+    enum result result =
+        registry_prepared(registry, STATEMENT_EVENT_FIND,
+                          "SELECT " EVENT_COLUMNS
+                          " FROM event e WHERE e.event_id = ?1 AND e.recipient_key IS NOT NULL",
+                          &statement, err);
     if (result != RESULT_OK)
         return result;
     sqlite3_bind_int64(statement, 1, id);

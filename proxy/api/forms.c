@@ -108,8 +108,8 @@ enum result api_form(struct api_work *work, struct desk_tools *tools, struct err
     int version;
     if (!read_version(work, &version))
         return api_nothing(work, "form version");
-    enum result result =
-        registry_form_versions(tools->registry, work->tails[0], version, add_shown, &work->out, err);
+    enum result result = registry_form_versions(tools->registry, work->tails[0], version, add_shown,
+                                                &work->out, err);
     return result == RESULT_NOT_FOUND ? api_nothing(work, "form version") : result;
 }
 

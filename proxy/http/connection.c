@@ -220,8 +220,8 @@ static void forget(struct http_connection *connection)
     connection->evcon = NULL;
 }
 
-/* Its socket ends with a reset, now, for evhttp would end it in an orderly way: who takes the end of
- * a connection for that of an answer would take a part for the whole. */
+/* Its socket ends with a reset, now, for evhttp would end it in an orderly way: who takes the end
+ * of a connection for that of an answer would take a part for the whole. */
 static void reset(const struct http_connection *connection)
 {
     static const struct sockaddr nobody = {.sa_family = AF_UNSPEC};

@@ -491,7 +491,8 @@ START_TEST(a_person_with_nothing_but_an_identifier)
     snprintf(file, sizeof(file), "%s/index.db", folder);
     ck_assert_int_eq(mkdir(journal, 0700), 0);
     make_hostile(&h, LANGUAGE_EN);
-    ck_assert_msg(journal_index_open(file, journal, NULL, &index, &err) == RESULT_OK, "%s", err.text);
+    ck_assert_msg(journal_index_open(file, journal, NULL, &index, &err) == RESULT_OK, "%s",
+                  err.text);
     const struct person_sources from = {&h.config, h.bench.registry, index};
     memset(h.recipient.key, 2, sizeof(h.recipient.key));
     for (int i = 0; i < 2; i++) {
