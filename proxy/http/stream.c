@@ -414,7 +414,7 @@ enum result stream_file(int fd, struct stream_source *source_out, int64_t *lengt
         result = error_set(err, RESULT_BAD_INPUT, "what is to be downloaded is no file");
     else if ((file = malloc(sizeof(*file))) == NULL)
         result = error_no_memory(err);
-    if (result != RESULT_OK) {
+    if (file == NULL) {
         close(fd);
         return result;
     }
