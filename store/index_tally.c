@@ -82,8 +82,10 @@ static bool add_name(struct pass *pass, struct names *names, sqlite3_stmt *row)
 {
     int64_t number = sqlite3_column_int64(row, 0);
     int columns = sqlite3_column_count(row) - 1;
+    if (number < 0 || number > INT32_MAX) /* no number that numbering gives */
+        return false;
     size_t most = (size_t)number + 1;
-    if (most > names->count) {
+    if (names->rows == NULL || most > names->count) {
         most = most < 64 ? 64 : most + most / 2;
         const char *const **rows = reallocarray(names->rows, most, sizeof(*rows));
         if (rows == NULL)
