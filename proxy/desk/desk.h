@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The desk: threads for work on registry and journal index that must not happen on a loop, asked
- * for over HTTP (the interface for programs, the pages of the one-click link, later the console).
+ * for over HTTP (the interface for programs, the pages of the one-click link, the console).
  * Each thread has its own writing connection to the registry and its own connection to the index;
  * both follow when the file was replaced under them, as the recorder's do. The queues have a cap.
  */
