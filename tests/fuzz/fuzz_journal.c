@@ -76,8 +76,14 @@ static void add_record(struct hasher *hasher, struct strbuf *segment, uint8_t he
         strbuf_add_char(&record, (unsigned char)text[i] < 0x20 ? ' ' : text[i]);
     strbuf_add_str(&record, whole ? "" : "}");
     must(!record.failed);
-    /* A checkpoint states a row and a hash that the input cannot know. */
-    if (record_type(record.data, record.length) != RECORD_CHECKPOINT)
+    /* A checkpoint states a row and a hash that the input cannot know; of the registry's event the
+     * verifier wants to be told which. */
+    enum record_type type = record_type(record.data, record.length);
+    int64_t event;
+    uint8_t hash[SHA256_BYTES];
+    if (type != RECORD_CHECKPOINT &&
+        (type != RECORD_REGISTRY ||
+         record_registry_parse(record.data, record.length, &event, hash)))
         must(line_add(hasher, segment, head, salt, record.data, record.length));
     strbuf_free(&record);
 }

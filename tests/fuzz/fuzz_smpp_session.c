@@ -139,7 +139,10 @@ static bool answered_as_another(size_t one, size_t unbind)
 
 static void check_response(const struct smpp_header *header, const uint8_t *body)
 {
-    size_t i = find_asked(header, run.hint, n_asked);
+    /* What stands behind an unbind is not taken up, so the first of two is the one that is
+     * answered. */
+    size_t from = header->command == SMPP_RESP(SMPP_UNBIND) ? n_settled : run.hint;
+    size_t i = find_asked(header, from, n_asked);
     if (i == n_asked)
         i = find_asked(header, n_settled, run.hint);
     must_say(i < n_asked, "nobody asked for %s %u", smpp_command_name(header->command),
