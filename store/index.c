@@ -20,7 +20,7 @@
 #define TEXT_OF(value)        #value
 #define NUMBER_AS_TEXT(value) TEXT_OF(value)
 
-enum { INDEX_ROWS = 5000, BUSY_MS = 10000, OPEN_TRIES = 25 };
+enum { INDEX_ROWS = 20000, BUSY_MS = 10000, OPEN_TRIES = 25 };
 
 /* Instants are microseconds; keys and hashes are bytes. The log is read newest first, by time and
  * then row, of everything, of a person, or of some kinds of decisions (index_kind.h), which stand
@@ -101,6 +101,9 @@ static void close_db(struct journal_index *index)
                                          &index->move,         &index->find,       &index->contacts,
                                          &index->sent,         &index->reached,    &index->access,
                                          &index->other_effect, &index->move_effect};
+    index_rows_forget(index);
+    free(index->pending);
+    index->pending = NULL;
     index_kinds_close(index);
     for (size_t i = 0; i < sizeof(statements) / sizeof(statements[0]); i++) {
         sqlite3_finalize(*statements[i]);
@@ -165,9 +168,11 @@ static enum result open_db(struct journal_index *index, struct error *err)
                              "INSERT INTO decision (seq, hash, id, at, recipient_key, event,"
                              " list, list_row, gateway, session, partner, stream, account,"
                              " channel, purpose, recipient, verdict, reason, effect, mode,"
-                             " policy, provider, kind, origin)"
+                             " policy, provider, kind, origin, outcome, provider_reply,"
+                             " queue_id, size, report)"
                              " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13,"
-                             " ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24)",
+                             " ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25,"
+                             " ?26, ?27, ?28, ?29)",
                              &index->insert, err);
     if (result == RESULT_OK)
         result = sql_prepare(index->db,
@@ -472,6 +477,8 @@ static enum result index_some(struct journal_index *index, uint64_t rows, uint64
     if (result == RESULT_OK)
         result = take_rows(index, &position, rows, err);
     if (result == RESULT_OK)
+        result = index_rows_flush(index, err);
+    if (result == RESULT_OK)
         result = index_kinds_flush(index, err);
     if (result == RESULT_OK)
         result = set_position(index, &position, err);
@@ -481,6 +488,7 @@ static enum result index_some(struct journal_index *index, uint64_t rows, uint64
         *taken_out = position.rows - before;
     } else {
         note_broken(index);
+        index_rows_forget(index);
         index_kinds_forget(index);
         (void)sqlite3_exec(index->db, "ROLLBACK", NULL, NULL, NULL);
     }

@@ -26,7 +26,9 @@ struct journal_index {
     sqlite3_stmt *other_effect;
     sqlite3_stmt *move_effect;
     struct index_kinds *kinds; /* owned; index_kind.c; NULL until first used */
-    bool broken;               /* the file itself does not hold, as opposed to the segments */
+    struct index_pending
+        *pending; /* owned; index_pending.c; likewise; empty between transactions */
+    bool broken;  /* the file itself does not hold, as opposed to the segments */
 };
 
 /* The last row an index knows, indexed or only seen. *rows_out is 0 when there is no index, or one
@@ -43,6 +45,10 @@ enum result index_record(struct journal_index *index, uint64_t seq,
                          const uint8_t hash[SHA256_BYTES], const char *record, size_t length,
                          struct error *err);
 enum result index_unreadable(uint64_t seq, struct error *err);
+/* Decisions wait for their outcome until then: before the transaction is committed; and when it is
+ * undone. */
+enum result index_rows_flush(struct journal_index *index, struct error *err);
+void index_rows_forget(struct journal_index *index);
 /* Where a decision stands in the order of the log. */
 struct index_place {
     int64_t at;

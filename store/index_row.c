@@ -6,28 +6,13 @@
  */
 #include "base/flat.h"
 #include "store/index_kind.h"
+#include "store/index_pending.h"
 #include "store/segment.h"
 
 #include <inttypes.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <string.h>
-
-enum { FIELDS_MAX = 24 };
-
-struct field {
-    const char *name;
-    const char *text; /* borrowed; NULL: not there, or no text */
-    size_t length;
-    int64_t number;
-    bool is_number; /* or true, which reads as 1 */
-    bool seen;
-};
-
-struct fields {
-    size_t count;
-    struct field all[FIELDS_MAX];
-};
 
 /* In the order of the insert's and the update's parameters; see index.c. */
 static const char *const decision_names[] = {
@@ -54,10 +39,12 @@ enum {
     DECISION_BOUND = 20,
     DECISION_KIND = 23,
     DECISION_ORIGIN,
+    DECISION_OUTCOME, /* and what else an outcome brings */
     OUTCOME_TEXTS = 6,
     OUTCOME_BOUND = 8
 };
-enum { OUTCOME_ID, OUTCOME_EFFECT = 2 };
+enum { OUTCOME_ID, OUTCOME_OUTCOME, OUTCOME_EFFECT, OUTCOME_PROVIDER, OUTCOME_REPLY };
+enum { DECISION_EFFECT = 16, DECISION_PROVIDER = 19 };
 
 /* Where a decision's record has what its kind is made of. */
 static const int kind_fields[KIND_TEXTS] = {
@@ -179,50 +166,98 @@ static bool bind_hex(sqlite3_stmt *statement, int column, const struct field *fi
     return true;
 }
 
-/* Counts it, and binds its kind and origin. */
-static enum result bind_kind(struct journal_index *index, const struct field *all, int64_t instant,
-                             struct error *err)
+/* Counts it, and finds its kind and origin. */
+static enum result count_decision(struct journal_index *index, const struct field *all,
+                                  struct pending_decision *decision, struct error *err)
 {
     struct index_kind kind = {.listed = all[DECISION_LIST].text != NULL};
-    int64_t number = 0;
-    int64_t origin = ORIGIN_NONE;
+    decision->origin = ORIGIN_NONE;
     for (size_t i = 0; i < KIND_TEXTS; i++) {
         const struct field *field = &all[kind_fields[i]];
         kind.texts[i] = (struct index_text){field->text, field->length};
     }
-    enum result result = index_kind(index, &kind, &number, err);
+    enum result result = index_kind(index, &kind, &decision->kind, err);
     if (result == RESULT_OK && all[DECISION_EVENT].is_number)
-        result = index_origin(index, all[DECISION_EVENT].number, &origin, err);
+        result = index_origin(index, all[DECISION_EVENT].number, &decision->origin, err);
     if (result == RESULT_OK)
-        result = index_count(index, instant, number, origin, 1, err);
-    sqlite3_bind_int64(index->insert, DECISION_KIND, number);
-    sqlite3_bind_int64(index->insert, DECISION_ORIGIN, origin);
+        result = index_count(index, decision->at, decision->kind, decision->origin, 1, err);
     return result;
 }
 
-static enum result add_decision(struct journal_index *index, uint64_t seq,
-                                const uint8_t hash[SHA256_BYTES], const struct fields *fields,
-                                struct error *err)
+static void bind_outcome(sqlite3_stmt *insert, const struct field *outcome)
 {
-    const struct field *all = fields->all;
+    int column = DECISION_OUTCOME;
+    if (outcome[OUTCOME_PROVIDER].text != NULL)
+        bind_text(insert, 3 + DECISION_PROVIDER, &outcome[OUTCOME_PROVIDER]);
+    bind_text(insert, column++, &outcome[OUTCOME_OUTCOME]);
+    for (int i = OUTCOME_REPLY; i < OUTCOME_TEXTS; i++)
+        bind_text(insert, column++, &outcome[i]);
+    for (int i = OUTCOME_TEXTS; i < OUTCOME_BOUND; i++)
+        bind_number(insert, column++, &outcome[i]);
+}
+
+/* outcome may be NULL. */
+static enum result insert_decision(struct journal_index *index,
+                                   const struct pending_decision *decision, const struct field *all,
+                                   const struct field *outcome, struct error *err)
+{
+    static const struct field nothing[FIELDS_MAX];
     sqlite3_stmt *insert = index->insert;
-    int64_t instant;
-    if (all[DECISION_AT].text == NULL || all[DECISION_ID].text == NULL ||
-        !clock_parse(all[DECISION_AT].text, all[DECISION_AT].length, &instant) ||
-        !bind_hex(insert, 5, &all[DECISION_KEY]) || !bind_hex(insert, 7, &all[DECISION_LIST]))
-        return index_unreadable(seq, err);
-    enum result result = bind_kind(index, all, instant, err);
-    if (result != RESULT_OK)
-        return result;
-    sqlite3_bind_int64(insert, 1, (sqlite3_int64)seq);
-    sqlite3_bind_blob(insert, 2, hash, SHA256_BYTES, SQLITE_STATIC);
+    if (!bind_hex(insert, 5, &all[DECISION_KEY]) || !bind_hex(insert, 7, &all[DECISION_LIST]))
+        return index_unreadable(decision->seq, err);
+    sqlite3_bind_int64(insert, 1, (sqlite3_int64)decision->seq);
+    sqlite3_bind_blob(insert, 2, decision->hash, SHA256_BYTES, SQLITE_STATIC);
     bind_text(insert, 3, &all[DECISION_ID]);
-    sqlite3_bind_int64(insert, 4, instant);
+    sqlite3_bind_int64(insert, 4, decision->at);
     bind_number(insert, 6, &all[DECISION_EVENT]);
     bind_number(insert, 8, &all[DECISION_ROW]);
     for (int i = DECISION_TEXTS; i < DECISION_BOUND; i++)
         bind_text(insert, 3 + i, &all[i]);
+    sqlite3_bind_int64(insert, DECISION_KIND, decision->kind);
+    sqlite3_bind_int64(insert, DECISION_ORIGIN, decision->origin);
+    bind_outcome(insert, outcome != NULL ? outcome : nothing);
     return sql_run(index->db, insert, err);
+}
+
+enum result index_rows_flush(struct journal_index *index, struct error *err)
+{
+    enum result result = RESULT_OK;
+    for (size_t i = 0; result == RESULT_OK && i < pending_count(index); i++) {
+        const struct pending_decision *each = pending_at(index, i);
+        result = insert_decision(index, each, each->decision->fields.all,
+                                 each->outcome != NULL ? each->outcome->fields.all : NULL, err);
+    }
+    pending_clear(index);
+    return result;
+}
+
+void index_rows_forget(struct journal_index *index)
+{
+    pending_clear(index);
+}
+
+/* in_place: the fields lie in record, which is copied; else it is inserted at once. */
+static enum result add_decision(struct journal_index *index, struct pending_decision *decision,
+                                const struct fields *fields, const char *record, size_t length,
+                                bool in_place, struct error *err)
+{
+    const struct field *all = fields->all;
+    bool full = false;
+    if (all[DECISION_AT].text == NULL || all[DECISION_ID].text == NULL ||
+        !clock_parse(all[DECISION_AT].text, all[DECISION_AT].length, &decision->at))
+        return index_unreadable(decision->seq, err);
+    enum result result = count_decision(index, all, decision, err);
+    if (result != RESULT_OK)
+        return result;
+    if (!in_place)
+        return insert_decision(index, decision, all, NULL, err);
+    result = pending_add(index, decision, fields, record, length, &full, err);
+    if (result == RESULT_OK && full) {
+        result = index_rows_flush(index, err);
+        if (result == RESULT_OK)
+            result = pending_add(index, decision, fields, record, length, &full, err);
+    }
+    return result;
 }
 
 /* The decision turned out otherwise: it is of another kind. */
@@ -288,18 +323,66 @@ static enum result update_outcome(struct journal_index *index, const struct fiel
     return sql_run(index->db, index->outcome, err);
 }
 
-/* Nearly all turn out as decided, so that is tried first. */
-static enum result add_outcome(struct journal_index *index, uint64_t seq,
-                               const struct fields *fields, struct error *err)
+static bool as_decided(const struct field *outcome, const struct field *decision)
 {
+    const struct field *effect = &outcome[OUTCOME_EFFECT];
+    const struct field *decided = &decision[DECISION_EFFECT];
+    return effect->text == NULL || (decided->text != NULL && decided->length == effect->length &&
+                                    memcmp(decided->text, effect->text, effect->length) == 0);
+}
+
+/* For the decisions that wait. *settled_out: some turned out as decided. */
+static enum result settle_pending(struct journal_index *index, const struct fields *fields,
+                                  const char *record, size_t length, bool *settled_out,
+                                  struct error *err)
+{
+    const struct field *id = &fields->all[OUTCOME_ID];
+    struct pending_decision *each = pending_first(index, id);
+    for (; each != NULL; each = pending_next(index, each, id)) {
+        if (!as_decided(fields->all, each->decision->fields.all))
+            continue;
+        each->outcome = pending_copy(fields, record, length);
+        if (each->outcome == NULL)
+            return error_no_memory(err);
+        *settled_out = true;
+    }
+    return RESULT_OK;
+}
+
+/* A second outcome takes over but some of the first: that is left to the table, as is what does
+ * not lie in place. */
+static bool may_settle(struct journal_index *index, const struct field *id)
+{
+    struct pending_decision *each = pending_first(index, id);
+    while (each != NULL && each->outcome == NULL)
+        each = pending_next(index, each, id);
+    return each == NULL;
+}
+
+/* Nearly all turn out as decided, so that is tried first. Others with this id may be in the table
+ * already. */
+static enum result add_outcome(struct journal_index *index, uint64_t seq,
+                               const struct fields *fields, const char *record, size_t length,
+                               bool in_place, struct error *err)
+{
+    const struct field *id = &fields->all[OUTCOME_ID];
+    bool settled = false;
     bool moved = false;
-    if (fields->all[OUTCOME_ID].text == NULL)
+    enum result result = RESULT_OK;
+    if (id->text == NULL)
         return index_unreadable(seq, err);
-    enum result result = update_outcome(index, fields, err);
-    if (result != RESULT_OK || sqlite3_changes(index->db) > 0 ||
+    if (!in_place || !may_settle(index, id))
+        result = index_rows_flush(index, err);
+    else
+        result = settle_pending(index, fields, record, length, &settled, err);
+    if (result == RESULT_OK)
+        result = update_outcome(index, fields, err);
+    if (result != RESULT_OK || settled || sqlite3_changes(index->db) > 0 ||
         fields->all[OUTCOME_EFFECT].text == NULL)
         return result;
-    result = move_one(index, fields, &moved, err);
+    result = index_rows_flush(index, err);
+    if (result == RESULT_OK)
+        result = move_one(index, fields, &moved, err);
     return result == RESULT_OK && moved ? update_outcome(index, fields, err) : result;
 }
 
@@ -365,6 +448,11 @@ enum result index_record(struct journal_index *index, uint64_t seq,
     enum record_type type = record_type(record, length);
     struct fields fields;
     json_t *json = NULL;
+    enum result result = RESULT_OK;
+    if (type != RECORD_DECISION && type != RECORD_OUTCOME && type != RECORD_ACCESS)
+        result = index_rows_flush(index, err);
+    if (result != RESULT_OK)
+        return result;
     if (type == RECORD_DECISION)
         fields_name(&fields, decision_names, sizeof(decision_names) / sizeof(decision_names[0]));
     else if (type == RECORD_OUTCOME)
@@ -383,15 +471,22 @@ enum result index_record(struct journal_index *index, uint64_t seq,
         return add_whole(index, "checkpoint", seq, record, length, err);
     else
         return RESULT_OK;
-    if (!scan_record(&fields, record, length)) {
+    bool in_place = scan_record(&fields, record, length);
+    if (!in_place) {
         json = json_loadb(record, length, JSON_REJECT_DUPLICATES, NULL);
         if (json == NULL)
             return index_unreadable(seq, err);
         fields_of_json(&fields, json);
     }
-    enum result result = type == RECORD_DECISION  ? add_decision(index, seq, hash, &fields, err)
-                         : type == RECORD_OUTCOME ? add_outcome(index, seq, &fields, err)
-                                                  : add_access(index, seq, &fields, err);
+    if (type == RECORD_DECISION) {
+        struct pending_decision decision = {.seq = seq};
+        memcpy(decision.hash, hash, SHA256_BYTES);
+        result = add_decision(index, &decision, &fields, record, length, in_place, err);
+    } else if (type == RECORD_OUTCOME) {
+        result = add_outcome(index, seq, &fields, record, length, in_place, err);
+    } else {
+        result = add_access(index, seq, &fields, err);
+    }
     json_decref(json);
     return result;
 }

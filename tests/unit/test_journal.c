@@ -3,7 +3,8 @@
 
 int main(void)
 {
-    Suite *const suites[] = {record_suite(),    write_suite(), verify_suite(),
-                             screening_suite(), sent_suite(),  NULL};
+    Suite *const suites[] = {
+        record_suite(),   write_suite(), verify_suite(), screening_suite(), sent_suite(),
+        outcomes_suite(), NULL};
     return unit_run(suites);
 }

@@ -50,6 +50,7 @@ Suite *record_suite(void);
 Suite *write_suite(void);
 Suite *verify_suite(void);
 Suite *screening_suite(void);
+Suite *outcomes_suite(void);
 Suite *sent_suite(void);
 
 #endif
