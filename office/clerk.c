@@ -5,6 +5,7 @@
 #include "base/crypto.h"
 #include "base/harden.h"
 #include "base/log.h"
+#include "base/wake.h"
 #include "office/dossier.h"
 
 #include <errno.h>
@@ -15,11 +16,10 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #define NICENESS   10
-#define TIDY_EVERY 60 /* seconds */
+#define TIDY_EVERY (60 * CLOCK_SECOND)
 
 struct place {
     char user[CLERK_USER]; /* "": free */
@@ -180,10 +180,7 @@ static struct place *next_place(struct clerk *clerk)
 
 static void rest(struct clerk *clerk)
 {
-    struct timespec until;
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += TIDY_EVERY;
-    pthread_cond_timedwait(&clerk->wake, &clerk->lock, &until);
+    wake_wait(&clerk->wake, &clerk->lock, TIDY_EVERY);
     tidy(clerk, clock_now());
 }
 
@@ -337,7 +334,7 @@ enum result clerk_start(const struct clerk_options *options, struct clerk **cler
     if (clerk == NULL)
         return error_no_memory(err);
     pthread_mutex_init(&clerk->lock, NULL);
-    pthread_cond_init(&clerk->wake, NULL);
+    wake_init(&clerk->wake);
     for (size_t i = 0; i < CLERK_MOST; i++)
         clerk->places[i].fd = -1;
     enum result result = equip(clerk, options, err);

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "proxy/indexer.h"
 
+#include "base/clock.h"
 #include "base/harden.h"
 #include "base/log.h"
+#include "base/wake.h"
 #include "store/journal.h"
 
 #include <pthread.h>
@@ -10,10 +12,9 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/resource.h>
-#include <time.h>
 #include <unistd.h>
 
-#define INTERVAL_NS 500000000L
+#define INTERVAL    (CLOCK_SECOND / 2)
 #define NICENESS    10
 #define BUSY_ROWS   1000  /* in an interval: a thousand messages a second */
 #define BEHIND_MOST 50000 /* rows, which take about a second to index */
@@ -81,14 +82,7 @@ static void *run(void *arg)
     be_nice();
     pthread_mutex_lock(&indexer->lock);
     while (!indexer->stopping) {
-        struct timespec until;
-        clock_gettime(CLOCK_REALTIME, &until);
-        until.tv_nsec += INTERVAL_NS;
-        if (until.tv_nsec >= 1000000000L) {
-            until.tv_sec++;
-            until.tv_nsec -= 1000000000L;
-        }
-        pthread_cond_timedwait(&indexer->wake, &indexer->lock, &until);
+        wake_wait(&indexer->wake, &indexer->lock, INTERVAL);
         pthread_mutex_unlock(&indexer->lock);
         catch_up(indexer);
         pthread_mutex_lock(&indexer->lock);
@@ -106,7 +100,7 @@ enum result indexer_start(struct journal *journal, const char *index_path,
         return error_no_memory(err);
     indexer->journal = journal;
     pthread_mutex_init(&indexer->lock, NULL);
-    pthread_cond_init(&indexer->wake, NULL);
+    wake_init(&indexer->wake);
     enum result result =
         journal_index_open(index_path, journal_directory, registry_path, &indexer->index, err);
     if (result == RESULT_OK) {

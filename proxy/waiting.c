@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/harden.h"
 #include "base/log.h"
+#include "base/wake.h"
 #include "proxy/http/server.h"
 #include "proxy/internal.h"
 #include "proxy/smpp/server.h"
@@ -12,7 +13,6 @@
 
 #include <signal.h>
 #include <stdlib.h>
-#include <time.h>
 
 #define SAY_EVERY (5 * CLOCK_SECOND)
 
@@ -82,14 +82,12 @@ struct farewell {
 static void *watch(void *arg)
 {
     struct farewell *farewell = arg;
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
+    int64_t until = clock_monotonic();
     pthread_mutex_lock(&farewell->lock);
     while (!farewell->over) {
-        until.tv_sec += SAY_EVERY / CLOCK_SECOND;
-        int woken = 0;
-        while (!farewell->over && woken == 0)
-            woken = pthread_cond_timedwait(&farewell->wake, &farewell->lock, &until);
+        until += SAY_EVERY;
+        while (!farewell->over && clock_monotonic() < until)
+            wake_wait_until(&farewell->wake, &farewell->lock, until);
         int64_t took = clock_monotonic() - farewell->since;
         if (!farewell->over && took >= CLOCK_SECOND)
             log_event(LOG_LEVEL_WARN, "still ending", LOG_TEXT("step", farewell->step),
@@ -111,12 +109,8 @@ struct farewell *farewell_begin(void)
     struct farewell *farewell = calloc(1, sizeof(*farewell));
     if (farewell == NULL)
         return NULL;
-    pthread_condattr_t attributes;
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
     pthread_mutex_init(&farewell->lock, NULL);
-    pthread_cond_init(&farewell->wake, &attributes);
-    pthread_condattr_destroy(&attributes);
+    wake_init(&farewell->wake);
     farewell->step = "begin";
     farewell->since = clock_monotonic();
     sigset_t all, before;

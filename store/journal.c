@@ -7,6 +7,7 @@
 
 #include "base/harden.h"
 #include "base/log.h"
+#include "base/wake.h"
 #include "store/index.h"
 #include "store/segment_writer.h"
 
@@ -14,7 +15,6 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum {
     COMMIT_BYTES = 4 * 1024 * 1024, /* of one write, so that the writer's memory stays bounded */
@@ -382,13 +382,10 @@ static bool wait_for_work(struct journal *journal)
         if (at <= now)
             break;
         journal->wakes_at = at;
-        if (at == INT64_MAX) {
+        if (at == INT64_MAX)
             pthread_cond_wait(&journal->wake, &journal->lock);
-        } else {
-            struct timespec when = {.tv_sec = (time_t)(at / CLOCK_SECOND),
-                                    .tv_nsec = (long)(at % CLOCK_SECOND) * 1000};
-            pthread_cond_timedwait(&journal->wake, &journal->lock, &when);
-        }
+        else
+            wake_wait_until(&journal->wake, &journal->lock, at);
     }
     bool stopping = journal->stopping;
     list_append(&journal->work, &journal->queue);
@@ -482,11 +479,7 @@ enum result journal_open(const struct journal_options *options, struct journal *
     struct journal *journal = calloc(1, sizeof(*journal));
     if (journal == NULL)
         return error_no_memory(err);
-    pthread_condattr_t monotonic;
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&journal->wake, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    wake_init(&journal->wake);
     pthread_mutex_init(&journal->lock, NULL);
     list_clear(&journal->queue);
     list_clear(&journal->work);

@@ -12,12 +12,12 @@
 #include "base/clock.h"
 #include "base/harden.h"
 #include "base/log.h"
+#include "base/wake.h"
 
 #include <event2/event.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <time.h>
 
 /* How often the deadline is looked at: the worker moves it as it gets on. */
 #define TICK (CLOCK_SECOND / 5)
@@ -163,7 +163,6 @@ static bool staff(struct esmtp_pool *pool)
 enum result esmtp_pool_new(struct esmtp_route route, struct esmtp_pool **pool_out,
                            struct error *err)
 {
-    pthread_condattr_t clock;
     struct esmtp_pool *pool =
         calloc(1, sizeof(*pool) + route.config->connections * sizeof(struct worker));
     if (pool == NULL) {
@@ -175,11 +174,8 @@ enum result esmtp_pool_new(struct esmtp_route route, struct esmtp_pool **pool_ou
     pool->route = route;
     pool->last = &pool->first;
     pthread_mutex_init(&pool->lock, NULL);
-    pthread_condattr_init(&clock);
-    pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
     pthread_cond_init(&pool->more, NULL);
-    pthread_cond_init(&pool->fewer, &clock);
-    pthread_condattr_destroy(&clock);
+    wake_init(&pool->fewer);
     *pool_out = pool;
     return RESULT_OK;
 }
@@ -187,16 +183,13 @@ enum result esmtp_pool_new(struct esmtp_route route, struct esmtp_pool **pool_ou
 void esmtp_pool_close(struct esmtp_pool **pool_pointer)
 {
     struct esmtp_pool *pool = *pool_pointer;
-    struct timespec until;
+    int64_t until = clock_monotonic() + CLOSE_PATIENCE_S * CLOCK_SECOND;
     *pool_pointer = NULL;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += CLOSE_PATIENCE_S;
     pthread_mutex_lock(&pool->lock);
     pool->closing = true;
     pthread_cond_broadcast(&pool->more);
-    int failed = 0;
-    while (pool->threads > 0 && failed == 0)
-        failed = pthread_cond_timedwait(&pool->fewer, &pool->lock, &until);
+    while (pool->threads > 0 && clock_monotonic() < until)
+        wake_wait_until(&pool->fewer, &pool->lock, until);
     bool empty = pool->threads == 0;
     if (!empty)
         log_event(LOG_LEVEL_WARN, "workers left behind",

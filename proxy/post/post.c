@@ -5,17 +5,17 @@
 #include "base/file.h"
 #include "base/harden.h"
 #include "base/log.h"
+#include "base/wake.h"
 #include "proxy/post/schedule.h"
 
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <time.h>
 #include <unistd.h>
 
 #define NICENESS   5
-#define TURN_EVERY 1 /* seconds: between two looks at the outbox */
+#define TURN_EVERY CLOCK_SECOND /* between two looks at the outbox */
 #define STATE_MOST ((size_t)1024 * 1024)
 
 /* ---- what was said before ---- */
@@ -90,11 +90,8 @@ static void turn(struct post *post, struct snapshot *snapshot)
 
 static void wait_a_turn(struct post *post)
 {
-    struct timespec until;
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += TURN_EVERY;
     if (!post->answered)
-        pthread_cond_timedwait(&post->wake, &post->lock, &until);
+        wake_wait(&post->wake, &post->lock, TURN_EVERY);
 }
 
 static void *run(void *arg)
@@ -161,7 +158,7 @@ enum result post_start(const struct post_options *options, struct snapshot *snap
     if (post == NULL)
         return error_no_memory(err);
     pthread_mutex_init(&post->lock, NULL);
-    pthread_cond_init(&post->wake, NULL);
+    wake_init(&post->wake);
     post->options = *options;
     post->journal = options->journal;
     post->checker = options->checker;

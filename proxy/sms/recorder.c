@@ -8,6 +8,7 @@
 
 #include "base/harden.h"
 #include "base/log.h"
+#include "base/wake.h"
 #include "proxy/sms/withdrawal.h"
 #include "store/notices.h"
 #include "wire/receipt.h"
@@ -16,7 +17,6 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define QUEUE_MOST 10000 /* of each kind: no flood of reports keeps a STOP out */
 #define BATCH_MOST 256   /* withdrawals in one transaction: some ten milliseconds */
@@ -421,11 +421,9 @@ static bool take(struct recorder *recorder, struct job_list kinds[RECORDER_KINDS
             pthread_cond_wait(&recorder->wake, &recorder->lock);
             continue;
         }
-        struct timespec until = {.tv_sec = (time_t)(next->due / CLOCK_SECOND),
-                                 .tv_nsec = (long)(next->due % CLOCK_SECOND) * 1000};
         if (next->due <= clock_monotonic())
             break;
-        pthread_cond_timedwait(&recorder->wake, &recorder->lock, &until);
+        wake_wait_until(&recorder->wake, &recorder->lock, next->due);
     }
     bool stopping = recorder->stopping;
     bool some = recorder->waiting.first != NULL || recorder->later.first != NULL;
@@ -475,16 +473,6 @@ static void free_recorder(struct recorder *recorder)
     free(recorder);
 }
 
-/* Deadlines are monotonic here as everywhere. */
-static void init_wake(pthread_cond_t *wake)
-{
-    pthread_condattr_t attributes;
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(wake, &attributes);
-    pthread_condattr_destroy(&attributes);
-}
-
 static enum result start_thread(struct recorder *recorder, struct error *err)
 {
     sigset_t all, before;
@@ -504,7 +492,7 @@ enum result recorder_start(const struct recorder_options *options, struct record
     if (recorder == NULL)
         return error_no_memory(err);
     pthread_mutex_init(&recorder->lock, NULL);
-    init_wake(&recorder->wake);
+    wake_init(&recorder->wake);
     list_init(&recorder->waiting);
     list_init(&recorder->later);
     recorder->sent = options->sent;

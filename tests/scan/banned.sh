@@ -4,12 +4,14 @@
 set -eu
 srcdir=${srcdir:-.}
 here=$(cd "$srcdir" && pwd)/tests/scan
-banned='strcpy|strcat|sprintf|vsprintf|gets|strtok|atoi|alloca|system|popen'
+# pthread_cond_timedwait is base/wake's alone: a deadline by the clock on the wall sleeps an hour too long
+# when that is set back.
+banned='strcpy|strcat|sprintf|vsprintf|gets|strtok|atoi|alloca|system|popen|pthread_cond_timedwait'
 
 # Banned calls outside tests/ under the folder $1; names in comments and texts do not count.
 calls() {
     (cd "$1" && find . -type f \( -name '*.c' -o -name '*.h' -o -name '*.cc' \) \
-        ! -path './tests/*' ! -path './build*' ! -path './_*' ! -path './.*/*' ! -path '*/node_modules/*' \
+        ! -path './tests/*' ! -path './base/wake.c' ! -path './build*' ! -path './_*' ! -path './.*/*' ! -path '*/node_modules/*' \
         -exec awk -f "$here/code.awk" {} + |
         grep -E "[^A-Za-z0-9_]($banned)[[:space:]]*\(" || true)
 }
