@@ -30,7 +30,6 @@ import people as people_module  # noqa: E402
 import ways  # noqa: E402
 
 SESSIONS = 32
-LENGTH = 1024
 PATIENCE = 600
 SETTLED = 1.2  # seconds without CPU time: longer than octroi's indexer sleeps
 
@@ -39,16 +38,45 @@ class BenchError(Exception):
     pass
 
 
+class Row:
+    """One kind of load, and the ways it goes through."""
+
+    def __init__(self, title, kinds, source=("-d",), length=1024, share=1.0, lone=False):
+        self.title = title
+        self.kinds = kinds
+        self.source = source  # options of smtp-source; -d: connections are kept
+        self.length = length
+        self.share = share  # of --messages
+        self.lone = lone
+
+    def messages(self, options, kind):
+        share = self.share * (0.2 if kind in (ways.Postfix, ways.Haraka) else 1)
+        return max(1, round(options.messages * share))
+
+
+BESIDE = (ways.Direct, ways.Haproxy, ways.Octroi)
+ROWS = {
+    "kept": Row("32 sessions, 1 KB, connections kept", (*BESIDE, ways.Postfix, ways.Haraka),
+                lone=True),
+    "new": Row("32 sessions, 1 KB, a new connection for each message", BESIDE, source=(),
+               share=0.5),
+    "large": Row("32 sessions, 100 KB, connections kept", BESIDE, length=102400, share=0.2),
+    "journal": Row("kept, with the journal and without",
+                   (ways.Octroi, ways.OctroiNoJournal)),
+    "loops": Row("kept, as many loops as cores and one", (ways.Octroi, ways.OctroiOneLoop)),
+}
+
+
 def say(text):
     print(text, file=sys.stderr, flush=True)
 
 
-def send(port, count, stem):
+def send(port, count, stem, row=ROWS["kept"]):
     """smtp-source; its end means that every message was answered with 250."""
     recipient = f"{stem}@{people_module.DOMAIN}"
     done = subprocess.run(
-        ["/usr/sbin/smtp-source", "-d", "-N", "-s", str(min(SESSIONS, count)), "-l", str(LENGTH),
-         "-m", str(count), "-f", people_module.SENDER, "-t", recipient, f"127.0.0.1:{port}"],
+        ["/usr/sbin/smtp-source", *row.source, "-N", "-s", str(min(SESSIONS, count)),
+         "-l", str(row.length), "-m", str(count), "-f", people_module.SENDER, "-t", recipient, f"127.0.0.1:{port}"],
         capture_output=True, text=True, timeout=PATIENCE)
     if done.returncode != 0 or done.stderr:
         raise BenchError(f"smtp-source: {done.stderr.strip() or done.returncode}")
@@ -75,10 +103,10 @@ def settle(way):
     return way.cpu()
 
 
-def measure(way, sink, count, stem, timeout=PATIENCE):
+def measure(way, sink, count, stem, timeout=PATIENCE, row=ROWS["kept"]):
     before, cpu, sink_cpu = sink.count(), way.cpu(), ways.cpu_seconds(sink.process.pid)
     began = time.monotonic()
-    send(way.port, count, stem)
+    send(way.port, count, stem, row)
     answered = time.monotonic()
     arrived = wait_count(sink, before + count, timeout)
     busy = way.cpu() - cpu
@@ -136,21 +164,23 @@ def latency(way, count):
     return statistics.median(times) * 1e6
 
 
-def run_way(kind, folder, people, options, number):
+def run_way(row, kind, folder, people, options, number):
+    count = row.messages(options, kind)
     people.warm()
     sink = ways.Sink(folder)
     try:
-        way = kind(folder / f"{kind.name}-{number}", people, sink)
+        way = kind(pathlib.Path(tempfile.mkdtemp(dir=folder)) / kind.name, people, sink)
         try:
-            warm = min(2000, max(64, options.messages // 10))
-            send(way.port, warm, people_module.WARM_STEM)
+            warm = min(2000, max(64, count // 10))
+            send(way.port, warm, people_module.WARM_STEM, row)
             wait_count(sink, warm, PATIENCE)
             settle(way)
             stem = people_module.ROUND_STEMS[number % len(people_module.ROUND_STEMS)]
-            result = measure(way, sink, options.messages, stem)
-            if options.latency:
-                result["lone_us"] = latency(way, options.latency)
-                wait_count(sink, warm + options.messages + options.latency, PATIENCE)
+            result = measure(way, sink, count, stem, row=row)
+            if options.latency and row.lone:
+                lone = options.latency if kind in BESIDE else max(1, options.latency // 10)
+                result["lone_us"] = latency(way, lone)
+                wait_count(sink, warm + count + lone, PATIENCE)
             if options.rows and isinstance(way, ways.Octroi):
                 result["rows"] = way.rows()
         except (AssertionError, BenchError, subprocess.SubprocessError, OSError) as problem:
@@ -159,7 +189,7 @@ def run_way(kind, folder, people, options, number):
             way.stop()
     finally:
         sink.stop()
-    result["arrived"] = options.messages
+    result["arrived"] = count
     return result
 
 
@@ -187,8 +217,52 @@ def number(value):
     return f"{round(value, -max(0, len(str(int(value))) - 3)):,.0f}"
 
 
-def table(report):
-    summary = report["summary"]
+def at_least(row, what, found, wanted):
+    return {"row": row, "sentence": f"{what}: at least {wanted:g} × wanted, {found:.2f} × found",
+            "reached": found >= wanted}
+
+
+def at_most(row, what, found, wanted, unit, places):
+    return {"row": row, "sentence": f"{what}: at most {wanted:g} {unit} wanted, "
+            f"{found:.{places}f} {unit} found", "reached": found <= wanted}
+
+
+def reach(summary):
+    """What is to be reached, as far as it was measured."""
+    found = []
+
+    def both(row, other, first="octroi"):
+        of = summary.get(row, {})
+        return (of[first], of[other]) if first in of and other in of else None
+
+    for row, other, title, wanted in (
+            ("kept", "haproxy", "HAProxy", 0.9), ("kept", "postfix", "Postfix, delivered", 12),
+            ("kept", "haraka", "Haraka", 8), ("new", "haproxy", "HAProxy", 0.7),
+            ("large", "haproxy", "HAProxy", 0.7)):
+        if pair := both(row, other):
+            found.append(at_least(row, f"{ROWS[row].title}, messages/s against {title}",
+                                  pair[0]["rate"] / pair[1]["rate"], wanted))
+    if pair := both("kept", "haproxy"):
+        found.append(at_most("kept", "CPU per mail against HAProxy",
+                             pair[0]["cpu_us"] / pair[1]["cpu_us"], 1.25, "×", 2))
+    if (pair := both("kept", "direct")) and "lone_us" in pair[0]:
+        found.append(at_most("kept", "added to a lone mail, median",
+                             (pair[0]["lone_us"] - pair[1]["lone_us"]) / 1000, 1.5, "ms", 2))
+    if pair := both("journal", "octroi-no-journal"):
+        found.append(at_most("journal", "throughput that the journal costs",
+                             100 * (1 - pair[0]["rate"] / pair[1]["rate"]), 15, "%", 1))
+    if pair := both("loops", "octroi-one-loop"):
+        cores = os.cpu_count()
+        if cores >= 4:
+            found.append(at_least("loops", f"messages/s with {cores} loops against one",
+                                  pair[0]["rate"] / pair[1]["rate"], 1.6))
+        else:
+            found.append(at_most("loops", f"CPU per mail with {cores} loops against one",
+                                 pair[0]["cpu_us"] / pair[1]["cpu_us"], 1.1, "×", 2))
+    return found
+
+
+def table(summary):
     ours = summary.get("octroi")
     direct = summary.get("direct")
     lines = ["| through | octroi against it | messages/s (lowest–highest) | CPU of it per message |"
@@ -216,7 +290,11 @@ def table(report):
 
 def markdown(report):
     place = report["machine"]
-    lines = table(report)
+    lines = []
+    for row, of in report["summary"].items():
+        lines += [f"**{ROWS[row].title}**", "", *table(of), ""]
+    for each in report["reach"]:
+        lines.append(f"- {each['sentence']}: {'reached' if each['reached'] else '**missed**'}.")
     lines += ["", f"{report['date']}; {place['cores']} cores ({place['processor']}), "
               f"{place['system']}, Linux {place['kernel']}; " + ", ".join(report["versions"]) + ".",
               f"Load when it began: {report['load']:.2f}."
@@ -238,7 +316,10 @@ def parse(arguments):
     parser.add_argument("--people", type=int, default=1_000_000)
     parser.add_argument("--latency", type=int, default=500, metavar="N",
                         help="lone mails after each run; 0: none")
-    parser.add_argument("--only", default=",".join(kind.name for kind in ways.ALL),
+    parser.add_argument("--tools", required=True, help="folder of the programs of the bench")
+    parser.add_argument("--only", default=",".join(ROWS), metavar="ROW,…",
+                        help="the rows to measure")
+    parser.add_argument("--ways", default=",".join(kind.name for kind in ways.ALL),
                         metavar="WAY,…", help="the ways to measure")
     parser.add_argument("--fresh", action="store_true", help="import the people again")
     parser.add_argument("--rows", action="store_true",
@@ -246,11 +327,17 @@ def parse(arguments):
     parser.add_argument("--json", metavar="FILE", help="write all figures here too")
     options = parser.parse_args(arguments)
     known = {kind.name: kind for kind in ways.ALL}
-    names = options.only.split(",")
-    for name in names:
-        if name not in known:
-            parser.error(f"there is no way {name!r}, only {', '.join(known)}")
-    options.kinds = [kind for kind in ways.ALL if kind.name in names]
+    for option, all_of in (("only", ROWS), ("ways", known)):
+        given = getattr(options, option).split(",")
+        for name in given:
+            if name not in all_of:
+                parser.error(f"--{option}: there is no {name!r}, only {', '.join(all_of)}")
+        setattr(options, option, given)
+    options.runs = [(name, kind) for name, row in ROWS.items() if name in options.only
+                    for kind in row.kinds if kind.name in options.ways]
+    if not options.runs:
+        parser.error("no row of --only goes through any of --ways")
+    options.kinds = [kind for kind in ways.ALL if any(kind is other for _, other in options.runs)]
     share = options.people // len(people_module.STEMS)
     if max(options.messages, options.latency) > share or options.messages < 1:
         parser.error(f"{options.people} people allow for 1 to {share} messages a run")
@@ -263,21 +350,23 @@ def main(arguments=None):
     load = os.getloadavg()[0]
     people = people_module.People(pathlib.Path(options.cache).resolve(), options.people,
                                   options.octroi)
+    people.without_journal = str(pathlib.Path(options.tools).resolve() / "octroi_no_journal")
     people.prepare(say, options.fresh, wants_map=ways.Postfix in options.kinds)
-    results = {kind.name: [] for kind in options.kinds}
+    results = {}
     with tempfile.TemporaryDirectory(prefix="octroi-bench-") as folder:
         os.chmod(folder, 0o755)
         for turn in range(options.rounds):
-            for kind in options.kinds:
+            for name, kind in options.runs:
                 try:
-                    result = run_way(kind, pathlib.Path(folder), people, options, turn)
+                    result = run_way(ROWS[name], kind, pathlib.Path(folder), people, options, turn)
                 except BenchError as problem:
                     say(f"failed: {problem}")
                     return 1
-                results[kind.name].append(result)
-                say(f"round {turn + 1}, {kind.name}: {result['rate']:.0f} messages/s, "
+                results.setdefault(name, {}).setdefault(kind.name, []).append(result)
+                say(f"round {turn + 1}, {name}, {kind.name}: {result['rate']:.0f} messages/s, "
                     f"{result['cpu_us']:.1f} µs CPU "
                     f"({result['cpu_later_us']:.1f} of them after the last message)")
+    summary = {name: summarise(of) for name, of in results.items()}
     version = ways.output_of(options.octroi, "--version").strip().splitlines()
     report = {
         "date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d"),
@@ -285,7 +374,7 @@ def main(arguments=None):
         "rounds": options.rounds, "people": options.people,
         "import_seconds": people.made["seconds"],
         "versions": [*version[:1], *filter(None, (kind.version() for kind in options.kinds))],
-        "results": results, "summary": summarise(results),
+        "results": results, "summary": summary, "reach": reach(summary),
     }
     if options.json:
         pathlib.Path(options.json).write_text(json.dumps(report, indent=1) + "\n")

@@ -93,9 +93,10 @@ class People:
     def addresses(self):
         return addresses(self.count)
 
-    def write_config(self, port, provider_port):
+    def write_config(self, port, provider_port, **more):
         """As shipped, but for what a configuration has to say: nothing here is for speed."""
         return self._write({
+            **more,
             "hostname": "gate.test", "state_dir": "state",
             "listeners": {"submission": {"bind": f"127.0.0.1:{port}", "tls": "none"}},
             "providers": {"smarthost": {"adapter": "smtp", "host": "127.0.0.1",

@@ -159,6 +159,7 @@ class Haproxy(Way):
 class Octroi(Way):
     name = "octroi"
     title = "**octroi**: consent, journal on disk"
+    settings = {}
 
     @staticmethod
     def version():
@@ -168,14 +169,31 @@ class Octroi(Way):
         super().__init__(folder, people, sink)
         self.port = harness.free_port()
         people.forget_journal()
-        self.config = people.write_config(self.port, sink.port)
-        self.spawn(people.octroi, "-c", self.config, "serve")
+        self.config = people.write_config(self.port, sink.port, **self.settings)
+        self.spawn(self.program(people), "-c", self.config, "serve")
+
+    def program(self, people):
+        return people.octroi
 
     def rows(self):
         """Decisions on record that led to an accepted message."""
         out = subprocess.run([self.people.octroi, "-c", self.config, "log", "--format", "csv"],
                              check=True, capture_output=True, text=True).stdout
         return out.count(",accepted,")
+
+
+class OctroiOneLoop(Octroi):
+    name = "octroi-one-loop"
+    title = "octroi with one loop"
+    settings = {"threads": 1}
+
+
+class OctroiNoJournal(Octroi):
+    name = "octroi-no-journal"
+    title = "octroi built without its journal (for the bench only)"
+
+    def program(self, people):
+        return people.without_journal
 
 
 class Postfix(Way):
@@ -232,4 +250,4 @@ class Haraka(Way):
         self.spawn("node", self.PROGRAM / "bin" / "haraka", "-c", self.folder)
 
 
-ALL = (Direct, Haproxy, Octroi, Postfix, Haraka)
+ALL = (Direct, Haproxy, Octroi, OctroiOneLoop, OctroiNoJournal, Postfix, Haraka)
