@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Four thousand take some 6 MB. Who writes waits for an outcome seldom longer than that. */
-enum { PENDING_MOST = 4096, SLOTS = 8192 };
+/* A thousand take some 3 MB. Under load an outcome is seldom farther behind its decision. */
+enum { PENDING_MOST = 1024, SLOTS = 2048 };
 
 struct index_pending {
     size_t count;

@@ -11,7 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { WORLDS = 12, ROWS = 120, IDS = 25, MANY = 9000 };
+enum { WORLDS = 12, ROWS = 120, IDS = 25, MANY = 3000 };
 
 static uint64_t state;
 
