@@ -21,7 +21,8 @@ static char lower(char c)
 /* "METHOD TARGET HTTP/1.1": two spaces, and a version behind the second. */
 static void take_first(struct http_framing *framing, char c)
 {
-    if (c == ' ') {
+    if (c == ' ') { /* no method, or no target */
+        framing->odd = framing->length == 0 || (framing->spaces == 1 && framing->matched == 0);
         framing->spaces++;
         framing->matched = 0;
     } else if (framing->spaces == 2) {
@@ -30,6 +31,7 @@ static void take_first(struct http_framing *framing, char c)
         framing->odd = framing->odd || !fits || (at == strlen(version) && (c < '0' || c > '9'));
         framing->old = c == '0';
     } else {
+        framing->matched++;
         framing->odd = (unsigned char)c < 0x20 || c == 0x7f ||
                        (framing->spaces == 0 &&
                         ((unsigned char)c > 0x7f || strchr("\"(),/:;<=>?@[\\]{}", c) != NULL));

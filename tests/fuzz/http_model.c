@@ -88,9 +88,10 @@ static bool fold(struct model_request *request, const char *line, size_t length)
     trim(&line, &length);
     field->value = realloc(field->value, before + length + 2);
     must(field->value != NULL);
+    size_t space = before > 0; /* what stands before a value is not of it */
     field->value[before] = ' ';
-    memcpy(field->value + before + 1, line, length);
-    field->value[before + 1 + length] = '\0';
+    memcpy(field->value + before + space, line, length);
+    field->value[before + space + length] = '\0';
     return true;
 }
 
@@ -264,16 +265,21 @@ const char *model_field(const struct model_request *request, const char *name)
 
 /* ---- answers ---- */
 
+/* "HTTP/1.1 200 OK". evhttp's own errors are in the version they are about, be it "1.10" or "1.-5":
+ * who asks so is answered so. */
 static bool read_status(const char *line, size_t length, struct model_answer *answer)
 {
     size_t number;
-    /* "HTTP/1.1 200 OK"; evhttp's own errors are in the version they are about. */
-    if (length < 14 || memcmp(line, "HTTP/", 5) != 0 || digit(line[5]) > 9 || line[6] != '.' ||
-        digit(line[7]) > 9 || line[8] != ' ' || !read_number(line + 9, 3, 10, &number) ||
-        line[12] != ' ')
+    const char *end = line + length;
+    const char *space = memchr(line, ' ', length);
+    if (space == NULL || space - line < 8 || memcmp(line, "HTTP/", 5) != 0 || end - space < 6 ||
+        !read_number(space + 1, 3, 10, &number) || space[4] != ' ')
         return false;
+    for (const char *at = line + 5; at < space; at++)
+        if (digit(*at) > 9 && *at != '.' && *at != '-')
+            return false;
     answer->status = (int)number;
-    answer->known_version = line[5] == '1' && line[7] <= '1';
+    answer->known_version = space - line == 8 && line[5] == '1' && line[6] == '.' && line[7] <= '1';
     return number >= 100 && number <= 599;
 }
 

@@ -82,6 +82,8 @@ START_TEST(test_unclear_ends)
         "PO<ST /v1/messages HTTP/1.1\r\nContent-Length: 2\r\n\r\n{}",
         "POST /v1/messages x HTTP/1.1\r\nContent-Length: 2\r\n\r\n{}",
         "POST /v1/messages HTTP/1.1x\r\nContent-Length: 2\r\n\r\n{}",
+        " /v1/messages HTTP/1.1\r\nHost: x\r\n\r\n",
+        "POST  HTTP/1.1\r\nContent-Length: 2\r\n\r\n{}",
         "POST /v1/messages HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
         CHUNKED "0x2\r\n{}\r\n0\r\n\r\n",
         CHUNKED "+2\r\n{}\r\n0\r\n\r\n",
