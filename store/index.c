@@ -211,6 +211,13 @@ static enum result rebuild(struct journal_index *index, struct error *err)
     return open_db(index, err);
 }
 
+/* Also after a rebuilding that failed half-way: the files are gone, and none was opened since. */
+static enum result open_or_rebuild(struct journal_index *index, struct error *err)
+{
+    enum result result = index->db != NULL ? RESULT_OK : open_db(index, err);
+    return result == RESULT_DAMAGED ? rebuild(index, err) : result;
+}
+
 enum result journal_index_open(const char *index_path, const char *directory,
                                const char *registry_path, struct journal_index **index_out,
                                struct error *err)
@@ -226,9 +233,7 @@ enum result journal_index_open(const char *index_path, const char *directory,
         (registry_path != NULL && index->registry_path == NULL))
         result = error_no_memory(err);
     if (result == RESULT_OK)
-        result = open_db(index, err);
-    if (result == RESULT_DAMAGED)
-        result = rebuild(index, err);
+        result = open_or_rebuild(index, err);
     if (result != RESULT_OK) {
         journal_index_close(&index);
         return result;
@@ -292,8 +297,10 @@ enum result journal_index_note(struct journal_index *index, const struct journal
                                struct error *err)
 {
     sqlite3_stmt *statement = NULL;
-    enum result result = sql_prepare(
-        index->db, "UPDATE position SET seen_rows = ?1, seen_hash = ?2", &statement, err);
+    enum result result = open_or_rebuild(index, err);
+    if (result == RESULT_OK)
+        result = sql_prepare(index->db, "UPDATE position SET seen_rows = ?1, seen_hash = ?2",
+                             &statement, err);
     if (result != RESULT_OK)
         return result;
     sqlite3_bind_int64(statement, 1, (sqlite3_int64)state->rows);
@@ -524,7 +531,11 @@ enum result journal_index_catch_up(struct journal_index *index, uint64_t max_row
     uint64_t taken = 0;
     bool behind = false;
     bool rebuilt = false;
-    enum result result;
+    enum result result = open_or_rebuild(index, err);
+    if (rows_out != NULL)
+        *rows_out = 0;
+    if (result != RESULT_OK)
+        return result;
     do {
         uint64_t rows = INDEX_ROWS;
         if (max_rows > 0 && max_rows - total < rows)
