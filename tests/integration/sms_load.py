@@ -5,6 +5,9 @@ they were told. What libraries do is tested with libraries; these must not be sl
 import socket
 import struct
 import threading
+import time
+
+import harness
 
 RESPONSE = 0x80000000
 BIND_TRX, SUBMIT, DELIVER, UNBIND, ENQUIRE = 0x09, 0x04, 0x05, 0x06, 0x15
@@ -29,6 +32,37 @@ def addresses(body):
     """Source and destination of a submit_sm or deliver_sm without a service type."""
     source, rest = body[3:].split(b"\0", 1)
     return source.decode(), rest[2:].split(b"\0", 1)[0].decode()
+
+
+def import_people(gate, people):
+    """Consents for many numbers at once, without their "+"."""
+    rows = [f"+{number},sms,given,{harness.instant(86400)},jeu-ete@1,,,,click 1"
+            for number in people]
+    gate.cli("consent", "import", "-", input="\n".join([",".join(harness.CSV_HEADER), *rows, ""]))
+
+
+class shared:
+    """One source for several threads."""
+
+    def __init__(self, source):
+        self.source = iter(source)
+        self.lock = threading.Lock()
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        with self.lock:
+            return next(self.source)
+
+
+def until(stopping, source, pause=0.0):
+    """What source gives, until the event."""
+    for each in source:
+        if stopping.is_set():
+            return
+        yield each
+        time.sleep(pause)
 
 
 class Reader:
@@ -58,27 +92,46 @@ class Reader:
 class Smsc:
     """Takes everything, remembers it, and can be told to say STOP for a number."""
 
-    def __init__(self, test):
+    def __init__(self, test, host="127.0.0.1"):
         self.lock = threading.Lock()
         self.given = {}         # number → how often it was submitted
         self.acknowledged = {}  # number → the id it was answered with
         self.stopped = set()    # numbers whose STOP was acknowledged
         self.asked = {}         # sequence → number whose STOP it was
         self.connections = []
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self.listener.getsockname()[1]
-        threading.Thread(target=self._accept, daemon=True).start()
+        self.host, self.port = host, 0
+        self.start()
         test.addCleanup(self.stop)
 
-    def stop(self):
-        self.listener.close()
-        for connection in self.connections:
-            connection.close()
+    def start(self):
+        """Also anew, on the same port."""
+        self.listener = socket.create_server((self.host, self.port))
+        self.port = self.listener.getsockname()[1]
+        self.thread = threading.Thread(target=self._accept, args=(self.listener,), daemon=True)
+        self.thread.start()
 
-    def _accept(self):
+    def stop(self):
+        """No more connections, and the open ones are cut."""
+        if self.listener is None:
+            return
+        try:
+            self.listener.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass
+        self.listener.close()
+        self.thread.join()
+        self.listener = None
+        with self.lock:
+            for connection in self.connections:
+                try:
+                    connection.shutdown(socket.SHUT_RDWR)
+                except OSError:
+                    pass
+
+    def _accept(self, listener):
         while True:
             try:
-                connection, _ = self.listener.accept()
+                connection, _ = listener.accept()
             except OSError:
                 return
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -139,7 +192,7 @@ class Partner(threading.Thread):
         super().__init__(daemon=True)
         self.port, self.numbers, self.window = port, numbers, window
         self.login = text(account, password, "") + b"\x34\0\0\0"
-        self.passed, self.refused, self.other = {}, set(), []
+        self.passed, self.refused, self.later, self.other = {}, set(), set(), []
         self.open = {}
         self.start()
 
@@ -180,7 +233,9 @@ class Partner(threading.Thread):
                 self.passed[number] = body.split(b"\0", 1)[0].decode()
             elif status == 0x45:
                 self.refused.add(number)
-            elif status != 0x08:
+            elif status == 0x08:
+                self.later.add(number)
+            else:
                 self.other.append((number, status))
             if self._submit(connection, sequence):
                 sequence += 1

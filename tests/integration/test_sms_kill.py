@@ -39,7 +39,7 @@ class Kill(sms_harness.SmsTest):
         strangers = (f"3361{3}{i:06d}" for i in itertools.count())
         gate = self.sms_gateway(provider, start=False,
                                 journal={"segment_size": "64 kB", "checkpoint_every": "100 ms"})
-        self._import(gate, people + stoppers)
+        sms_load.import_people(gate, people + stoppers)
         everyone, saying = iter(people), iter(stoppers)
         seed = int(os.environ.get("OCTROI_SEED") or secrets.randbelow(1 << 32))
         chance = random.Random(seed)
@@ -72,32 +72,15 @@ class Kill(sms_harness.SmsTest):
             told += partners
         self._check(gate, provider, told)
 
-    def _import(self, gate, people):
-        rows = [f"+{number},sms,given,{harness.instant(86400)},jeu-ete@1,,,,click 1"
-                for number in people]
-        gate.cli("consent", "import", "-", input="\n".join(
-            [",".join(harness.CSV_HEADER), *rows, ""]))
-
     @staticmethod
     def _mix(chance, people, strangers):
         """One source for several threads."""
-        lock = sms_load.threading.Lock()
-
         def each():
             for number in people:
                 yield number
                 if chance.random() < 0.3:
                     yield next(strangers)
-        source = each()
-
-        class Locked:
-            def __iter__(self):
-                return self
-
-            def __next__(self):
-                with lock:
-                    return next(source)
-        return Locked()
+        return sms_load.shared(each())
 
     def _check(self, gate, provider, told):
         gate.start()
