@@ -15,6 +15,8 @@
 #include <event2/event.h>
 #include <linux/sockios.h>
 #include <netinet/tcp.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -168,6 +170,35 @@ static bool takes(struct http_connection *connection)
     return true;
 }
 
+#define BUSY                                                                      \
+    "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 5\r\n" \
+    "Content-Length: 0\r\n\r\n"
+#define LATE "HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+
+/* The answer of a connection that ends with it and whose request was not read: a socket takes so
+ * little at once, or the peer is gone. Before TLS there is nothing to say it with, nor behind an
+ * answer that the peer has not taken. What it said already is taken from the socket, for closing
+ * one with something unread would take our word back. */
+static void say_last(struct http_connection *connection, const char *answer)
+{
+    char unread[4096];
+    evutil_socket_t fd = bufferevent_getfd(connection->bev);
+    SSL *ssl = connection->tls ? bufferevent_openssl_get_ssl(connection->bev) : NULL;
+    if (!handshake_done(connection) ||
+        evbuffer_get_length(bufferevent_get_output(connection->bev)) > 0)
+        return;
+    if (ssl != NULL) {
+        ERR_clear_error();
+        (void)SSL_write(ssl, answer, (int)strlen(answer));
+        ERR_clear_error();
+    } else {
+        ssize_t ignored = send(fd, answer, strlen(answer), MSG_NOSIGNAL | MSG_DONTWAIT);
+        (void)ignored;
+    }
+    for (int i = 0; i < 16 && recv(fd, unread, sizeof(unread), MSG_DONTWAIT) > 0; i++) {
+    }
+}
+
 static void on_late(void *arg)
 {
     struct http_connection *connection = arg;
@@ -180,6 +211,8 @@ static void on_late(void *arg)
         http_request_timer(connection->request);
         return;
     case HTTP_READING:
+        say_last(connection, connection->too_heavy ? BUSY : LATE);
+        /* fall through */
     case HTTP_ANSWERING:
         refuse(connection, REFUSAL_SLOW,
                connection->too_heavy ? "holds the most of what is not whole"
@@ -338,20 +371,9 @@ void http_connection_flush(struct http_connection *connection)
 
 /* ---- at the door ---- */
 
-/* Says so, if that can be said before TLS. What the peer said already is taken from the socket, for
- * closing one with something unread would take our word back. */
 static void turn_away(struct http_connection *connection, enum refusal refusal)
 {
-    static const char busy[] = "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\n"
-                               "Retry-After: 5\r\nContent-Length: 0\r\n\r\n";
-    char unread[4096];
-    evutil_socket_t fd = bufferevent_getfd(connection->bev);
-    if (!connection->tls) {
-        ssize_t ignored = send(fd, busy, strlen(busy), MSG_NOSIGNAL | MSG_DONTWAIT);
-        (void)ignored;
-        for (int i = 0; i < 16 && recv(fd, unread, sizeof(unread), MSG_DONTWAIT) > 0; i++) {
-        }
-    }
+    say_last(connection, BUSY);
     refuse(connection, refusal, connection->door->entrance->bind);
     http_connection_end(connection, "refused");
 }

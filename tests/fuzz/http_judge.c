@@ -295,7 +295,7 @@ static bool closes(const struct model_answer *answer)
 static void check_error(struct talk *talk, const struct model_answer *answer)
 {
     int status = answer->status;
-    must_say(status == 400 || status == 413 || status == 417 || status == 503,
+    must_say(status == 400 || status == 408 || status == 413 || status == 417 || status == 503,
              "%d to nobody's request", status);
     talk->over = true;
 }

@@ -271,6 +271,7 @@ static void drip(const char *beginning, const char *piece)
         must_say(clock_monotonic() < until, "a byte now and then keeps it open");
     }
     ck_assert_uint_ge(stage.gate.refusals.kinds[REFUSAL_SLOW].count, 1);
+    ck_assert_ptr_nonnull(strstr(client.got.data, "HTTP/1.1 408 "));
     client_close(&client);
 }
 
