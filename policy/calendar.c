@@ -4,8 +4,6 @@
 #include <string.h>
 #include <time.h>
 
-#define ALL_DAYS 0x7fu
-
 bool timezone_known(const char *name)
 {
     return strcmp(name, "UTC") == 0 || strcmp(name, "Europe/Paris") == 0;

@@ -48,6 +48,57 @@ START_TEST(words_are_read_as_written)
 }
 END_TEST
 
+static void add_names(char *all, size_t size, const char *name)
+{
+    size_t length = strlen(all);
+    snprintf(all + length, size - length, "%s%s", length > 0 ? " " : "", name);
+}
+
+#define ALL_NAMES(first, limit, type, name, wanted)     \
+    {                                                   \
+        char all[1024] = "";                            \
+        for (int i = (first); i < (limit); i++)         \
+            add_names(all, sizeof(all), name((type)i)); \
+        ck_assert_str_eq(all, wanted);                  \
+    }
+
+/* They stand in configurations, imports, the registry and journals: for ever, in this order. */
+START_TEST(words_stay_as_they_are)
+{
+    ALL_NAMES(0, CHANNEL_COUNT, enum channel, channel_name, "email sms call autocall post")
+    ALL_NAMES(0, PURPOSE_COUNT, enum purpose, purpose_name, "receipt transmission")
+    ALL_NAMES(0, BASIS_COUNT, enum basis, basis_name, "consent soft-opt-in professional informed")
+    ALL_NAMES(0, EVENT_KIND_COUNT, enum event_kind, event_kind_name,
+              "given renewed withdrawn objected active")
+    ALL_NAMES(0, CLASS_COUNT, enum stream_class, stream_class_name, "prospecting service")
+    ALL_NAMES(0, MODE_COUNT, enum mode, mode_name, "enforce observe discard")
+    ALL_NAMES(0, VERDICT_COUNT, enum verdict, verdict_name, "pass block defer")
+    ALL_NAMES(0, EFFECT_COUNT, enum effect, effect_name,
+              "passed refused deferred discarded abandoned")
+    ALL_NAMES(OUTCOME_ACCEPTED, OUTCOME_COUNT, enum outcome, outcome_name,
+              "accepted refused unknown")
+    ALL_NAMES(0, REASON_COUNT, enum reason, reason_name,
+              "SUSPENDED SENDER_NOT_ALLOWED SERVICE SECTOR_BAN OBJECTED WITHDRAWN NO_CONSENT "
+              "NOT_INFORMED CHANNEL_MISMATCH PARTNER_NOT_SHOWN PARTNER_ADDED_LATER "
+              "PARTNER_NOT_NAMED UNPROVEN FORM_INVALID PURPOSE_MISMATCH STALE BASIS_NOT_ACCEPTED "
+              "SOFT_OPTIN_INVALID NOT_PROFESSIONAL OPTOUT_MISSING IDENTITY_MISSING STOP_MISSING "
+              "OUTSIDE_HOURS CONSENT SOFT_OPTIN PROFESSIONAL INFORMED MALFORMED UNABLE")
+    char text[64];
+    channels_text(0, text, sizeof(text));
+    ck_assert_str_eq(text, "");
+    channels_text(CHANNEL_BIT(CHANNEL_SMS), text, sizeof(text));
+    ck_assert_str_eq(text, "sms");
+    channels_text(~0u, text, sizeof(text));
+    ck_assert_str_eq(text, "email|sms|call|autocall|post");
+    purposes_text(PURPOSE_BIT(PURPOSE_TRANSMISSION), text, sizeof(text));
+    ck_assert_str_eq(text, "transmission");
+    purposes_text(~0u, text, sizeof(text));
+    ck_assert_str_eq(text, "receipt|transmission");
+    purposes_text(0, text, sizeof(text));
+    ck_assert_str_eq(text, "");
+}
+END_TEST
+
 START_TEST(senders_belong_to_a_stream)
 {
     const char *senders[] = {"acme.example", ".mail.acme.example"};
@@ -63,6 +114,13 @@ START_TEST(senders_belong_to_a_stream)
     ck_assert(!stream_allows_sender_id(&stream, "ACME.example"));
     ck_assert(!stream_allows_sender_id(&stream, "a.mail.acme.example"));
     ck_assert(!stream_allows_sender_id(&stream, ""));
+    /* The empty one is nobody's, even were it listed; one letter is enough, wherever it stands. */
+    const char *odd[] = {"", "b", "c"};
+    const struct stream strange = {.senders = odd, .n_senders = 3};
+    ck_assert(!stream_allows_domain(&strange, "") && !stream_allows_sender_id(&strange, ""));
+    ck_assert(stream_allows_domain(&strange, "b") && stream_allows_sender_id(&strange, "b"));
+    ck_assert(stream_allows_domain(&strange, "c") && stream_allows_sender_id(&strange, "c"));
+    ck_assert(!stream_allows_domain(&strange, "d") && !stream_allows_sender_id(&strange, "d"));
 }
 END_TEST
 
@@ -105,6 +163,63 @@ START_TEST(policy_versions_follow_content)
 }
 END_TEST
 
+static void check_canonical(const struct channel_policy *policy, const char *wanted)
+{
+    struct strbuf text = {0};
+    channel_policy_canonical(&text, policy);
+    ck_assert(!text.failed);
+    ck_assert_str_eq(text.data, wanted);
+    strbuf_free(&text);
+}
+
+/* The version in journals of years ago is the hash of this text: it may not change by itself. */
+START_TEST(policies_have_one_text)
+{
+    struct opening hours[] = {{480, 720}, {840, 1290}};
+    const char *sectors[] = {"cpf", "energy-renovation"};
+    struct channel_policy policy;
+    channel_policy_default(CHANNEL_EMAIL, &policy);
+    check_canonical(
+        &policy, "{\"channel\":\"email\",\"accept\":1,\"partner_naming\":0,\"partner_added_later\":"
+                 "0,\"stale_months\":36,\"stale_microseconds\":0,\"always_open\":1,\"days\":127,"
+                 "\"holidays\":\"\",\"timezone\":\"Europe/Paris\",\"stop_mention\":0}");
+    ck_assert_str_eq(policy.version, "61e009921582");
+    ck_assert_int_eq(policy.channel, CHANNEL_EMAIL);
+    channel_policy_default(CHANNEL_CALL, &policy);
+    policy.partner_naming = NAMING_CATEGORY;
+    policy.partner_added_later = ADDED_LATER_PASS;
+    policy.stale_after = (struct duration){.months = 1, .microseconds = 2};
+    policy.banned_sectors = sectors;
+    policy.n_banned_sectors = 2;
+    policy.hours = hours;
+    policy.n_hours = 2;
+    policy.days = 0x1f;
+    policy.holidays = "FR";
+    policy.timezone = "UTC";
+    policy.stop_mention = true;
+    check_canonical(
+        &policy, "{\"channel\":\"call\",\"accept\":1,\"accept_before\":9,\"accept_since\":"
+                 "1786399200000000,\"partner_naming\":1,\"partner_added_later\":1,\"stale_months\":"
+                 "1,\"stale_microseconds\":2,\"banned_sector\":\"cpf\",\"banned_sector\":\"energy-"
+                 "renovation\",\"always_open\":0,\"from\":480,\"to\":720,\"from\":840,\"to\":1290,"
+                 "\"days\":31,\"holidays\":\"FR\",\"timezone\":\"UTC\",\"stop_mention\":1}");
+    /* Hours without any opening are not the same as none; bits beyond Sunday say nothing. */
+    channel_policy_default(CHANNEL_POST, &policy);
+    policy.hours = hours;
+    policy.days = 0xff;
+    check_canonical(
+        &policy, "{\"channel\":\"post\",\"accept\":9,\"partner_naming\":0,\"partner_added_later\":"
+                 "0,\"stale_months\":36,\"stale_microseconds\":0,\"always_open\":0,\"days\":127,"
+                 "\"holidays\":\"\",\"timezone\":\"Europe/Paris\",\"stop_mention\":0}");
+    policy.hours = NULL;
+    policy.n_hours = 2;
+    check_canonical(
+        &policy, "{\"channel\":\"post\",\"accept\":9,\"partner_naming\":0,\"partner_added_later\":"
+                 "0,\"stale_months\":36,\"stale_microseconds\":0,\"always_open\":1,\"days\":127,"
+                 "\"holidays\":\"\",\"timezone\":\"Europe/Paris\",\"stop_mention\":0}");
+}
+END_TEST
+
 static int64_t at(const char *text)
 {
     int64_t instant = 0;
@@ -124,12 +239,20 @@ START_TEST(the_law_of_calls_has_a_date)
         ck_assert_uint_eq(channel_policy_accepts(&policy, since), policy.accept);
         ck_assert_uint_eq(channel_policy_accepts(&policy, since - 1),
                           call ? informed : policy.accept);
+        ck_assert_uint_eq(policy.accept_before, call ? informed : 0);
+        if (!call) /* whatever the instant, before 1970 too */
+            ck_assert_uint_eq(channel_policy_accepts(&policy, -since), policy.accept);
     }
+    policy.accept_since = 1;
+    policy.accept_before = BASIS_BIT(BASIS_PROFESSIONAL);
+    ck_assert_uint_eq(channel_policy_accepts(&policy, 0), BASIS_BIT(BASIS_PROFESSIONAL));
+    ck_assert_uint_eq(channel_policy_accepts(&policy, 1), policy.accept);
     channel_policy_default(CHANNEL_CALL, &policy);
     ck_assert_uint_eq(policy.accept, BASIS_BIT(BASIS_CONSENT));
     memcpy(version, policy.version, sizeof(version));
     channel_policy_accept(&policy, BASIS_BIT(BASIS_CONSENT));
     ck_assert_uint_eq(channel_policy_accepts(&policy, since - 1), BASIS_BIT(BASIS_CONSENT));
+    ck_assert(policy.accept_before == 0 && policy.accept_since == 0);
     channel_policy_stamp(&policy);
     ck_assert_str_ne(policy.version, version);
 }
@@ -280,6 +403,8 @@ START_TEST(a_way_out_is_added_where_there_is_room)
         ck_assert_msg(judgement.reason == rows[i].reason, "row %zu", i);
         ck_assert_int_eq(stream_adds_unsubscribe(&stream), rows[i].class == CLASS_PROSPECTING);
     }
+    const struct stream sms = {.channel = CHANNEL_SMS, .unsubscribe = UNSUBSCRIBE_ADD};
+    ck_assert(!stream_adds_unsubscribe(&sms));
 }
 END_TEST
 
@@ -288,6 +413,7 @@ START_TEST(mail_content_is_judged)
     const char *senders[] = {"acme.example"};
     const char *own[] = {"acme.example"};
     const char *mixed[] = {"acme.example", "beta.example"};
+    const char *turned[] = {"beta.example", "acme.example"};
     const struct {
         enum stream_class class;
         enum unsubscribe unsubscribe;
@@ -328,6 +454,10 @@ START_TEST(mail_content_is_judged)
          REASON_SENDER_NOT_ALLOWED},
         {CLASS_SERVICE,
          UNSUBSCRIBE_OFF,
+         {turned, 2, 1, false, true, true, false},
+         REASON_SENDER_NOT_ALLOWED},
+        {CLASS_SERVICE,
+         UNSUBSCRIBE_OFF,
          {own, 1, 2, false, true, true, false},
          REASON_SENDER_NOT_ALLOWED},
     };
@@ -349,11 +479,11 @@ END_TEST
 int main(void)
 {
     const TTest *const partner[] = {senders_belong_to_a_stream, policy_versions_follow_content,
-                                    the_law_of_calls_has_a_date, NULL};
+                                    policies_have_one_text, the_law_of_calls_has_a_date, NULL};
     const TTest *const calendar[] = {paris_follows_the_union, french_holidays, NULL};
-    const TTest *const judge[] = {words_are_read_as_written, modes_make_effects,
-                                  a_way_out_is_added_where_there_is_room, mail_content_is_judged,
-                                  NULL};
+    const TTest *const judge[] = {words_are_read_as_written, words_stay_as_they_are,
+                                  modes_make_effects,        a_way_out_is_added_where_there_is_room,
+                                  mail_content_is_judged,    NULL};
     Suite *const suites[] = {recipient_suite(), unit_suite("partner", partner),
                              unit_suite("calendar", calendar), unit_suite("judge", judge), NULL};
     return unit_run(suites);

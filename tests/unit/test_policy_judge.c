@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What an officer is told of a verdict, word by word (tests/golden/explained.txt), and what the
+ * golden cases cannot say of a question.
+ */
+#include "policy/rules.h"
+#include "tests/unit/golden_parse.h"
+#include "tests/unit/unit.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+#define ARENA_CAP    (1u << 20)
+#define LINES_MAX    32
+
+/* Lines that are cut out of a block of the file, without their "> ". */
+struct lines {
+    const char *text[LINES_MAX];
+    size_t count;
+};
+
+struct explained {
+    const struct lines *ordinary;
+    struct lines says;
+};
+
+static bool same_rule(const char *a, const char *b)
+{
+    return strncmp(a, b, strcspn(a, " ") + 1) == 0;
+}
+
+static const char *line_wanted(const struct lines *says, const char *usual)
+{
+    for (size_t i = 0; i < says->count; i++)
+        if (same_rule(says->text[i], usual))
+            return says->text[i];
+    return usual;
+}
+
+static void check_explained(void *arg, const struct golden_case *golden)
+{
+    static const char *const findings[] = {"holds", "fails", "skipped"};
+    const struct explained *explained = arg;
+    const char *last = explained->says.text[explained->says.count - 1];
+    const char *wanted = "";
+    struct judgement judgement;
+    struct trace trace;
+    size_t special = 0;
+    policy_judge(&golden->question, &golden->facts, &judgement, &trace);
+    ck_assert_msg(judgement.verdict == golden->verdict && judgement.reason == golden->reason, "%s",
+                  golden->title);
+    for (size_t i = 0; i < trace.count; i++) {
+        char line[256];
+        const struct trace_step *step = &trace.steps[i];
+        ck_assert_msg(wanted != last && i < explained->ordinary->count, "%s: goes on",
+                      golden->title);
+        wanted = line_wanted(&explained->says, explained->ordinary->text[i]);
+        special += wanted != explained->ordinary->text[i];
+        snprintf(line, sizeof(line), "%s %s %s: %s", step->rule, findings[step->finding],
+                 reason_name(step->reason), step->note);
+        ck_assert_str_eq(line, wanted);
+    }
+    ck_assert_msg(wanted == last, "%s: ends too early", golden->title);
+    ck_assert_msg(special == explained->says.count, "%s: says something else", golden->title);
+}
+
+/* Takes a block apart: the case stays in it, what is said goes to says. */
+static void split_block(char *block, struct lines *says)
+{
+    char *to = block;
+    char *line = block;
+    says->count = 0;
+    while (line != NULL && *line != '\0') {
+        char *next = strchr(line, '\n');
+        if (next != NULL)
+            *next++ = '\0';
+        if (line[0] == '>') {
+            ck_assert_uint_lt(says->count, LINES_MAX);
+            says->text[says->count++] = line + 2;
+        } else {
+            ck_assert_uint_eq(says->count, 0); /* else its text would be overwritten */
+            size_t length = strlen(line);
+            memmove(to, line, length);
+            to += length;
+            *to++ = '\n';
+        }
+        line = next;
+    }
+    if (to > block)
+        to[-1] = '\0';
+}
+
+START_TEST(every_rule_explains_itself)
+{
+    static char text[64 << 10];
+    struct lines ordinary;
+    struct explained explained = {.ordinary = &ordinary};
+    size_t cases = 0;
+    FILE *file = fopen(GOLDEN_DIR "/explained.txt", "re");
+    ck_assert_ptr_nonnull(file);
+    size_t length = fread(text, 1, sizeof(text), file);
+    ck_assert_uint_lt(length, sizeof(text));
+    fclose(file);
+    char *next = strstr(text, "\n\n");
+    ck_assert_ptr_nonnull(next);
+    *next = '\0';
+    split_block(text, &ordinary);
+    for (char *block = next + 2; block != NULL; block = next) {
+        size_t count;
+        struct error err = {0};
+        struct arena *arena = arena_new(ARENA_CAP);
+        ck_assert_ptr_nonnull(arena);
+        next = strstr(block, "\n\n");
+        if (next != NULL) {
+            *next = '\0';
+            next += 2;
+        }
+        split_block(block, &explained.says);
+        ck_assert_uint_gt(explained.says.count, 0);
+        enum result result = golden_read(block, arena, check_explained, &explained, &count, &err);
+        ck_assert_msg(result == RESULT_OK, "%s", err.text);
+        cases += count;
+        arena_free(&arena);
+    }
+    ck_assert_uint_ge(cases, 36);
+}
+END_TEST
+
+START_TEST(a_full_trace_takes_no_more)
+{
+    struct trace trace = {.count = TRACE_MAX - 1};
+    rule_holds(&trace, "5", REASON_OBJECTED, "%s", "Nothing.");
+    ck_assert_uint_eq(trace.count, TRACE_MAX);
+    rule_fails(&trace, "6", REASON_WITHDRAWN, "%s", "Something.");
+    ck_assert_uint_eq(trace.count, TRACE_MAX);
+    ck_assert_str_eq(trace.steps[TRACE_MAX - 1].note, "Nothing.");
+}
+END_TEST
+
+static struct judgement judge(const struct question *question)
+{
+    const struct facts nothing = {0};
+    struct judgement judgement;
+    policy_judge(question, &nothing, &judgement, NULL);
+    return judgement;
+}
+
+/* A sender id is compared as it is, and none at all is nobody's, not even a service's. */
+START_TEST(sender_ids_are_not_domains)
+{
+    const char *const senders[] = {".acme.example", "ACME"};
+    const struct partner acme = {.id = "acme", .siren = ""};
+    struct channel_policy policy;
+    struct stream stream = {.partner = &acme, .class = CLASS_SERVICE, .sector = ""};
+    stream.senders = (const char **)senders;
+    stream.n_senders = COUNT(senders);
+    struct question question = {.partner = &acme, .stream = &stream, .policy = &policy};
+    const struct {
+        enum channel channel;
+        const char *sender;
+        enum reason reason;
+    } rows[] = {
+        {CHANNEL_SMS, "ACME", REASON_SERVICE},
+        {CHANNEL_SMS, "acme", REASON_SENDER_NOT_ALLOWED},
+        {CHANNEL_SMS, "", REASON_SENDER_NOT_ALLOWED},
+        {CHANNEL_SMS, "mail.acme.example", REASON_SENDER_NOT_ALLOWED},
+        {CHANNEL_EMAIL, "mail.acme.example", REASON_SERVICE},
+        {CHANNEL_EMAIL, "", REASON_SERVICE},
+        {CHANNEL_EMAIL, "beta.example", REASON_SENDER_NOT_ALLOWED},
+        /* Nobody's identity is claimed on these, whatever the question says. */
+        {CHANNEL_CALL, "beta.example", REASON_SERVICE},
+        {CHANNEL_POST, "beta.example", REASON_SERVICE},
+    };
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        question.channel = stream.channel = rows[i].channel;
+        question.sender = rows[i].sender;
+        channel_policy_default(question.channel, &policy);
+        ck_assert_msg(judge(&question).reason == rows[i].reason, "row %zu", i);
+    }
+    question.channel = CHANNEL_EMAIL;
+    question.purpose = PURPOSE_TRANSMISSION;
+    question.sender = "beta.example";
+    ck_assert_int_eq(judge(&question).reason, REASON_SERVICE);
+    question.purpose = PURPOSE_RECEIPT;
+    stream.class = CLASS_PROSPECTING;
+    question.sender = "";
+    ck_assert_int_eq(judge(&question).reason, REASON_SENDER_NOT_ALLOWED);
+}
+END_TEST
+
+/* An officer's question may name a sender and be asked at night: neither has a stream to be held
+ * against. */
+START_TEST(without_a_stream_neither_sender_nor_hours_count)
+{
+    const struct partner acme = {.id = "acme", .siren = ""};
+    const struct form_facts form = {.id = "jeu",
+                                    .version = 3,
+                                    .collector = "987654321",
+                                    .channels = CHANNEL_BIT(CHANNEL_EMAIL),
+                                    .purposes = PURPOSE_BIT(PURPOSE_RECEIPT),
+                                    .effective_until = INT64_MAX,
+                                    .presence = PRESENCE_LISTED};
+    const struct consent_event given = {.id = 7,
+                                        .kind = EVENT_GIVEN,
+                                        .channel = CHANNEL_EMAIL,
+                                        .has_evidence = true,
+                                        .form = &form};
+    const struct facts facts = {.stream_suspended = true, .events = &given, .n_events = 1};
+    struct channel_policy policy;
+    struct judgement judgement;
+    channel_policy_default(CHANNEL_EMAIL, &policy);
+    policy.hours = &(struct opening){0, 1};
+    policy.n_hours = 1;
+    const struct question question = {.partner = &acme,
+                                      .policy = &policy,
+                                      .channel = CHANNEL_EMAIL,
+                                      .now = 12 * 3600 * CLOCK_SECOND,
+                                      .sender = "beta.example"};
+    policy_judge(&question, &facts, &judgement, NULL);
+    ck_assert_int_eq(judgement.verdict, VERDICT_PASS);
+    ck_assert_int_eq(judgement.reason, REASON_CONSENT);
+    ck_assert_int_eq(judgement.event, 7);
+    ck_assert_str_eq(judgement.form_id, "jeu");
+    ck_assert_int_eq(judgement.form_version, 3);
+}
+END_TEST
+
+int main(void)
+{
+    const TTest *const tests[] = {every_rule_explains_itself, a_full_trace_takes_no_more,
+                                  sender_ids_are_not_domains,
+                                  without_a_stream_neither_sender_nor_hours_count, NULL};
+    Suite *const suites[] = {unit_suite("explained", tests), NULL};
+    return unit_run(suites);
+}
