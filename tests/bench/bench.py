@@ -3,9 +3,10 @@
 """Measures how fast mail goes through octroi, beside what else it could go through.
 
 smtp-source → one of the ways (ways.py) → smtp-sink, everything on loopback; the ways in turn, some
-rounds of it, medians. Absolute figures mean little beyond one machine and one run: it prints ratios
-first. It counts before it divides: a run in which the sink did not get every message, once, or in
-which smtp-source was refused anything, is an error and not a figure.
+rounds of it, medians. Pipelining and TLS neither of them knows: smtp_load and smtp_sink do. Absolute
+figures mean little beyond one machine and one run: it prints ratios first. It counts before it
+divides: a run in which the sink did not get every message, once, or in which the source was refused
+anything, is an error and not a figure. Memory of sessions that idle: idle.py.
 """
 
 import argparse
@@ -26,6 +27,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "integration")]
 
 import harness  # noqa: E402
+import idle  # noqa: E402
 import people as people_module  # noqa: E402
 import ways  # noqa: E402
 
@@ -41,10 +43,13 @@ class BenchError(Exception):
 class Row:
     """One kind of load, and the ways it goes through."""
 
-    def __init__(self, title, kinds, source=("-d",), length=1024, share=1.0, lone=False):
+    def __init__(self, title, kinds, source=("-d",), ours=None, length=1024, share=1.0, lone=False,
+                 tls=False):
         self.title = title
         self.kinds = kinds
         self.source = source  # options of smtp-source; -d: connections are kept
+        self.ours = ours  # options of smtp_load, which then is the source; None: smtp-source is
+        self.tls = tls  # on both sides
         self.length = length
         self.share = share  # of --messages
         self.lone = lone
@@ -52,6 +57,17 @@ class Row:
     def messages(self, options, kind):
         share = self.share * (0.2 if kind in (ways.Postfix, ways.Haraka) else 1)
         return max(1, round(options.messages * share))
+
+    def run(self, kind, folder, people, options, turn):
+        return run_way(self, kind, folder, people, options, turn)
+
+    def table(self, summary):
+        return table(summary)
+
+    @staticmethod
+    def said(result):
+        return (f"{result['rate']:.0f} messages/s, {result['cpu_us']:.1f} µs CPU "
+                f"({result['cpu_later_us']:.1f} of them after the last message)")
 
 
 BESIDE = (ways.Direct, ways.Haproxy, ways.Octroi)
@@ -64,6 +80,10 @@ ROWS = {
     "journal": Row("kept, with the journal and without",
                    (ways.Octroi, ways.OctroiNoJournal)),
     "loops": Row("kept, as many loops as cores and one", (ways.Octroi, ways.OctroiOneLoop)),
+    "pipelined": Row("32 sessions, 1 KB, connections kept, pipelined", BESIDE, ours=("-p",)),
+    "tls": Row("32 sessions, 1 KB, connections kept, TLS on both sides", BESIDE, ours=(), tls=True),
+    "idle": idle.Row("sessions that idle", idle.PLAIN_KB),
+    "idle-tls": idle.Row("sessions that idle, TLS on both sides", idle.TLS_KB, tls=True),
 }
 
 
@@ -71,15 +91,25 @@ def say(text):
     print(text, file=sys.stderr, flush=True)
 
 
-def send(port, count, stem, row=ROWS["kept"]):
-    """smtp-source; its end means that every message was answered with 250."""
+def send(way, count, stem, row=ROWS["kept"]):
+    """The source; its end means that every message was answered with 250. Returns the seconds it
+    took: smtp-source's with all its connections, smtp_load's from the first MAIL on."""
     recipient = f"{stem}@{people_module.DOMAIN}"
-    done = subprocess.run(
-        ["/usr/sbin/smtp-source", *row.source, "-N", "-s", str(min(SESSIONS, count)),
-         "-l", str(row.length), "-m", str(count), "-f", people_module.SENDER, "-t", recipient, f"127.0.0.1:{port}"],
-        capture_output=True, text=True, timeout=PATIENCE)
+    sessions = str(min(SESSIONS, count))
+    began = time.monotonic()
+    if row.ours is None:
+        command = ["/usr/sbin/smtp-source", *row.source, "-N", "-s", sessions, "-l", str(row.length),
+                   "-m", str(count), "-f", people_module.SENDER, "-t", recipient,
+                   f"127.0.0.1:{way.port}"]
+    else:
+        secure = ["-T", way.tls.authority] if way.tls else []
+        command = [way.tools / "smtp_load", *row.ours, *secure, "-s", sessions, "-l", str(row.length),
+                   "-n", str(count), "-f", "1", str(way.port), people_module.SENDER, recipient]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
     if done.returncode != 0 or done.stderr:
-        raise BenchError(f"smtp-source: {done.stderr.strip() or done.returncode}")
+        raise BenchError(f"{pathlib.Path(command[0]).name}: "
+                         f"{done.stderr.strip() or done.returncode}")
+    return time.monotonic() - began if row.ours is None else json.loads(done.stdout)["seconds"]
 
 
 def wait_count(sink, count, timeout):
@@ -105,16 +135,14 @@ def settle(way):
 
 def measure(way, sink, count, stem, timeout=PATIENCE, row=ROWS["kept"]):
     before, cpu, sink_cpu = sink.count(), way.cpu(), ways.cpu_seconds(sink.process.pid)
-    began = time.monotonic()
-    send(way.port, count, stem, row)
+    sent = send(way, count, stem, row)
     answered = time.monotonic()
-    arrived = wait_count(sink, before + count, timeout)
+    arrived = sent + wait_count(sink, before + count, timeout) - answered
     busy = way.cpu() - cpu
     total = settle(way) - cpu
     if sink.count() != before + count:
         raise BenchError(f"{sink.count() - before} messages arrived, {count} were sent")
-    ended = arrived if way.queues else answered
-    return {"rate": count / (ended - began), "accepted_rate": count / (answered - began),
+    return {"rate": count / (arrived if way.queues else sent), "accepted_rate": count / sent,
             "cpu_us": total / count * 1e6, "cpu_later_us": (total - busy) / count * 1e6,
             "sink_cpu_us": (ways.cpu_seconds(sink.process.pid) - sink_cpu) / count * 1e6}
 
@@ -167,12 +195,15 @@ def latency(way, count):
 def run_way(row, kind, folder, people, options, number):
     count = row.messages(options, kind)
     people.warm()
-    sink = ways.Sink(folder)
+    tls = ways.Tls(folder / "tls") if row.tls else None
+    sink = ways.OurSink(options.tools, folder, tls) if row.tls else ways.Sink(folder)
+    more = {"tls": tls} if tls else {}
     try:
-        way = kind(pathlib.Path(tempfile.mkdtemp(dir=folder)) / kind.name, people, sink)
+        way = kind(pathlib.Path(tempfile.mkdtemp(dir=folder)) / kind.name, people, sink, **more)
+        way.tools = options.tools
         try:
             warm = min(2000, max(64, count // 10))
-            send(way.port, warm, people_module.WARM_STEM, row)
+            send(way, warm, people_module.WARM_STEM, row)
             wait_count(sink, warm, PATIENCE)
             settle(way)
             stem = people_module.ROUND_STEMS[number % len(people_module.ROUND_STEMS)]
@@ -206,9 +237,10 @@ def summarise(results):
     """name → the medians over its rounds, and the range of its rate."""
     summary = {}
     for name, rounds in results.items():
-        middle = {key: statistics.median(each[key] for each in rounds) for key in rounds[0]}
-        rates = [each["rate"] for each in rounds]
-        summary[name] = {**middle, "rate_min": min(rates), "rate_max": max(rates)}
+        summary[name] = {key: statistics.median(each[key] for each in rounds)
+                         for key in rounds[0]}
+        if rates := [each["rate"] for each in rounds if "rate" in each]:
+            summary[name] |= {"rate_min": min(rates), "rate_max": max(rates)}
     return summary
 
 
@@ -238,7 +270,8 @@ def reach(summary):
     for row, other, title, wanted in (
             ("kept", "haproxy", "HAProxy", 0.9), ("kept", "postfix", "Postfix, delivered", 12),
             ("kept", "haraka", "Haraka", 8), ("new", "haproxy", "HAProxy", 0.7),
-            ("large", "haproxy", "HAProxy", 0.7)):
+            ("large", "haproxy", "HAProxy", 0.7), ("pipelined", "haproxy", "HAProxy", 0.7),
+            ("tls", "haproxy", "HAProxy, which decrypts and encrypts", 0.7)):
         if pair := both(row, other):
             found.append(at_least(row, f"{ROWS[row].title}, messages/s against {title}",
                                   pair[0]["rate"] / pair[1]["rate"], wanted))
@@ -260,6 +293,10 @@ def reach(summary):
         elif pair[1]["cpu_us"] > 0:
             found.append(at_most("loops", f"CPU per mail with {cores} loops against one",
                                  pair[0]["cpu_us"] / pair[1]["cpu_us"], 1.1, "×", 2))
+    for row in ("idle", "idle-tls"):
+        if one := summary.get(row, {}).get("octroi"):
+            found.append(at_most(row, f"{ROWS[row].title}, resident memory of each",
+                                 one["each_kb"], ROWS[row].most_kb, "KB", 1))
     return found
 
 
@@ -293,7 +330,7 @@ def markdown(report):
     place = report["machine"]
     lines = []
     for row, of in report["summary"].items():
-        lines += [f"**{ROWS[row].title}**", "", *table(of), ""]
+        lines += [f"**{ROWS[row].title}**", "", *ROWS[row].table(of), ""]
     for each in report["reach"]:
         lines.append(f"- {each['sentence']}: {'reached' if each['reached'] else '**missed**'}.")
     lines += ["", f"{report['date']}; {place['cores']} cores ({place['processor']}), "
@@ -317,6 +354,7 @@ def parse(arguments):
     parser.add_argument("--people", type=int, default=1_000_000)
     parser.add_argument("--latency", type=int, default=500, metavar="N",
                         help="lone mails after each run; 0: none")
+    parser.add_argument("--idle", type=int, default=10000, metavar="N", help="sessions that idle")
     parser.add_argument("--tools", required=True, help="folder of the programs of the bench")
     parser.add_argument("--only", default=",".join(ROWS), metavar="ROW,…",
                         help="the rows to measure")
@@ -343,6 +381,7 @@ def parse(arguments):
     if max(options.messages, options.latency) > share or options.messages < 1:
         parser.error(f"{options.people} people allow for 1 to {share} messages a run")
     options.octroi = str(pathlib.Path(options.octroi).resolve())
+    options.tools = pathlib.Path(options.tools).resolve()
     return options
 
 
@@ -351,7 +390,7 @@ def main(arguments=None):
     load = os.getloadavg()[0]
     people = people_module.People(pathlib.Path(options.cache).resolve(), options.people,
                                   options.octroi)
-    people.without_journal = str(pathlib.Path(options.tools).resolve() / "octroi_no_journal")
+    people.without_journal = str(options.tools / "octroi_no_journal")
     people.prepare(say, options.fresh, wants_map=ways.Postfix in options.kinds)
     results = {}
     with tempfile.TemporaryDirectory(prefix="octroi-bench-") as folder:
@@ -359,14 +398,12 @@ def main(arguments=None):
         for turn in range(options.rounds):
             for name, kind in options.runs:
                 try:
-                    result = run_way(ROWS[name], kind, pathlib.Path(folder), people, options, turn)
-                except BenchError as problem:
+                    result = ROWS[name].run(kind, pathlib.Path(folder), people, options, turn)
+                except (BenchError, idle.IdleError) as problem:
                     say(f"failed: {problem}")
                     return 1
                 results.setdefault(name, {}).setdefault(kind.name, []).append(result)
-                say(f"round {turn + 1}, {name}, {kind.name}: {result['rate']:.0f} messages/s, "
-                    f"{result['cpu_us']:.1f} µs CPU "
-                    f"({result['cpu_later_us']:.1f} of them after the last message)")
+                say(f"round {turn + 1}, {name}, {kind.name}: {ROWS[name].said(result)}")
     summary = {name: summarise(of) for name, of in results.items()}
     version = ways.output_of(options.octroi, "--version").strip().splitlines()
     report = {

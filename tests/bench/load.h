@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What smpp_load and http_load have in common: their options, the recipients, how long answers
+ * What smpp_load, http_load and, but for the recipients, smtp_load have in common: their options, the recipients, how long answers
  * took, and the report, one line of JSON on standard output.
  */
 #ifndef OCTROI_TESTS_BENCH_LOAD_H

@@ -93,14 +93,22 @@ class People:
     def addresses(self):
         return addresses(self.count)
 
-    def write_config(self, port, provider_port, **more):
-        """As shipped, but for what a configuration has to say: nothing here is for speed."""
+    def write_config(self, port, provider_port, tls=None, listener=(), provider=(), listeners=(),
+                     **more):
+        """As shipped, but for what a configuration has to say: nothing here is for speed.
+
+        tls: a ways.Tls for both sides; listener, provider: what else is to be said of them;
+        listeners: more of them."""
+        inlet = {"bind": f"127.0.0.1:{port}", "tls": "none"}
+        outlet = {"adapter": "smtp", "host": "127.0.0.1", "port": provider_port, "tls": "none"}
+        if tls:
+            inlet |= {"tls": "implicit", "certificate_file": tls.certificate, "key_file": tls.key}
+            outlet |= {"tls": "implicit", "tls_ca_file": tls.authority}
         return self._write({
             **more,
             "hostname": "gate.test", "state_dir": "state",
-            "listeners": {"submission": {"bind": f"127.0.0.1:{port}", "tls": "none"}},
-            "providers": {"smarthost": {"adapter": "smtp", "host": "127.0.0.1",
-                                        "port": provider_port, "tls": "none"}},
+            "listeners": {"submission": {**inlet, **dict(listener)}, **dict(listeners)},
+            "providers": {"smarthost": {**outlet, **dict(provider)}},
             "partners": {"acme": harness.partner({"news": harness.email_stream()})},
             "policies": {"email": {}},
         })

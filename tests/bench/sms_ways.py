@@ -105,7 +105,7 @@ class Haproxy(Way):
         super().__init__(*arguments)
         self.port = harness.free_port()
         file = self.folder / "haproxy.cfg"
-        file.write_text(ways.HAPROXY.format(port=self.port, sink=self.sink.port))
+        file.write_text(ways.haproxy_config(self.port, self.sink.port))
         self.spawn("haproxy", "-db", "-f", file)
 
 

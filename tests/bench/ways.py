@@ -11,6 +11,7 @@ import re
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 
 import harness
@@ -76,6 +77,43 @@ class Sink:
         self.counts.unlink(missing_ok=True)
 
 
+class OurSink:
+    """smtp_sink, which counts as well, and can what smtp-sink cannot: TLS, thousands of sessions."""
+
+    def __init__(self, tools, folder, tls=None, *options):
+        self.port = harness.free_port()
+        self.counts = folder / f"sink-{self.port}.counts"
+        secure = ["-c", tls.certificate, "-k", tls.key] if tls else []
+        with open(folder / f"sink-{self.port}.log", "wb") as log:
+            self.process = harness.spawn([tools / "smtp_sink", *secure, *options, self.port,
+                                          self.counts], stdout=log, stderr=log,
+                                         stdin=subprocess.DEVNULL)
+        harness.wait_for("smtp_sink to listen", lambda: listens(self.port))
+
+    def both(self):
+        """Messages, and the sum of their recipients' numbers."""
+        return struct.unpack("QQ", self.counts.read_bytes())
+
+    def count(self):
+        return self.both()[0]
+
+    def stop(self):
+        harness.end(self.process)
+        self.counts.unlink(missing_ok=True)
+
+
+class Tls:
+    """What both sides' TLS is made of: one certificate for all of loopback, in a folder."""
+
+    def __init__(self, folder):
+        pki = harness.Pki(folder)
+        self.authority = pki.authority()
+        self.certificate, self.key = pki.issue("gate.test", "DNS:gate.test,IP:127.0.0.1")
+        self.both = pki.path("both", "pem")  # as HAProxy wants them
+        self.both.touch(0o600)
+        self.both.write_text(self.certificate.read_text() + self.key.read_text())
+
+
 def listens(port):
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
@@ -87,11 +125,13 @@ class Way:
     name = title = None
     queues = False
 
-    def __init__(self, folder, people, sink):
+    def __init__(self, folder, people, sink, tls=None):
+        """tls: what partner and provider both speak, from the first byte; None: neither does."""
         self.folder = pathlib.Path(folder)
         self.folder.mkdir()
         self.people = people
         self.sink = sink
+        self.tls = tls
         self.port = sink.port
         self.process = None
 
@@ -127,16 +167,22 @@ class Direct(Way):
 
 
 HAPROXY = """global
-    maxconn 1000
+    maxconn {most}
 defaults
     mode tcp
     timeout connect 5s
     timeout client 5m
     timeout server 5m
 listen bench
-    bind 127.0.0.1:{port}
-    server sink 127.0.0.1:{sink}
+    bind 127.0.0.1:{port}{bind}
+    server sink 127.0.0.1:{sink}{server}
 """
+
+
+def haproxy_config(port, sink_port, most=1000, tls=None):
+    bind = f" ssl crt {tls.both}" if tls else ""
+    server = f" ssl verify required ca-file {tls.authority}" if tls else ""
+    return HAPROXY.format(port=port, sink=sink_port, most=most, bind=bind, server=server)
 
 
 class Haproxy(Way):
@@ -148,11 +194,13 @@ class Haproxy(Way):
         found = re.search(r"HAProxy version ([\d.]+)", output_of("haproxy", "-v"))
         return f"HAProxy {found.group(1)}" if found else ""
 
-    def __init__(self, folder, people, sink):
-        super().__init__(folder, people, sink)
+    most = 1000  # sessions
+
+    def __init__(self, folder, people, sink, tls=None):
+        super().__init__(folder, people, sink, tls)
         self.port = harness.free_port()
         file = self.folder / "haproxy.cfg"
-        file.write_text(HAPROXY.format(port=self.port, sink=sink.port))
+        file.write_text(haproxy_config(self.port, sink.port, self.most, tls))
         self.spawn("haproxy", "-db", "-f", file)
 
 
@@ -160,17 +208,23 @@ class Octroi(Way):
     name = "octroi"
     title = "**octroi**: consent, journal on disk"
     settings = {}
+    listener = {}  # what is not as shipped there
+    before = ()  # a command to run it under
 
     @staticmethod
     def version():
         return ""  # bench.py names it: it knows the binary
 
-    def __init__(self, folder, people, sink):
-        super().__init__(folder, people, sink)
+    def __init__(self, folder, people, sink, tls=None):
+        super().__init__(folder, people, sink, tls)
         self.port = harness.free_port()
         people.forget_journal()
-        self.config = people.write_config(self.port, sink.port, **self.settings)
-        self.spawn(self.program(people), "-c", self.config, "serve")
+        self.config = self.write_config()
+        self.spawn(*self.before, self.program(people), "-c", self.config, "serve")
+
+    def write_config(self):
+        return self.people.write_config(self.port, self.sink.port, self.tls, self.listener,
+                                        **self.settings)
 
     def program(self, people):
         return people.octroi

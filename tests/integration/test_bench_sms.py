@@ -2,30 +2,18 @@
 """The benchmark of SMS counts right: never how fast, only that a figure stands for messages that
 arrived, each at the one it was for."""
 
-import fcntl
 import json
 import pathlib
 import subprocess
 import sys
 import types
 
+import bench_harness
 import harness
-
-BENCH = pathlib.Path(__file__).resolve().parent.parent / "bench"
-sys.path.insert(0, str(BENCH))
 
 import sms  # noqa: E402
 import sms_people  # noqa: E402
 import sms_ways  # noqa: E402
-
-
-def tools():
-    """Folder of the load programs and sinks, which are built with the unit tests."""
-    build = pathlib.Path(harness.octroi_path()).resolve().parent
-    with open(build / ".sms-peers.lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        subprocess.run(["make", "-s", "-C", build, "sms-peers"], check=True, capture_output=True)
-    return build / "tests" / "bench"
 
 
 class BenchSms(harness.IntegrationTest):
@@ -34,7 +22,7 @@ class BenchSms(harness.IntegrationTest):
 
     def setUp(self):
         super().setUp()
-        self.tools = tools()
+        self.tools = bench_harness.tools("sms-peers")
         self.folder = pathlib.Path(self.path("bench"))
         self.folder.mkdir()
 
@@ -55,7 +43,7 @@ class BenchSms(harness.IntegrationTest):
         figures = self.folder / "figures.json"
         names = ["direct", "haproxy", "kannel-memory", "kannel-spool", "octroi"]
         done = subprocess.run(
-            [sys.executable, BENCH / "sms.py", "--octroi", harness.octroi_path(), "--tools",
+            [sys.executable, bench_harness.BENCH / "sms.py", "--octroi", harness.octroi_path(), "--tools",
              self.tools, "--cache", self.folder / "people", "--people", "2000", "--messages", "100",
              "--seconds", "60", "--rounds", "1", "--rows", "--ways", ",".join(names), "--json",
              figures], capture_output=True, text=True)
