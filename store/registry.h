@@ -266,6 +266,14 @@ enum result registry_facts(struct registry *registry, const uint8_t key[RECIPIEN
                            const char *partner, const char *stream, const struct facts **facts_out,
                            struct error *err);
 
+/* From here on to registry_release registry_facts answers from one state, the one that its first
+ * question finds; an answer that fails ends that, and the next one finds a newer one. Nothing is
+ * written meanwhile through this registry. */
+void registry_hold(struct registry *registry);
+void registry_release(struct registry *registry);
+/* A state is held: what others write meanwhile is not seen. */
+bool registry_holding(const struct registry *registry);
+
 /* ---- suspension ---- */
 
 enum suspension_kind {

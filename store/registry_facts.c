@@ -447,6 +447,34 @@ static enum result run_plain(struct registry *registry, enum registry_statement 
     return result == RESULT_OK ? sql_run(registry->db, statement, err) : result;
 }
 
+/* ---- the question ---- */
+
+static enum result begin_reading(struct registry *registry, struct error *err)
+{
+    enum result result = run_plain(registry, STATEMENT_READ_BEGIN, "BEGIN", err);
+    if (result == RESULT_OK)
+        result = refresh(registry, err);
+    return result;
+}
+
+static enum result end_reading(struct registry *registry, struct error *err)
+{
+    enum result result = run_plain(registry, STATEMENT_READ_END, "COMMIT", err);
+    if (result != RESULT_OK)
+        registry_rollback(registry);
+    registry->reading = false;
+    return result;
+}
+
+static enum result answer(struct asking *asking, const uint8_t key[RECIPIENT_KEY_BYTES],
+                          const char *stream)
+{
+    enum result result = read_suspensions(asking, stream != NULL ? stream : "");
+    if (result == RESULT_OK)
+        result = read_events(asking, key);
+    return result;
+}
+
 enum result registry_facts(struct registry *registry, const uint8_t key[RECIPIENT_KEY_BYTES],
                            const char *partner, const char *stream, const struct facts **facts_out,
                            struct error *err)
@@ -456,20 +484,17 @@ enum result registry_facts(struct registry *registry, const uint8_t key[RECIPIEN
     enum result result = RESULT_OK;
     arena_reset(registry->arena);
     registry->facts = (struct facts){0};
-    if (own)
-        result = run_plain(registry, STATEMENT_READ_BEGIN, "BEGIN", err);
-    if (result != RESULT_OK)
-        return result;
-    result = refresh(registry, err);
+    if (registry->reading && registry->kept.count >= REGISTRY_KEPT_MOST)
+        (void)end_reading(registry, NULL); /* room is made by beginning anew */
+    if (!own)
+        result = refresh(registry, err);
+    else if (!registry->reading)
+        result = begin_reading(registry, err);
     if (result == RESULT_OK)
-        result = read_suspensions(&asking, stream != NULL ? stream : "");
-    if (result == RESULT_OK)
-        result = read_events(&asking, key);
-    if (own) {
-        enum result ended =
-            run_plain(registry, STATEMENT_READ_END, "COMMIT", result == RESULT_OK ? err : NULL);
-        if (ended != RESULT_OK)
-            registry_rollback(registry);
+        result = answer(&asking, key, stream);
+    registry->reading = own && registry->holds && result == RESULT_OK;
+    if (own && !registry->reading && !sqlite3_get_autocommit(registry->db)) {
+        enum result ended = end_reading(registry, result == RESULT_OK ? err : NULL);
         if (result == RESULT_OK)
             result = ended;
     }
@@ -478,4 +503,21 @@ enum result registry_facts(struct registry *registry, const uint8_t key[RECIPIEN
     else
         forget(registry); /* it may have been for want of room */
     return result;
+}
+
+void registry_hold(struct registry *registry)
+{
+    registry->holds = true;
+}
+
+void registry_release(struct registry *registry)
+{
+    registry->holds = false;
+    if (registry->reading)
+        (void)end_reading(registry, NULL);
+}
+
+bool registry_holding(const struct registry *registry)
+{
+    return registry->reading;
 }

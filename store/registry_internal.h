@@ -139,6 +139,8 @@ struct registry {
     sqlite3 *db;                               /* owned */
     sqlite3_stmt *statements[STATEMENT_COUNT]; /* owned; NULL until first used */
     bool in_transaction;                       /* between registry_begin and its end */
+    bool holds;                                /* registry_hold; the next question begins to read */
+    bool reading;                              /* it has: the transaction stays open */
     bool checking;                             /* the table of registry_check_event exists */
     struct hasher hasher;                      /* owned */
     struct event_head head;

@@ -28,6 +28,7 @@ struct sqlite_store {
     char *path;                /* owned; where the registry is */
     struct journal *journal;   /* borrowed */
     struct loop *loop;         /* borrowed */
+    bool holds;                /* store_hold */
     bool failing;              /* the last look-up failed: it has been logged */
 };
 
@@ -61,6 +62,8 @@ static enum result follow(struct sqlite_store *self, struct error *err)
 {
     bool moved = false;
     struct registry *fresh = NULL;
+    if (registry_holding(self->registry))
+        return RESULT_OK;
     enum result result = registry_has_moved(self->registry, &moved, err);
     if (result != RESULT_OK || !moved)
         return result;
@@ -71,6 +74,8 @@ static enum result follow(struct sqlite_store *self, struct error *err)
               LOG_NUMBER("loop", loop_index(self->loop)));
     registry_close(&self->registry);
     self->registry = fresh;
+    if (self->holds)
+        registry_hold(fresh);
     return RESULT_OK;
 }
 
@@ -134,6 +139,16 @@ static void append(struct store *store, struct journal_batch *batch, store_durab
     journal_append(self->journal, batch, self->loop, &completion->task, &completion->result);
 }
 
+static void hold(struct store *store, bool holds)
+{
+    struct sqlite_store *self = (struct sqlite_store *)store;
+    self->holds = holds;
+    if (holds)
+        registry_hold(self->registry);
+    else
+        registry_release(self->registry);
+}
+
 static void close_store(struct store *store)
 {
     struct sqlite_store *self = (struct sqlite_store *)store;
@@ -146,7 +161,12 @@ enum result store_open_sqlite(const char *registry_path, struct journal *journal
                               struct store **store_out, struct error *err)
 {
     static const struct store_ops ops = {
-        .look_up = look_up, .find_token = find_token, .append = append, .close = close_store};
+        .look_up = look_up,
+        .find_token = find_token,
+        .append = append,
+        .hold = hold,
+        .close = close_store,
+    };
     struct sqlite_store *self = calloc(1, sizeof(*self));
     if (self == NULL)
         return error_no_memory(err);

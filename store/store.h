@@ -42,6 +42,7 @@ struct store_ops {
                        void *owner, struct ticket ticket);
     void (*append)(struct store *store, struct journal_batch *batch, store_durable_fn *answer,
                    void *owner, struct ticket ticket);
+    void (*hold)(struct store *store, bool holds); /* NULL: look-ups cost it nothing more alone */
     void (*close)(struct store *store);
 };
 
@@ -71,6 +72,22 @@ static inline void store_append(struct store *store, struct journal_batch *batch
                                 store_durable_fn *answer, void *owner, struct ticket ticket)
 {
     store->ops->append(store, batch, answer, owner, ticket);
+}
+
+/* Between the two, look-ups may be answered from one and the same state of the registry, the one that
+ * the first of them finds (adr/0034). Only for what has all arrived already: whoever asks about
+ * something that arrives later must be told of what was written before. Within one call of the loop,
+ * and not one within another. */
+static inline void store_hold(struct store *store)
+{
+    if (store->ops->hold != NULL)
+        store->ops->hold(store, true);
+}
+
+static inline void store_release(struct store *store)
+{
+    if (store->ops->hold != NULL)
+        store->ops->hold(store, false);
 }
 
 static inline void store_close(struct store **store)

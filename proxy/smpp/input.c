@@ -288,8 +288,11 @@ void esme_continue(struct smpp_session *session)
     session->processing = true;
     do {
         session->input_again = false;
+        /* All that is taken here had arrived before: it may be judged by one state of the registry. */
+        store_hold(session->lane->store);
         while (step(session))
             continue;
+        store_release(session->lane->store);
     } while (session->input_again && !session->ended);
     session->processing = false;
     if (session->ended) {

@@ -460,6 +460,88 @@ START_TEST(the_store_answers)
 }
 END_TEST
 
+static size_t look(struct store *store, uint8_t person)
+{
+    struct store_query query = {.partner = "acme", .stream = "news"};
+    struct heard heard = {0};
+    memset(query.recipient_key, person, sizeof(query.recipient_key));
+    store_look_up(store, &query, hear_facts, &heard, (struct ticket){0});
+    ck_assert_uint_eq(heard.facts, 1);
+    ck_assert_int_eq(heard.result, RESULT_OK);
+    return heard.events;
+}
+
+/* What arrived together is judged by one state; what comes later sees what was written before. */
+START_TEST(looked_up_together)
+{
+    struct bench bench;
+    bench_open(&bench);
+    struct loop *loop = NULL;
+    struct store *store = NULL;
+    ck_assert_int_eq(loop_new(0, &loop, &bench.err), RESULT_OK);
+    ck_assert_int_eq(store_open_sqlite(bench.path, NULL, loop, &store, &bench.err), RESULT_OK);
+    struct event_input event = grant(1, 0, "2026-01-05T00:00:00Z");
+    put(bench.registry, &event);
+    store_hold(store);
+    event = grant(2, 0, "2026-01-05T00:00:00Z");
+    put(bench.registry, &event);
+    ck_assert_uint_eq(look(store, 2), 1); /* nothing was asked before: this is the state */
+    event.kind = EVENT_WITHDRAWN;
+    event.occurred_at += CLOCK_SECOND;
+    put(bench.registry, &event);
+    ck_assert_uint_eq(look(store, 2), 1);
+    ck_assert_uint_eq(look(store, 1), 1);
+    store_release(store);
+    ck_assert_uint_eq(look(store, 2), 2);
+    event = grant(3, 0, "2026-01-05T00:00:00Z");
+    put(bench.registry, &event);
+    ck_assert_uint_eq(look(store, 3), 1); /* nothing is held any more */
+    store_hold(store);
+    store_release(store);
+    ck_assert_uint_eq(look(store, 3), 1);
+    store_close(&store);
+    loop_free(&loop);
+    bench_close(&bench);
+}
+END_TEST
+
+/* A state in which an answer failed is held no longer, and one beyond what may be remembered begins
+ * anew. */
+START_TEST(a_failed_answer_is_held_no_longer)
+{
+    struct bench bench;
+    bench_open(&bench);
+    struct event_input event = grant(1, 0, "2026-01-05T00:00:00Z");
+    put(bench.registry, &event);
+    struct registry *reader = NULL;
+    const struct facts *facts = NULL;
+    ck_assert_int_eq(registry_open_as(bench.path, SQL_READ, 10, &reader, &bench.err), RESULT_OK);
+    ck_assert_int_eq(
+        sql_exec(bench.registry->db, "UPDATE standing SET kind = 'no-such-kind'", &bench.err),
+        RESULT_OK);
+    registry_hold(reader);
+    ck_assert_int_eq(
+        registry_facts(reader, event.recipient_key, "acme", "news", &facts, &bench.err),
+        RESULT_DAMAGED);
+    ck_assert(!registry_holding(reader));
+    ck_assert_int_eq(
+        sql_exec(bench.registry->db, "UPDATE standing SET kind = 'given'", &bench.err),
+        RESULT_OK);
+    ck_assert_uint_eq(ask(reader, 1, "acme")->n_events, 1);
+    ck_assert(registry_holding(reader));
+    reader->kept.count = REGISTRY_KEPT_MOST;
+    event = grant(2, 0, "2026-01-05T00:00:00Z");
+    put(bench.registry, &event);
+    ck_assert_uint_eq(ask(reader, 2, "acme")->n_events, 1);
+    ck_assert(registry_holding(reader));
+    registry_release(reader);
+    ck_assert(!registry_holding(reader));
+    ck_assert(sqlite3_get_autocommit(reader->db));
+    registry_close(&reader);
+    bench_close(&bench);
+}
+END_TEST
+
 int main(void)
 {
     const TTest *const tests[] = {nobody_has_no_events,
@@ -472,6 +554,8 @@ int main(void)
                                   a_withdrawal_outlives_its_writer,
                                   damage_is_an_error_and_not_an_absence,
                                   the_store_answers,
+                                  looked_up_together,
+                                  a_failed_answer_is_held_no_longer,
                                   NULL};
     Suite *const suites[] = {unit_suite("facts", tests), NULL};
     return unit_run(suites);
