@@ -22,16 +22,17 @@ REF = re.compile(r", ref (\S+)$")
 QUEUED = re.compile(r"\bqueued as (\w+)")
 
 
-def import_people(gateway, people):
-    """Consents for many people at once. Their addresses are not put among those the harness looks
-    for in every file: thousands of them would take it minutes."""
-    if gateway.cli("form", "list", "--format", "json") == "":
-        gateway.add_form()
+def import_people(gateway, people, form="jeu-ete"):
+    """Consents for many people at once, by a form of that id that is made if there is none. Their
+    addresses are not put among those the harness looks for in every file: thousands of them would
+    take it minutes."""
+    if f'"{form}"' not in gateway.cli("form", "list", "--format", "json"):
+        gateway.add_form(id=form)
     text = io.StringIO()
     writer = csv.writer(text)
     writer.writerow(harness.CSV_HEADER)
     at = harness.instant(86400)
-    writer.writerows([person, "email", "given", at, "jeu-ete@1", "", "", "", "click 4711"]
+    writer.writerows([person, "email", "given", at, f"{form}@1", "", "", "", "click 4711"]
                      for person in people)
     gateway.cli("consent", "import", "-", input=text.getvalue(), timeout=120)
 

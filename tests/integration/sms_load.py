@@ -97,6 +97,7 @@ class Smsc:
         self.given = {}         # number → how often it was submitted
         self.acknowledged = {}  # number → the id it was answered with
         self.stopped = set()    # numbers whose STOP was acknowledged
+        self.delay = 0.0        # seconds from each submit to its answer
         self.asked = {}         # sequence → number whose STOP it was
         self.connections = []
         self.host, self.port = host, 0
@@ -158,6 +159,7 @@ class Smsc:
                     self.given[number] = self.given.get(number, 0) + 1
                     answer = f"s{len(self.given)}".encode() + b"\0"
                     self.acknowledged[number] = answer[:-1].decode()
+                time.sleep(self.delay)
             elif command == BIND_TRX:
                 answer = b"sink\0"
             try:
