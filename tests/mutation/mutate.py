@@ -54,7 +54,8 @@ ENTRY = "  as an entry: "
 OPEN = {"(": ")", "[": "]", "{": "}"}
 
 Token = collections.namedtuple("Token", "kind text start end")
-Mutant = collections.namedtuple("Mutant", "file line text change start end new")
+# place: the file, and within a function its name.
+Mutant = collections.namedtuple("Mutant", "file place line text change start end new")
 
 
 def squeeze(text):
@@ -111,6 +112,7 @@ class Changes:
         self.tokens = tokens_of(source)
         self.partner, self.around = self._pair()
         self.seen = collections.Counter()
+        self.function = None
         self.mutants = []
 
     def _pair(self):
@@ -131,13 +133,14 @@ class Changes:
         first = self.source.rfind("\n", 0, start) + 1
         last = self.source.find("\n", start)
         text = squeeze(self.source[first:last])
-        self.seen[text, change] += 1
-        if self.seen[text, change] > 1:
-            change += f" #{self.seen[text, change]}"
+        place = f"{self.name}:{self.function}" if self.function else self.name
+        self.seen[place, text, change] += 1
+        if self.seen[place, text, change] > 1:
+            change += f" #{self.seen[place, text, change]}"
         if "\n" in self.source[start:end]:
             new += "\n" * self.source.count("\n", start, end)
         line = self.source.count("\n", 0, start) + 1
-        self.mutants.append(Mutant(self.name, line, text, change, start, end, new))
+        self.mutants.append(Mutant(self.name, place, line, text, change, start, end, new))
 
     def replace(self, first, last, new, what=None):
         self.add(self.tokens[first].start, self.tokens[last].end, new, what)
@@ -291,9 +294,12 @@ class Changes:
     def make(self):
         kind = None
         for i, token in enumerate(self.tokens):
+            if token.text == "}" and self.around[i] < 0:
+                self.function = None
             if token.text == "{" and self.text(i - 1) == ")":
                 name = self.partner[i - 1] - 1
                 if self.around[i] < 0:
+                    self.function = self.text(name)
                     kind = "pointer" if self.text(name - 1) == "*" else self.text(name - 1)
             if token.kind == "op":
                 self.operator(i)
@@ -308,7 +314,7 @@ class Changes:
 
 
 def equivalents(path):
-    """{(file, line, change): reason}; a reason is the comment above the entries it is for."""
+    """{(place, line, change): reason}; a reason is the comment above the entries it is for."""
     listed, reason, fresh = {}, "", False
     for number, line in enumerate(path.read_text().splitlines(), 1):
         line = line.strip()
@@ -320,7 +326,7 @@ def equivalents(path):
             fresh = False
             parts = tuple(part.strip() for part in line.split(" @ "))
             if len(parts) != 3 or not reason:
-                sys.exit(f"{path}:{number}: not 'FILE @ LINE @ CHANGE' under a reason")
+                sys.exit(f"{path}:{number}: not 'PLACE @ LINE @ CHANGE' under a reason")
             listed[parts] = reason
     return listed
 
@@ -447,7 +453,7 @@ def show(mutant, source):
     for sign, text in (("-", old), ("+", new)):
         for line in text.splitlines():
             print(f"  {sign}{line}")
-    print(f"{ENTRY}{mutant.file} @ {mutant.text} @ {mutant.change}", flush=True)
+    print(f"{ENTRY}{mutant.place} @ {mutant.text} @ {mutant.change}", flush=True)
 
 
 def main():
@@ -458,17 +464,17 @@ def main():
     names = options.files or [f"policy/{path.name}" for path in sorted(top.glob("policy/*.c"))]
     sources = {name: (top / name).read_text() for name in names}
     mutants = [m for name in names for m in Changes(name, sources[name], following).make()]
-    made = {(m.file, m.text, m.change) for m in mutants}
-    stale = [key for key in listed if key[0] in sources and key not in made]
+    made = {(m.place, m.text, m.change) for m in mutants}
+    stale = [key for key in listed if key[0].partition(":")[0] in sources and key not in made]
     for key in stale:
         print("listed as equivalent, but no change that is made: " + " @ ".join(key))
     if options.sample:
         step = max(1, len(mutants) // options.sample)
-        mutants = [m for m in mutants if (m.file, m.text, m.change) not in listed][step // 2 :: step]
+        mutants = [m for m in mutants if (m.place, m.text, m.change) not in listed][step // 2 :: step]
     if options.again:
-        lines = options.again.read_text().splitlines()
+        lines = options.again.read_text(errors="replace").splitlines()
         asked = {line.partition(ENTRY)[2] for line in lines if ENTRY in line}
-        mutants = [m for m in mutants if f"{m.file} @ {m.text} @ {m.change}" in asked]
+        mutants = [m for m in mutants if f"{m.place} @ {m.text} @ {m.change}" in asked]
     if options.list:
         for mutant in mutants:
             print(f"{mutant.file}:{mutant.line}: {mutant.change}")
@@ -489,7 +495,7 @@ def main():
                 sys.exit(f"no test has {name} in it")
 
         def judge(mutant):
-            if (mutant.file, mutant.text, mutant.change) in listed:
+            if (mutant.place, mutant.text, mutant.change) in listed:
                 result = "listed"
             else:
                 with lock:

@@ -43,9 +43,13 @@ START_TEST(easter_in_every_year)
 {
     static const int holidays[] = {1, 39, 50};
     static const int ordinary[] = {-2, -1, 0, 2, 38, 40, 49, 51};
-    for (int year = 1970; year < 5000; year++) {
+    for (int year = 1970; year < 10000; year++) {
         struct local_time local;
         int64_t easter = easter_of(year);
+        ck_assert(local_time_at("UTC", easter + CLOCK_DAY, &local));
+        ck_assert_msg(holiday_on("FR", &local), "%d", year);
+        if (year >= 2400)
+            continue;
         for (size_t i = 0; i < COUNT(holidays); i++) {
             ck_assert(local_time_at("UTC", easter + holidays[i] * CLOCK_DAY, &local));
             ck_assert_msg(local.year == year && holiday_on("FR", &local), "%d: %d", year,
@@ -125,6 +129,7 @@ END_TEST
 static struct opening shop[] = {{9 * 60, 12 * 60}, {13 * 60 + 30, 20 * 60}};
 static struct opening turned[] = {{13 * 60 + 30, 20 * 60}, {9 * 60, 12 * 60}};
 static struct opening night[] = {{0, 1}, {2 * 60 + 30, 2 * 60 + 45}, {23 * 60 + 59, 24 * 60}};
+static struct opening morning_of_utc[] = {{0, 60}};
 static struct opening morning[] = {{8 * 60, 9 * 60}};
 
 static const struct channel_policy policies[] = {
@@ -154,11 +159,12 @@ static int64_t opens_by_asking(const struct channel_policy *policy, int64_t now)
 START_TEST(the_next_opening_is_the_first)
 {
     static const char *const instants[] = {
-        "2026-03-28T23:10:00Z",      "2026-03-29T00:59:59.999Z", "2026-03-29T00:00:01Z",
-        "2026-10-24T22:00:00Z",      "2026-10-25T00:31:00Z",     "2026-10-25T01:15:00Z",
-        "2026-05-13T20:30:00Z",      "2026-04-05T08:00:00Z",     "2026-12-24T19:00:00Z",
-        "2026-06-12T17:59:59.9999Z", "2026-06-12T18:00:00Z",     "2026-06-13T18:00:00.000001Z",
-        "2026-06-15T10:00:00Z",      "2026-06-15T06:59:00Z",     "1970-01-01T00:00:00Z",
+        "2026-03-28T23:10:00Z",        "2026-03-29T00:59:59.999Z",  "2026-03-29T00:00:01Z",
+        "2026-10-24T22:00:00Z",        "2026-10-25T00:31:00Z",      "2026-10-25T01:15:00Z",
+        "2026-10-25T00:50:00Z",        "2026-05-13T20:30:00Z",      "2026-04-05T08:00:00Z",
+        "2026-12-24T19:00:00Z",        "2026-06-12T17:59:59.9999Z", "2026-06-12T18:00:00Z",
+        "2026-06-13T18:00:00.000001Z", "2026-06-15T10:00:00Z",      "2026-06-15T06:59:00Z",
+        "1970-01-01T00:00:00Z",
     };
     for (size_t p = 0; p < COUNT(policies); p++) {
         for (size_t i = 0; i < COUNT(instants); i++) {
@@ -197,6 +203,10 @@ START_TEST(hours_are_kept_to_the_minute)
         ck_assert_msg(policy_is_open(&policies[rows[i].policy], at(rows[i].instant)) ==
                           rows[i].open,
                       "policy %zu at %s", rows[i].policy, rows[i].instant);
+    /* Not even a microsecond before midnight is it the next day, also before 1970. */
+    const struct channel_policy midnight = {
+        .days = 0x7f, .holidays = "", .timezone = "UTC", .hours = morning_of_utc, .n_hours = 1};
+    ck_assert_int_eq(policy_opens_at(&midnight, -CLOCK_DAY - 1), -CLOCK_DAY);
     ck_assert(policy_has_hours(&policies[0]) && !policy_has_hours(&policies[4]));
 }
 END_TEST

@@ -35,6 +35,7 @@ static void see(void *arg, const struct grant_opinion *opinion)
     ck_assert(opinion->grant->kind == EVENT_GIVEN || opinion->grant->kind == EVENT_RENEWED);
     ck_assert_int_le(opinion->grant->occurred_at, seen->golden->question.now);
     ck_assert_uint_gt(trace->count, 0);
+    ck_assert_str_eq(trace->steps[0].rule, "5");
     const struct trace_step *last = &trace->steps[trace->count - 1];
     ck_assert_int_eq(last->finding == FINDING_FAILS, !opinion->passes);
     if (!opinion->passes)

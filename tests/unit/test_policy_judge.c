@@ -226,11 +226,97 @@ START_TEST(without_a_stream_neither_sender_nor_hours_count)
 }
 END_TEST
 
+static enum reason judge_events(const struct partner *partner, const struct channel_policy *policy,
+                                const struct consent_event *events, size_t n)
+{
+    const struct facts facts = {.events = events, .n_events = n};
+    const struct question question = {
+        .partner = partner, .policy = policy, .channel = CHANNEL_EMAIL, .now = 1000};
+    struct judgement judgement;
+    policy_judge(&question, &facts, &judgement, NULL);
+    return judgement.reason;
+}
+
+/* An objection to a collector reaches what that one collected, by whichever of its two names. */
+START_TEST(a_collector_has_two_names)
+{
+    static const struct {
+        const char *objected, *collector, *name;
+        enum reason reason;
+    } rows[] = {
+        {"987654321", "987654321", "Jeux SA", REASON_OBJECTED},
+        {"JEUX sa", "987654321", "Jeux SA", REASON_OBJECTED},
+        {"Autres SA", "987654321", "Jeux SA", REASON_CONSENT},
+        {"123456789", "987654321", "Jeux SA", REASON_CONSENT},
+        {"jeux sa", "Jeux SA", NULL, REASON_OBJECTED},
+        {"Autres SA", "Jeux SA", NULL, REASON_CONSENT},
+    };
+    const struct partner acme = {.id = "acme", .siren = ""};
+    struct channel_policy policy;
+    channel_policy_default(CHANNEL_EMAIL, &policy);
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        const struct form_facts form = {.id = "jeu",
+                                        .version = 1,
+                                        .collector = rows[i].collector,
+                                        .collector_name = rows[i].name,
+                                        .channels = CHANNEL_BIT(CHANNEL_EMAIL),
+                                        .purposes = PURPOSE_BIT(PURPOSE_RECEIPT),
+                                        .effective_until = INT64_MAX,
+                                        .presence = PRESENCE_LISTED};
+        const struct consent_event events[] = {
+            {.id = 1, .kind = EVENT_GIVEN, .occurred_at = 1, .has_evidence = true, .form = &form},
+            {.id = 2, .kind = EVENT_OBJECTED, .occurred_at = 2, .collector = rows[i].objected},
+        };
+        ck_assert_msg(judge_events(&acme, &policy, events, 2) == rows[i].reason, "row %zu", i);
+    }
+}
+END_TEST
+
+/* Two that have no number are not one and the same. */
+START_TEST(a_seller_without_number_has_no_customers)
+{
+    static const struct {
+        const char *siren, *collector;
+        enum reason reason;
+    } rows[] = {
+        {"", "", REASON_SOFT_OPTIN_INVALID},
+        {"", "987654321", REASON_SOFT_OPTIN_INVALID},
+        {"987654321", "", REASON_SOFT_OPTIN_INVALID},
+        {"987654321", "987654321", REASON_SOFT_OPTIN},
+        {"9", "9", REASON_SOFT_OPTIN},
+    };
+    struct channel_policy policy;
+    channel_policy_default(CHANNEL_EMAIL, &policy);
+    channel_policy_accept(&policy, BASIS_BIT(BASIS_SOFT_OPT_IN));
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        const struct partner acme = {.id = "acme", .siren = rows[i].siren};
+        const struct form_facts form = {.id = "jeu",
+                                        .version = 1,
+                                        .collector = rows[i].collector,
+                                        .channels = CHANNEL_BIT(CHANNEL_EMAIL),
+                                        .purposes = PURPOSE_BIT(PURPOSE_RECEIPT),
+                                        .effective_until = INT64_MAX,
+                                        .presence = PRESENCE_LISTED};
+        const struct consent_event given = {.id = 1,
+                                            .kind = EVENT_GIVEN,
+                                            .occurred_at = 1,
+                                            .basis = BASIS_SOFT_OPT_IN,
+                                            .has_evidence = true,
+                                            .form = &form};
+        ck_assert_msg(judge_events(&acme, &policy, &given, 1) == rows[i].reason, "row %zu", i);
+    }
+}
+END_TEST
+
 int main(void)
 {
-    const TTest *const tests[] = {every_rule_explains_itself, a_full_trace_takes_no_more,
+    const TTest *const tests[] = {a_collector_has_two_names,
+                                  a_seller_without_number_has_no_customers,
+                                  every_rule_explains_itself,
+                                  a_full_trace_takes_no_more,
                                   sender_ids_are_not_domains,
-                                  without_a_stream_neither_sender_nor_hours_count, NULL};
+                                  without_a_stream_neither_sender_nor_hours_count,
+                                  NULL};
     Suite *const suites[] = {unit_suite("explained", tests), NULL};
     return unit_run(suites);
 }

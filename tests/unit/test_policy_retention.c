@@ -43,6 +43,14 @@ static const struct row rows[] = {
      "2020-01-01T00:00:00Z", "kek"},
     {"withdrawn: proof from then", "given email 2020-01-01; withdrawn* email 2020-06-01",
      "2025-05-31T23:59:59Z", "pk"},
+    {"... whichever of the two comes first here",
+     "withdrawn* email 2020-06-01; given email 2020-01-01", "2025-05-31T23:59:59Z", "kp"},
+    {"withdrawn twice: proof from the first time",
+     "given email 2020-01-01; withdrawn* email 2020-06-01; withdrawn* email 2021-06-01",
+     "2025-06-01T00:00:00Z", "eee"},
+    {"... in whatever order",
+     "withdrawn* email 2021-06-01; withdrawn* email 2020-06-01; given email 2020-01-01",
+     "2025-06-01T00:00:00Z", "eee"},
     {"withdrawn: proof over, and then the withdrawal",
      "given email 2020-01-01; withdrawn* email 2020-06-01", "2025-06-01T00:00:00Z", "ee"},
     {"withdrawn from some partners: the rest of the grant stands",
@@ -94,7 +102,7 @@ static const struct retention_periods periods = {
 START_TEST(bounds)
 {
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        struct retention_event events[MOST_EVENTS] = {{0}};
+        struct retention_event events[MOST_EVENTS + 1] = {{0}};
         struct retention_counts counts;
         char text[256];
         char fates[MOST_EVENTS + 1] = "";
@@ -105,7 +113,12 @@ START_TEST(bounds)
         for (char *at = strtok_r(text, ";", &rest); at != NULL; at = strtok_r(NULL, ";", &rest))
             read_event(at, &events[n++]);
         ck_assert(clock_parse(rows[i].now, strlen(rows[i].now), &now));
+        /* What a fate was before does not matter, and behind the last event is somebody else's. */
+        for (size_t j = 0; j < n; j++)
+            events[j].fate = RETENTION_ERASE;
+        events[n] = (struct retention_event){.kind = EVENT_OBJECTED, .occurred_at = 0};
         retention_select(events, n, &periods, now, &counts);
+        ck_assert_int_eq(events[n].fate, RETENTION_KEEP);
         for (size_t j = 0; j < n; j++)
             fates[j] = "kpe"[events[j].fate];
         ck_assert_msg(strcmp(fates, rows[i].fates) == 0, "%s: %s, not %s", rows[i].label, fates,
