@@ -370,7 +370,8 @@ enum result registry_hasten_deliveries(struct registry *registry, const char *pa
     sqlite3_stmt *statement = NULL;
     enum result result = sql_prepare(registry->db,
                                      "UPDATE notice_delivery SET next_at = ?3 WHERE partner = ?1"
-                                     " AND state = 'waiting' AND next_at > ?3 AND last_at >= ?2",
+                                     " AND state = 'waiting' AND next_at > ?3"
+                                     " AND (last_at IS NULL OR last_at >= ?2)",
                                      &statement, err);
     if (result != RESULT_OK)
         return result;

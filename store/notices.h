@@ -95,7 +95,8 @@ enum result registry_note_delivery(struct registry *registry, int64_t notice, co
 enum result registry_retry_deliveries(struct registry *registry, const char *partner, int64_t now,
                                       uint64_t *count_out, struct error *err);
 
-/* The partner answers again: what it did not take since then is due now. */
+/* The partner answers again, or the clock was put back: what was tried and not taken since then is
+ * due now, and so is what was never tried. */
 enum result registry_hasten_deliveries(struct registry *registry, const char *partner,
                                        int64_t since, int64_t now, struct error *err);
 

@@ -28,7 +28,7 @@ struct place {
     int64_t failed_at;   /* the last of them; 0: it answers */
     int64_t down_since;  /* the first of them */
     int64_t rests_until; /* 0: it does not */
-    bool recovered;      /* what an outage kept out is due */
+    bool recovered;      /* what an outage or the clock kept out is due, since down_since */
     char partner[PARTNER_BYTES];
 };
 
@@ -103,9 +103,24 @@ static struct place *find_place(struct courier *courier, const char *partner)
         free(place);
         return NULL;
     }
+    /* What was tried later than now was before the clock was put back, and this gateway started. */
+    place->recovered = true;
+    place->down_since = courier->now;
     place->next = courier->places;
     courier->places = place;
     return place;
+}
+
+/* The clock was put back: what was to wait for minutes would wait for as long besides. All that
+ * waits is due now, and who did not answer is asked again. */
+static void begin_anew(struct courier *courier)
+{
+    for (struct place *place = courier->places; place != NULL; place = place->next) {
+        place->recovered = true;
+        place->down_since = INT64_MIN;
+        place->failed_at = 0;
+        place->rests_until = 0;
+    }
 }
 
 static void note_failure(struct courier *courier, struct attempt *attempt)
@@ -486,6 +501,8 @@ enum result courier_finish(struct courier *courier, struct registry *registry, i
 {
     if (now < courier->now) /* the clock was put back */
         courier->settle_at = 0;
+    if (now < courier->now - PAUSE_LEAST)
+        begin_anew(courier);
     courier->now = now;
     return settle(courier, registry, err);
 }

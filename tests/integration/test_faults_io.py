@@ -88,6 +88,27 @@ class Journal(store_faults.StoreTest):
                 wire = self.hello(gateway)
             self.again(gateway, wire, people)
 
+    def test_rows_that_stayed_are_not_taken_later(self):
+        """Many whole rows could be neither synced nor cut off. They are gone before the next is
+        written: else the first of them would be overwritten, and the others stand behind it."""
+        gateway, wire, people = self.shimmed(3)
+        strangers = [self.address(gateway, "no") for _ in range(30)]
+        self.faults.set(SEGMENTS, faults.TRUNCATE, rule=1)
+        self.faults.set(SEGMENTS, faults.SYNC)
+        wire.say("MAIL FROM:<news@acme.example>", 250)
+        wire.send("".join(f"RCPT TO:<{each}>\r\n" for each in strangers))
+        for _ in strangers:
+            self.assertUnable(wire.reply())
+        wire.say("RSET", 250)
+        self.assertGreater(self.faults.counts(rule=1)[1], 0)
+        self.faults.clear()
+        harness.wait_for("the journal", lambda: self.try_recipient(
+            wire, self.address(gateway, "no"))[0] == 550, timeout=10, pause=0)
+        gateway.kill9()
+        gateway.verify()
+        self.faults.start(gateway)
+        self.assertWorks(gateway, self.hello(gateway), next(people))
+
     def test_next_segment_cannot_be_made(self):
         """Neither its file, nor its name in the folder made durable."""
         gateway, wire, people = self.shimmed(5, journal={"segment_size": "64 kB"})

@@ -294,6 +294,40 @@ START_TEST(when_it_is_tried_again)
 }
 END_TEST
 
+START_TEST(when_the_clock_is_put_back)
+{
+    for (int restarted = 0; restarted < 2; restarted++) {
+        const struct courier_ops ops = {.arg = &world, .post = post, .record = record};
+        begin();
+        say_no(1, "acme");
+        turn();
+        answer(503, 0);
+        pass(0);
+        pass(6 * SECOND);
+        answer(503, 0);
+        pass(0);
+        say_no(2, "acme"); /* waits for the other: it does not answer */
+        ck_assert_uint_eq(world.n, 2);
+        pass(-2 * SECOND); /* so little is awaited */
+        pass(2 * SECOND);
+        ck_assert_uint_eq(world.n, 2);
+        if (restarted != 0) {
+            courier_free(&world.courier);
+            world.courier = courier_new(&ops, "gate.example", world.seal);
+        }
+        pass(-HOUR);
+        ck_assert_uint_ge(world.n, 3);
+        answer(200, 0);
+        pass(SECOND);
+        answer(200, 0);
+        pass(SECOND);
+        ck_assert_uint_eq(world.n, 4);
+        ck_assert_uint_eq(counts().states[DELIVERY_ACKNOWLEDGED], 2);
+        end();
+    }
+}
+END_TEST
+
 START_TEST(what_the_partner_asks_for)
 {
     begin();
@@ -572,6 +606,7 @@ int main(void)
                                   identifiers,
                                   an_hour_down_then_everything_in_order,
                                   when_it_is_tried_again,
+                                  when_the_clock_is_put_back,
                                   what_the_partner_asks_for,
                                   one_it_never_takes_holds_up_nobody_else,
                                   somebody_asks_for_a_retry,
