@@ -403,10 +403,13 @@ class Attack:
                              stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def report(self):
-        self.process.stdin.write("\n")
-        self.process.stdin.flush()
-        return json.loads(self.process.stdout.readline(),
-                          object_hook=lambda found: collections.Counter(found))
+        with contextlib.suppress(BrokenPipeError):
+            self.process.stdin.write("\n")
+            self.process.stdin.flush()
+        line = self.process.stdout.readline()
+        if not line:
+            raise AssertionError(f"the attackers ended: {self.process.wait(PATIENCE)}")
+        return json.loads(line, object_hook=collections.Counter)
 
     def stop(self):
         """Everything it has open is closed; returns the last report."""
