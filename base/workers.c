@@ -12,8 +12,10 @@ struct workers {
     pthread_mutex_t lock;
     pthread_cond_t more;
     pthread_cond_t idle;
-    struct loop_task *first; /* queued jobs, linked through their task */
-    struct loop_task **last;
+    struct queue {
+        struct loop_task *first; /* queued jobs of a rank, linked through their task */
+        struct loop_task **last;
+    } queues[WORKERS_RANKS];
     unsigned queued;
     unsigned busy; /* jobs taken from the queue and not completed */
     unsigned cap;
@@ -45,20 +47,30 @@ static void complete_locked(struct workers *workers, struct worker_job *job)
     pthread_mutex_lock(&workers->lock);
 }
 
+/* Something is queued. */
+static struct worker_job *take_locked(struct workers *workers)
+{
+    struct queue *queue = workers->queues;
+    while (queue->first == NULL)
+        queue++;
+    struct worker_job *job = (struct worker_job *)queue->first;
+    queue->first = job->task.next;
+    if (queue->first == NULL)
+        queue->last = &queue->first;
+    workers->queued--;
+    return job;
+}
+
 static void *work(void *arg)
 {
     struct workers *workers = arg;
     pthread_mutex_lock(&workers->lock);
     for (;;) {
-        while (workers->first == NULL && !workers->closing)
+        while (workers->queued == 0 && !workers->closing)
             pthread_cond_wait(&workers->more, &workers->lock);
-        if (workers->first == NULL)
+        if (workers->queued == 0)
             break;
-        struct worker_job *job = (struct worker_job *)workers->first;
-        workers->first = job->task.next;
-        if (workers->first == NULL)
-            workers->last = &workers->first;
-        workers->queued--;
+        struct worker_job *job = take_locked(workers);
         workers->busy++;
         if (!job->given_up && !workers->left) {
             pthread_mutex_unlock(&workers->lock);
@@ -87,7 +99,8 @@ enum result workers_new(unsigned threads, unsigned queue_cap, struct workers **w
     pthread_mutex_init(&workers->lock, NULL);
     pthread_cond_init(&workers->more, NULL);
     pthread_cond_init(&workers->idle, NULL);
-    workers->last = &workers->first;
+    for (int i = 0; i < WORKERS_RANKS; i++)
+        workers->queues[i].last = &workers->queues[i].first;
     workers->cap = queue_cap;
     sigset_t all, before;
     harden_thread_signals(&all);
@@ -163,14 +176,16 @@ void workers_settle(struct workers *workers)
 
 bool workers_submit(struct workers *workers, struct worker_job *job)
 {
+    unsigned rank = job->rank < WORKERS_RANKS ? job->rank : WORKERS_RANKS - 1;
+    struct queue *queue = &workers->queues[rank];
     pthread_mutex_lock(&workers->lock);
-    bool taken = workers->queued < workers->cap && !workers->closing;
+    bool taken = workers->queued < workers->cap >> rank && !workers->closing;
     if (taken) {
         job->task.next = NULL;
         job->given_up = false;
         job->posted = false;
-        *workers->last = &job->task;
-        workers->last = &job->task.next;
+        *queue->last = &job->task;
+        queue->last = &job->task.next;
         workers->queued++;
         pthread_cond_signal(&workers->more);
     }

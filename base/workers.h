@@ -13,12 +13,17 @@
 
 struct workers;
 
+/* A job of rank r waits for those of lower ranks, and only while fewer than cap / 2^r wait at all:
+ * so there is always room for what matters more. Higher ones count as the highest. */
+#define WORKERS_RANKS 4
+
 struct worker_job {
     struct loop_task task;             /* posted to `home` once done; task.run is the completion */
     void (*work)(struct worker_job *); /* on a worker thread */
     struct loop *home;                 /* borrowed; NULL: nobody is told, discard follows work */
     /* Frees a job whose home is not to be told: on any thread. NULL: it is never given up. */
     void (*discard)(struct worker_job *);
+    unsigned rank; /* 0 for most */
     bool given_up; /* the workers', under their lock */
     bool posted;
 };
@@ -36,7 +41,7 @@ bool workers_give_up(struct workers *workers, struct worker_job *job);
 /* Waits until nothing is queued or under way: what there was is in its home's mailbox then. For the
  * end only, where a loop may wait; jobs take as long as they do. */
 void workers_settle(struct workers *workers);
-/* False when the queue is full: the job was not taken. */
+/* False when the queue is full, for this rank at least: the job was not taken. */
 bool workers_submit(struct workers *workers, struct worker_job *job);
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "proxy/credentials.h"
 
+#include "base/clock.h"
 #include "base/crypto.h"
 #include "base/str.h"
 
@@ -8,12 +9,16 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
+#define NICENESS   10
 #define REMEMBERED 1024 /* verified credentials kept; a gateway has fewer accounts than that */
 
 struct credentials {
     struct workers *workers; /* borrowed */
     struct peers *peers;     /* borrowed */
+    struct guesses *guesses; /* borrowed */
     pthread_mutex_t lock;
     struct check *hashing;                   /* under lock: what the helpers have, linked by next */
     struct hmac *hmac;                       /* owned; under lock; its key dies with the process */
@@ -40,7 +45,7 @@ struct check {
     struct crypt_data scratch;
 };
 
-enum result credentials_new(struct workers *workers, struct peers *peers,
+enum result credentials_new(struct workers *workers, struct peers *peers, struct guesses *guesses,
                             struct credentials **credentials_out, struct error *err)
 {
     struct credentials *credentials = calloc(1, sizeof(*credentials));
@@ -49,6 +54,7 @@ enum result credentials_new(struct workers *workers, struct peers *peers,
     pthread_mutex_init(&credentials->lock, NULL);
     credentials->workers = workers;
     credentials->peers = peers;
+    credentials->guesses = guesses;
     uint8_t key[32];
     uint8_t salt[16];
     char setting[CRYPT_GENSALT_OUTPUT_SIZE];
@@ -159,8 +165,19 @@ static struct check *end_hashing(struct credentials *credentials, struct check *
     return alike;
 }
 
+/* Messages come first: a helper would else take a core from them as long as somebody guesses. Where
+ * the processor is not short this changes nothing. */
+static void give_way(void)
+{
+    static _Thread_local bool gave_way;
+    if (!gave_way)
+        (void)setpriority(PRIO_PROCESS, (id_t)gettid(), NICENESS);
+    gave_way = true;
+}
+
 static void run_check(struct worker_job *job)
 {
+    give_way();
     struct check *check = (struct check *)job;
     const char *result = crypt_r(check->password, check->hash, &check->scratch);
     size_t length = strlen(check->hash);
@@ -184,9 +201,14 @@ static void finish_check(struct loop_task *task)
     check_free(check);
 }
 
-/* Hands the check to the helpers; false when they, or this address, have enough to do. */
-static bool submit(struct credentials *credentials, struct check *check)
+/* Hands the check to the helpers; false when they, or this address, have enough to do. name: the
+ * account's. What of the address is being hashed may be wrong, too. */
+static bool submit(struct credentials *credentials, struct check *check, const char *name)
 {
+    unsigned rank = guesses_rank(credentials->guesses, &check->from, name, clock_monotonic());
+    if (rank > 0)
+        rank += peers_count(credentials->peers, PEER_HASHING, &check->from, sizeof(check->from));
+    check->job.rank = rank;
     if (!peers_enter(credentials->peers, PEER_HASHING, &check->from, sizeof(check->from),
                      CREDENTIALS_AT_ONCE))
         return false;
@@ -236,7 +258,7 @@ bool credentials_check(struct credentials *credentials, const struct peer_key *f
     memcpy(check->digest, digest, sizeof(digest));
     if (join(credentials, check))
         return true;
-    if (!submit(credentials, check)) {
+    if (!submit(credentials, check, name)) {
         check_free(check);
         return false;
     }

@@ -4,7 +4,9 @@
  * pool, never on a loop; what was verified is remembered under a keyed digest, so that a partner
  * that connects a thousand times pays once; and of those that ask the same at the same time, one is
  * hashed. What one address may have hashed at a time is bounded: it is the helpers' time that a
- * guesser would take from everybody else. An unknown account costs the same as a wrong password.
+ * guesser would take from everybody else. Of those that wait, where an account has logged in before
+ * comes first, an address that has failed last: guesses of many addresses hold nobody else up. And
+ * the helpers give way to the loops. An unknown account costs the same as a wrong password.
  */
 #ifndef OCTROI_PROXY_CREDENTIALS_H
 #define OCTROI_PROXY_CREDENTIALS_H
@@ -12,6 +14,7 @@
 #include "base/loop.h"
 #include "base/ticket.h"
 #include "base/workers.h"
+#include "proxy/guesses.h"
 #include "proxy/peers.h"
 
 struct credentials;
@@ -20,8 +23,8 @@ struct credentials;
  * few accounts at once when it starts; the same password asked for many times counts once. */
 #define CREDENTIALS_AT_ONCE 16
 
-/* workers, peers: borrowed. */
-enum result credentials_new(struct workers *workers, struct peers *peers,
+/* workers, peers, guesses: borrowed. The workers' threads are for this alone. */
+enum result credentials_new(struct workers *workers, struct peers *peers, struct guesses *guesses,
                             struct credentials **credentials_out, struct error *err);
 void credentials_free(struct credentials **credentials);
 

@@ -62,6 +62,13 @@ void guesses_free(struct guesses **guesses)
     *guesses = NULL;
 }
 
+void guesses_forget(struct guesses *guesses)
+{
+    pthread_mutex_lock(&guesses->lock);
+    memset(guesses->entries, 0, sizeof(guesses->entries));
+    pthread_mutex_unlock(&guesses->lock);
+}
+
 /* ---- the table, under lock ---- */
 
 struct name {
@@ -193,6 +200,18 @@ bool guesses_admit(struct guesses *guesses, const struct peer_key *from, const c
     }
     pthread_mutex_unlock(&guesses->lock);
     return admitted;
+}
+
+unsigned guesses_rank(struct guesses *guesses, const struct peer_key *from, const char *account,
+                      int64_t now)
+{
+    pthread_mutex_lock(&guesses->lock);
+    const struct entry *address = find_named(guesses, OF_ADDRESS, from, account, now);
+    unsigned rank = 1 + (address != NULL ? address->weight : 0);
+    if (is_at_home(find_named(guesses, OF_BOTH, from, account, now)))
+        rank = 0;
+    pthread_mutex_unlock(&guesses->lock);
+    return rank;
 }
 
 static int64_t delay_of(unsigned failures)

@@ -32,9 +32,15 @@ struct guesses;
 
 enum result guesses_new(struct guesses **guesses_out, struct error *err);
 void guesses_free(struct guesses **guesses);
+/* All of it: for tests. */
+void guesses_forget(struct guesses *guesses);
 /* Whether a password for this account may be looked at now. now: clock_monotonic. Any thread. */
 bool guesses_admit(struct guesses *guesses, const struct peer_key *from, const char *account,
                    int64_t now);
+/* How long a password for this account has to wait for others, when many wait: 0 where the account
+ * has logged in before, else 1 and the failures of the address. Any thread. */
+unsigned guesses_rank(struct guesses *guesses, const struct peer_key *from, const char *account,
+                      int64_t now);
 /* What came of one that was. Returns how long after it was given its answer may be told. */
 int64_t guesses_note(struct guesses *guesses, const struct peer_key *from, const char *account,
                      bool right, int64_t now);

@@ -309,7 +309,8 @@ static enum result open_counters(struct gateway *gateway, struct error *err)
         return error_no_memory(err);
     enum result result = guesses_new(&gateway->guesses, err);
     if (result == RESULT_OK)
-        result = credentials_new(gateway->workers, gateway->peers, &gateway->credentials, err);
+        result = credentials_new(gateway->workers, gateway->peers, gateway->guesses,
+                                 &gateway->credentials, err);
     gateway->gate.credentials = gateway->credentials;
     gateway->gate.rates = gateway->rates;
     gateway->gate.peers = gateway->peers;

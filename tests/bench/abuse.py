@@ -237,7 +237,6 @@ class Run:
         if self.scenario.logs_in:
             self.login(HOME, "acme-news")  # it is at home there
         self.descriptors = self.gate.descriptors()
-        self.memory = self.gate.memory()
         for turn in range(self.options.rounds):
             alone = self.good(self.options.messages)
             result = {"alone": alone, **self.beside(turn, turn == self.options.rounds - 1)}
@@ -263,11 +262,13 @@ class Run:
         result = {"gate_alone_us": self.gate_us}
         refusals = gate.status()["refusals"]
         lines, since = gate.refused_lines(), time.monotonic()
+        memory = gate.memory()
         attack = attackers.Attack(harness.spawn, scenario.kind, port=gate.doors[scenario.door],
                                   **{"source": STRANGERS, **scenario.options})
         try:
             harness.wait_for(f"{self.name} to be in full swing",
                              lambda: scenario.settled(attack.report()), SETTLE, pause=0.05)
+            result["memory"] = gate.memory() - memory
             if scenario.logs_in:
                 result["home"] = self.login(HOME, "acme-news")
                 result["elsewhere"] = self.login(f"127.0.0.{20 + turn}", f"acme-{turn}")
@@ -275,7 +276,6 @@ class Run:
             result["beside"] = self.good(self.options.messages)
             result["gate_beside_us"] = self.gate_us
             took, after = time.monotonic() - began, attack.report()
-            result["memory"] = gate.memory() - self.memory
             for key in ("connections", "messages", "cpu"):
                 result[key] = (after[key] - before[key]) / took
             result["answers"] = sum((sum(after[what].values()) - sum(before[what].values()))

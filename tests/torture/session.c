@@ -390,10 +390,11 @@ static void tidy(void)
     ck_assert_int_eq(workers_new(1, 16, &world.workers, &err), RESULT_OK);
     turns(3);
     credentials_free(&world.gate.credentials);
-    ck_assert_int_eq(
-        credentials_new(world.workers, world.gate.peers, &world.gate.credentials, &err), RESULT_OK);
     guesses_free(&world.gate.guesses);
     ck_assert_int_eq(guesses_new(&world.gate.guesses, &err), RESULT_OK);
+    ck_assert_int_eq(credentials_new(world.workers, world.gate.peers, world.gate.guesses,
+                                     &world.gate.credentials, &err),
+                     RESULT_OK);
     rates_free(&world.gate.rates);
     world.gate.rates = rates_new();
     ck_assert_ptr_nonnull(world.gate.rates);

@@ -286,10 +286,12 @@ static struct {
     struct loop *loop;
     struct workers *workers;
     struct peers *peers;
+    struct guesses *guesses;
     struct credentials *credentials;
     char hash[CRYPT_OUTPUT_SIZE];
     unsigned right;
     unsigned wrong;
+    char order[1024];
 } desk;
 
 static void desk_setup(void)
@@ -302,15 +304,19 @@ static void desk_setup(void)
         crypt_gensalt_rn("$y$", 1, "0123456789abcdef", 16, setting, sizeof(setting)));
     snprintf(desk.hash, sizeof(desk.hash), "%s", crypt_r("secret", setting, &scratch));
     ck_assert_int_eq(loop_new(0, &desk.loop, &err), RESULT_OK);
-    ck_assert_int_eq(workers_new(1, 64, &desk.workers, &err), RESULT_OK);
+    ck_assert_int_eq(workers_new(1, 256, &desk.workers, &err), RESULT_OK);
     desk.peers = peers_new();
-    ck_assert_int_eq(credentials_new(desk.workers, desk.peers, &desk.credentials, &err), RESULT_OK);
+    ck_assert_int_eq(guesses_new(&desk.guesses, &err), RESULT_OK);
+    ck_assert_int_eq(
+        credentials_new(desk.workers, desk.peers, desk.guesses, &desk.credentials, &err),
+        RESULT_OK);
 }
 
 static void desk_teardown(void)
 {
     workers_free(&desk.workers);
     credentials_free(&desk.credentials);
+    guesses_free(&desk.guesses);
     peers_free(&desk.peers);
     loop_free(&desk.loop);
 }
@@ -393,17 +399,74 @@ START_TEST(full_helpers_take_nothing)
     ck_assert(workers_submit(desk.workers, &block));
     char from[32];
     unsigned taken = 0;
-    for (int i = 0; i < 100; i++) {
+    for (int i = 0; i < 200; i++) {
         snprintf(from, sizeof(from), "10.0.0.%d", i);
         taken += check_one(from, "acme", desk.hash, from);
     }
-    ck_assert_uint_ge(taken, 63);
-    ck_assert_uint_lt(taken, 100);
-    struct peer_key key = key_of("10.0.0.99");
+    /* Half of it is kept for where accounts have logged in before. */
+    ck_assert_uint_ge(taken, 128);
+    ck_assert_uint_lt(taken, 136);
+    struct peer_key key = key_of("10.0.0.199");
     ck_assert_uint_eq(peers_count(desk.peers, PEER_HASHING, &key, sizeof(key)), 0);
     pthread_mutex_unlock(&gate_lock);
     wait_answers(taken);
     ck_assert_uint_eq(desk.wrong, taken);
+}
+END_TEST
+
+static void on_named(void *owner, struct ticket ticket, bool matches)
+{
+    (void)ticket;
+    (void)matches;
+    snprintf(desk.order + strlen(desk.order), sizeof(desk.order) - strlen(desk.order), "%s ",
+             (const char *)owner);
+}
+
+/* Asks, and later writes down that it was answered. */
+static bool ask(const char *from, const char *account, const char *word)
+{
+    struct peer_key key = key_of(from);
+    return credentials_check(desk.credentials, &key, account, desk.hash, word, desk.loop, on_named,
+                             (void *)(uintptr_t)word, (struct ticket){0});
+}
+
+/* Guesses of many addresses wait: who has failed least is looked at first, who is at home before
+ * everybody else, and there is room for them however many guess. */
+START_TEST(who_has_failed_waits)
+{
+    static struct worker_job block = {.task.run = stood, .work = stand_still};
+    struct peer_key home = key_of("192.0.2.9"), guesser = key_of("192.0.2.66");
+    int64_t at = clock_monotonic();
+    guesses_note(desk.guesses, &home, "acme", true, at);
+    for (int i = 0; i < 3; i++)
+        guesses_note(desk.guesses, &guesser, "acme", false, at);
+    block.home = desk.loop;
+    pthread_mutex_lock(&gate_lock);
+    ck_assert(workers_submit(desk.workers, &block));
+    ck_assert(ask("192.0.2.66", "acme", "guesser"));
+    ck_assert(ask("192.0.2.1", "acme", "clean"));
+    ck_assert(ask("192.0.2.1", "acme", "again"));
+    ck_assert(ask("192.0.2.2", "acme", "other"));
+    ck_assert(ask("192.0.2.9", "acme", "home"));
+    ck_assert(ask("192.0.2.9", "acme", "home")); /* the same question: answered with it */
+    char from[32], word[100][16];
+    unsigned taken = 0;
+    for (int i = 0; i < 100; i++) {
+        snprintf(from, sizeof(from), "10.0.1.%d", i / 10);
+        snprintf(word[i], sizeof(word[i]), "g%d", i);
+        taken += ask(from, "acme", word[i]);
+    }
+    ck_assert_uint_lt(taken, 100);
+    ck_assert(ask("192.0.2.9", "acme", "more"));
+    pthread_mutex_unlock(&gate_lock);
+    for (int i = 0; i < 20000 && strstr(desk.order, "guesser") == NULL; i++) {
+        loop_turn(desk.loop);
+        usleep(1000);
+    }
+    ck_assert_msg(strncmp(desk.order, "home home more clean other ", 27) == 0, "%s", desk.order);
+    ck_assert_ptr_nonnull(strstr(desk.order, "guesser"));
+    ck_assert(strstr(desk.order, "again") > strstr(desk.order, "other"));
+    ck_assert(strstr(desk.order, "again") < strstr(desk.order, "guesser"));
 }
 END_TEST
 
@@ -590,6 +653,7 @@ Suite *fence_suite(void)
     tcase_add_checked_fixture(cases, desk_setup, desk_teardown);
     tcase_add_test(cases, one_address_takes_few_helpers);
     tcase_add_test(cases, full_helpers_take_nothing);
+    tcase_add_test(cases, who_has_failed_waits);
     suite_add_tcase(suite, cases);
     return suite;
 }

@@ -353,8 +353,8 @@ void stage_make(void)
     stage.gate.reserve = reserve_new();
     must(stage.gate.peers != NULL && stage.gate.rates != NULL && stage.gate.reserve != NULL);
     must(guesses_new(&stage.gate.guesses, &err) == RESULT_OK);
-    must(credentials_new(stage.workers, stage.gate.peers, &stage.gate.credentials, &err) ==
-         RESULT_OK);
+    must(credentials_new(stage.workers, stage.gate.peers, stage.gate.guesses,
+                         &stage.gate.credentials, &err) == RESULT_OK);
     must(lane_init(&stage.lane, &stage.gate, stage.loop, key, sizeof(key), &err) == RESULT_OK);
     must_say(snapshot_new(config, NULL, &stage.loop, 1, &stage.lane.snapshot, &err) == RESULT_OK,
              "%s", err.text);
@@ -402,9 +402,7 @@ void stage_free(void)
 
 void stage_forgive(void)
 {
-    struct error err = {0};
-    guesses_free(&stage.gate.guesses);
-    must(guesses_new(&stage.gate.guesses, &err) == RESULT_OK);
+    guesses_forget(stage.gate.guesses);
 }
 
 /* ---- clients ---- */

@@ -340,8 +340,8 @@ void stage_make(void)
     stage.gate.binds = binds_new();
     must(stage.gate.peers != NULL && stage.gate.rates != NULL && stage.gate.binds != NULL);
     must(guesses_new(&stage.gate.guesses, &err) == RESULT_OK);
-    must(credentials_new(stage.workers, stage.gate.peers, &stage.gate.credentials, &err) ==
-         RESULT_OK);
+    must(credentials_new(stage.workers, stage.gate.peers, stage.gate.guesses,
+                         &stage.gate.credentials, &err) == RESULT_OK);
     must(lane_init(&stage.lane, &stage.gate, stage.loop, key, sizeof(key), &err) == RESULT_OK);
     enum result result = snapshot_new(config, NULL, &stage.loop, 1, &stage.lane.snapshot, &err);
     must_say(result == RESULT_OK, "%s", err.text);
@@ -393,7 +393,6 @@ void stage_free(void)
 
 void stage_reset(void)
 {
-    struct error err = {0};
     must(ticket_count(stage.lane.binds) == 0);
     stage.n_staged = stage.taken = stage.later = 0;
     stage.at_once = stage.hold_passwords = stage.no_helper = false;
@@ -401,8 +400,7 @@ void stage_reset(void)
     stage.end = SMS_END_ACCEPTED;
     stage.status = 0;
     memset(&passwords, 0, sizeof(passwords));
-    guesses_free(&stage.gate.guesses);
-    must(guesses_new(&stage.gate.guesses, &err) == RESULT_OK);
+    guesses_forget(stage.gate.guesses);
 }
 
 /* ---- clients ---- */

@@ -174,8 +174,8 @@ void world_make(void)
     world.gate.peers = peers_new();
     must(world.gate.peers != NULL);
     must(guesses_new(&world.gate.guesses, &err) == RESULT_OK);
-    must(credentials_new(world.workers, world.gate.peers, &world.gate.credentials, &err) ==
-         RESULT_OK);
+    must(credentials_new(world.workers, world.gate.peers, world.gate.guesses,
+                         &world.gate.credentials, &err) == RESULT_OK);
     world.gate.rates = rates_new();
     must(world.gate.rates != NULL);
     must(lane_init(&world.lane, &world.gate, world.loop, key, sizeof(key), &err) == RESULT_OK);
