@@ -288,7 +288,8 @@ void esme_continue(struct smpp_session *session)
     session->processing = true;
     do {
         session->input_again = false;
-        /* All that is taken here had arrived before: it may be judged by one state of the registry. */
+        /* All that is taken here had arrived before: it may be judged by one state of the registry.
+         */
         store_hold(session->lane->store);
         while (step(session))
             continue;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What smpp_load, http_load and, but for the recipients, smtp_load have in common: their options, the recipients, how long answers
- * took, and the report, one line of JSON on standard output.
+ * What smpp_load, http_load and, but for the recipients, smtp_load have in common: their options,
+ * the recipients, how long answers took, and the report, one line of JSON on standard output.
  */
 #ifndef OCTROI_TESTS_BENCH_LOAD_H
 #define OCTROI_TESTS_BENCH_LOAD_H

@@ -524,9 +524,8 @@ START_TEST(a_failed_answer_is_held_no_longer)
         registry_facts(reader, event.recipient_key, "acme", "news", &facts, &bench.err),
         RESULT_DAMAGED);
     ck_assert(!registry_holding(reader));
-    ck_assert_int_eq(
-        sql_exec(bench.registry->db, "UPDATE standing SET kind = 'given'", &bench.err),
-        RESULT_OK);
+    ck_assert_int_eq(sql_exec(bench.registry->db, "UPDATE standing SET kind = 'given'", &bench.err),
+                     RESULT_OK);
     ck_assert_uint_eq(ask(reader, 1, "acme")->n_events, 1);
     ck_assert(registry_holding(reader));
     reader->kept.count = REGISTRY_KEPT_MOST;
