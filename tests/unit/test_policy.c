@@ -96,6 +96,11 @@ START_TEST(words_stay_as_they_are)
     ck_assert_str_eq(text, "receipt|transmission");
     purposes_text(0, text, sizeof(text));
     ck_assert_str_eq(text, "");
+    /* What does not fit is cut, and nothing behind is touched. */
+    memset(text, 'x', sizeof(text));
+    channels_text(~0u, text, 8);
+    ck_assert_str_eq(text, "email|s");
+    ck_assert_int_eq(text[8], 'x');
 }
 END_TEST
 

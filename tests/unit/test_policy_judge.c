@@ -3,6 +3,8 @@
  * What an officer is told of a verdict, word by word (tests/golden/explained.txt), and what the
  * golden cases cannot say of a question.
  */
+#include "base/crypto.h"
+#include "base/str.h"
 #include "policy/rules.h"
 #include "tests/unit/golden_parse.h"
 #include "tests/unit/unit.h"
@@ -308,9 +310,49 @@ START_TEST(a_seller_without_number_has_no_customers)
 }
 END_TEST
 
+/* Linked in place of the real ones (-Wl,--wrap), which they call unless told to fail. */
+static bool no_memory;
+static bool no_hash;
+
+void __real_strbuf_add_char(struct strbuf *buf, char c);
+void __wrap_strbuf_add_char(struct strbuf *buf, char c);
+bool __real_sha256(const void *bytes, size_t length, uint8_t digest_out[SHA256_BYTES]);
+bool __wrap_sha256(const void *bytes, size_t length, uint8_t digest_out[SHA256_BYTES]);
+
+void __wrap_strbuf_add_char(struct strbuf *buf, char c)
+{
+    __real_strbuf_add_char(buf, c);
+    buf->failed = buf->failed || no_memory;
+}
+
+bool __wrap_sha256(const void *bytes, size_t length, uint8_t digest_out[SHA256_BYTES])
+{
+    return __real_sha256(bytes, length, digest_out) && !no_hash;
+}
+
+/* A policy that could not be stamped has no version, not an old one and not half of one. */
+START_TEST(without_memory_or_hash_there_is_no_version)
+{
+    struct channel_policy policy;
+    channel_policy_default(CHANNEL_EMAIL, &policy);
+    ck_assert_uint_eq(strlen(policy.version), 12);
+    no_memory = true;
+    channel_policy_stamp(&policy);
+    ck_assert_str_eq(policy.version, "");
+    no_memory = false;
+    channel_policy_stamp(&policy);
+    ck_assert_uint_eq(strlen(policy.version), 12);
+    no_hash = true;
+    channel_policy_stamp(&policy);
+    ck_assert_str_eq(policy.version, "");
+    no_hash = false;
+}
+END_TEST
+
 int main(void)
 {
-    const TTest *const tests[] = {a_collector_has_two_names,
+    const TTest *const tests[] = {without_memory_or_hash_there_is_no_version,
+                                  a_collector_has_two_names,
                                   a_seller_without_number_has_no_customers,
                                   every_rule_explains_itself,
                                   a_full_trace_takes_no_more,

@@ -39,6 +39,8 @@ START_TEST(people_ask)
         "STOP 36111",
         "STOP36111",
         "stop8810 merci",
+        "STOP9999",
+        "STOP0000",
         "Arrêt36111",
         "STOP\n\nJean",
         "\xef\xbb\xbfSTOP",
@@ -62,6 +64,8 @@ START_TEST(people_ask)
         "non stop",
         "Stop2",
         "STOP361I1",
+        "STOP361",
+        "STOP881x",
         "STOPSMS",
         "STOPSMS36111",
         "36111",
@@ -124,6 +128,10 @@ START_TEST(partners_mention)
         "STOP un deux trois quatre 36111",
         "Envoyez un deux STOP trois",
         "STOP au 123456789012345",
+        "A STOP au 36111 svp",
+        "ACME STOP36111 chez vous a Paris et ailleurs",
+        "-STOP au 36111 svp",
+        "Soldes -STOP au 36111 svp",
         "Non stop ce week-end chez ACME. STOP au 36111",
         "STOP aux prix hauts ! Venez. STOP au 36111",
         "𝗦𝗧𝗢𝗣 au 36111",
@@ -150,16 +158,51 @@ START_TEST(partners_mention)
         "STOP un deux trois quatre cinq 36111",
         "Envoyez un deux trois STOP quatre",
         "STOP au 1234567890123456 svp",
+        "STOPSMS1234567890123456 svp aujourd'hui chez vous",
+        "STOP ? Venez au 36111 vite",
+        "STOP au 36111euros chez nous a Paris",
+        "STOP end of sale aujourd'hui chez nous",
         "STOP to wait",
         "STOP vite end of sale",
         "bus-stop",
         "l'stop",
+        "l\u2019stop",
+        "bus\u2010stop",
+        "bus\u2011stop",
         "ARRET au 36111",
     };
     for (size_t i = 0; i < COUNT(mentioned); i++)
         ck_assert_msg(stop_mentioned(mentioned[i]), "not mentioned: %s", mentioned[i]);
     for (size_t i = 0; i < COUNT(not_mentioned); i++)
         ck_assert_msg(!stop_mentioned(not_mentioned[i]), "mentioned: %s", not_mentioned[i]);
+}
+END_TEST
+
+/* Every word that asks for an answer, and every one that says what STOP does. */
+START_TEST(each_word_counts)
+{
+    static const char *const answering[] = {
+        "répondez", "répondre", "réponse",  "rép",     "reply",   "respond",  "envoyez",
+        "envoyer",  "envoi",    "renvoyez", "send",    "sending", "text",     "txt",
+        "texting",  "tapez",    "taper",    "écrivez", "désabo",  "replying",
+    };
+    static const char *const effects[] = {"end", "opt", "unsubscribe", "quit", "cancel", "stop"};
+    static const char behind[] = "aujourd'hui chez nous a Paris pour vous";
+    char text[160];
+    for (size_t i = 0; i < COUNT(answering); i++) {
+        snprintf(text, sizeof(text), "%s STOP %s", answering[i], behind);
+        ck_assert_msg(stop_mentioned(text), "%s", text);
+        snprintf(text, sizeof(text), "%sx STOP %s", answering[i], behind);
+        ck_assert_msg(!stop_mentioned(text), "%s", text);
+    }
+    for (size_t i = 0; i < COUNT(effects); i++) {
+        snprintf(text, sizeof(text), "STOP to %s %s", effects[i], behind);
+        ck_assert_msg(stop_mentioned(text), "%s", text);
+        snprintf(text, sizeof(text), "STOP now to %s %s", effects[i], behind);
+        ck_assert_msg(!stop_mentioned(text), "%s", text);
+    }
+    snprintf(text, sizeof(text), "STOP to begin %s", behind);
+    ck_assert(!stop_mentioned(text));
 }
 END_TEST
 
@@ -313,7 +356,8 @@ END_TEST
 
 int main(void)
 {
-    const TTest *const stop[] = {people_ask, partners_mention, any_prefix, texts_are_judged, NULL};
+    const TTest *const stop[] = {people_ask, partners_mention, each_word_counts,
+                                 any_prefix, texts_are_judged, NULL};
     const TTest *const opening[] = {openings, openings_as_minute_by_minute, NULL};
     Suite *const suites[] = {unit_suite("stop", stop), unit_suite("opening", opening), NULL};
     return unit_run(suites);
