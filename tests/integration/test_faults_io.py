@@ -24,6 +24,7 @@ OK, BLOCKED, UNABLE = 0, 0x45, 0x08
 
 
 class Journal(store_faults.StoreTest):
+    long = True
     times = 0  # that it failed and came back
 
     def shimmed(self, people, **config):
@@ -141,7 +142,7 @@ class Journal(store_faults.StoreTest):
         told = load.Load(gateway.port, 8, iter(people),
                          (f"no{i}@example.org" for i in itertools.count()))
         hits = dict.fromkeys((faults.WRITE, faults.SYNC, faults.TRUNCATE, faults.OPEN), 0)
-        until = time.monotonic() + float(os.environ.get("OCTROI_SECONDS", "6"))
+        until = time.monotonic() + float(os.environ.get("OCTROI_SECONDS", "4"))
         while time.monotonic() < until:
             for operation in (faults.WRITE, faults.SYNC):
                 # What cuts off a failed write fails with it, sometimes.
@@ -179,14 +180,14 @@ class Journal(store_faults.StoreTest):
             "protocol": "http", "bind": f"127.0.0.1:{port}", "tls": "none",
             "services": ["metrics"]}
         gateway.write_config()
-        people = [f"yes{i}@example.org" for i in range(400)]
+        people = [f"yes{i}@example.org" for i in range(200)]
         load.import_people(gateway, people)
         self.faults = faults.Faults(self)
         self.faults.start(gateway)
         gateway.warm()
         self.faults.set(SEGMENTS, faults.SYNC, error=0, delay=0.3)
         since = time.monotonic()
-        told = load.Load(gateway.port, 60, iter(people),
+        told = load.Load(gateway.port, 40, iter(people),
                          (f"no{i}@example.org" for i in itertools.count()))
         told.join()
         took = time.monotonic() - since

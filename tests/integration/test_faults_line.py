@@ -19,6 +19,8 @@ PEOPLE = 4000
 
 
 class Line(sms_harness.SmsTest):
+    long = True
+
     def trouble(self, there, passed):
         """Bad, cut shorter than anybody waits, bad, cut for longer, and good again."""
         there.set(LOSS, DELAY, JITTER)
