@@ -82,6 +82,7 @@ static void answer_failure(struct service_call *call, const struct api_work *wor
  * all the same. */
 static void record_alone(struct api_work *work)
 {
+    const char *act = work->access.act;
     bool whole;
     struct journal_batch *batch = rows_of(work, &whole);
     if (batch != NULL)
@@ -89,7 +90,7 @@ static void record_alone(struct api_work *work)
     else if (!whole)
         log_event(LOG_LEVEL_ERROR, "what a program did is not on record",
                   LOG_TEXT("request", work->access.id), LOG_TEXT("who", work->who),
-                  LOG_TEXT("act", work->access.act), LOG_TEXT("reason", "no memory"));
+                  LOG_TEXT("act", act), LOG_TEXT("reason", "no memory"));
 }
 
 static void on_done(struct loop_task *task)
