@@ -4,8 +4,10 @@ attacker is answered as the contract says, the counters tell of it, the good one
 and no descriptor is lost. How fast the good ones are beside a large crowd is `make abuse`'s."""
 
 import base64
+import json
 import os
 import pathlib
+import subprocess
 import sys
 import time
 
@@ -14,7 +16,8 @@ import load
 import sms_harness
 import sms_load
 
-sys.path.append(str(pathlib.Path(__file__).resolve().parent.parent / "bench"))
+BENCH = pathlib.Path(__file__).resolve().parent.parent / "bench"
+sys.path.append(str(BENCH))
 
 import attackers  # noqa: E402
 
@@ -215,6 +218,28 @@ class Abuse(harness.IntegrationTest):
         self.assertEqual(told["ends"], {})
         self.assertLessEqual(told["said"]["0x45"], agreed)
 
+    # -- the long form
+
+    def test_the_long_form(self):
+        """It counts and looks at what it says it does; no ratio is asserted."""
+        figures = self.path("figures")
+        done = subprocess.run(
+            [sys.executable, BENCH / "abuse.py", "--octroi", harness.octroi_path(), "--tools",
+             pathlib.Path(harness.octroi_path()).parent / "tests" / "bench", "--cache",
+             self.path("people"), "--people", "3000", "--messages", "300", "--rounds", "2",
+             "--only", "rate-sms,cap-sms", "--json", figures], capture_output=True, text=True)
+        self.assertIn(done.returncode, (0, 1), done.stderr)
+        report = json.loads(figures.read_text())
+        self.assertEqual(done.returncode, 0 if all(each for _, each in report["reach"]) else 1)
+        rate, cap = report["results"]
+        self.assertEqual(len(rate["rounds"]), 2)
+        self.assertEqual(rate["problems"] + cap["problems"], [], done.stdout)
+        self.assertGreater(rate["told"]["said"]["0x58"], 400)
+        self.assertEqual(cap["told"]["most"], 50)
+        for each in report["reach"]:
+            self.assertIn(each[0], done.stdout)
+    test_the_long_form.long = True
+
     # -- guesses and handshakes
 
     def test_guesses_of_many_addresses(self):
@@ -241,6 +266,7 @@ class Abuse(harness.IntegrationTest):
         self.assertGreaterEqual(refusals["auth_failed"], told["said"]["535 5.7.8"])
         self.assertGreater(refusals["auth_held"], 0)
         self.assertNotIn("guess 1", gateway.log())
+    test_guesses_of_many_addresses.long = True
 
     def test_handshakes(self):
         """ClientHello and gone, again and again; who means it still comes in by TLS."""
