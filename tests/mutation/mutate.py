@@ -22,6 +22,7 @@ import queue
 import re
 import resource
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -354,7 +355,8 @@ class Bench:
     def link(self, test, mutant_object):
         program = self.folder / "test"
         program.unlink(missing_ok=True)
-        first = [mutant_object] if mutant_object else ["-Wl,-t,-t"]
+        quick = ["-fuse-ld=gold"] if shutil.which("ld.gold") else []
+        first = [*quick, mutant_object] if mutant_object else ["-Wl,-t,-t"]
         done = subprocess.run(
             [*self.options.link, "-o", program, *first, *self.options.tests[test]],
             capture_output=True, check=False,
@@ -473,8 +475,9 @@ def main():
         mutants = [m for m in mutants if (m.place, m.text, m.change) not in listed][step // 2 :: step]
     if options.again:
         lines = options.again.read_text(errors="replace").splitlines()
-        asked = {line.partition(ENTRY)[2] for line in lines if ENTRY in line}
-        mutants = [m for m in mutants if f"{m.place} @ {m.text} @ {m.change}" in asked]
+        asked = {line.partition(ENTRY)[2].partition(" #")[0] for line in lines if ENTRY in line}
+        asked = {re.sub(r"^([^ :]+)\S*", r"\1", entry) for entry in asked}
+        mutants = [m for m in mutants if f"{m.file} @ {m.text} @ {m.change}".partition(" #")[0] in asked]
     if options.list:
         for mutant in mutants:
             print(f"{mutant.file}:{mutant.line}: {mutant.change}")

@@ -5,12 +5,15 @@
  */
 #include "base/crypto.h"
 #include "base/str.h"
+#include "policy/recipient.h"
 #include "policy/rules.h"
 #include "tests/unit/golden_parse.h"
 #include "tests/unit/unit.h"
 
+#include <idn2.h>
 #include <stdio.h>
 #include <string.h>
+#include <unicase.h>
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define ARENA_CAP    (1u << 20)
@@ -330,6 +333,52 @@ bool __wrap_sha256(const void *bytes, size_t length, uint8_t digest_out[SHA256_B
     return __real_sha256(bytes, length, digest_out) && !no_hash;
 }
 
+int __real_idn2_lookup_u8(const uint8_t *src, uint8_t **name, int flags);
+int __wrap_idn2_lookup_u8(const uint8_t *src, uint8_t **name, int flags);
+uint8_t *__real_u8_casefold(const uint8_t *text, size_t n, const char *language, uninorm_t form,
+                            uint8_t *out, size_t *length);
+uint8_t *__wrap_u8_casefold(const uint8_t *text, size_t n, const char *language, uninorm_t form,
+                            uint8_t *out, size_t *length);
+bool __real_hmac_compute(struct hmac *hmac, const void *data, size_t length, uint8_t *out);
+bool __wrap_hmac_compute(struct hmac *hmac, const void *data, size_t length, uint8_t *out);
+
+int __wrap_idn2_lookup_u8(const uint8_t *src, uint8_t **name, int flags)
+{
+    return no_memory ? IDN2_MALLOC : __real_idn2_lookup_u8(src, name, flags);
+}
+
+uint8_t *__wrap_u8_casefold(const uint8_t *text, size_t n, const char *language, uninorm_t form,
+                            uint8_t *out, size_t *length)
+{
+    return no_memory ? NULL : __real_u8_casefold(text, n, language, form, out, length);
+}
+
+bool __wrap_hmac_compute(struct hmac *hmac, const void *data, size_t length, uint8_t *out)
+{
+    return __real_hmac_compute(hmac, data, length, out) && !no_hash;
+}
+
+START_TEST(without_memory_or_hash_nobody_is_known)
+{
+    struct address address = {.text = ""};
+    struct error err;
+    struct recipient recipient = {.masked = "as it was"};
+    struct hmac *hmac = hmac_new((const uint8_t *)"key", 3);
+    ck_assert_ptr_nonnull(hmac);
+    no_memory = true;
+    ck_assert_int_eq(address_parse_email("a@b\u00fccher.de", &address, &err), RESULT_NO_MEMORY);
+    ck_assert_int_eq(address_parse_email("\u00e9@example.org", &address, &err), RESULT_NO_MEMORY);
+    no_memory = false;
+    ck_assert_int_eq(address_parse_email("\u00e9@b\u00fccher.de", &address, &err), RESULT_OK);
+    no_hash = true;
+    ck_assert_int_eq(recipient_make(hmac, &address, &recipient, &err), RESULT_SYSTEM);
+    ck_assert_str_eq(recipient.masked, "as it was");
+    no_hash = false;
+    ck_assert_int_eq(recipient_make(hmac, &address, &recipient, &err), RESULT_OK);
+    hmac_free(&hmac);
+}
+END_TEST
+
 /* A policy that could not be stamped has no version, not an old one and not half of one. */
 START_TEST(without_memory_or_hash_there_is_no_version)
 {
@@ -352,6 +401,7 @@ END_TEST
 int main(void)
 {
     const TTest *const tests[] = {without_memory_or_hash_there_is_no_version,
+                                  without_memory_or_hash_nobody_is_known,
                                   a_collector_has_two_names,
                                   a_seller_without_number_has_no_customers,
                                   every_rule_explains_itself,

@@ -43,6 +43,11 @@ START_TEST(emails_are_normalised)
         {"a@fa\u00df.de", "a@xn--fa-hia.de"},
         {"a@example\u3002org", "a@example.org"},
         {"a@r3---sn.example", "a@r3---sn.example"},
+        {"az09@az09.example", "az09@az09.example"},
+        {"\u0100n@example.org", "\u0101n@example.org"},
+        {"\"\u0100 n\"@example.org", "\"\u0101 n\"@example.org"},
+        {"\"a~ b\"@example.org", "\"a~ b\"@example.org"},
+        {"\"a\\~ b\"@example.org", "\"a~ b\"@example.org"},
     };
     for (size_t i = 0; i < COUNT(rows); i++) {
         struct address address, again;
@@ -132,6 +137,82 @@ START_TEST(emails_are_refused)
 }
 END_TEST
 
+/* By what it says, so that each check is seen to be the one that speaks. */
+START_TEST(what_is_wrong_is_said)
+{
+    static const struct {
+        const char *text, *says;
+    } rows[] = {
+        {"@example.org", "the local part is empty"},
+        {"\"\"@example.org", "the local part is empty"},
+        {"\"a\\\xc3\xa9\"@example.org", "a backslash may only stand before an ASCII character"},
+        {"\"a", "the quoted local part does not end"},
+        {"\"a\\", "the quoted local part does not end"},
+        {"\"a\x1f b\"@example.org", "the quoted local part has a character that is not accepted"},
+        {"\"a\x7f b\"@example.org", "the quoted local part has a character that is not accepted"},
+        {"\"a%b\"@example.org", "the quoted local part has a character that is not accepted"},
+        {"\"a!b\"@example.org", "the quoted local part has a character that is not accepted"},
+        {"\"a@b\"@example.org", "the quoted local part has a character that is not accepted"},
+        {"\"a\\\"b\"@example.org", "the quoted local part has a character that is not accepted"},
+        {"\"a\\\\b\"@example.org", "the quoted local part has a character that is not accepted"},
+        {"a%b@example.org", "the local part has '%' or '!', which some mail systems route by"},
+        {"a!b@example.org", "the local part has '%' or '!', which some mail systems route by"},
+        {"a..b@example.org", "the local part is not written as RFC 5321 wants it"},
+        {".a@example.org", "the local part is not written as RFC 5321 wants it"},
+        {"a.@example.org", "the local part is not written as RFC 5321 wants it"},
+        {"a[b@example.org", "the local part is not written as RFC 5321 wants it"},
+        {"a:b@example.org", "the local part is not written as RFC 5321 wants it"},
+        {"a\x7f@example.org", "the local part is not written as RFC 5321 wants it"},
+        {"john", "the address has no '@' after its local part"},
+        {"\"a\"b@example.org", "the address has no '@' after its local part"},
+        {"a@b@example.org", "the address has more than one '@'"},
+        {"a@[192.0.2.1]", "an IP address instead of a domain is not accepted"},
+        {"jo\xc3@example.org", "the local part is not UTF-8"},
+        {"jo\u200bhn@example.org", "the local part has a character that cannot be seen"},
+        {"jo\xc2\x80hn@example.org", "the local part has a character that cannot be seen"},
+        {"jo\u00a0hn@example.org", "the local part has a character that cannot be seen"},
+        {"jo\u037ehn@example.org", "the local part has a character that is not accepted"},
+        {"a@localhost", "the domain has no dot"},
+        {"a@", "the domain has an empty label"},
+        {"a@.example", "the domain has an empty label"},
+        {"a@example..org", "the domain has an empty label"},
+        {"a@example.", "the domain has an empty label"},
+        {"a@-a.example", "a label of the domain begins or ends with a hyphen"},
+        {"a@a-.example", "a label of the domain begins or ends with a hyphen"},
+        {"a@-", "a label of the domain begins or ends with a hyphen"},
+        {"a@_a.example", "the domain has a character that no host name may have"},
+        {"a@a`.example", "the domain has a character that no host name may have"},
+        {"a@a{.example", "the domain has a character that no host name may have"},
+        {"a@a/.example", "the domain has a character that no host name may have"},
+        {"a@a:.example", "the domain has a character that no host name may have"},
+        {"a@a\x7f.example", "the domain has a character that no host name may have"},
+        {"a@192.0.2.1", "the domain ends in a number, as an IP address does"},
+        {"a@example.09", "the domain ends in a number, as an IP address does"},
+        {"a@b\xfc"
+         "cher.de",
+         "the domain is not UTF-8"},
+        {"a@xn--a.example", "the domain is not a valid internationalised name"},
+        {"a@www.xn--a.example", "the domain is not a valid internationalised name"},
+        {"a@\u2603\u200d.example", "the domain is not a valid internationalised name"},
+    };
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct address address;
+        struct error err = {0};
+        ck_assert_int_eq(address_parse_email(rows[i].text, &address, &err), RESULT_BAD_INPUT);
+        ck_assert_msg(strcmp(err.text, rows[i].says) == 0, "%s: %s", rows[i].text, err.text);
+    }
+    struct address address;
+    struct error err;
+    ck_assert_int_eq(address_parse("nobody", "FR", &address, &err), RESULT_BAD_INPUT);
+    ck_assert_str_eq(err.text, "neither an e-mail address (no @) nor a phone number (no digit)");
+    ck_assert_int_eq(address_parse("1a", "FR", &address, &err), RESULT_BAD_INPUT);
+    ck_assert_str_eq(err.text,
+                     "not a phone number: only digits, a leading '+' and separators are read");
+    ck_assert_int_eq(address_parse("0612", "DE", &address, &err), RESULT_BAD_INPUT);
+    ck_assert_str_eq(err.text, "not a valid phone number (read as dialled in DE)");
+}
+END_TEST
+
 START_TEST(email_lengths_have_limits)
 {
     char local[80], label[80], text[512];
@@ -147,6 +228,16 @@ START_TEST(email_lengths_have_limits)
         repeat(label, "b", length);
         snprintf(text, sizeof(text), "a@%s.example", label);
         ck_assert_int_eq(address_parse_email(text, &address, &err) == RESULT_OK, length <= 63);
+    }
+    /* Quotes that are taken off do not count, quotes that stay do. */
+    for (size_t length = 63; length <= 66; length++) {
+        struct error why = {0};
+        repeat(local, "a", length);
+        snprintf(text, sizeof(text), "\"%s\"@example.org", local);
+        ck_assert_int_eq(address_parse_email(text, &address, &why) == RESULT_OK, length <= 64);
+        ck_assert(length <= 64 || strstr(why.text, "longer than 64 bytes") != NULL);
+        snprintf(text, sizeof(text), "\" %s\"@example.org", local + 2);
+        ck_assert_int_eq(address_parse_email(text, &address, &why) == RESULT_OK, length <= 63);
     }
     /* Folding can make a local part shorter (U+1E9E becomes ss) or longer (U+0149). */
     repeat(local, "\u1e9e", 21);
@@ -183,8 +274,10 @@ START_TEST(long_domains_are_refused_unread)
     struct error err;
     repeat(text, "\u00e9", 4000);
     ck_assert_int_eq(domain_normalise(text, out, &err), RESULT_BAD_INPUT);
+    ck_assert_str_eq(err.text, "the domain is longer than 255 characters");
     repeat(text, "a", 8000);
     ck_assert_int_eq(domain_normalise(text, out, &err), RESULT_BAD_INPUT);
+    ck_assert_str_eq(err.text, "the domain is longer than 255 characters");
     ck_assert_int_eq(domain_normalise("Localhost", out, &err), RESULT_OK);
     ck_assert_str_eq(out, "localhost");
     ck_assert_int_eq(domain_normalise("", out, &err), RESULT_BAD_INPUT);
@@ -200,6 +293,9 @@ START_TEST(phones_are_normalised)
         {"06 12 34 56 78", "FR", "+33612345678"},
         {"06.12.34.56.78", "FR", "+33612345678"},
         {"06\u00a012\u202f34-56/78", "FR", "+33612345678"},
+        {"06\u200912\u201034\u201156\u201378", "FR", "+33612345678"},
+        {"(06)12/34.56-78", "FR", "+33612345678"},
+        {"  0612345678  ", "FR", "+33612345678"},
         {"+33 (0)6 12 34 56 78", "FR", "+33612345678"},
         {"+33612345678", "DE", "+33612345678"},
         {"0033612345678", "FR", "+33612345678"},
@@ -219,6 +315,8 @@ START_TEST(phones_are_normalised)
         "tel:+33612345678",
         "+33+612345678",
         "06+12345678",
+        "06 12 34 56 78 :",
+        "0/6*12345678",
         "0612345678;ext=4",
         "\u0660\u0666",
         "06 12 34 56 78\n",
@@ -297,6 +395,17 @@ START_TEST(emails_in_texts_are_hidden)
         {"jean@[10.0.0.1] jean@163.com", "j•••@[10.0.0.1] j•••@163.com"},
         {"@ @x a @ b jean@", "@ @x a @ b jean@"},
         {"a@b@c.example", "•••@•••@c.example"},
+        {"ab@x cd@X ef@a.b gh@Z ij@1.a kl@1-2.b",
+         "a•••@x c•••@X e•••@a.b g•••@Z i•••@1.a k•••@1-2.b"},
+        {"az@z1 AZ@A1 09@y 90@é", "a•••@z1 A•••@A1 0•••@y 9•••@é"},
+        {"ab@1 cd@1. ef@- gh@.a ij@1x kl@{ mn@` op@@ qr@\\",
+         "ab@1 cd@1. ef@- gh@.a i•••@1x kl@{ mn@` op@@ qr@\\"},
+        {"/ab@x =cd@y ?ef@z &gh@x :ij@y ;kl@z [mn@x \x7fop@y (qr@z",
+         "/a•••@x =c•••@y ?e•••@z &g•••@x :i•••@y ;k•••@z [m•••@x \x7fo•••@y (q•••@z"},
+        {".!#$%'*+-^_`{|}~a@x", ".•••@x"},
+        {"a\"@x b \"c\"@y", "a•••@x b •••@y"},
+        {"\"@x", "•••@x"},
+        {"x\"a\"@y", "x•••@y"},
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         struct strbuf out = {0};
@@ -324,6 +433,13 @@ START_TEST(addresses_in_names_are_hidden)
         {"export 20261128 143052 (2).csv", "export 20261128 143052 (2).csv"},
         {"lot 4711, 12 rue, 75001", "lot 4711, 12 rue, 75001"},
         {"+ ++ 1+1 +", "+ ++ 1+1 +"},
+        {"+(33) 6 12 34 56 78.", "+33 6 •• •• •• 78."},
+        {"+a0612345678", "+a+33 6 •• •• •• 78"},
+        {"0612345678+33698765432", "+33 6 •• •• •• 78+33 6 •• •• •• 32"},
+        {"a0612345678b", "a+33 6 •• •• •• 78b"},
+        {"06 12 34 56 78 99", "+33 6 •• •• •• 78 99"},
+        {"0612345678@example.org", "0•••@example.org"},
+        {"06123456789", "06123456789"},
         {"", ""},
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -331,6 +447,104 @@ START_TEST(addresses_in_names_are_hidden)
         text_hide_addresses(rows[i].text, "FR", &out);
         ck_assert_str_eq(out.data != NULL ? out.data : "", rows[i].hidden);
         strbuf_free(&out);
+    }
+}
+END_TEST
+
+/* What the library cannot read has no country code that may be shown. */
+START_TEST(numbers_nobody_knows_are_masked)
+{
+    static const struct {
+        const char *text, *masked;
+    } rows[] = {
+        {"", ""},
+        {"1", "•"},
+        {"1234", "••••"},
+        {"12345", "••••5"},
+        {"123456", "••••56"},
+        {"1234567", "•••••67"},
+        {"+000123456789", "+••••••••••89"},
+    };
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct address address = {.kind = ADDRESS_PHONE};
+        struct recipient recipient;
+        str_copy(address.text, sizeof(address.text), rows[i].text);
+        recipient_mask(&address, &recipient);
+        ck_assert_str_eq(recipient.masked, rows[i].masked);
+    }
+}
+END_TEST
+
+/* The address itself, as somebody gave it or as it was normalised, whichever comes first. */
+START_TEST(an_address_is_found_in_texts)
+{
+    static const struct {
+        const char *text, *hidden;
+        int at;
+        size_t length;
+    } rows[] = {
+        {"", "", -1, 0},
+        {"nothing", "nothing", -1, 0},
+        {"06 12 34 56 78", "M", 0, 14},
+        {"x +33612345678 y", "x M y", 2, 12},
+        {"+33612345678, 06 12 34 56 78.", "M, M.", 0, 12},
+        {"06 12 34 56 78, +33612345678.", "M, M.", 0, 14},
+        {"+3361234567", "+3361234567", -1, 0},
+    };
+    const struct address phone = {.kind = ADDRESS_PHONE, .text = "+33612345678"};
+    const struct recipient hidden = {.masked = "M"};
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct strbuf out = {0};
+        size_t length = 0;
+        const char *hit = recipient_find(rows[i].text, "06 12 34 56 78", &phone, &length);
+        ck_assert_msg(rows[i].at < 0 ? hit == NULL : hit == rows[i].text + rows[i].at, "row %zu",
+                      i);
+        ck_assert_uint_eq(length, rows[i].length);
+        recipient_hide(rows[i].text, "06 12 34 56 78", &phone, &hidden, &out);
+        ck_assert_str_eq(out.data != NULL ? out.data : "", rows[i].hidden);
+        strbuf_free(&out);
+    }
+    const struct address mail = {.text = "jean@example.org"};
+    size_t length = 0;
+    const char *text = "of JEAN@Example.org";
+    ck_assert_ptr_eq(recipient_find(text, "Jean@example.org", &mail, &length), text + 3);
+    ck_assert_uint_eq(length, strlen(mail.text));
+    ck_assert(text_has_email("a@b") && text_has_email("x%40y") && text_has_email("é＠é"));
+    ck_assert(!text_has_email("") && !text_has_email("a%41b at c"));
+}
+END_TEST
+
+START_TEST(a_phone_is_found_in_texts)
+{
+    static const struct {
+        const char *text;
+        int at;
+        size_t length;
+        const char *number;
+    } rows[] = {
+        {"", -1, 0, NULL},
+        {"call 06 12 34 56 78 now", 5, 14, "+33612345678"},
+        {"+33 (0)6.12.34.56.78", 0, 20, "+33612345678"},
+        {"+(33)612345678", 0, 14, "+33612345678"},
+        {"0033612345678", 0, 13, "+33612345678"},
+        {"20261128 and 0612345678", 13, 10, "+33612345678"},
+        {"123456 0612345678", 7, 10, "+33612345678"},
+        {"0612345678901", -1, 0, NULL},
+        {"2026-11-28", -1, 0, NULL},
+        {"+ 33612345678", 2, 11, "+33612345678"},
+        {"06 12 34 56 7", -1, 0, NULL},
+    };
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct address address = {.text = ""};
+        size_t length = 0;
+        const char *hit = text_find_phone(rows[i].text, "FR", &address, &length);
+        ck_assert_msg(rows[i].at < 0 ? hit == NULL : hit == rows[i].text + rows[i].at, "%s: %s",
+                      rows[i].text, hit != NULL ? hit : "nothing");
+        if (hit == NULL)
+            continue;
+        ck_assert_msg(length == rows[i].length, "%s: %zu", rows[i].text, length);
+        ck_assert_str_eq(address.text, rows[i].number);
+        ck_assert_int_eq(address.kind, ADDRESS_PHONE);
     }
 }
 END_TEST
@@ -374,6 +588,10 @@ Suite *recipient_suite(void)
                                   masks_hide,
                                   emails_in_texts_are_hidden,
                                   longest_address_is_masked_whole,
+                                  what_is_wrong_is_said,
+                                  numbers_nobody_knows_are_masked,
+                                  an_address_is_found_in_texts,
+                                  a_phone_is_found_in_texts,
                                   addresses_in_names_are_hidden,
                                   addresses_fit_channels,
                                   NULL};
