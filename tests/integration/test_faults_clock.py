@@ -157,4 +157,4 @@ class Hours(sms_harness.SmsTest):
         for ahead, status in ((0, OK), (HOUR, DEFERRED), (0, OK), (-HOUR, DEFERRED), (0, OK)):
             shim.step(noon + ahead)
             self.assertEqual(client.submit(yes)["status"], status)
-        self.assertEqual(len(provider.pdus("submit_sm")), 3)
+        self.assertEqual(len(provider.wait_pdus("submit_sm", 3)), 3)
