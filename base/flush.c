@@ -6,14 +6,18 @@
 #include <errno.h>
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
+#include <event2/bufferevent_ssl.h>
 #include <event2/bufferevent_struct.h>
 #include <event2/event.h>
 #include <libaio.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
 #include <stdlib.h>
 
 enum {
     TOGETHER = 64, /* writes in one call; more than are ready in a turn of a busy loop */
     PIECES = 8,    /* of one output in one write; a message's body comes in blocks */
+    RECORD = SSL3_RT_MAX_PLAIN_LENGTH,
 };
 
 TAILQ_HEAD(flush_list, flush);
@@ -30,6 +34,7 @@ struct writing {
     struct bufferevent *bev;
     struct iovec pieces[PIECES];
     struct iocb request;
+    SSL *ssl;  /* borrowed; NULL: a plain socket */
     bool done; /* all of it is out */
 };
 
@@ -85,14 +90,39 @@ static bool may_write(struct bufferevent *bev)
            evbuffer_get_length(bufferevent_get_output(bev)) > 0;
 }
 
+/* Few records, of what lies in many pieces. Blocked or broken it is libevent's to go on with.
+ * OpenSSL takes a blocked write up again wherever its bytes lie by then, but only with as many of
+ * them or more: so both offer all of the first piece, which only grows. */
+static void write_records(struct evbuffer *output, SSL *ssl)
+{
+    for (size_t length; (length = evbuffer_get_length(output)) > 0;) {
+        size_t one = length < RECORD ? length : RECORD;
+        const unsigned char *bytes = evbuffer_pullup(output, (ev_ssize_t)one);
+        if (bytes == NULL)
+            return;
+        ERR_clear_error();
+        int wrote = SSL_write(ssl, bytes, (int)evbuffer_get_contiguous_space(output));
+        ERR_clear_error();
+        if (wrote <= 0)
+            return;
+        evbuffer_drain(output, (size_t)wrote);
+    }
+}
+
 /* True: all of it is out. */
 static bool write_alone(struct bufferevent *bev)
 {
     struct evbuffer *output = bufferevent_get_output(bev);
-    /* A bufferevent keeps others from taking out of the front of its output. */
-    evbuffer_unfreeze(output, 1);
-    (void)evbuffer_write(output, bufferevent_getfd(bev));
-    evbuffer_freeze(output, 1);
+    SSL *ssl = bufferevent_openssl_get_ssl(bev);
+    if (ssl == NULL) {
+        /* A plain bufferevent keeps others from taking out of the front of its output. */
+        evbuffer_unfreeze(output, 1);
+        (void)evbuffer_write(output, bufferevent_getfd(bev));
+        evbuffer_freeze(output, 1);
+    } else if (SSL_is_init_finished(ssl) &&
+               !SSL_want_write(ssl)) { /* else libevent waits for room */
+        write_records(output, ssl);
+    }
     return settled(bev);
 }
 
@@ -122,23 +152,26 @@ static bool prepare(struct flusher *flusher)
     return !flusher->one_by_one;
 }
 
-/* False: none was written, and none will be by the kernel. */
+/* Those on plain sockets. False: none was written, and none will be by the kernel. */
 static bool write_together(struct flusher *flusher, struct writing *writings, size_t count)
 {
     struct iocb *requests[TOGETHER];
     struct io_event events[TOGETHER];
+    long ready = 0;
     for (size_t i = 0; i < count; i++) {
         struct writing *writing = &writings[i];
         struct evbuffer_iovec pieces[PIECES];
+        if (writing->ssl != NULL)
+            continue;
         int n = evbuffer_peek(bufferevent_get_output(writing->bev), -1, NULL, pieces, PIECES);
         n = n > PIECES ? PIECES : n;
         for (int k = 0; k < n; k++)
             writing->pieces[k] = (struct iovec){pieces[k].iov_base, pieces[k].iov_len};
         io_prep_pwritev(&writing->request, bufferevent_getfd(writing->bev), writing->pieces, n, 0);
         writing->request.data = writing;
-        requests[i] = &writing->request;
+        requests[ready++] = &writing->request;
     }
-    int taken = io_submit(flusher->aio, (long)count, requests);
+    int taken = io_submit(flusher->aio, ready, requests);
     if (taken <= 0)
         return false;
     /* Writes to sockets that do not block end within the call, so none is waited for here. What
@@ -167,6 +200,7 @@ static size_t collect(struct flusher *flusher, struct writing *writings)
             continue;
         writings[count].flush = flush;
         writings[count].bev = bev;
+        writings[count].ssl = bufferevent_openssl_get_ssl(bev);
         writings[count++].done = false;
     }
     return count;
@@ -177,9 +211,13 @@ void flusher_run(struct flusher *flusher)
     while (!TAILQ_EMPTY(&flusher->due)) {
         struct writing writings[TOGETHER];
         size_t count = collect(flusher, writings);
-        bool together = count > 1 && prepare(flusher) && write_together(flusher, writings, count);
-        for (size_t i = 0; i < count && !together; i++)
-            writings[i].done = write_alone(writings[i].bev);
+        size_t plain = 0;
+        for (size_t i = 0; i < count; i++)
+            plain += writings[i].ssl == NULL;
+        bool together = plain > 1 && prepare(flusher) && write_together(flusher, writings, count);
+        for (size_t i = 0; i < count; i++)
+            if (!together || writings[i].ssl != NULL)
+                writings[i].done = write_alone(writings[i].bev);
         /* Nobody is told before all buffers are settled: who is told may close another's. */
         for (size_t i = 0; i < count; i++)
             if (writings[i].done && writings[i].flush->written != NULL)

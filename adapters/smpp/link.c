@@ -322,7 +322,7 @@ static void on_output(struct evbuffer *output, const struct evbuffer_cb_info *in
         smpp_link_count(link);
         link->refill = link->has_room;
     }
-    if (info->n_added > 0 && bufferevent_openssl_get_ssl(link->bev) == NULL)
+    if (info->n_added > 0)
         flush_later(loop_of(link), &link->flush);
 }
 

@@ -12,7 +12,6 @@
 #include "store/record.h"
 
 #include <errno.h>
-#include <event2/bufferevent_ssl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -146,10 +145,7 @@ static void run_release(struct loop_task *task)
 /* All that was said in this turn goes out in one write. */
 static struct bufferevent *flush_source(struct flush *flush)
 {
-    struct smtp_connection *connection = CONTAINER_OF(flush, struct smtp_connection, flush);
-    return connection->bev != NULL && bufferevent_openssl_get_ssl(connection->bev) == NULL
-               ? connection->bev
-               : NULL;
+    return CONTAINER_OF(flush, struct smtp_connection, flush)->bev;
 }
 
 static void flush_written(struct flush *flush)
@@ -256,7 +252,7 @@ void smtp_connection_unbind(struct smtp_connection *connection)
 static void on_output(struct evbuffer *output, const struct evbuffer_cb_info *info, void *arg)
 {
     struct smtp_connection *connection = arg;
-    if (info->n_added > 0 && !connection->secure)
+    if (info->n_added > 0)
         flush_later(connection->port->base.loop, &connection->flush);
     if (info->n_deleted == 0 ||
         (connection->state != SMTP_CONTENT && connection->state != SMTP_FINAL))

@@ -17,7 +17,7 @@ struct connection {
     const struct connection_calls *calls; /* borrowed */
     void *session;                        /* borrowed */
     struct bufferevent *bev;              /* owned; NULL: shut */
-    struct flush flush;                   /* of its output, while plain */
+    struct flush flush;                   /* of its output */
     struct deadline deadline;
     struct admission admission;
     bool handshaking;
@@ -110,8 +110,7 @@ static void set_callbacks(struct connection *connection)
 static bool may_flush(const struct connection *connection)
 {
     return connection->bev != NULL && !connection->ended && !connection->closing &&
-           !connection->handshaking && !connection->secured &&
-           !connection->calls->awaits_written(connection->session);
+           !connection->handshaking && !connection->calls->awaits_written(connection->session);
 }
 
 static struct bufferevent *flush_source(struct flush *flush)
@@ -363,7 +362,7 @@ void connection_flush(struct connection *connection)
 
 void connection_flush_now(struct connection *connection)
 {
-    if (!connection->secured && !connection->handshaking)
+    if (!connection->handshaking)
         flush_now(connection->bev);
 }
 

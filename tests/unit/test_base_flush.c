@@ -2,9 +2,12 @@
 /* Output that leaves at the end of a loop's turn. */
 #include "base/flush.h"
 #include "base/loop.h"
+#include "base/tls.h"
 #include "tests/unit/test_base_parts.h"
 
+#include <event2/buffer.h>
 #include <event2/bufferevent.h>
+#include <event2/bufferevent_ssl.h>
 #include <event2/bufferevent_struct.h>
 #include <event2/event.h>
 #include <signal.h>
@@ -237,11 +240,174 @@ START_TEST(flush_leaves_the_rest_to_the_loop)
 }
 END_TEST
 
+/* ---- under TLS ---- */
+
+/* Needs no certificate. */
+static void make_anonymous(SSL_CTX *context)
+{
+    SSL_CTX_set_max_proto_version(context, TLS1_2_VERSION);
+    ck_assert_int_eq(SSL_CTX_set_cipher_list(context, "aNULL:@SECLEVEL=0"), 1);
+}
+
+/* The outlet speaks TLS as the gate does; its handshake is still to come. */
+static SSL *tls_outlet_open(struct outlet *outlet, struct loop *loop)
+{
+    struct error err;
+    SSL_CTX *ours = NULL, *theirs = SSL_CTX_new(TLS_server_method());
+    ck_assert_int_eq(tls_client_context(false, NULL, &ours, &err), RESULT_OK);
+    make_anonymous(ours);
+    make_anonymous(theirs);
+    outlet_open(outlet, loop);
+    int fd = dup(bufferevent_getfd(outlet->bev));
+    bufferevent_free(outlet->bev);
+    outlet->bev =
+        tls_bufferevent(loop_base(loop), fd, tls_client_session(ours, "gate.test", false), false);
+    ck_assert_ptr_nonnull(outlet->bev);
+    bufferevent_enable(outlet->bev, EV_READ | EV_WRITE);
+    SSL *peer = SSL_new(theirs);
+    SSL_set_fd(peer, outlet->peer);
+    SSL_CTX_free(ours);
+    SSL_CTX_free(theirs);
+    return peer;
+}
+
+static void shake_hands(struct outlet *outlet, SSL *peer)
+{
+    for (int turns = 0; turns < 100 && SSL_accept(peer) != 1; turns++)
+        loop_turn(outlet->loop);
+    for (int turns = 0; turns < 3; turns++)
+        loop_turn(outlet->loop);
+    ck_assert(SSL_is_init_finished(peer));
+    ck_assert(SSL_is_init_finished(bufferevent_openssl_get_ssl(outlet->bev)));
+}
+
+START_TEST(flush_writes_one_record_for_all_pieces)
+{
+    char got[64];
+    struct loop *loop = new_loop();
+    struct outlet outlets[3];
+    SSL *peers[2];
+    for (size_t i = 0; i < 2; i++) {
+        peers[i] = tls_outlet_open(&outlets[i], loop);
+        flush_later(loop, &outlets[i].flush); /* the handshake is not ours */
+        shake_hands(&outlets[i], peers[i]);
+    }
+    outlet_open(&outlets[2], loop);
+    for (int again = 0; again < 2; again++) {
+        struct speech speech = {.task.run = speak, .outlets = outlets, .count = 3};
+        loop_post(loop, &speech.task);
+        loop_turn(loop);
+        for (size_t i = 0; i < 2; i++) {
+            ck_assert_int_eq(SSL_read(peers[i], got, sizeof(got)), 8);
+            ck_assert_mem_eq(got, "250 ok\r\n", 8);
+            ck_assert_int_eq(SSL_read(peers[i], got, sizeof(got)), -1);
+            ck_assert_int_eq(event_pending(&outlets[i].bev->ev_write, EV_WRITE, NULL), 0);
+            ck_assert_uint_eq(outlets[i].written, (unsigned)again + 1);
+        }
+        outlet_heard(&outlets[2], "250 ok\r\n");
+    }
+    for (size_t i = 0; i < 3; i++)
+        outlet_close(&outlets[i]);
+    for (size_t i = 0; i < 2; i++)
+        SSL_free(peers[i]);
+    loop_free(&loop);
+}
+END_TEST
+
+START_TEST(flush_and_the_loop_take_turns_under_tls)
+{
+    enum { TOTAL = 3 * 1024 * 1024, PIECE = 700, BLOCK = 40000 };
+    static unsigned char got[65536];
+    struct loop *loop = new_loop();
+    struct outlet outlet;
+    unsigned char *sent = malloc(TOTAL);
+    for (size_t i = 0; i < TOTAL; i++)
+        sent[i] = (unsigned char)(i * 31 >> 7);
+    SSL *peer = tls_outlet_open(&outlet, loop);
+    shake_hands(&outlet, peer);
+    size_t said = 0, heard = 0;
+    bool same = true, blocked = false;
+    for (int turns = 0; heard < TOTAL && turns < 100000; turns++) {
+        /* More is said than is heard: the socket is full most of the time. */
+        for (int i = 0; i < 25 && said < TOTAL; i++) {
+            size_t one = i == turns % 50 ? BLOCK : PIECE;
+            one = said + one < TOTAL ? one : TOTAL - said;
+            bufferevent_write(outlet.bev, sent + said, one);
+            said += one;
+        }
+        /* When it has heard something OpenSSL does not tell any more that a write is blocked. */
+        if (turns % 5 == 0)
+            ck_assert_int_eq(SSL_write(peer, "x", 1), 1);
+        if (turns % 5 == 0 || turns % 7 == 0)
+            flush_later(loop, &outlet.flush);
+        loop_turn(loop);
+        blocked |= SSL_want_write(bufferevent_openssl_get_ssl(outlet.bev));
+        int n = SSL_read(peer, got, sizeof(got));
+        if (n > 0) {
+            same &= heard + (size_t)n <= TOTAL && memcmp(got, sent + heard, (size_t)n) == 0;
+            ck_assert(same);
+            heard += (size_t)n;
+        }
+    }
+    ck_assert(blocked);
+    ck_assert_uint_eq(heard, TOTAL);
+    ck_assert(same);
+    outlet_close(&outlet);
+    SSL_free(peer);
+    free(sent);
+    loop_free(&loop);
+}
+END_TEST
+
+/* libevent writes large pieces, and is blocked at any of their records; then something is heard,
+ * and OpenSSL does not tell any more that a write is blocked. */
+START_TEST(flush_goes_on_where_the_loop_was_blocked)
+{
+    enum { BLOCK = 40000, BLOCKS = 10, LEAD = 2500, LEADS = 16 };
+    static unsigned char block[BLOCK], got[BLOCK];
+    memset(block, 'x', sizeof(block));
+    for (size_t lead = 0; lead < LEADS; lead++) {
+        struct loop *loop = new_loop();
+        struct outlet outlet;
+        SSL *peer = tls_outlet_open(&outlet, loop);
+        shake_hands(&outlet, peer);
+        SSL *ssl = bufferevent_openssl_get_ssl(outlet.bev);
+        size_t total = lead * LEAD + (size_t)BLOCK * BLOCKS, heard = 0;
+        bufferevent_write(outlet.bev, block, lead * LEAD);
+        for (int i = 0; i < BLOCKS; i++)
+            bufferevent_write(outlet.bev, block, BLOCK);
+        for (int turns = 0; turns < 3; turns++)
+            loop_turn(loop);
+        ck_assert(SSL_want_write(ssl));
+        ck_assert_int_eq(SSL_write(peer, "y", 1), 1);
+        loop_turn(loop);
+        ck_assert_uint_eq(evbuffer_get_length(bufferevent_get_input(outlet.bev)), 1);
+        ck_assert(!SSL_want_write(ssl));
+        flush_later(loop, &outlet.flush);
+        loop_turn(loop);
+        for (int turns = 0; heard < total && turns < 1000; turns++) {
+            int n = SSL_read(peer, got, sizeof(got));
+            heard += n > 0 ? (size_t)n : 0;
+            loop_turn(loop);
+        }
+        ck_assert_uint_eq(heard, total);
+        outlet_close(&outlet);
+        SSL_free(peer);
+        loop_free(&loop);
+    }
+}
+END_TEST
+
 Suite *flush_suite(void)
 {
-    const TTest *const tests[] = {
-        flush_writes_all_before_the_turn_ends, flush_now_does_not_wait_for_the_turn,
-        flush_takes_only_what_may_be_written,  flush_survives_who_left_and_who_closes_another,
-        flush_leaves_the_rest_to_the_loop,     NULL};
+    const TTest *const tests[] = {flush_writes_all_before_the_turn_ends,
+                                  flush_now_does_not_wait_for_the_turn,
+                                  flush_takes_only_what_may_be_written,
+                                  flush_survives_who_left_and_who_closes_another,
+                                  flush_leaves_the_rest_to_the_loop,
+                                  flush_writes_one_record_for_all_pieces,
+                                  flush_and_the_loop_take_turns_under_tls,
+                                  flush_goes_on_where_the_loop_was_blocked,
+                                  NULL};
     return unit_suite("flush", tests);
 }
