@@ -319,8 +319,15 @@ static struct config *load_config(const char *from, const char *to)
     return config;
 }
 
+static void stand_in_close(struct store *store)
+{
+    (void)store;
+}
+
 void stage_make(void)
 {
+    static const struct store_ops none = {.close = stand_in_close};
+    static struct store store = {&none};
     static const uint8_t key[32] = {1};
     const char *base = getenv("TMPDIR");
     struct error err = {0};
@@ -343,6 +350,7 @@ void stage_make(void)
     must(credentials_new(stage.workers, stage.gate.peers, stage.gate.guesses,
                          &stage.gate.credentials, &err) == RESULT_OK);
     must(lane_init(&stage.lane, &stage.gate, stage.loop, key, sizeof(key), &err) == RESULT_OK);
+    stage.lane.store = &store; /* held and released while submissions are read, and asked nothing */
     enum result result = snapshot_new(config, NULL, &stage.loop, 1, &stage.lane.snapshot, &err);
     must_say(result == RESULT_OK, "%s", err.text);
 }
@@ -367,21 +375,13 @@ static int remove_one(const char *path, const struct stat *st, int type, struct 
     return remove(path);
 }
 
-static void stand_in_close(struct store *store)
-{
-    (void)store;
-}
-
 void stage_free(void)
 {
-    static const struct store_ops none = {.close = stand_in_close};
-    static struct store store = {&none};
     workers_free(&stage.workers);
     loop_turn(stage.loop);
     snapshot_unref(&stage.lane.snapshot);
     loop_turn(stage.loop);
     loop_free(&stage.loop);
-    stage.lane.store = &store;
     lane_end(&stage.lane);
     binds_free(&stage.gate.binds);
     credentials_free(&stage.gate.credentials);
