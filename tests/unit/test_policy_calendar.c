@@ -221,6 +221,8 @@ START_TEST(no_opening_is_looked_for_for_ever)
     ck_assert_int_eq(policy_opens_at(&thursdays, opens - 15 * CLOCK_DAY), opens);
     ck_assert_int_eq(policy_opens_at(&thursdays, opens - 15 * CLOCK_DAY - 1), 0);
     ck_assert_int_eq(policy_opens_at(&thursdays, at("2025-12-18T09:00:00+01:00")), 0);
+    opens = at("1970-01-08T08:00:00+01:00");
+    ck_assert_int_eq(policy_opens_at(&thursdays, opens - 15 * CLOCK_DAY), opens);
     never.days = 0;
     ck_assert_int_eq(policy_opens_at(&never, opens), 0);
     never = thursdays;

@@ -44,6 +44,7 @@ START_TEST(emails_are_normalised)
         {"a@example\u3002org", "a@example.org"},
         {"a@r3---sn.example", "a@r3---sn.example"},
         {"az09@az09.example", "az09@az09.example"},
+        {"AZaz@example.org", "azaz@example.org"},
         {"\u0100n@example.org", "\u0101n@example.org"},
         {"\"\u0100 n\"@example.org", "\"\u0101 n\"@example.org"},
         {"\"a~ b\"@example.org", "\"a~ b\"@example.org"},
@@ -183,14 +184,17 @@ START_TEST(what_is_wrong_is_said)
         {"a@_a.example", "the domain has a character that no host name may have"},
         {"a@a`.example", "the domain has a character that no host name may have"},
         {"a@a{.example", "the domain has a character that no host name may have"},
+        {"a@a~b.example", "the domain has a character that no host name may have"},
         {"a@a/.example", "the domain has a character that no host name may have"},
         {"a@a:.example", "the domain has a character that no host name may have"},
         {"a@a\x7f.example", "the domain has a character that no host name may have"},
+        {"a@b\u00fccher.09", "the domain ends in a number, as an IP address does"},
         {"a@192.0.2.1", "the domain ends in a number, as an IP address does"},
         {"a@example.09", "the domain ends in a number, as an IP address does"},
         {"a@b\xfc"
          "cher.de",
          "the domain is not UTF-8"},
+        {"a@\x80.example", "the domain is not UTF-8"},
         {"a@xn--a.example", "the domain is not a valid internationalised name"},
         {"a@www.xn--a.example", "the domain is not a valid internationalised name"},
         {"a@\u2603\u200d.example", "the domain is not a valid internationalised name"},
@@ -239,6 +243,13 @@ START_TEST(email_lengths_have_limits)
         snprintf(text, sizeof(text), "\" %s\"@example.org", local + 2);
         ck_assert_int_eq(address_parse_email(text, &address, &why) == RESULT_OK, length <= 63);
     }
+    static char endless[2048] = "\"";
+    repeat(endless + 1, "a", 1500);
+    strcat(endless, "\"@example.org");
+    ck_assert_int_eq(address_parse_email(endless, &address, &err), RESULT_BAD_INPUT);
+    repeat(local, "\u00e9", 32);
+    snprintf(text, sizeof(text), "%s@example.org", local);
+    ck_assert_int_eq(address_parse_email(text, &address, &err), RESULT_OK);
     /* Folding can make a local part shorter (U+1E9E becomes ss) or longer (U+0149). */
     repeat(local, "\u1e9e", 21);
     snprintf(text, sizeof(text), "%s@example.org", local);

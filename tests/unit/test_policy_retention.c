@@ -45,6 +45,8 @@ static const struct row rows[] = {
      "2025-05-31T23:59:59Z", "pk"},
     {"... whichever of the two comes first here",
      "withdrawn* email 2020-06-01; given email 2020-01-01", "2025-05-31T23:59:59Z", "kp"},
+    {"... and its proof ends", "withdrawn* email 2020-06-01; given email 2020-01-01",
+     "2025-06-01T00:00:00Z", "ee"},
     {"withdrawn twice: proof from the first time",
      "given email 2020-01-01; withdrawn* email 2020-06-01; withdrawn* email 2021-06-01",
      "2025-06-01T00:00:00Z", "eee"},
