@@ -379,6 +379,33 @@ START_TEST(without_memory_or_hash_nobody_is_known)
 }
 END_TEST
 
+static int no_memory_in; /* how many additions from now; 0: there is enough */
+
+void __real_strbuf_add_str(struct strbuf *buf, const char *text);
+void __wrap_strbuf_add_str(struct strbuf *buf, const char *text);
+
+void __wrap_strbuf_add_str(struct strbuf *buf, const char *text)
+{
+    if (no_memory_in > 0 && --no_memory_in == 0)
+        buf->failed = true;
+    else
+        __real_strbuf_add_str(buf, text);
+}
+
+/* A text goes through three hands; whichever finds no memory, the last one says so. */
+START_TEST(a_text_half_hidden_is_none)
+{
+    for (int failing = 0; failing <= 3; failing++) {
+        struct strbuf out = {0};
+        no_memory_in = failing;
+        text_hide_addresses("nobody", "FR", &out);
+        ck_assert_int_eq(no_memory_in, 0);
+        ck_assert_int_eq(out.failed, failing > 0);
+        strbuf_free(&out);
+    }
+}
+END_TEST
+
 /* A policy that could not be stamped has no version, not an old one and not half of one. */
 START_TEST(without_memory_or_hash_there_is_no_version)
 {
@@ -400,7 +427,8 @@ END_TEST
 
 int main(void)
 {
-    const TTest *const tests[] = {without_memory_or_hash_there_is_no_version,
+    const TTest *const tests[] = {a_text_half_hidden_is_none,
+                                  without_memory_or_hash_there_is_no_version,
                                   without_memory_or_hash_nobody_is_known,
                                   a_collector_has_two_names,
                                   a_seller_without_number_has_no_customers,

@@ -207,7 +207,7 @@ START_TEST(what_is_wrong_is_said)
     }
     struct address address;
     struct error err;
-    ck_assert_int_eq(address_parse("nobody", "FR", &address, &err), RESULT_BAD_INPUT);
+    ck_assert_int_eq(address_parse("no~body", "FR", &address, &err), RESULT_BAD_INPUT);
     ck_assert_str_eq(err.text, "neither an e-mail address (no @) nor a phone number (no digit)");
     ck_assert_int_eq(address_parse("1a", "FR", &address, &err), RESULT_BAD_INPUT);
     ck_assert_str_eq(err.text,
@@ -307,6 +307,7 @@ START_TEST(phones_are_normalised)
         {"06\u200912\u201034\u201156\u201378", "FR", "+33612345678"},
         {"(06)12/34.56-78", "FR", "+33612345678"},
         {"  0612345678  ", "FR", "+33612345678"},
+        {"06//////////////////////////////////12345678", "FR", "+33612345678"},
         {"+33 (0)6 12 34 56 78", "FR", "+33612345678"},
         {"+33612345678", "DE", "+33612345678"},
         {"0033612345678", "FR", "+33612345678"},
@@ -327,6 +328,7 @@ START_TEST(phones_are_normalised)
         "+33+612345678",
         "06+12345678",
         "06 12 34 56 78 :",
+        "x0612345678",
         "0/6*12345678",
         "0612345678;ext=4",
         "\u0660\u0666",
@@ -347,6 +349,9 @@ START_TEST(phones_are_normalised)
                       refused[i]);
     ck_assert(phone_region_known("FR") && phone_region_known("RE"));
     ck_assert(!phone_region_known("fr") && !phone_region_known("") && !phone_region_known("XX"));
+    static char endless[2048];
+    repeat(endless, "1", sizeof(endless) - 1);
+    ck_assert_int_eq(address_parse_phone(endless, "FR", &address, &err), RESULT_BAD_INPUT);
     char small[8];
     ck_assert(!phone_to_e164("+33612345678", "FR", small, sizeof(small)));
 }
@@ -364,6 +369,7 @@ START_TEST(masks_hide)
         {"\u00e9@example.org", "•••@example.org"},
         {"\"john doe\"@example.org", "j•••@example.org"},
         {"\" \"@example.org", "•••@example.org"},
+        {"\"a \"@example.org", "a•••@example.org"},
         {"+33612345678", "+33 6 •• •• •• 78"},
         {"+14155552671", "+1 4••-•••-••71"},
         {"+4740612345", "+47 4•• •• •45"},
@@ -406,6 +412,11 @@ START_TEST(emails_in_texts_are_hidden)
         {"jean@[10.0.0.1] jean@163.com", "j•••@[10.0.0.1] j•••@163.com"},
         {"@ @x a @ b jean@", "@ @x a @ b jean@"},
         {"a@b@c.example", "•••@•••@c.example"},
+        {"jean%40x.example, paul@y.example", "j•••%40x.example, p•••@y.example"},
+        {"zAb@x ZZzb@y ab@1.", "z•••@x Z•••@y ab@1."},
+        {"x@1@b.c", "x@•••@b.c"},
+        {"ab@1~.x ab@1[x ab@\x80x ab@\x7fx", "ab@1~.x ab@1[x a•••@\x80x ab@\x7fx"},
+        {"say \"hi\" to \"bob@x", "say \"hi\" to \"b•••@x"},
         {"ab@x cd@X ef@a.b gh@Z ij@1.a kl@1-2.b",
          "a•••@x c•••@X e•••@a.b g•••@Z i•••@1.a k•••@1-2.b"},
         {"az@z1 AZ@A1 09@y 90@é", "a•••@z1 A•••@A1 0•••@y 9•••@é"},
@@ -422,6 +433,18 @@ START_TEST(emails_in_texts_are_hidden)
         struct strbuf out = {0};
         text_hide_emails(rows[i].text, &out);
         ck_assert_str_eq(out.data, rows[i].hidden);
+        strbuf_free(&out);
+    }
+}
+END_TEST
+
+START_TEST(nothing_before_a_text_is_looked_at)
+{
+    static const char *const rows[][2] = {{"xjean@y", "j•••@y"}, {"\"@y", "@y"}, {"x@y", "@y"}};
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct strbuf out = {0};
+        text_hide_emails(rows[i][0] + 1, &out);
+        ck_assert_str_eq(out.data, rows[i][1]);
         strbuf_free(&out);
     }
 }
@@ -470,6 +493,8 @@ START_TEST(numbers_nobody_knows_are_masked)
     } rows[] = {
         {"", ""},
         {"1", "•"},
+        {"12", "••"},
+        {"123", "•••"},
         {"1234", "••••"},
         {"12345", "••••5"},
         {"123456", "••••56"},
@@ -544,6 +569,11 @@ START_TEST(a_phone_is_found_in_texts)
         {"2026-11-28", -1, 0, NULL},
         {"+ 33612345678", 2, 11, "+33612345678"},
         {"06 12 34 56 7", -1, 0, NULL},
+        {"06123+45678", -1, 0, NULL},
+        {"00493012345678901", 0, 17, "+493012345678901"},
+        {"+49 30 123456 7890123456", 0, 13, "+4930123456"}, /* never within a group */
+        {"+29022158", 0, 9, "+29022158"},
+        {"+6834002", -1, 0, NULL}, /* so few digits say nothing in a text */
     };
     for (size_t i = 0; i < COUNT(rows); i++) {
         struct address address = {.text = ""};
@@ -586,25 +616,19 @@ START_TEST(addresses_fit_channels)
     }
     ck_assert(address_fits(ADDRESS_PHONE, CHANNEL_POST));
     ck_assert(address_fits(ADDRESS_EMAIL, CHANNEL_POST));
+    ck_assert(!address_fits(ADDRESS_EMAIL, CHANNEL_COUNT));
 }
 END_TEST
 
 Suite *recipient_suite(void)
 {
-    const TTest *const tests[] = {emails_are_normalised,
-                                  emails_are_refused,
-                                  email_lengths_have_limits,
-                                  long_domains_are_refused_unread,
-                                  phones_are_normalised,
-                                  masks_hide,
-                                  emails_in_texts_are_hidden,
-                                  longest_address_is_masked_whole,
-                                  what_is_wrong_is_said,
-                                  numbers_nobody_knows_are_masked,
-                                  an_address_is_found_in_texts,
-                                  a_phone_is_found_in_texts,
-                                  addresses_in_names_are_hidden,
-                                  addresses_fit_channels,
-                                  NULL};
+    const TTest *const tests[] = {emails_are_normalised,         emails_are_refused,
+                                  email_lengths_have_limits,     long_domains_are_refused_unread,
+                                  phones_are_normalised,         masks_hide,
+                                  emails_in_texts_are_hidden,    longest_address_is_masked_whole,
+                                  what_is_wrong_is_said,         numbers_nobody_knows_are_masked,
+                                  an_address_is_found_in_texts,  a_phone_is_found_in_texts,
+                                  addresses_in_names_are_hidden, nothing_before_a_text_is_looked_at,
+                                  addresses_fit_channels,        NULL};
     return unit_suite("recipient", tests);
 }
