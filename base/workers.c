@@ -174,6 +174,18 @@ void workers_settle(struct workers *workers)
     pthread_mutex_unlock(&workers->lock);
 }
 
+static void put(struct queue *queue, struct loop_task *task, bool in_front)
+{
+    if (in_front && queue->first != NULL) {
+        task->next = queue->first;
+        queue->first = task;
+        return;
+    }
+    task->next = NULL;
+    *queue->last = task;
+    queue->last = &task->next;
+}
+
 bool workers_submit(struct workers *workers, struct worker_job *job)
 {
     unsigned rank = job->rank < WORKERS_RANKS ? job->rank : WORKERS_RANKS - 1;
@@ -181,11 +193,9 @@ bool workers_submit(struct workers *workers, struct worker_job *job)
     pthread_mutex_lock(&workers->lock);
     bool taken = workers->queued < workers->cap >> rank && !workers->closing;
     if (taken) {
-        job->task.next = NULL;
         job->given_up = false;
         job->posted = false;
-        *queue->last = &job->task;
-        queue->last = &job->task.next;
+        put(queue, &job->task, rank > 0);
         workers->queued++;
         pthread_cond_signal(&workers->more);
     }

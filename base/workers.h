@@ -14,7 +14,9 @@
 struct workers;
 
 /* A job of rank r waits for those of lower ranks, and only while fewer than cap / 2^r wait at all:
- * so there is always room for what matters more. Higher ones count as the highest. */
+ * so there is always room for what matters more. Higher ones count as the highest. Of rank 0 who
+ * came first is first, of any other who came last: behind a flood nobody waits who came after it.
+ */
 #define WORKERS_RANKS 4
 
 struct worker_job {

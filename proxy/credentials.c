@@ -7,18 +7,22 @@
 
 #include <crypt.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <time.h>
 #include <unistd.h>
 
 #define NICENESS   10
+#define RESTS      7
 #define REMEMBERED 1024 /* verified credentials kept; a gateway has fewer accounts than that */
 
 struct credentials {
     struct workers *workers; /* borrowed */
     struct peers *peers;     /* borrowed */
     struct guesses *guesses; /* borrowed */
+    _Atomic bool hurries;
     pthread_mutex_t lock;
     struct check *hashing;                   /* under lock: what the helpers have, linked by next */
     struct hmac *hmac;                       /* owned; under lock; its key dies with the process */
@@ -72,6 +76,11 @@ enum result credentials_new(struct workers *workers, struct peers *peers, struct
     str_copy(credentials->decoy, sizeof(credentials->decoy), setting);
     *credentials_out = credentials;
     return RESULT_OK;
+}
+
+void credentials_hurry(struct credentials *credentials)
+{
+    atomic_store(&credentials->hurries, true);
 }
 
 void credentials_free(struct credentials **credentials)
@@ -175,16 +184,39 @@ static void give_way(void)
     gave_way = true;
 }
 
+static int64_t used(void)
+{
+    struct timespec time = {0};
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+    return (int64_t)time.tv_sec * CLOCK_SECOND + time.tv_nsec / 1000;
+}
+
+/* Of this helper: from a wrong password to when it looks at another. Where an account is at home
+ * nobody guesses, and whoever is right is no guesser. */
+static _Thread_local int64_t rests_until;
+
+static void rest(const struct check *check)
+{
+    int64_t pause = rests_until - clock_monotonic();
+    struct timespec time = {.tv_sec = pause / CLOCK_SECOND, .tv_nsec = pause % CLOCK_SECOND * 1000};
+    if (pause > 0 && check->job.rank > 0 && !atomic_load(&check->credentials->hurries))
+        nanosleep(&time, NULL);
+}
+
 static void run_check(struct worker_job *job)
 {
     give_way();
     struct check *check = (struct check *)job;
+    rest(check);
+    int64_t began = used();
     const char *result = crypt_r(check->password, check->hash, &check->scratch);
     size_t length = strlen(check->hash);
     check->matches = result != NULL && check->known_account && strlen(result) == length &&
                      equal_constant_time(result, check->hash, length);
     if (check->matches)
         remember(check->credentials, check->digest);
+    else if (check->job.rank > 0)
+        rests_until = clock_monotonic() + RESTS * (used() - began);
     struct check *alike = end_hashing(check->credentials, check);
     while (alike != NULL) {
         struct check *next = alike->alike;

@@ -6,7 +6,9 @@
  * hashed. What one address may have hashed at a time is bounded: it is the helpers' time that a
  * guesser would take from everybody else. Of those that wait, where an account has logged in before
  * comes first, an address that has failed last: guesses of many addresses hold nobody else up. And
- * the helpers give way to the loops. An unknown account costs the same as a wrong password.
+ * the helpers give way to the loops, and rest after each wrong password for as long as RESTS times
+ * hashing it took, so that all the world's guesses take a quarter of a core. An unknown account
+ * costs the same as a wrong password.
  */
 #ifndef OCTROI_PROXY_CREDENTIALS_H
 #define OCTROI_PROXY_CREDENTIALS_H
@@ -27,6 +29,8 @@ struct credentials;
 enum result credentials_new(struct workers *workers, struct peers *peers, struct guesses *guesses,
                             struct credentials **credentials_out, struct error *err);
 void credentials_free(struct credentials **credentials);
+/* No rest any more: the end is waited for. Any thread. */
+void credentials_hurry(struct credentials *credentials);
 
 /* matches: the password is the one of the hash. Called on home's thread, possibly before
  * credentials_check returns. */

@@ -326,6 +326,8 @@ static void stop_lanes(struct gateway *gateway, struct farewell *farewell)
     /* Answers of helpers and of the journal's writer still come to the loops' mailboxes: both end
      * before the loops go. */
     farewell_step(farewell, "helpers");
+    if (gateway->credentials != NULL)
+        credentials_hurry(gateway->credentials);
     workers_free(&gateway->workers);
     farewell_step(farewell, "inbox");
     if (gateway->inbox != NULL)
