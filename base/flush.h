@@ -8,8 +8,8 @@
  * without asking. And they are written together: each write wakes a peer, and a peer on the same
  * processor runs as soon as the call returns, so that one call a write would mean one change of
  * process a write. Linux's AIO hands over many writes at once (docs/adr/0013); on a socket they are
- * done when the call returns. Where the kernel has none to give, they are written one by one, and so
- * is what goes out under TLS: but as one record, whatever the pieces it was said in.
+ * done when the call returns. Where the kernel has none to give, they are written one by one, and
+ * so is what goes out under TLS: but as one record, whatever the pieces it was said in.
  */
 #ifndef OCTROI_BASE_FLUSH_H
 #define OCTROI_BASE_FLUSH_H
@@ -20,8 +20,8 @@
 struct bufferevent;
 struct loop;
 
-/* Part of whoever owns a bufferevent on a socket; one under TLS is left alone until its handshake is
- * done. */
+/* Part of whoever owns a bufferevent on a socket; one under TLS is left alone until its handshake
+ * is done. */
 struct flush {
     TAILQ_ENTRY(flush) entry; /* while due */
     bool due;
@@ -37,7 +37,8 @@ void flush_later(struct loop *loop, struct flush *flush);
 /* To be called before flush is freed. */
 void flush_forget(struct loop *loop, struct flush *flush);
 
-/* Writes at once what goes at once of a bufferevent on a socket, and forgets nothing that is due: for who is about to close it. Not from within a callback of the output. */
+/* Writes at once what goes at once of a bufferevent on a socket, and forgets nothing that is due:
+ * for who is about to close it. Not from within a callback of the output. */
 void flush_now(struct bufferevent *bev);
 
 /* ---- for the loop ---- */
