@@ -62,13 +62,6 @@ void guesses_free(struct guesses **guesses)
     *guesses = NULL;
 }
 
-void guesses_forget(struct guesses *guesses)
-{
-    pthread_mutex_lock(&guesses->lock);
-    memset(guesses->entries, 0, sizeof(guesses->entries));
-    pthread_mutex_unlock(&guesses->lock);
-}
-
 /* ---- the table, under lock ---- */
 
 struct name {

@@ -32,8 +32,6 @@ struct guesses;
 
 enum result guesses_new(struct guesses **guesses_out, struct error *err);
 void guesses_free(struct guesses **guesses);
-/* All of it: for tests. */
-void guesses_forget(struct guesses *guesses);
 /* Whether a password for this account may be looked at now. now: clock_monotonic. Any thread. */
 bool guesses_admit(struct guesses *guesses, const struct peer_key *from, const char *account,
                    int64_t now);

@@ -77,7 +77,7 @@ static inline void store_append(struct store *store, struct journal_batch *batch
 /* Between the two, look-ups may be answered from one and the same state of the registry, the one
  * that the first of them finds (adr/0034). Only for what has all arrived already: whoever asks
  * about something that arrives later must be told of what was written before. Within one call of
- * the loop, and not one within another. */
+ * the loop. Of one within another the first release ends both: what follows is looked up alone. */
 static inline void store_hold(struct store *store)
 {
     if (store->ops->hold != NULL)

@@ -402,7 +402,8 @@ void stage_free(void)
 
 void stage_forgive(void)
 {
-    guesses_forget(stage.gate.guesses);
+    guesses_free(&stage.gate.guesses);
+    must(guesses_new(&stage.gate.guesses, NULL) == RESULT_OK);
 }
 
 /* ---- clients ---- */

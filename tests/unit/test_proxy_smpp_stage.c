@@ -400,7 +400,8 @@ void stage_reset(void)
     stage.end = SMS_END_ACCEPTED;
     stage.status = 0;
     memset(&passwords, 0, sizeof(passwords));
-    guesses_forget(stage.gate.guesses);
+    guesses_free(&stage.gate.guesses);
+    must(guesses_new(&stage.gate.guesses, NULL) == RESULT_OK);
 }
 
 /* ---- clients ---- */
