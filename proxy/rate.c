@@ -11,6 +11,9 @@
 #define LISTS 4096u
 /* Where more are in use at once, the next is not counted. */
 #define BUCKETS_MOST 65536u
+/* All lists are walked for room this often at most: whoever filled them may ask for more at any
+ * rate, and each would hold up all others for so long. */
+#define SWEEP_EVERY (CLOCK_SECOND / 10)
 
 /* Buckets live by name, not by snapshot, so that a reload does not fill them anew. One that is full
  * again says nothing that a new one would not: it goes when its list is walked, which each list is
@@ -29,6 +32,7 @@ struct rates {
     pthread_mutex_t lock;
     size_t turn;                 /* under lock: the list to be walked next */
     size_t n_buckets;            /* under lock */
+    int64_t swept_at;            /* under lock */
     struct bucket *lists[LISTS]; /* owned; under lock */
 };
 
@@ -120,6 +124,9 @@ static bool has_room(struct rates *rates, int64_t now)
 {
     if (rates->n_buckets < BUCKETS_MOST)
         return true;
+    if (now < rates->swept_at + SWEEP_EVERY)
+        return false;
+    rates->swept_at = now;
     for (size_t i = 0; i < LISTS; i++)
         tidy(rates, &rates->lists[i], now);
     return rates->n_buckets < BUCKETS_MOST;
