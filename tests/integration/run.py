@@ -1,7 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""Runs the integration tests: each test in a process of its own, more at a time than there are
-processors, since most of them mostly wait. Those marked "long = True" begin first.
+"""Runs the integration tests: each test in a process of its own, a fork of this one, which has read
+them all; more at a time than there are processors, since most of them mostly wait. Those marked
+"long = True" begin first.
 
 A line a test: the seconds it took and, of these, how many of a processor; of a failed one also its
 report, the gateways' configurations and logs. At the end what failed once more, shortly, for whoever
@@ -10,13 +11,14 @@ root, on a kernel with all they want, none is. Exit code 0 only if none failed a
 """
 
 import argparse
+import contextlib
+import ctypes
 import faulthandler
 import fnmatch
 import json
 import os
 import pathlib
 import signal
-import subprocess
 import sys
 import tempfile
 import time
@@ -27,6 +29,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 MOST_SECONDS = 180
 MOST_LINES = 25  # of a failed test's report at the end
 SKIPPED = 77  # the exit code of a test that was
+PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 
 
 def all_tests(suite):
@@ -57,11 +60,9 @@ def is_long(test):
     return bool(getattr(method, "long", getattr(test, "long", False)))
 
 
-def run_one(name):
+def run_one(test):
     """In a process of its own: runs one test, prints its report."""
     faulthandler.enable()  # SIGABRT, when it takes too long, shows where it was
-    sys.path.insert(0, str(HERE))
-    test = next(all_tests(unittest.defaultTestLoader.loadTestsFromName(name)))
     # Before the cleanups take the gateways' folders away.
     import harness
 
@@ -102,27 +103,56 @@ def describe(harness):
     return "\n".join(parts)
 
 
+def bind_to(parent):
+    """Lets the kernel kill this process when its parent ends."""
+    if ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL) != 0:
+        raise OSError(ctypes.get_errno(), "prctl")
+    if os.getppid() != parent:
+        os._exit(1)  # it ended before that
+
+
 class Running:
     def __init__(self, test):
-        self.name = name = test.id()
+        self.name = test.id()
         self.timeout = getattr(test, "timeout", MOST_SECONDS)
+        self.code = None  # the exit code, once it has ended
         self.used = 0.0  # seconds of a processor, with all that it started and waited for
         self.output = tempfile.TemporaryFile()
         self.folder = tempfile.TemporaryDirectory(prefix="octroi-run-")
         os.chmod(self.folder.name, 0o755)
         self.since = time.monotonic()
-        environment = {**os.environ, "TMPDIR": self.folder.name}
-        self.process = subprocess.Popen(
-            ["setpriv", "--pdeathsig", "KILL", "--", sys.executable, __file__, "--one", name],
-            stdout=self.output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
-            env=environment, start_new_session=True)
+        sys.stdout.flush()  # or what is left in it is the child's, too
+        parent = os.getpid()
+        self.pid = os.fork()
+        if self.pid == 0:
+            self.become(test, parent)
+
+    def become(self, test, parent):
+        """The child: never returns, so that nothing of the parent's is cleaned up by it."""
+        code = 1
+        try:
+            bind_to(parent)
+            os.setsid()
+            with open(os.devnull) as nothing:
+                os.dup2(nothing.fileno(), 0)
+            for each in (1, 2):
+                os.dup2(self.output.fileno(), each)
+            os.environ["TMPDIR"] = tempfile.tempdir = self.folder.name
+            code = run_one(test)
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            with contextlib.suppress(OSError):
+                sys.stdout.flush()
+                sys.stderr.flush()
+            os._exit(code)
 
     def reap(self):
         """Whether it has ended; takes its exit code and what it used."""
-        pid, status, usage = os.wait4(self.process.pid, os.WNOHANG)
+        pid, status, usage = os.wait4(self.pid, os.WNOHANG)
         if pid == 0:
             return False
-        self.process.returncode = os.waitstatus_to_exitcode(status)
+        self.code = os.waitstatus_to_exitcode(status)
         self.used = usage.ru_utime + usage.ru_stime
         return True
 
@@ -131,16 +161,20 @@ class Running:
             return True
         if time.monotonic() - self.since > self.timeout:
             # What the test started dies with it.
-            self.process.send_signal(signal.SIGABRT)
-            try:
-                self.process.wait(5)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait()
+            os.kill(self.pid, signal.SIGABRT)
+            until = time.monotonic() + 5
+            while not self.reap() and time.monotonic() < until:
+                time.sleep(0.02)
+            if self.code is None:
+                self.kill()
             self.output.seek(0, os.SEEK_END)
             self.output.write(f"took more than {self.timeout} s\n".encode())
             return True
         return False
+
+    def kill(self):
+        os.kill(self.pid, signal.SIGKILL)
+        self.code = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
 
     def report(self):
         seconds = time.monotonic() - self.since
@@ -148,7 +182,7 @@ class Running:
         text = self.output.read().decode(errors="replace")
         self.output.close()
         self.folder.cleanup()
-        word = {0: "PASS", SKIPPED: "SKIP"}.get(self.process.returncode, "FAIL")
+        word = {0: "PASS", SKIPPED: "SKIP"}.get(self.code, "FAIL")
         print(f"{word} {self.name} {seconds:.1f} {self.used:.1f}", flush=True)
         if text.strip():
             print(text.rstrip(), flush=True)
@@ -173,8 +207,7 @@ def run_all(tests, jobs):
             time.sleep(0.02)
     finally:
         for each in running:
-            each.process.kill()
-            each.process.wait()
+            each.kill()
             each.folder.cleanup()
     return counts, failures
 
@@ -196,10 +229,7 @@ def main():
     parser.add_argument("-k", metavar="PATTERN", help="only tests whose name holds or matches this")
     parser.add_argument("--jobs", type=int, default=(os.cpu_count() or 1) + 2)
     parser.add_argument("--list", action="store_true", help="print the tests' names")
-    parser.add_argument("--one", help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.one:
-        return run_one(options.one)
     if options.octroi:
         os.environ["OCTROI_BIN"] = str(pathlib.Path(options.octroi).resolve())
     if options.plain:
