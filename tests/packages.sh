@@ -9,7 +9,7 @@ run="gcc g++ make autoconf automake pkg-config gettext
      libidn2-dev libunistring-dev libaio-dev libphonenumber-dev libcrypt-dev libseccomp-dev check openssl swaks curl libjs-chart.js"
 test="systemd strace postfix libsasl2-modules swaks libnet-ssleay-perl sqlite3 openssl python3 python3-jsonschema python3-yaml python3-flask python3-jwcrypto iproute2 util-linux mandoc
       clang clang-format clang-tidy cppcheck libclang-rt-14-dev valgrind xxd haproxy
-      chromium fonts-dejavu-core kannel kannel-extras libsmpp34-dev prometheus python3-prometheus-client"
+      chromium-headless-shell fonts-dejavu-core kannel kannel-extras libsmpp34-dev prometheus python3-prometheus-client"
 # For figures and for long fuzzing by hand; ./check needs none of it.
 bench="postfix postfix-lmdb haproxy nginx-light kannel python3 util-linux"
 fuzz="clang libclang-rt-14-dev llvm afl++"

@@ -25,7 +25,7 @@ class Browser(harness.IntegrationTest):
         console = browser_harness.Console(self.folder / "gate")
         self.addCleanup(self.finish_gateway, console.gate)
         console.start()
-        browser_harness.run_browser(console.world(self.folder / "screens"), *names)
+        browser_harness.run_browser(console.world(), *names)
 
 
 def add_test(name, *tests):
