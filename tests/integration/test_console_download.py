@@ -4,7 +4,6 @@ import csv
 import http.client
 import io
 import json
-import pathlib
 import shutil
 import smtplib
 import socket
@@ -14,6 +13,7 @@ import threading
 import time
 
 import api_harness
+import browser_harness
 import console_harness
 import harness
 from test_faults_limits import memory
@@ -32,8 +32,7 @@ class Download(console_harness.ConsoleTest):
         shutil.copy(EXAMPLES / "partners.conf", gateway.folder)
         gateway.config["include"] = ["partners.conf"]
         gateway.write_config()
-        tool = pathlib.Path(harness.octroi_path()).parent / "examples" / "history"
-        subprocess.run([tool, "--config", gateway.file, "--rows", str(rows), "--days", "30"], check=True,
+        subprocess.run([browser_harness.history_path(quick=True), "--config", gateway.file, "--rows", str(rows), "--days", "30"], check=True,
                        stdout=subprocess.DEVNULL)
         gateway.cli("log", "--limit", "1")
         self.start(gateway)

@@ -2,7 +2,7 @@
 """The two promises, under kill -9: no refusal is answered and no message leaves before its row is
 durable; a partner is told 250 only after the provider has taken the message.
 
-OCTROI_ROUNDS=500 kills more often; OCTROI_SEED repeats the moments of a run.
+OCTROI_ROUNDS=500 kills more often (`make kill`: 200); OCTROI_SEED repeats the moments of a run.
 """
 
 import itertools
@@ -15,7 +15,7 @@ import harness
 import load
 import promises
 
-ROUNDS = int(os.environ.get("OCTROI_ROUNDS", "50"))
+ROUNDS = int(os.environ.get("OCTROI_ROUNDS", "20"))
 SESSIONS = 12
 MOST_A_ROUND = 400  # messages that may pass
 

@@ -2,7 +2,7 @@
 """The promises of SMS, under kill -9: no success is told without the provider's acceptance, nothing
 leaves without a row, no STOP that was acknowledged is forgotten.
 
-OCTROI_ROUNDS=50 (or 500) kills more often; OCTROI_SEED repeats the moments of a run.
+OCTROI_ROUNDS=50 (or 500) kills more often (`make kill`: 200); OCTROI_SEED repeats the moments of a run.
 """
 
 import itertools
@@ -17,7 +17,7 @@ import promises
 import sms_harness
 import sms_load
 
-ROUNDS = int(os.environ.get("OCTROI_ROUNDS", "25"))
+ROUNDS = int(os.environ.get("OCTROI_ROUNDS", "12"))
 PARTNERS = 4
 MOST_A_ROUND = 400  # messages that may pass
 STOPS_A_ROUND = 20
