@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/torture/runs.h"
 
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -57,8 +58,8 @@ static void run_from(const struct torture_subject *subject, struct progress *at,
     if (subject->begin != NULL)
         subject->begin(subject->arg);
     /* What is made once a process is made now. */
-    unsigned long total = 0;
-    for (int i = 0; i < 2; i++)
+    unsigned long total = subject->run(subject->arg, 0, TORTURE_ONE, &reached);
+    if (!subject->forks)
         total = subject->run(subject->arg, 0, TORTURE_ONE, &reached);
     if (options.only_failing > 0) {
         at->failing = options.only_failing;
@@ -71,8 +72,10 @@ static void run_from(const struct torture_subject *subject, struct progress *at,
     step = step > 0 ? step : 1;
     if (at->failing == 0)
         at->failing = 1 + offset % step;
+    /* In short no run whose failure has no turn, unless it is the only one. */
+    unsigned long last = !options.is_short ? ULONG_MAX : total > 0 ? total : 1;
     for (; at->mode < TORTURE_MODES; at->mode++, at->failing = 1 + offset % step)
-        for (reached = true; reached; at->failing += step)
+        for (reached = true; reached && at->failing <= last; at->failing += step)
             run_once(subject, at, &reached);
 }
 

@@ -19,6 +19,7 @@ struct torture_subject {
                          bool *reached_out);
     void (*end)(void *arg); /* may be NULL */
     void *arg;
+    bool forks; /* each run is a process of its own: none makes anything for the next */
 };
 
 /*
