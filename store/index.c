@@ -193,10 +193,34 @@ static enum result open_db(struct journal_index *index, struct error *err)
     return result;
 }
 
+static enum result note_seen(struct journal_index *index, uint64_t rows,
+                             const uint8_t hash[SHA256_BYTES], struct error *err)
+{
+    sqlite3_stmt *statement = NULL;
+    enum result result = sql_prepare(
+        index->db, "UPDATE position SET seen_rows = ?1, seen_hash = ?2", &statement, err);
+    if (result != RESULT_OK)
+        return result;
+    sqlite3_bind_int64(statement, 1, (sqlite3_int64)rows);
+    sqlite3_bind_blob(statement, 2, hash, SHA256_BYTES, SQLITE_STATIC);
+    result = sql_run(index->db, statement, err);
+    sqlite3_finalize(statement);
+    return result;
+}
+
+/*
+ * Everything in it follows from the segments but one thing: how far they had come. That is carried
+ * over where it can be read, so that rows which are cut off are missed all the same.
+ */
 static enum result rebuild(struct journal_index *index, struct error *err)
 {
     static const char *const suffixes[] = {"", "-wal", "-shm"};
+    uint8_t seen_hash[SHA256_BYTES];
+    uint64_t seen_rows = 0;
     close_db(index);
+    bool known = index_last_row(index->path, &seen_rows, seen_hash, NULL) == RESULT_OK;
+    log_event(LOG_LEVEL_WARN, "the journal's index is made anew", LOG_TEXT("file", index->path),
+              LOG_NUMBER("rows", known ? (int64_t)seen_rows : 0));
     for (size_t i = 0; i < sizeof(suffixes) / sizeof(suffixes[0]); i++) {
         struct strbuf path = {0};
         strbuf_add_str(&path, index->path);
@@ -208,7 +232,10 @@ static enum result rebuild(struct journal_index *index, struct error *err)
             return error_errno(err, RESULT_UNAVAILABLE, failed, "cannot remove the damaged %s",
                                index->path);
     }
-    return open_db(index, err);
+    enum result result = open_db(index, err);
+    if (result == RESULT_OK && known && seen_rows > 0)
+        result = note_seen(index, seen_rows, seen_hash, err);
+    return result;
 }
 
 /* Also after a rebuilding that failed half-way: the files are gone, and none was opened since. */
@@ -296,18 +323,8 @@ static enum result set_position(struct journal_index *index, const struct positi
 enum result journal_index_note(struct journal_index *index, const struct journal_state *state,
                                struct error *err)
 {
-    sqlite3_stmt *statement = NULL;
     enum result result = open_or_rebuild(index, err);
-    if (result == RESULT_OK)
-        result = sql_prepare(index->db, "UPDATE position SET seen_rows = ?1, seen_hash = ?2",
-                             &statement, err);
-    if (result != RESULT_OK)
-        return result;
-    sqlite3_bind_int64(statement, 1, (sqlite3_int64)state->rows);
-    sqlite3_bind_blob(statement, 2, state->head, SHA256_BYTES, SQLITE_STATIC);
-    result = sql_run(index->db, statement, err);
-    sqlite3_finalize(statement);
-    return result;
+    return result == RESULT_OK ? note_seen(index, state->rows, state->head, err) : result;
 }
 
 enum result journal_index_head(struct journal_index *index, uint64_t *rows_out,
@@ -320,35 +337,33 @@ enum result journal_index_head(struct journal_index *index, uint64_t *rows_out,
     return result;
 }
 
+/* Also of an index of another version: what is said of the journal's end has not changed. */
 enum result index_last_row(const char *index_path, uint64_t *rows_out,
                            uint8_t hash_out[SHA256_BYTES], struct error *err)
 {
     sqlite3 *db = NULL;
     sqlite3_stmt *statement = NULL;
     struct position position = {0};
-    int version = 0;
     *rows_out = 0;
     if (!file_exists(index_path))
         return RESULT_OK;
     enum result result = sql_open(index_path, SQL_READ, BUSY_MS, &db, err);
     if (result == RESULT_OK)
-        result = user_version(db, &version, err);
-    if (result == RESULT_OK && version == INDEX_VERSION) {
         result = sql_prepare(db,
                              "SELECT segment, offset, max(rows, seen_rows),"
                              " CASE WHEN seen_rows > rows THEN seen_hash ELSE hash END"
                              " FROM position",
                              &statement, err);
-        if (result == RESULT_OK && read_position(statement, &position)) {
-            *rows_out = position.rows;
-            memcpy(hash_out, position.hash, SHA256_BYTES);
-        } else if (result == RESULT_OK) {
-            result = sql_failure(db, "index", err);
-        }
-        sqlite3_finalize(statement);
+    if (result == RESULT_OK && read_position(statement, &position)) {
+        *rows_out = position.rows;
+        memcpy(hash_out, position.hash, SHA256_BYTES);
+    } else if (result == RESULT_OK) {
+        result = sql_failure(db, "index", err);
     }
+    sqlite3_finalize(statement);
     sql_close(&db);
-    return result == RESULT_DAMAGED ? RESULT_OK : result;
+    /* Damaged, or without such a table: it knows of no end. */
+    return result == RESULT_DAMAGED || result == RESULT_SYSTEM ? RESULT_OK : result;
 }
 
 /* ---- catching up ---- */

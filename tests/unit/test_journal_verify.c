@@ -407,6 +407,44 @@ START_TEST(a_broken_index_is_built_anew)
 }
 END_TEST
 
+/* A program of another version makes the index anew: rows that were cut off before must be missed
+ * all the same. */
+START_TEST(what_was_seen_outlives_the_index)
+{
+    sqlite3 *db = NULL;
+    struct box box;
+    struct verify_report report;
+    struct strbuf text = {0};
+    struct strbuf log = {0};
+    box_new(&box, 1 << 20);
+    box_open(&box);
+    box_fill(&box, 60);
+    box_log(&box, box.index, 0, &log);
+    box_close(&box);
+    box_read(&box, 1, &text);
+    /* The last decision, and what was written when the journal was closed. */
+    size_t cut = text.length;
+    for (int i = 0; i < 2; i++)
+        cut = (size_t)((char *)memrchr(text.data, '\n', cut - 1) - text.data) + 1;
+    box_write(&box, 1, text.data, cut);
+    ck_assert_int_eq(sqlite3_open(box.index, &db), SQLITE_OK);
+    ck_assert_int_eq(sqlite3_exec(db, "PRAGMA user_version = 1", NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(db);
+    strbuf_clear(&log);
+    box_log(&box, box.index, 0, &log);
+    size_t lines = 0;
+    for (size_t i = 0; i < log.length; i++)
+        lines += log.data[i] == '\n';
+    ck_assert_uint_eq(lines, 59);
+    ck_assert_int_eq(box_verify(&box, false, &report), RESULT_OK);
+    ck_assert_int_eq(box_verify(&box, true, &report), RESULT_DAMAGED);
+    ck_assert_ptr_nonnull(strstr(report.where, "but its index knows row 61: rows were cut off"));
+    strbuf_free(&text);
+    strbuf_free(&log);
+    box_free(&box);
+}
+END_TEST
+
 START_TEST(several_processes_may_index_at_once)
 {
     struct box box;
@@ -585,7 +623,7 @@ END_TEST
 
 Suite *verify_suite(void)
 {
-    static const TTest *tests[16];
+    static const TTest *tests[17];
     const TTest *const list[] = {every_changed_byte_is_found,
                                  the_changed_row_is_named_with_its_id,
                                  missing_and_shortened_files_are_named,
@@ -597,6 +635,7 @@ Suite *verify_suite(void)
                                  plain_and_escaped_records_fill_the_same_columns,
                                  an_index_rebuilt_equals_one_that_grew,
                                  a_broken_index_is_built_anew,
+                                 what_was_seen_outlives_the_index,
                                  several_processes_may_index_at_once,
                                  the_index_refuses_a_broken_chain,
                                  the_log_is_filtered_newest_first,
