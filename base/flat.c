@@ -3,7 +3,25 @@
 
 #include "base/str.h"
 
+#include <endian.h>
+#include <stdint.h>
 #include <string.h>
+
+/* How many of eight bytes come before the first that is not printable ASCII, a quote or a
+ * backslash: eight at a time is a third of the work of reading a record. */
+static size_t plain_bytes(const char *eight)
+{
+    const uint64_t ones = UINT64_C(0x0101010101010101);
+    uint64_t word;
+    memcpy(&word, eight, sizeof(word));
+    word = le64toh(word);
+    uint64_t quotes = word ^ (ones * '"');
+    uint64_t slashes = word ^ (ones * '\\');
+    /* The high bit of each byte that is one; of those above it, perhaps, too, by what is carried.
+     */
+    uint64_t odd = ((word - ones * 0x20) | (quotes - ones) | (slashes - ones) | word) & ones << 7;
+    return odd != 0 ? (size_t)__builtin_ctzll(odd) / 8 : 8;
+}
 
 bool flat_text(const char **at, const char *end, const char **text_out, size_t *length_out)
 {
@@ -11,6 +29,8 @@ bool flat_text(const char **at, const char *end, const char **text_out, size_t *
     const char *p = from;
     if (*at >= end || **at != '"')
         return false;
+    for (size_t plain = 8; plain == 8 && end - p >= 8; p += plain)
+        plain = plain_bytes(p);
     while (p < end && *p != '"') {
         unsigned char c = (unsigned char)*p;
         size_t step = 1;

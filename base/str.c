@@ -210,25 +210,57 @@ void hex_encode(const uint8_t *bytes, size_t length, char *out)
     out[2 * length] = '\0';
 }
 
-/* One more than a digit's value; 0: no digit. A journal's line has 160 of them. */
+/* One more than a digit's value, and whether it is a capital; 0: no digit. A journal's line has 160
+ * of them. */
+enum { HEX_CAPITAL = 0x20 };
 static const uint8_t hex_values[UINT8_MAX + 1] = {
-    ['0'] = 1,  ['1'] = 2,  ['2'] = 3,  ['3'] = 4,  ['4'] = 5,  ['5'] = 6,  ['6'] = 7,  ['7'] = 8,
-    ['8'] = 9,  ['9'] = 10, ['a'] = 11, ['b'] = 12, ['c'] = 13, ['d'] = 14, ['e'] = 15, ['f'] = 16,
-    ['A'] = 11, ['B'] = 12, ['C'] = 13, ['D'] = 14, ['E'] = 15, ['F'] = 16,
+    ['0'] = 1,
+    ['1'] = 2,
+    ['2'] = 3,
+    ['3'] = 4,
+    ['4'] = 5,
+    ['5'] = 6,
+    ['6'] = 7,
+    ['7'] = 8,
+    ['8'] = 9,
+    ['9'] = 10,
+    ['a'] = 11,
+    ['b'] = 12,
+    ['c'] = 13,
+    ['d'] = 14,
+    ['e'] = 15,
+    ['f'] = 16,
+    ['A'] = HEX_CAPITAL | 11,
+    ['B'] = HEX_CAPITAL | 12,
+    ['C'] = HEX_CAPITAL | 13,
+    ['D'] = HEX_CAPITAL | 14,
+    ['E'] = HEX_CAPITAL | 15,
+    ['F'] = HEX_CAPITAL | 16,
 };
 
-bool hex_decode(const char *text, size_t text_length, uint8_t *out, size_t length)
+static bool decode_hex(const char *text, size_t text_length, uint8_t *out, size_t length,
+                       unsigned refused)
 {
     if (text_length != 2 * length)
         return false;
     for (size_t i = 0; i < length; i++) {
         unsigned int high = hex_values[(unsigned char)text[2 * i]];
         unsigned int low = hex_values[(unsigned char)text[2 * i + 1]];
-        if (high == 0 || low == 0)
+        if (high == 0 || low == 0 || ((high | low) & refused) != 0)
             return false;
-        out[i] = (uint8_t)((high - 1) << 4 | (low - 1));
+        out[i] = (uint8_t)(((high & ~HEX_CAPITAL) - 1) << 4 | ((low & ~HEX_CAPITAL) - 1));
     }
     return true;
+}
+
+bool hex_decode(const char *text, size_t text_length, uint8_t *out, size_t length)
+{
+    return decode_hex(text, text_length, out, length, 0);
+}
+
+bool hex_decode_lower(const char *text, size_t text_length, uint8_t *out, size_t length)
+{
+    return decode_hex(text, text_length, out, length, HEX_CAPITAL);
 }
 
 static const char base64_alphabet[] =

@@ -39,6 +39,8 @@ char *strbuf_take(struct strbuf *buf);
 void hex_encode(const uint8_t *bytes, size_t length, char *out);
 /* False unless text is exactly 2 * length hex digits of either case. */
 bool hex_decode(const char *text, size_t text_length, uint8_t *out, size_t length);
+/* The same, without capitals. */
+bool hex_decode_lower(const char *text, size_t text_length, uint8_t *out, size_t length);
 
 /* Standard alphabet with padding. out holds at least 4 * ((length + 2) / 3) + 1 bytes. */
 void base64_encode(const uint8_t *bytes, size_t length, char *out);

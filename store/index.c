@@ -16,7 +16,7 @@
 
 /* Said once: an index of another version than the tables claim would be built anew at each opening.
  */
-#define INDEX_VERSION         11
+#define INDEX_VERSION         12
 #define TEXT_OF(value)        #value
 #define NUMBER_AS_TEXT(value) TEXT_OF(value)
 
@@ -31,12 +31,12 @@ enum { INDEX_ROWS = 20000, BUSY_MS = 10000, OPEN_TRIES = 25 };
  * `purging` before which moments retention erased.
  */
 static const char schema[] =
+    /* What many decisions have in common is their kind's (index_kind.c); `entry` has both. */
     "CREATE TABLE decision (seq INTEGER PRIMARY KEY, hash BLOB NOT NULL, id TEXT NOT NULL,"
-    " at INTEGER NOT NULL, gateway TEXT, session TEXT, partner TEXT, stream TEXT, account TEXT,"
-    " channel TEXT, purpose TEXT, recipient TEXT, recipient_key BLOB, verdict TEXT, reason TEXT,"
-    " effect TEXT, mode TEXT, policy TEXT, event INTEGER, provider TEXT, outcome TEXT,"
-    " provider_reply TEXT, queue_id TEXT, size INTEGER, list BLOB, list_row INTEGER,"
-    " report INTEGER, kind INTEGER NOT NULL, origin INTEGER NOT NULL);"
+    " at INTEGER NOT NULL, gateway TEXT, session TEXT, account TEXT, channel TEXT, recipient TEXT,"
+    " recipient_key BLOB, event INTEGER, provider TEXT, outcome TEXT, provider_reply TEXT,"
+    " queue_id TEXT, size INTEGER, list BLOB, list_row INTEGER, report INTEGER,"
+    " kind INTEGER NOT NULL, origin INTEGER NOT NULL);"
     "CREATE INDEX decision_id ON decision (id);"
     "CREATE INDEX decision_at ON decision (at);"
     "CREATE INDEX decision_recipient ON decision (recipient_key, at)"
@@ -165,21 +165,19 @@ static enum result open_db(struct journal_index *index, struct error *err)
         result = make_tables(index->db, err);
     if (result == RESULT_OK)
         result = sql_prepare(index->db,
-                             "INSERT INTO decision (seq, hash, id, at, recipient_key, event,"
-                             " list, list_row, gateway, session, partner, stream, account,"
-                             " channel, purpose, recipient, verdict, reason, effect, mode,"
-                             " policy, provider, kind, origin, outcome, provider_reply,"
-                             " queue_id, size, report)"
-                             " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13,"
-                             " ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25,"
-                             " ?26, ?27, ?28, ?29)",
+                             "INSERT INTO decision (seq, hash, id, at, gateway, session,"
+                             " account, channel, recipient, recipient_key, event, provider, list,"
+                             " list_row, kind, origin, outcome, provider_reply, queue_id, size,"
+                             " report) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11,"
+                             " ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21)",
                              &index->insert, err);
     if (result == RESULT_OK)
         result = sql_prepare(index->db,
                              "UPDATE decision SET outcome = ?2,"
                              " provider = coalesce(?4, provider), provider_reply = ?5,"
                              " queue_id = ?6, size = ?7, report = ?8 WHERE id = ?1"
-                             " AND (?3 IS NULL OR effect IS ?3)",
+                             " AND (?3 IS NULL OR ?3 = (SELECT effect FROM kind"
+                             " WHERE kind.kind = decision.kind))",
                              &index->outcome, err);
     if (result == RESULT_OK)
         result = sql_prepare(index->db, "SELECT segment, offset, rows, hash FROM position",

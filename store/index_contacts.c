@@ -3,7 +3,7 @@
 #include "store/index.h"
 
 static const char contacts_sql[] = "SELECT partner, channel, max(recipient), max(at),"
-                                   " max(CASE WHEN effect = 'passed' THEN at END) FROM decision"
+                                   " max(CASE WHEN effect = 'passed' THEN at END) FROM entry"
                                    " WHERE recipient_key = ?1 GROUP BY partner, channel";
 
 enum result journal_index_contacts(struct journal_index *index,

@@ -22,7 +22,14 @@ const char index_kind_schema[] =
     " PRIMARY KEY (day, kind)) WITHOUT ROWID;"
     "CREATE TABLE daily_origin (day INTEGER NOT NULL, kind INTEGER NOT NULL,"
     " origin INTEGER NOT NULL, rows INTEGER NOT NULL, PRIMARY KEY (day, kind, origin))"
-    " WITHOUT ROWID;";
+    " WITHOUT ROWID;"
+    /* A record always has the four words of the rules; what else it lacks is empty in its kind. */
+    "CREATE VIEW entry AS SELECT seq, hash, id, at, gateway, session, account, decision.channel,"
+    " recipient, recipient_key, event, provider, outcome, provider_reply, queue_id, size, list,"
+    " list_row, report, decision.kind, origin, verdict, reason, effect, mode,"
+    " nullif(partner, '') AS partner, nullif(stream, '') AS stream,"
+    " nullif(purpose, '') AS purpose, nullif(policy, '') AS policy"
+    " FROM decision CROSS JOIN kind WHERE kind.kind = decision.kind;";
 
 static const char *const texts[KIND_STATEMENT_COUNT] = {
     [KIND_FIND] = "SELECT kind FROM kind WHERE partner = ?1 AND stream = ?2 AND channel = ?3"

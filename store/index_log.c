@@ -16,7 +16,7 @@ enum { BLOCK_ROWS = 1000 };
 static const char columns[] =
     "SELECT seq, id, at, gateway, session, partner, stream, account, channel, purpose, recipient,"
     " recipient_key, verdict, reason, effect, mode, policy, event, provider, outcome,"
-    " provider_reply, queue_id, size, hash, list FROM decision";
+    " provider_reply, queue_id, size, hash, list FROM entry";
 
 /* Whether it speaks of what a kind is made of. */
 static bool asks_for_kinds(const struct log_filter *filter)

@@ -12,7 +12,6 @@
 enum { FIELDS_MAX = 24 };
 
 struct field {
-    const char *name;
     const char *text; /* borrowed; NULL: not there, or no text */
     size_t length;
     int64_t number;
@@ -21,6 +20,7 @@ struct field {
 };
 
 struct fields {
+    const char *const *names; /* static */
     size_t count;
     struct field all[FIELDS_MAX];
 };

@@ -20,7 +20,7 @@ void journal_index_view_end(struct journal_index *index)
 
 static const char sums_sql[] =
     "SELECT partner, channel, purpose, verdict, effect, outcome, count(*), min(at), max(at), list"
-    " FROM decision WHERE recipient_key = ?1"
+    " FROM entry WHERE recipient_key = ?1"
     " GROUP BY partner, channel, purpose, verdict, effect, outcome, list"
     " ORDER BY partner, channel, purpose, verdict, effect, outcome, min(at), list";
 

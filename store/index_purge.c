@@ -33,8 +33,8 @@ static enum result look(struct journal_index *index, struct purge_text id, uint6
     if (index->find == NULL)
         result =
             sql_prepare(index->db,
-                        "SELECT d.at, d.mode, d.verdict, d.reason, d.list, p.rows FROM position p"
-                        " LEFT JOIN decision d ON d.id = ?1",
+                        "SELECT d.at, k.mode, k.verdict, k.reason, d.list, p.rows FROM position p"
+                        " LEFT JOIN decision d ON d.id = ?1 LEFT JOIN kind k ON k.kind = d.kind",
                         &index->find, err);
     if (result != RESULT_OK)
         return result;
@@ -98,11 +98,12 @@ static void compose_forget(struct strbuf *sql)
 {
     strbuf_add_str(sql, "DELETE FROM decision WHERE seq IN (SELECT seq FROM decision"
                         " WHERE seq BETWEEN ?1 AND ?2 AND (at < ?3 OR (at < ?4 AND list IS NULL"
-                        " AND mode = 'observe' AND verdict = 'block' AND reason IN (''");
+                        " AND kind IN (SELECT kind FROM kind WHERE mode = 'observe'"
+                        " AND verdict = 'block' AND reason IN (''");
     for (int i = 0; i < REASON_COUNT; i++)
         if (!reason_always_enforced((enum reason)i))
             strbuf_add_format(sql, ",'%s'", reason_name((enum reason)i));
-    strbuf_add_format(sql, "))) LIMIT %d) RETURNING at, kind, origin", FORGET_ROWS);
+    strbuf_add_format(sql, ")))) LIMIT %d) RETURNING at, kind, origin", FORGET_ROWS);
 }
 
 /* Some rows, and their share of the sums. */

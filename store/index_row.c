@@ -14,59 +14,82 @@
 #include <stdio.h>
 #include <string.h>
 
-/* In the order of the insert's and the update's parameters; see index.c. */
+/* Each list in the order in which record.c writes, so that a field is where it is looked for first;
+ * but the type, which comes first, is last. */
 static const char *const decision_names[] = {
-    "id",      "at",      "recipient_key", "event",   "list",    "row",      "gateway",
-    "session", "partner", "stream",        "account", "channel", "purpose",  "recipient",
-    "verdict", "reason",  "effect",        "mode",    "policy",  "provider", "type"};
+    "id",      "at",      "gateway",   "session",       "partner", "stream", "account",
+    "channel", "purpose", "recipient", "recipient_key", "verdict", "reason", "effect",
+    "mode",    "policy",  "event",     "provider",      "list",    "row",    "type"};
+enum {
+    DECISION_ID,
+    DECISION_AT,
+    DECISION_GATEWAY,
+    DECISION_SESSION,
+    DECISION_PARTNER,
+    DECISION_STREAM,
+    DECISION_ACCOUNT,
+    DECISION_CHANNEL,
+    DECISION_PURPOSE,
+    DECISION_RECIPIENT,
+    DECISION_KEY,
+    DECISION_VERDICT,
+    DECISION_REASON,
+    DECISION_EFFECT,
+    DECISION_MODE,
+    DECISION_POLICY,
+    DECISION_EVENT,
+    DECISION_PROVIDER,
+    DECISION_LIST,
+    DECISION_ROW
+};
 static const char *const outcome_names[] = {
-    "id",       "outcome", "effect", "provider", "provider_reply",
-    "queue_id", "size",    "report", "at",       "type"};
+    "id",       "at",   "outcome", "effect", "provider", "provider_reply",
+    "queue_id", "size", "report",  "type"};
+enum {
+    OUTCOME_ID,
+    OUTCOME_AT,
+    OUTCOME_OUTCOME,
+    OUTCOME_EFFECT,
+    OUTCOME_PROVIDER,
+    OUTCOME_REPLY,
+    OUTCOME_QUEUE_ID,
+    OUTCOME_SIZE,
+    OUTCOME_REPORT
+};
+/* These are in the order of the insert's parameters. */
 static const char *const access_names[] = {
     "at",      "recipient_key", "id",     "gateway",   "who",   "act", "partner",
     "channel", "subject",       "answer", "recipient", "count", "type"};
 enum { ACCESS_AT, ACCESS_KEY, ACCESS_TEXTS, ACCESS_BOUND = 10 };
-enum {
-    DECISION_ID,
-    DECISION_AT,
-    DECISION_KEY,
-    DECISION_EVENT,
-    DECISION_LIST,
-    DECISION_ROW,
-    DECISION_TEXTS
-};
-enum {
-    DECISION_BOUND = 20,
-    DECISION_KIND = 23,
-    DECISION_ORIGIN,
-    DECISION_OUTCOME, /* and what else an outcome brings */
-    OUTCOME_TEXTS = 6,
-    OUTCOME_BOUND = 8
-};
-enum { OUTCOME_ID, OUTCOME_OUTCOME, OUTCOME_EFFECT, OUTCOME_PROVIDER, OUTCOME_REPLY };
-enum { DECISION_EFFECT = 16, DECISION_PROVIDER = 19 };
 
 /* Where a decision's record has what its kind is made of. */
 static const int kind_fields[KIND_TEXTS] = {
-    [TALLY_PARTNER] = 8,  [TALLY_STREAM] = 9,   [TALLY_CHANNEL] = 11,
-    [TALLY_PURPOSE] = 12, [TALLY_VERDICT] = 14, [TALLY_REASON] = 15,
-    [TALLY_EFFECT] = 16,  [TALLY_MODE] = 17,    [TALLY_POLICY] = 18,
+    [TALLY_PARTNER] = DECISION_PARTNER, [TALLY_STREAM] = DECISION_STREAM,
+    [TALLY_CHANNEL] = DECISION_CHANNEL, [TALLY_PURPOSE] = DECISION_PURPOSE,
+    [TALLY_VERDICT] = DECISION_VERDICT, [TALLY_REASON] = DECISION_REASON,
+    [TALLY_EFFECT] = DECISION_EFFECT,   [TALLY_MODE] = DECISION_MODE,
+    [TALLY_POLICY] = DECISION_POLICY,
 };
 
 static void fields_name(struct fields *fields, const char *const *names, size_t count)
 {
+    fields->names = names;
     fields->count = count;
-    for (size_t i = 0; i < count; i++)
-        fields->all[i] = (struct field){.name = names[i]};
+    memset(fields->all, 0, count * sizeof(fields->all[0]));
 }
 
-static struct field *field_named(struct fields *fields, const char *name, size_t length)
+static bool is_named(const char *wanted, const char *name, size_t length)
+{
+    return wanted[0] == name[0] && strncmp(wanted, name, length) == 0 && wanted[length] == '\0';
+}
+
+/* The count when there is none. */
+static size_t field_place(const struct fields *fields, const char *name, size_t length)
 {
     for (size_t i = 0; i < fields->count; i++)
-        if (fields->all[i].name[0] == name[0] && strncmp(fields->all[i].name, name, length) == 0 &&
-            fields->all[i].name[length] == '\0')
-            return &fields->all[i];
-    return NULL;
+        if (is_named(fields->names[i], name, length))
+            return i;
+    return fields->count;
 }
 
 /* ---- in place ---- */
@@ -89,22 +112,45 @@ static bool scan_value(const char **at, const char *end, struct field *field)
     return field->is_number;
 }
 
+/* The name that is expected there, and the colon. */
+static bool scan_expected(const char **at, const char *end, const char *name)
+{
+    size_t length = strlen(name);
+    if ((size_t)(end - *at) < length + 3 || **at != '"' || memcmp(*at + 1, name, length) != 0 ||
+        (*at)[length + 1] != '"' || (*at)[length + 2] != ':')
+        return false;
+    *at += length + 3;
+    return true;
+}
+
+/* *place: in, where the name is looked for first; out, where it is. */
+static bool scan_name(const char **at, const char *end, const struct fields *fields, size_t *place)
+{
+    const char *name;
+    size_t length;
+    if (*place == fields->count)
+        *place = 0;
+    if (scan_expected(at, end, fields->names[*place]))
+        return true;
+    if (!flat_text(at, end, &name, &length) || *at >= end || *(*at)++ != ':')
+        return false;
+    *place = field_place(fields, name, length);
+    return *place < fields->count;
+}
+
 /* False for whatever is not plain; that is no judgement. */
 static bool scan_record(struct fields *fields, const char *record, size_t length)
 {
     const char *at = record;
     const char *end = record + length;
+    size_t place = fields->count - 1;
     if (length < 2 || *at++ != '{')
         return false;
     do {
-        const char *name;
-        size_t name_length;
-        if (!flat_text(&at, end, &name, &name_length) || at >= end || *at++ != ':')
+        if (!scan_name(&at, end, fields, &place) || fields->all[place].seen ||
+            !scan_value(&at, end, &fields->all[place]))
             return false;
-        struct field *field = field_named(fields, name, name_length);
-        if (field == NULL || field->seen || !scan_value(&at, end, field))
-            return false;
-        field->seen = true;
+        fields->all[place++].seen = true;
     } while (at < end && *at++ == ',');
     return at == end && at[-1] == '}';
 }
@@ -116,8 +162,8 @@ static void fields_of_json(struct fields *fields, const json_t *json)
 {
     for (size_t i = 0; i < fields->count; i++) {
         struct field *field = &fields->all[i];
-        const json_t *value = json_object_get(json, field->name);
-        *field = (struct field){.name = field->name};
+        const json_t *value = json_object_get(json, fields->names[i]);
+        *field = (struct field){0};
         if (json_is_string(value)) {
             field->text = json_string_value(value);
             field->length = json_string_length(value);
@@ -154,15 +200,16 @@ static void bind_number(sqlite3_stmt *statement, int column, const struct field 
         sqlite3_bind_null(statement, column);
 }
 
-/* False when it is text and not the hex of 32 bytes. */
-static bool bind_hex(sqlite3_stmt *statement, int column, const struct field *field)
+/* out must stay as it is until the statement has run. False when it is text and not the hex of 32
+ * bytes. */
+static bool bind_hex(sqlite3_stmt *statement, int column, const struct field *field,
+                     uint8_t out[SHA256_BYTES])
 {
-    uint8_t bytes[SHA256_BYTES];
     if (field->text == NULL)
         return sqlite3_bind_null(statement, column) == SQLITE_OK;
-    if (!hex_decode(field->text, field->length, bytes, sizeof(bytes)))
+    if (!hex_decode(field->text, field->length, out, SHA256_BYTES))
         return false;
-    sqlite3_bind_blob(statement, column, bytes, sizeof(bytes), SQLITE_TRANSIENT);
+    sqlite3_bind_blob(statement, column, out, SHA256_BYTES, SQLITE_STATIC);
     return true;
 }
 
@@ -184,38 +231,40 @@ static enum result count_decision(struct journal_index *index, const struct fiel
     return result;
 }
 
-static void bind_outcome(sqlite3_stmt *insert, const struct field *outcome)
-{
-    int column = DECISION_OUTCOME;
-    if (outcome[OUTCOME_PROVIDER].text != NULL)
-        bind_text(insert, 3 + DECISION_PROVIDER, &outcome[OUTCOME_PROVIDER]);
-    bind_text(insert, column++, &outcome[OUTCOME_OUTCOME]);
-    for (int i = OUTCOME_REPLY; i < OUTCOME_TEXTS; i++)
-        bind_text(insert, column++, &outcome[i]);
-    for (int i = OUTCOME_TEXTS; i < OUTCOME_BOUND; i++)
-        bind_number(insert, column++, &outcome[i]);
-}
-
-/* outcome may be NULL. */
+/* outcome may be NULL. The parameters are those of index.c. */
 static enum result insert_decision(struct journal_index *index,
                                    const struct pending_decision *decision, const struct field *all,
                                    const struct field *outcome, struct error *err)
 {
     static const struct field nothing[FIELDS_MAX];
+    uint8_t key[SHA256_BYTES];
+    uint8_t list[SHA256_BYTES];
     sqlite3_stmt *insert = index->insert;
-    if (!bind_hex(insert, 5, &all[DECISION_KEY]) || !bind_hex(insert, 7, &all[DECISION_LIST]))
+    if (!bind_hex(insert, 10, &all[DECISION_KEY], key) ||
+        !bind_hex(insert, 13, &all[DECISION_LIST], list))
         return index_unreadable(decision->seq, err);
+    if (outcome == NULL)
+        outcome = nothing;
+    bool took_over = outcome[OUTCOME_PROVIDER].text != NULL;
     sqlite3_bind_int64(insert, 1, (sqlite3_int64)decision->seq);
     sqlite3_bind_blob(insert, 2, decision->hash, SHA256_BYTES, SQLITE_STATIC);
     bind_text(insert, 3, &all[DECISION_ID]);
     sqlite3_bind_int64(insert, 4, decision->at);
-    bind_number(insert, 6, &all[DECISION_EVENT]);
-    bind_number(insert, 8, &all[DECISION_ROW]);
-    for (int i = DECISION_TEXTS; i < DECISION_BOUND; i++)
-        bind_text(insert, 3 + i, &all[i]);
-    sqlite3_bind_int64(insert, DECISION_KIND, decision->kind);
-    sqlite3_bind_int64(insert, DECISION_ORIGIN, decision->origin);
-    bind_outcome(insert, outcome != NULL ? outcome : nothing);
+    bind_text(insert, 5, &all[DECISION_GATEWAY]);
+    bind_text(insert, 6, &all[DECISION_SESSION]);
+    bind_text(insert, 7, &all[DECISION_ACCOUNT]);
+    bind_text(insert, 8, &all[DECISION_CHANNEL]);
+    bind_text(insert, 9, &all[DECISION_RECIPIENT]);
+    bind_number(insert, 11, &all[DECISION_EVENT]);
+    bind_text(insert, 12, took_over ? &outcome[OUTCOME_PROVIDER] : &all[DECISION_PROVIDER]);
+    bind_number(insert, 14, &all[DECISION_ROW]);
+    sqlite3_bind_int64(insert, 15, decision->kind);
+    sqlite3_bind_int64(insert, 16, decision->origin);
+    bind_text(insert, 17, &outcome[OUTCOME_OUTCOME]);
+    bind_text(insert, 18, &outcome[OUTCOME_REPLY]);
+    bind_text(insert, 19, &outcome[OUTCOME_QUEUE_ID]);
+    bind_number(insert, 20, &outcome[OUTCOME_SIZE]);
+    bind_number(insert, 21, &outcome[OUTCOME_REPORT]);
     return sql_run(index->db, insert, err);
 }
 
@@ -279,8 +328,7 @@ static enum result move_effect(struct journal_index *index, const struct field *
     if (result != RESULT_OK)
         return result;
     sqlite3_bind_int64(index->move_effect, 1, seq);
-    bind_text(index->move_effect, 2, effect);
-    sqlite3_bind_int64(index->move_effect, 3, after);
+    sqlite3_bind_int64(index->move_effect, 2, after);
     return sql_run(index->db, index->move_effect, err);
 }
 
@@ -292,11 +340,11 @@ static enum result move_one(struct journal_index *index, const struct fields *fi
     enum result result = RESULT_OK;
     if (index->other_effect == NULL)
         result = sql_prepare(index->db,
-                             "SELECT seq, at, kind, origin FROM decision WHERE id = ?1"
+                             "SELECT seq, at, kind, origin FROM entry WHERE id = ?1"
                              " AND effect IS NOT ?2 LIMIT 1",
                              &index->other_effect, err);
     if (result == RESULT_OK && index->move_effect == NULL)
-        result = sql_prepare(index->db, "UPDATE decision SET effect = ?2, kind = ?3 WHERE seq = ?1",
+        result = sql_prepare(index->db, "UPDATE decision SET kind = ?2 WHERE seq = ?1",
                              &index->move_effect, err);
     if (result != RESULT_OK)
         return result;
@@ -316,10 +364,13 @@ static enum result move_one(struct journal_index *index, const struct fields *fi
 static enum result update_outcome(struct journal_index *index, const struct fields *fields,
                                   struct error *err)
 {
-    for (int i = 0; i < OUTCOME_TEXTS; i++)
-        bind_text(index->outcome, 1 + i, &fields->all[i]);
-    for (int i = OUTCOME_TEXTS; i < OUTCOME_BOUND; i++)
-        bind_number(index->outcome, 1 + i, &fields->all[i]);
+    static const int texts[] = {OUTCOME_ID,       OUTCOME_OUTCOME, OUTCOME_EFFECT,
+                                OUTCOME_PROVIDER, OUTCOME_REPLY,   OUTCOME_QUEUE_ID};
+    enum { TEXTS = sizeof(texts) / sizeof(texts[0]) };
+    for (int i = 0; i < TEXTS; i++)
+        bind_text(index->outcome, 1 + i, &fields->all[texts[i]]);
+    bind_number(index->outcome, TEXTS + 1, &fields->all[OUTCOME_SIZE]);
+    bind_number(index->outcome, TEXTS + 2, &fields->all[OUTCOME_REPORT]);
     return sql_run(index->db, index->outcome, err);
 }
 
@@ -391,6 +442,7 @@ static enum result add_access(struct journal_index *index, uint64_t seq,
 {
     const struct field *all = fields->all;
     enum result result = RESULT_OK;
+    uint8_t key[SHA256_BYTES];
     int64_t instant;
     if (all[ACCESS_KEY].text == NULL)
         return RESULT_OK;
@@ -404,7 +456,7 @@ static enum result add_access(struct journal_index *index, uint64_t seq,
         return result;
     if (all[ACCESS_AT].text == NULL ||
         !clock_parse(all[ACCESS_AT].text, all[ACCESS_AT].length, &instant) ||
-        !bind_hex(index->access, 3, &all[ACCESS_KEY]))
+        !bind_hex(index->access, 3, &all[ACCESS_KEY], key))
         return index_unreadable(seq, err);
     sqlite3_bind_int64(index->access, 1, (sqlite3_int64)seq);
     sqlite3_bind_int64(index->access, 2, instant);

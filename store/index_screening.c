@@ -138,7 +138,7 @@ enum result journal_index_decisions(struct journal_index *index, const char *scr
         result = error_no_memory(err);
     if (result == RESULT_OK)
         result = sql_prepare(index->db,
-                             "SELECT list_row, id, recipient_key, verdict, reason FROM decision"
+                             "SELECT list_row, id, recipient_key, verdict, reason FROM entry"
                              " WHERE session = ?1 AND list IS NOT NULL"
                              " ORDER BY list_row, seq DESC",
                              &decisions->statement, err);

@@ -9,13 +9,13 @@
 
 /* Ids come round again after a while at some providers: the newest is meant. */
 static const char sent_sql[] =
-    "SELECT id, at, partner, stream, account, report FROM decision"
+    "SELECT id, at, partner, stream, account, report FROM entry"
     " WHERE queue_id = ?1 AND provider = ?2 AND channel = 'sms'"
     " AND (?3 IS NULL OR recipient_key = ?3) ORDER BY at DESC, seq DESC LIMIT 1";
 
 /* A screened list was handed over, not written to. */
 static const char reached_sql[] =
-    "SELECT partner FROM decision WHERE recipient_key = ?1 AND at >= ?2 AND channel = 'sms'"
+    "SELECT partner FROM entry WHERE recipient_key = ?1 AND at >= ?2 AND channel = 'sms'"
     " AND effect = 'passed' AND list IS NULL AND partner IS NOT NULL"
     " AND (?3 IS NULL OR provider = ?3) GROUP BY partner";
 

@@ -53,17 +53,9 @@ bool hasher_pair(struct hasher *hasher, const void *a, size_t a_length, const vo
 
 /* ---- lines ---- */
 
-static bool is_lower_hex(const char *text, size_t length)
-{
-    for (size_t i = 0; i < length; i++)
-        if (!(text[i] >= '0' && text[i] <= '9') && !(text[i] >= 'a' && text[i] <= 'f'))
-            return false;
-    return true;
-}
-
 static bool read_hex(const char *text, uint8_t *out, size_t length)
 {
-    return is_lower_hex(text, 2 * length) && hex_decode(text, 2 * length, out, length);
+    return hex_decode_lower(text, 2 * length, out, length);
 }
 
 bool line_parse(const char *text, size_t length, struct line *line_out)
@@ -125,7 +117,7 @@ static bool is_line_prefix(const char *tail, size_t length)
         if (i == HASH_HEX || i == RECORD_AT - 1)
             fits = c == ' ';
         else if (i < RECORD_AT - 1)
-            fits = is_lower_hex(&c, 1);
+            fits = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
         else if (i == RECORD_AT)
             fits = c == '{';
         if (!fits)

@@ -176,10 +176,10 @@ static void insert(unsigned seq, unsigned count, int64_t step, const char *partn
         " effect, mode, policy, listed) VALUES ('%s', '', 'email', '', 'block', 'WITHDRAWN',"
         " '', '', '', 0);"
         "WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < %u)"
-        " INSERT INTO decision (seq, hash, id, at, partner, channel, verdict, reason, kind,"
-        " origin) SELECT %u + i, zeroblob(32), 'id-' || (%u + i), 1000000 + %u * 10 + i * %lld,"
-        " '%s', 'email', 'block', 'WITHDRAWN', kind, 0 FROM n, kind WHERE partner = '%s'",
-        partner, count - 1, seq, seq, seq, (long long)step, partner, partner);
+        " INSERT INTO decision (seq, hash, id, at, channel, kind, origin)"
+        " SELECT %u + i, zeroblob(32), 'id-' || (%u + i), 1000000 + %u * 10 + i * %lld, 'email',"
+        " kind, 0 FROM n, kind WHERE partner = '%s'",
+        partner, count - 1, seq, seq, seq, (long long)step, partner);
     must(sqlite3_exec(stage.index->db, sql, NULL, NULL, NULL) == SQLITE_OK);
 }
 
