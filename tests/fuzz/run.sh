@@ -28,4 +28,7 @@ for target in "$@"; do
         failed="$failed $name"
     fi
 done
+times >"$scratch/times" # not in a pipe: the children are this shell's
+awk 'NR == 2 { split($1, u, /[ms]/); split($2, s, /[ms]/)
+               printf "%d s of a processor\n", 60 * (u[1] + s[1]) + u[2] + s[2] }' "$scratch/times"
 [ -z "$failed" ] || { echo "findings:$failed (see tests/fuzz/work)"; exit 1; }
