@@ -2,6 +2,7 @@
 #include "cli/act.h"
 
 #include "base/clock.h"
+#include "cli/options.h"
 #include "office/access.h"
 
 enum result act_open(const struct context *context, struct journal_link **link_out,
@@ -37,4 +38,20 @@ enum result act_note_once(const struct context *context, const char *act, const 
         result = act_note(link, context, act, subject, partner, err);
     journal_link_close(&link);
     return result;
+}
+
+int act_on_name(const struct invocation *invocation, int argc, char **argv, act_fn *act,
+                const void *arg)
+{
+    char **operands;
+    struct context context;
+    const struct option_spec specs[] = {{0}};
+    int code = options_read(invocation, argc, argv, specs, 1, 1, &operands);
+    if (code != OPTIONS_GO)
+        return code;
+    if (!context_open(invocation, CONTEXT_REGISTRY, &context))
+        return EXIT_FAILED;
+    code = act(&context, operands[0], arg);
+    context_close(&context);
+    return code;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a command did to tokens and users, put on record: an `access` record of the journal. */
+/* What a command does to a token or user, and that it is put on record: an `access` record of the
+ * journal. */
 #ifndef OCTROI_CLI_ACT_H
 #define OCTROI_CLI_ACT_H
 
@@ -15,5 +16,11 @@ enum result act_note(struct journal_link *link, const struct context *context, c
 /* Both. */
 enum result act_note_once(const struct context *context, const char *act, const char *subject,
                           const char *partner, struct error *err);
+
+/* A command about one name, without options of its own: reads it, opens the registry and acts.
+ * Returns the exit code. */
+typedef int act_fn(struct context *context, const char *name, const void *arg);
+int act_on_name(const struct invocation *invocation, int argc, char **argv, act_fn *act,
+                const void *arg);
 
 #endif

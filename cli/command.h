@@ -53,6 +53,9 @@ int command_usage(const struct invocation *invocation, const char *format, ...)
 /* "octroi: text" on standard error; returns EXIT_FAILED. */
 int command_failed(const struct error *err);
 int command_failed_text(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* Ends what was listed, if there is memory for it, and says what went wrong: the exit code. */
+struct output;
+int command_listed(struct output **output, enum result result, const struct error *err);
 void command_warn(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* What a counted noun ends in: "1 row", "2 rows". */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The table of subcommands, in the order in which help shows them. */
 #include "cli/command.h"
+#include "office/output.h"
 
 #include <stdarg.h>
 #include <stdbool.h>
@@ -321,6 +322,15 @@ int command_failed(const struct error *err)
 {
     fprintf(stderr, "octroi: %s\n", err->text);
     return EXIT_FAILED;
+}
+
+int command_listed(struct output **output, enum result result, const struct error *err)
+{
+    struct error end = {0};
+    int code = result == RESULT_OK ? EXIT_DONE : command_failed(err);
+    if (*output != NULL && output_end(output, &end) != RESULT_OK && code == EXIT_DONE)
+        code = command_failed(&end);
+    return code;
 }
 
 static void say(const char *prefix, const char *format, va_list args)

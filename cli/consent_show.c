@@ -62,7 +62,6 @@ static int show_history(struct context *context, const struct recipient *recipie
                         enum output_format format)
 {
     struct error err = {0};
-    struct error end = {0};
     struct listing listing = {.output = output_new(stdout, format, event_columns),
                               .format = format,
                               .recipient = recipient};
@@ -72,9 +71,7 @@ static int show_history(struct context *context, const struct recipient *recipie
         printf("%s\n\n", recipient->masked);
     enum result result =
         registry_events(context->registry, recipient->key, print_event, &listing, &err);
-    if (output_end(&listing.output, &end) != RESULT_OK)
-        return command_failed(&end);
-    return result == RESULT_OK ? EXIT_DONE : command_failed(&err);
+    return command_listed(&listing.output, result, &err);
 }
 
 /* ---- verdict ---- */

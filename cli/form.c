@@ -189,12 +189,9 @@ static int print_form_rows(struct context *context, const char *id, int version,
     struct listed_forms listed = {.context = context, .output = output};
     enum result result =
         registry_forms(context->registry, id, version, print_form_row, &listed, &err);
-    struct error end = {0};
-    if (output_end(&output, &end) != RESULT_OK)
-        return command_failed(&end);
-    if (listed.result != RESULT_OK)
-        return command_failed(&listed.err);
-    return result == RESULT_OK ? EXIT_DONE : command_failed(&err);
+    if (listed.result == RESULT_OK)
+        return command_listed(&output, result, &err);
+    return command_listed(&output, listed.result, &listed.err);
 }
 
 int cli_form_list(const struct invocation *invocation, int argc, char **argv)

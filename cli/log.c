@@ -61,7 +61,6 @@ static int print_log(struct context *context, const struct log_filter *filter,
                      enum output_format format)
 {
     struct error err = {0};
-    struct error end = {0};
     uint64_t indexed = 0;
     bool table = format == OUTPUT_TABLE;
     enum result result = journal_index_catch_up(context->index, 0, &indexed, &err);
@@ -74,9 +73,7 @@ static int print_log(struct context *context, const struct log_filter *filter,
         return command_failed_text("out of memory");
     result =
         journal_index_log(context->index, filter, table ? print_short : print_all, output, &err);
-    if (output_end(&output, &end) != RESULT_OK)
-        return command_failed(&end);
-    return result == RESULT_OK ? EXIT_DONE : command_failed(&err);
+    return command_listed(&output, result, &err);
 }
 
 struct log_options {

@@ -92,7 +92,7 @@ static void warn_of_partner(const struct context *context, const char *partner)
 static int list(struct context *context, struct listing *listing,
                 const struct delivery_filter *filter)
 {
-    struct error err = {0}, end = {0};
+    struct error err = {0};
     warn_of_partner(context, filter->partner);
     listing->config = context->config;
     listing->output = output_new(stdout, listing->format, columns);
@@ -100,11 +100,7 @@ static int list(struct context *context, struct listing *listing,
         listing->output == NULL
             ? error_no_memory(&err)
             : registry_deliveries(context->registry, filter, print_delivery, listing, &err);
-    int code = result == RESULT_OK ? EXIT_DONE : command_failed(&err);
-    if (listing->output != NULL && output_end(&listing->output, &end) != RESULT_OK &&
-        code == EXIT_DONE)
-        code = command_failed(&end);
-    return code;
+    return command_listed(&listing->output, result, &err);
 }
 
 int cli_notice_list(const struct invocation *invocation, int argc, char **argv)

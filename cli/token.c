@@ -174,7 +174,6 @@ int cli_token_list(const struct invocation *invocation, int argc, char **argv)
 {
     struct context context;
     struct error err = {0};
-    struct error end = {0};
     struct listing listing = {.format = OUTPUT_TABLE, .now = clock_now()};
     int code = options_read_format(invocation, argc, argv, &listing.format);
     if (code != OPTIONS_GO)
@@ -185,12 +184,7 @@ int cli_token_list(const struct invocation *invocation, int argc, char **argv)
     enum result result = listing.output == NULL
                              ? error_no_memory(&err)
                              : registry_tokens(context.registry, print_token, &listing, &err);
-    code = result == RESULT_OK ? EXIT_DONE : EXIT_FAILED;
-    if (listing.output != NULL && output_end(&listing.output, &end) != RESULT_OK &&
-        code == EXIT_DONE)
-        code = command_failed(&end);
-    else if (code == EXIT_FAILED)
-        command_failed(&err);
+    code = command_listed(&listing.output, result, &err);
     context_close(&context);
     return code;
 }
@@ -198,9 +192,10 @@ int cli_token_list(const struct invocation *invocation, int argc, char **argv)
 /* ---- revoke ---- */
 
 /* The stop first: what comes of the journal must not hold it up. */
-static int revoke(struct context *context, const char *name)
+static int revoke(struct context *context, const char *name, const void *arg)
 {
     struct error err = {0};
+    (void)arg;
     if (registry_revoke_token(context->registry, name, clock_now(), &err) != RESULT_OK)
         return command_failed(&err);
     printf("token %s is revoked, from the next request on\n", name);
@@ -213,15 +208,5 @@ static int revoke(struct context *context, const char *name)
 
 int cli_token_revoke(const struct invocation *invocation, int argc, char **argv)
 {
-    char **operands;
-    struct context context;
-    const struct option_spec specs[] = {{0}};
-    int code = options_read(invocation, argc, argv, specs, 1, 1, &operands);
-    if (code != OPTIONS_GO)
-        return code;
-    if (!context_open(invocation, CONTEXT_REGISTRY, &context))
-        return EXIT_FAILED;
-    code = revoke(&context, operands[0]);
-    context_close(&context);
-    return code;
+    return act_on_name(invocation, argc, argv, revoke, NULL);
 }

@@ -96,20 +96,6 @@ out:
     return result;
 }
 
-/* The stop first: what comes of the journal must not hold it up. */
-static int stop(struct context *context, const struct change *change, const char *done)
-{
-    struct error err = {0};
-    if (change->make(context->registry, change, &err) != RESULT_OK)
-        return command_failed(&err);
-    printf("%s %s\n", change->name, done);
-    fflush(stdout);
-    if (act_note_once(context, change->act, change->name, "", &err) == RESULT_OK)
-        return EXIT_DONE;
-    error_prefix(&err, "it is done, but not in the journal");
-    return command_failed(&err);
-}
-
 static enum result make_user(struct registry *registry, const struct change *change,
                              struct error *err)
 {
@@ -126,18 +112,6 @@ static enum result make_role(struct registry *registry, const struct change *cha
                              struct error *err)
 {
     return registry_set_user_role(registry, change->name, change->user->role, err);
-}
-
-static enum result make_removed(struct registry *registry, const struct change *change,
-                                struct error *err)
-{
-    return registry_remove_user(registry, change->name, clock_now(), err);
-}
-
-static enum result make_sessions_end(struct registry *registry, const struct change *change,
-                                     struct error *err)
-{
-    return registry_close_sessions(registry, change->name, err);
 }
 
 /* ---- add ---- */
@@ -187,9 +161,10 @@ int cli_user_add(const struct invocation *invocation, int argc, char **argv)
 
 /* ---- password, role ---- */
 
-static int set_password(struct context *context, const char *name)
+static int set_password(struct context *context, const char *name, const void *arg)
 {
     struct error err = {0};
+    (void)arg;
     struct user user;
     char hash[PASSWORD_HASH];
     const struct change change = {
@@ -206,17 +181,7 @@ static int set_password(struct context *context, const char *name)
 
 int cli_user_password(const struct invocation *invocation, int argc, char **argv)
 {
-    char **operands;
-    struct context context;
-    const struct option_spec specs[] = {{0}};
-    int code = options_read(invocation, argc, argv, specs, 1, 1, &operands);
-    if (code != OPTIONS_GO)
-        return code;
-    if (!context_open(invocation, CONTEXT_REGISTRY, &context))
-        return EXIT_FAILED;
-    code = set_password(&context, operands[0]);
-    context_close(&context);
-    return code;
+    return act_on_name(invocation, argc, argv, set_password, NULL);
 }
 
 int cli_user_role(const struct invocation *invocation, int argc, char **argv)
@@ -246,33 +211,41 @@ int cli_user_role(const struct invocation *invocation, int argc, char **argv)
 
 /* ---- remove, log-out ---- */
 
-static int run_stop(const struct invocation *invocation, int argc, char **argv,
-                    struct change *change, const char *done)
+struct stop {
+    const char *act, *done;
+    enum result (*make)(struct registry *registry, const char *name, struct error *err);
+};
+
+static enum result make_removed(struct registry *registry, const char *name, struct error *err)
 {
-    char **operands;
-    struct context context;
-    const struct option_spec specs[] = {{0}};
-    int code = options_read(invocation, argc, argv, specs, 1, 1, &operands);
-    if (code != OPTIONS_GO)
-        return code;
-    if (!context_open(invocation, CONTEXT_REGISTRY, &context))
-        return EXIT_FAILED;
-    change->name = operands[0];
-    code = stop(&context, change, done);
-    context_close(&context);
-    return code;
+    return registry_remove_user(registry, name, clock_now(), err);
+}
+
+/* The stop first: what comes of the journal must not hold it up. */
+static int run_stop(struct context *context, const char *name, const void *arg)
+{
+    const struct stop *stop = arg;
+    struct error err = {0};
+    if (stop->make(context->registry, name, &err) != RESULT_OK)
+        return command_failed(&err);
+    printf("%s %s\n", name, stop->done);
+    fflush(stdout);
+    if (act_note_once(context, stop->act, name, "", &err) == RESULT_OK)
+        return EXIT_DONE;
+    error_prefix(&err, "it is done, but not in the journal");
+    return command_failed(&err);
 }
 
 int cli_user_remove(const struct invocation *invocation, int argc, char **argv)
 {
-    struct change change = {.act = "user.remove", .make = make_removed};
-    return run_stop(invocation, argc, argv, &change, "is removed, and out at once");
+    const struct stop stop = {"user.remove", "is removed, and out at once", make_removed};
+    return act_on_name(invocation, argc, argv, run_stop, &stop);
 }
 
 int cli_user_log_out(const struct invocation *invocation, int argc, char **argv)
 {
-    struct change change = {.act = "user.log-out", .make = make_sessions_end};
-    return run_stop(invocation, argc, argv, &change, "is signed out everywhere");
+    const struct stop stop = {"user.log-out", "is signed out everywhere", registry_close_sessions};
+    return act_on_name(invocation, argc, argv, run_stop, &stop);
 }
 
 /* ---- list ---- */
@@ -320,7 +293,6 @@ int cli_user_list(const struct invocation *invocation, int argc, char **argv)
 {
     struct context context;
     struct error err = {0};
-    struct error end = {0};
     struct listing listing = {.format = OUTPUT_TABLE};
     int code = options_read_format(invocation, argc, argv, &listing.format);
     if (code != OPTIONS_GO)
@@ -331,12 +303,7 @@ int cli_user_list(const struct invocation *invocation, int argc, char **argv)
     enum result result = listing.output == NULL
                              ? error_no_memory(&err)
                              : registry_users(context.registry, print_user, &listing, &err);
-    code = result == RESULT_OK ? EXIT_DONE : EXIT_FAILED;
-    if (listing.output != NULL && output_end(&listing.output, &end) != RESULT_OK &&
-        code == EXIT_DONE)
-        code = command_failed(&end);
-    else if (code == EXIT_FAILED)
-        command_failed(&err);
+    code = command_listed(&listing.output, result, &err);
     context_close(&context);
     return code;
 }
