@@ -1,12 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/workers.h"
 
+#include "base/clock.h"
 #include "base/harden.h"
+#include "base/wake.h"
 
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <time.h>
+
+/* A rank's share of the room is cap / 2^this. */
+static const unsigned shares[WORKERS_RANKS] = {0, 1, 2, 5};
 
 struct workers {
     pthread_mutex_t lock;
@@ -15,11 +21,13 @@ struct workers {
     struct queue {
         struct loop_task *first; /* queued jobs of a rank, linked through their task */
         struct loop_task **last;
+        int64_t rests_until;
     } queues[WORKERS_RANKS];
     unsigned queued;
     unsigned busy; /* jobs taken from the queue and not completed */
     unsigned cap;
     bool closing;
+    bool hurries;     /* nothing rests any more */
     bool left;        /* nobody joins: the thread that ends last frees */
     unsigned running; /* threads that have not ended */
     unsigned threads;
@@ -47,12 +55,42 @@ static void complete_locked(struct workers *workers, struct worker_job *job)
     pthread_mutex_lock(&workers->lock);
 }
 
-/* Something is queued. */
-static struct worker_job *take_locked(struct workers *workers)
+/* Of the kernel's clock, as the condition is: tests have another one. */
+static int64_t monotonic(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * CLOCK_SECOND + now.tv_nsec / 1000;
+}
+
+/* The first rank that has something, if it does not rest: those behind it rest as long at least. */
+static struct queue *ready_locked(struct workers *workers)
 {
     struct queue *queue = workers->queues;
+    if (workers->queued == 0)
+        return NULL;
     while (queue->first == NULL)
         queue++;
+    bool rests = queue->rests_until > 0 && !workers->closing && !workers->hurries &&
+                 queue->rests_until > monotonic();
+    return rests ? NULL : queue;
+}
+
+/* For something to be ready. */
+static void wait_locked(struct workers *workers)
+{
+    const struct queue *queue = workers->queues;
+    if (workers->queued == 0) {
+        pthread_cond_wait(&workers->more, &workers->lock);
+        return;
+    }
+    while (queue->first == NULL)
+        queue++;
+    wake_wait_until(&workers->more, &workers->lock, queue->rests_until);
+}
+
+static struct worker_job *take_locked(struct workers *workers, struct queue *queue)
+{
     struct worker_job *job = (struct worker_job *)queue->first;
     queue->first = job->task.next;
     if (queue->first == NULL)
@@ -66,11 +104,12 @@ static void *work(void *arg)
     struct workers *workers = arg;
     pthread_mutex_lock(&workers->lock);
     for (;;) {
-        while (workers->queued == 0 && !workers->closing)
-            pthread_cond_wait(&workers->more, &workers->lock);
-        if (workers->queued == 0)
+        struct queue *queue;
+        while ((queue = ready_locked(workers)) == NULL && !workers->closing)
+            wait_locked(workers);
+        if (queue == NULL)
             break;
-        struct worker_job *job = take_locked(workers);
+        struct worker_job *job = take_locked(workers, queue);
         workers->busy++;
         if (!job->given_up && !workers->left) {
             pthread_mutex_unlock(&workers->lock);
@@ -97,7 +136,7 @@ enum result workers_new(unsigned threads, unsigned queue_cap, struct workers **w
     if (workers == NULL)
         return error_no_memory(err);
     pthread_mutex_init(&workers->lock, NULL);
-    pthread_cond_init(&workers->more, NULL);
+    wake_init(&workers->more);
     pthread_cond_init(&workers->idle, NULL);
     for (int i = 0; i < WORKERS_RANKS; i++)
         workers->queues[i].last = &workers->queues[i].first;
@@ -186,16 +225,37 @@ static void put(struct queue *queue, struct loop_task *task, bool in_front)
     queue->last = &task->next;
 }
 
+void workers_rest(struct workers *workers, unsigned rank, int64_t duration)
+{
+    pthread_mutex_lock(&workers->lock);
+    int64_t now = monotonic();
+    for (unsigned i = rank; i < WORKERS_RANKS; i++) {
+        struct queue *queue = &workers->queues[i];
+        queue->rests_until = (queue->rests_until > now ? queue->rests_until : now) + duration;
+    }
+    pthread_mutex_unlock(&workers->lock);
+}
+
+void workers_hurry(struct workers *workers)
+{
+    pthread_mutex_lock(&workers->lock);
+    workers->hurries = true;
+    pthread_cond_broadcast(&workers->more);
+    pthread_mutex_unlock(&workers->lock);
+}
+
 bool workers_submit(struct workers *workers, struct worker_job *job)
 {
-    unsigned rank = job->rank < WORKERS_RANKS ? job->rank : WORKERS_RANKS - 1;
+    const unsigned last = WORKERS_RANKS - 1;
+    unsigned rank = job->rank < last ? job->rank : last;
     struct queue *queue = &workers->queues[rank];
+    unsigned room = workers->cap >> shares[rank];
     pthread_mutex_lock(&workers->lock);
-    bool taken = workers->queued < workers->cap >> rank && !workers->closing;
+    bool taken = workers->queued < (room > 0 ? room : 1) && !workers->closing;
     if (taken) {
         job->given_up = false;
         job->posted = false;
-        put(queue, &job->task, rank > 0);
+        put(queue, &job->task, rank > 0 && rank < last);
         workers->queued++;
         pthread_cond_signal(&workers->more);
     }

@@ -10,12 +10,14 @@
 #include "base/loop.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 
 struct workers;
 
-/* A job of rank r waits for those of lower ranks, and only while fewer than cap / 2^r wait at all:
- * so there is always room for what matters more. Higher ones count as the highest. Of rank 0 who
- * came first is first, of any other who came last: behind a flood nobody waits who came after it.
+/* A job waits for those of lower ranks. One of rank 1, 2, 3 is taken only while fewer than a half,
+ * a fourth, a 32nd of cap wait at all: so there is always room for what matters more. Higher ranks
+ * count as 3. Of ranks 1 and 2 who came last is first: behind a flood nobody waits who came after
+ * it. Of 0, which no flood has, and of 3, where few wait, who came first: nobody waits for ever.
  */
 #define WORKERS_RANKS 4
 
@@ -43,6 +45,11 @@ bool workers_give_up(struct workers *workers, struct worker_job *job);
 /* Waits until nothing is queued or under way: what there was is in its home's mailbox then. For the
  * end only, where a loop may wait; jobs take as long as they do. */
 void workers_settle(struct workers *workers);
+/* Those of this rank and higher ones are left alone for so long, or for so much longer if they are
+ * already; lower ones are worked on meanwhile. Any thread. */
+void workers_rest(struct workers *workers, unsigned rank, int64_t duration);
+/* Nothing rests any more, now or later: the end is waited for. Any thread. */
+void workers_hurry(struct workers *workers);
 /* False when the queue is full, for this rank at least: the job was not taken. */
 bool workers_submit(struct workers *workers, struct worker_job *job);
 

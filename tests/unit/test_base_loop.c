@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Loops, their mailboxes, workers, tickets, arenas. */
 #include "base/arena.h"
+#include "base/clock.h"
 #include "base/loop.h"
 #include "base/ticket.h"
 #include "base/workers.h"
@@ -211,6 +212,93 @@ START_TEST(workers_finish_what_is_queued)
 }
 END_TEST
 
+static char order[128];
+
+static void write_down(struct loop_task *task)
+{
+    order[strlen(order)] = (char)('0' + ((struct sum_job *)task)->in);
+}
+
+static void submit_ranked(struct workers *workers, struct sum_job *job, unsigned in, unsigned rank)
+{
+    *job = (struct sum_job){.job.task.run = write_down,
+                            .job.work = double_it,
+                            .job.home = home,
+                            .job.rank = rank,
+                            .in = in};
+    ck_assert(workers_submit(workers, &job->job));
+}
+
+static void await_order(size_t length)
+{
+    for (int i = 0; i < 5000 && strlen(order) < length; i++) {
+        loop_turn(home);
+        usleep(1000);
+    }
+}
+
+/* A rank that rests waits with those behind it, others do not; and nothing rests in the end. */
+START_TEST(workers_rest_by_rank)
+{
+    static struct sum_job jobs[8];
+    struct workers *workers = NULL;
+    struct error err;
+    memset(order, 0, sizeof(order));
+    ck_assert_int_eq(loop_new(0, &home, &err), RESULT_OK);
+    ck_assert_int_eq(workers_new(1, 256, &workers, &err), RESULT_OK);
+    workers_rest(workers, 2, 60 * CLOCK_SECOND);
+    for (unsigned i = 0; i < 3; i++)
+        submit_ranked(workers, &jobs[i], 1 + i, 3);
+    submit_ranked(workers, &jobs[3], 4, 2);
+    submit_ranked(workers, &jobs[4], 5, 2);
+    usleep(20000); /* the helper waits for the end of the rest by now */
+    submit_ranked(workers, &jobs[5], 6, 1);
+    await_order(1);
+    ck_assert_str_eq(order, "6");
+    int64_t began = clock_monotonic();
+    workers_rest(workers, 1, CLOCK_SECOND / 10);
+    workers_rest(workers, 1, CLOCK_SECOND / 10); /* so much longer */
+    submit_ranked(workers, &jobs[6], 7, 1);
+    await_order(2);
+    ck_assert_str_eq(order, "67");
+    ck_assert_int_ge(clock_monotonic() - began, CLOCK_SECOND / 5);
+    submit_ranked(workers, &jobs[7], 8, 0);
+    await_order(3);
+    ck_assert_str_eq(order, "678");
+    /* The last of rank 2 comes first, of rank 3 the first. */
+    workers_hurry(workers);
+    await_order(8);
+    ck_assert_str_eq(order, "67854123");
+    workers_free(&workers);
+    loop_free(&home);
+}
+END_TEST
+
+/* Always room for what matters more: so many of each rank wait beside one that is worked on. */
+START_TEST(workers_keep_room)
+{
+    static const unsigned most[WORKERS_RANKS] = {64, 32, 16, 2};
+    static struct sum_job jobs[66];
+    struct workers *workers = NULL;
+    struct error err;
+    ck_assert_int_eq(loop_new(0, &home, &err), RESULT_OK);
+    ck_assert_int_eq(workers_new(1, 64, &workers, &err), RESULT_OK);
+    workers_rest(workers, 0, 60 * CLOCK_SECOND);
+    unsigned taken = 0;
+    for (unsigned rank = WORKERS_RANKS; rank-- > 0;) {
+        do
+            jobs[taken] = (struct sum_job){.job.task.run = write_down,
+                                           .job.work = double_it,
+                                           .job.home = home,
+                                           .job.rank = rank};
+        while (workers_submit(workers, &jobs[taken].job) && ++taken < 65);
+        ck_assert_uint_eq(taken, most[rank]);
+    }
+    workers_free(&workers);
+    loop_free(&home);
+}
+END_TEST
+
 /* ---- jobs that nobody waits for ---- */
 
 static atomic_uint discarded;
@@ -398,6 +486,8 @@ Suite *loop_suite(void)
                                   stop_may_be_said_twice,
                                   workers_answer_at_home,
                                   workers_finish_what_is_queued,
+                                  workers_rest_by_rank,
+                                  workers_keep_room,
                                   workers_left_end_by_themselves,
                                   a_job_is_given_up,
                                   an_old_ticket_finds_nothing,
