@@ -251,11 +251,12 @@ class HttpLoris(Loris):
 
 
 class Guesser(Crowd):
-    """Tries passwords, each another one, as fast as he is answered."""
+    """Tries passwords, each another one, as fast as he is answered. patience: seconds he waits for
+    an answer before he hangs up; 0: as long as it takes."""
 
-    def __init__(self, names, **options):
+    def __init__(self, names, patience=0, **options):
         super().__init__(**options)
-        self.names = names
+        self.names, self.patience = names, patience
         self.guess = 0
 
     def line(self, slot, line):
@@ -270,10 +271,18 @@ class Guesser(Crowd):
             name = self.names[self.guess % len(self.names)]
             secret = base64.b64encode(f"\0{name}\0guess {self.guess}".encode())
             self.send(slot, b"AUTH PLAIN " + secret + b"\r\n")
+            if self.patience:
+                slot.step = time.monotonic() + self.patience
+                self.later(self.patience, self._leave, slot)
         else:
             self.said[line[:9]] += 1
             if code != "421":  # 421: the other side ends it
                 self.close(slot)
+
+    def _leave(self, slot):
+        if time.monotonic() >= slot.step:  # else it is for an answer that came
+            self.counts["left"] += 1
+            self.close(slot)
 
 
 class Mailer(Crowd):
