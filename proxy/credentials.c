@@ -7,7 +7,6 @@
 
 #include <crypt.h>
 #include <pthread.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -15,14 +14,20 @@
 #include <unistd.h>
 
 #define NICENESS   10
-#define RESTS      7
 #define REMEMBERED 1024 /* verified credentials kept; a gateway has fewer accounts than that */
+
+/* What somebody waits with for a helper: where an account is at home nobody guesses. */
+enum rank { RANK_HOME, RANK_CLEAN, RANK_DOUBTFUL, RANK_FAILED };
+
+/* How often the time it took to hash a wrong password nothing of a rank is looked at after it: an
+ * eighth of a core for all the world's guesses, half of that for doubtful ones, a 64th for those of
+ * who has failed again and again. */
+static const int rests[] = {[RANK_CLEAN] = 7, [RANK_DOUBTFUL] = 15, [RANK_FAILED] = 63};
 
 struct credentials {
     struct workers *workers; /* borrowed */
     struct peers *peers;     /* borrowed */
     struct guesses *guesses; /* borrowed */
-    _Atomic bool hurries;
     pthread_mutex_t lock;
     struct check *hashing;                   /* under lock: what the helpers have, linked by next */
     struct hmac *hmac;                       /* owned; under lock; its key dies with the process */
@@ -42,11 +47,11 @@ struct check {
     void *owner;
     struct ticket ticket;
     bool known_account;
+    bool abandoned; /* under lock: nobody waits for the answer */
     bool matches;
     uint8_t digest[SHA256_BYTES];
     char hash[CRYPT_OUTPUT_SIZE];
     char password[CRYPT_MAX_PASSPHRASE_SIZE];
-    struct crypt_data scratch;
 };
 
 enum result credentials_new(struct workers *workers, struct peers *peers, struct guesses *guesses,
@@ -80,7 +85,7 @@ enum result credentials_new(struct workers *workers, struct peers *peers, struct
 
 void credentials_hurry(struct credentials *credentials)
 {
-    atomic_store(&credentials->hurries, true);
+    workers_hurry(credentials->workers);
 }
 
 void credentials_free(struct credentials **credentials)
@@ -143,13 +148,19 @@ static void check_free(struct check *check)
     free(check);
 }
 
-/* Joins a check of the same that is being hashed; false when there is none. */
+static enum rank rank_of(const struct check *check)
+{
+    return (enum rank)check->job.rank;
+}
+
+/* Joins a check of the same that is being hashed, or will be no later than this would; false when
+ * there is none. */
 static bool join(struct credentials *credentials, struct check *check)
 {
     bool joined = false;
     pthread_mutex_lock(&credentials->lock);
     for (struct check *c = credentials->hashing; c != NULL && !joined; c = c->next)
-        if (c->known_account == check->known_account &&
+        if (c->known_account == check->known_account && rank_of(c) <= rank_of(check) &&
             equal_constant_time(c->digest, check->digest, SHA256_BYTES)) {
             check->alike = c->alike;
             c->alike = check;
@@ -159,18 +170,24 @@ static bool join(struct credentials *credentials, struct check *check)
     return joined;
 }
 
-/* Returns those that asked the same meanwhile; from now on nobody joins. */
-static struct check *end_hashing(struct credentials *credentials, struct check *check)
+/* Whether anybody waits for the answer: nothing is hashed for nobody. */
+static bool is_wanted_locked(const struct check *check)
 {
-    pthread_mutex_lock(&credentials->lock);
+    bool wanted = false;
+    for (; check != NULL && !wanted; check = check->alike)
+        wanted = !check->abandoned;
+    return wanted;
+}
+
+/* Returns those that asked the same meanwhile; from now on nobody joins. */
+static struct check *unlist_locked(struct credentials *credentials, struct check *check)
+{
     struct check **at = &credentials->hashing;
     while (*at != check)
         at = &(*at)->next;
     *at = check->next;
     struct check *alike = check->alike;
     check->alike = NULL;
-    pthread_mutex_unlock(&credentials->lock);
-    peers_leave(credentials->peers, PEER_HASHING, &check->from, sizeof(check->from));
     return alike;
 }
 
@@ -191,33 +208,57 @@ static int64_t used(void)
     return (int64_t)time.tv_sec * CLOCK_SECOND + time.tv_nsec / 1000;
 }
 
-/* Of this helper: from a wrong password to when it looks at another. Where an account is at home
- * nobody guesses, and whoever is right is no guesser. */
-static _Thread_local int64_t rests_until;
-
-static void rest(const struct check *check)
+/* Those of who is right have no rest: no guess was made. */
+static void rest(const struct check *check, int64_t hashing)
 {
-    int64_t pause = rests_until - clock_monotonic();
-    struct timespec time = {.tv_sec = pause / CLOCK_SECOND, .tv_nsec = pause % CLOCK_SECOND * 1000};
-    if (pause > 0 && check->job.rank > 0 && !atomic_load(&check->credentials->hurries))
-        nanosleep(&time, NULL);
+    struct workers *workers = check->credentials->workers;
+    int64_t before = 0;
+    for (unsigned rank = RANK_CLEAN; rank <= RANK_FAILED; rank++) {
+        workers_rest(workers, rank, rests[rank] * hashing - before);
+        before = rests[rank] * hashing;
+    }
+}
+
+static bool hash_matches(const struct check *check)
+{
+    /* Large: a helper's, not that of each who waits for one. */
+    static _Thread_local struct crypt_data scratch;
+    const char *result = crypt_r(check->password, check->hash, &scratch);
+    size_t length = strlen(check->hash);
+    bool matches = result != NULL && check->known_account && strlen(result) == length &&
+                   equal_constant_time(result, check->hash, length);
+    wipe(&scratch, sizeof(scratch));
+    return matches;
+}
+
+static void look_at(struct check *check)
+{
+    int64_t began = used();
+    check->matches = hash_matches(check);
+    if (check->matches)
+        remember(check->credentials, check->digest);
+    else if (rank_of(check) > RANK_HOME)
+        rest(check, used() - began);
 }
 
 static void run_check(struct worker_job *job)
 {
     give_way();
     struct check *check = (struct check *)job;
-    rest(check);
-    int64_t began = used();
-    const char *result = crypt_r(check->password, check->hash, &check->scratch);
-    size_t length = strlen(check->hash);
-    check->matches = result != NULL && check->known_account && strlen(result) == length &&
-                     equal_constant_time(result, check->hash, length);
-    if (check->matches)
-        remember(check->credentials, check->digest);
-    else if (check->job.rank > 0)
-        rests_until = clock_monotonic() + RESTS * (used() - began);
-    struct check *alike = end_hashing(check->credentials, check);
+    struct credentials *credentials = check->credentials;
+    struct check *alike = NULL;
+    pthread_mutex_lock(&credentials->lock);
+    bool wanted = is_wanted_locked(check);
+    if (!wanted) /* in the same breath: who joined now would have no answer */
+        alike = unlist_locked(credentials, check);
+    pthread_mutex_unlock(&credentials->lock);
+    if (wanted) {
+        look_at(check);
+        pthread_mutex_lock(&credentials->lock);
+        alike = unlist_locked(credentials, check);
+        pthread_mutex_unlock(&credentials->lock);
+    }
+    peers_leave(credentials->peers, PEER_HASHING, &check->from, sizeof(check->from));
     while (alike != NULL) {
         struct check *next = alike->alike;
         alike->matches = check->matches;
@@ -233,16 +274,21 @@ static void finish_check(struct loop_task *task)
     check_free(check);
 }
 
-/* Hands the check to the helpers; false when they, or this address, have enough to do. name: the
- * account's. What of the address is being hashed may be wrong, too. */
-static bool submit(struct credentials *credentials, struct check *check, const char *name)
+/* name: the account's. What of the address is being hashed may be wrong, too. */
+static enum rank find_rank(struct credentials *credentials, const struct peer_key *from,
+                           const char *name)
 {
-    unsigned rank = guesses_rank(credentials->guesses, &check->from, name, clock_monotonic());
-    if (rank > 0)
-        rank += peers_count(credentials->peers, PEER_HASHING, &check->from, sizeof(check->from));
-    check->job.rank = rank;
-    if (!peers_enter(credentials->peers, PEER_HASHING, &check->from, sizeof(check->from),
-                     CREDENTIALS_AT_ONCE))
+    unsigned rank = guesses_rank(credentials->guesses, from, name, clock_monotonic());
+    if (rank != RANK_HOME && peers_count(credentials->peers, PEER_HASHING, from, sizeof(*from)) > 0)
+        rank++;
+    return rank < RANK_FAILED ? (enum rank)rank : RANK_FAILED;
+}
+
+/* Hands the check to the helpers; false when they, or this address, have enough to do. */
+static bool submit(struct credentials *credentials, struct check *check)
+{
+    unsigned at_once = rank_of(check) < RANK_FAILED ? CREDENTIALS_AT_ONCE : 1;
+    if (!peers_enter(credentials->peers, PEER_HASHING, &check->from, sizeof(check->from), at_once))
         return false;
     /* Listed only if it was taken, both under the lock: whoever joins it will be answered. */
     pthread_mutex_lock(&credentials->lock);
@@ -268,7 +314,7 @@ bool credentials_check(struct credentials *credentials, const struct peer_key *f
         hash = credentials->decoy;
     if (!digest_of(credentials, name, hash, password, digest))
         return false;
-    /* Before the large memory that a check takes: over HTTP each request asks. */
+    /* Over HTTP each request asks. */
     if (known_account && is_known(credentials, digest)) {
         answer(owner, ticket, true);
         return true;
@@ -288,11 +334,23 @@ bool credentials_check(struct credentials *credentials, const struct peer_key *f
     str_copy(check->password, sizeof(check->password), password);
     str_copy(check->hash, sizeof(check->hash), hash);
     memcpy(check->digest, digest, sizeof(digest));
+    check->job.rank = find_rank(credentials, from, name);
     if (join(credentials, check))
         return true;
-    if (!submit(credentials, check, name)) {
+    if (!submit(credentials, check)) {
         check_free(check);
         return false;
     }
     return true;
+}
+
+void credentials_abandon(struct credentials *credentials, const void *owner, struct ticket ticket)
+{
+    pthread_mutex_lock(&credentials->lock);
+    for (struct check *first = credentials->hashing; first != NULL; first = first->next)
+        for (struct check *c = first; c != NULL; c = c->alike)
+            if (c->owner == owner && c->ticket.slot == ticket.slot &&
+                c->ticket.generation == ticket.generation)
+                c->abandoned = true;
+    pthread_mutex_unlock(&credentials->lock);
 }

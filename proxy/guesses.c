@@ -5,6 +5,7 @@
 #include "base/crypto.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -22,15 +23,18 @@ enum kind { OF_ADDRESS, OF_ACCOUNT, OF_BOTH };
 struct entry {
     uint8_t name[NAME_BYTES]; /* of a keyed hash: nobody can choose whom to share a set with */
     bool used;
-    bool good;       /* OF_BOTH: this account has logged in from this address */
+    bool good;       /* this account has logged in from this address; OF_ADDRESS: any has */
     unsigned weight; /* failures not yet forgotten, as of `at` */
+    unsigned unseen; /* OF_ADDRESS: tries not looked at since `at` */
     int64_t at;
-    int64_t next_look; /* OF_ADDRESS with too many: when a password is looked at again */
+    int64_t next_look;  /* OF_ADDRESS with too many: when a password is looked at again */
+    int64_t shut_until; /* OF_ADDRESS: when the last answer was due that nobody waited for */
 };
 
 struct guesses {
     pthread_mutex_t lock;
-    struct hmac *hmac; /* owned; under lock; its key dies with the process */
+    struct hmac *hmac;        /* owned; under lock; its key dies with the process */
+    _Atomic int64_t tried_at; /* the last failure, or try of who has failed */
     struct entry entries[SETS][WAYS];
 };
 
@@ -41,6 +45,7 @@ enum result guesses_new(struct guesses **guesses_out, struct error *err)
     if (guesses == NULL)
         return error_no_memory(err);
     pthread_mutex_init(&guesses->lock, NULL);
+    guesses->tried_at = INT64_MIN / 2;
     if (random_bytes(key, sizeof(key)))
         guesses->hmac = hmac_new(key, sizeof(key));
     wipe(key, sizeof(key));
@@ -96,6 +101,7 @@ static void forget(struct entry *entry, int64_t now)
         return;
     entry->weight = gone < (int64_t)entry->weight ? entry->weight - (unsigned)gone : 0;
     entry->at += gone * GUESS_FORGOTTEN;
+    entry->unseen = 0;
 }
 
 static struct entry *set_of(struct guesses *guesses, const struct name *name)
@@ -217,13 +223,20 @@ static int64_t delay_of(unsigned failures)
 
 /* A right password: here this account is at home from now on. Its address' failures stay: with an
  * account of his own nobody buys guesses at others'. */
-static void note_right(struct guesses *guesses, const struct name *both_name, int64_t now)
+static void note_right(struct guesses *guesses, const struct name *both_name,
+                       const struct peer_key *from, bool known, int64_t now)
 {
+    struct name name;
     struct entry *both = find_or_make(guesses, both_name, now);
-    if (both == NULL)
+    if (both != NULL) {
+        both->good = true;
+        both->weight = 0;
+    }
+    if (known || !name_of(guesses, OF_ADDRESS, from, NULL, &name))
         return;
-    both->good = true;
-    both->weight = 0;
+    struct entry *address = find_or_make(guesses, &name, now);
+    if (address != NULL)
+        address->good = true;
 }
 
 /* Returns the failures at this account. */
@@ -231,6 +244,7 @@ static unsigned note_wrong(struct guesses *guesses, const struct peer_key *from,
                            const char *account, int64_t now, int64_t *delay_out)
 {
     unsigned failures = add_failure(guesses, OF_ADDRESS, from, account, now);
+    atomic_store(&guesses->tried_at, now);
     struct entry *address = find_named(guesses, OF_ADDRESS, from, account, now);
     *delay_out = delay_of(failures);
     if (address != NULL && failures >= GUESSES_FREE)
@@ -253,7 +267,7 @@ int64_t guesses_note(struct guesses *guesses, const struct peer_key *from, const
             known ? NULL : find_named(guesses, OF_ACCOUNT, from, account, now);
         at_account = entry != NULL ? entry->weight : 0;
         if (named)
-            note_right(guesses, &name, now);
+            note_right(guesses, &name, from, known, now);
     } else {
         at_account = note_wrong(guesses, from, account, now, &delay);
         struct entry *both = named ? find(guesses, &name, now) : NULL;
@@ -264,4 +278,62 @@ int64_t guesses_note(struct guesses *guesses, const struct peer_key *from, const
         delay = GUESS_DELAY_ACCOUNT;
     pthread_mutex_unlock(&guesses->lock);
     return delay;
+}
+
+/* The entry of this name, or one that nobody misses: who has failed is not forgotten for who has
+ * not. NULL: there is none. */
+static struct entry *find_or_spare(struct guesses *guesses, const struct name *name, int64_t now)
+{
+    struct entry *entry = find(guesses, name, now);
+    struct entry *set = set_of(guesses, name);
+    for (int i = 0; i < WAYS && entry == NULL; i++)
+        if (worth(&set[i], now) == 0) {
+            entry = &set[i];
+            *entry = (struct entry){.used = true, .at = now};
+            memcpy(entry->name, name->bytes, NAME_BYTES);
+        }
+    return entry;
+}
+
+int64_t guesses_unseen(struct guesses *guesses, const struct peer_key *from, int64_t now)
+{
+    struct name name;
+    int64_t delay = GUESS_DELAY_FIRST;
+    pthread_mutex_lock(&guesses->lock);
+    struct entry *address =
+        name_of(guesses, OF_ADDRESS, from, NULL, &name) ? find_or_spare(guesses, &name, now) : NULL;
+    if (address != NULL) {
+        /* Who goes on trying is not forgotten. */
+        address->at = now;
+        atomic_store(&guesses->tried_at, now);
+        if (address->unseen < WEIGHT_MOST)
+            address->unseen++;
+        delay = delay_of(address->weight + address->unseen);
+    }
+    pthread_mutex_unlock(&guesses->lock);
+    return delay;
+}
+
+void guesses_fled(struct guesses *guesses, const struct peer_key *from, int64_t due, int64_t now)
+{
+    pthread_mutex_lock(&guesses->lock);
+    struct entry *address = find_named(guesses, OF_ADDRESS, from, NULL, now);
+    if (address != NULL && address->shut_until < due)
+        address->shut_until = due;
+    pthread_mutex_unlock(&guesses->lock);
+}
+
+bool guesses_let_in(struct guesses *guesses, const struct peer_key *from, unsigned inside,
+                    int64_t now)
+{
+    /* Most of the time nobody guesses, and each connection asks. */
+    if (now - atomic_load(&guesses->tried_at) > WEIGHT_MOST * GUESS_FORGOTTEN)
+        return true;
+    pthread_mutex_lock(&guesses->lock);
+    const struct entry *address = find_named(guesses, OF_ADDRESS, from, NULL, now);
+    bool guesser = address != NULL && !address->good && address->weight > 0 &&
+                   address->weight + address->unseen >= GUESSES_FREE;
+    bool let_in = !guesser || (inside < GUESSER_CONNECTIONS && now >= address->shut_until);
+    pthread_mutex_unlock(&guesses->lock);
+    return let_in;
 }

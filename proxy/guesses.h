@@ -3,7 +3,9 @@
  * Failed logins, remembered across sessions so that guessing is slow however many connections it
  * is spread over. Hard on the address they come from, mild on the account they are for: nobody can
  * lock an account out by guessing at it, and where it has logged in before it is not held back at
- * all. An account that does not exist is treated as any other.
+ * all. An account that does not exist is treated as any other. A try that is not looked at, for
+ * there are too many, counts for how long its answer waits, not as a failure: what goes on trying
+ * gets slower, but who was right all along pays nothing for it.
  *
  * The memory is of fixed size. What has failed little gives way to what has failed more, never the
  * reverse: an address cannot be washed clean by failing from many others.
@@ -27,7 +29,10 @@ struct guesses;
 #define GUESS_DELAY_ACCOUNT (4 * CLOCK_SECOND)
 /* Where an account has logged in before, so many failures are looked at in any case. */
 #define GUESSES_KNOWN 50
-/* One failure is forgotten each … */
+/* Connections at a time of an address that guesses: where no account has logged in, and which has
+ * failed and tried GUESSES_FREE times in all. */
+#define GUESSER_CONNECTIONS 4
+/* One failure is forgotten each … in which it did not try in vain. */
 #define GUESS_FORGOTTEN (60 * CLOCK_SECOND)
 
 enum result guesses_new(struct guesses **guesses_out, struct error *err);
@@ -42,5 +47,14 @@ unsigned guesses_rank(struct guesses *guesses, const struct peer_key *from, cons
 /* What came of one that was. Returns how long after it was given its answer may be told. */
 int64_t guesses_note(struct guesses *guesses, const struct peer_key *from, const char *account,
                      bool right, int64_t now);
+/* One was not looked at, not admitted or because the helpers were busy. Returns how long after it
+ * was given that may be told: as long as if it and all such tries before had been failures. */
+int64_t guesses_unseen(struct guesses *guesses, const struct peer_key *from, int64_t now);
+/* Who has failed did not wait for the answer that was due then. */
+void guesses_fled(struct guesses *guesses, const struct peer_key *from, int64_t due, int64_t now);
+/* Whether one more connection of the address may come in, which has so many: an address that
+ * guesses has few, and none while the answer it did not wait for would be due. Any thread. */
+bool guesses_let_in(struct guesses *guesses, const struct peer_key *from, unsigned inside,
+                    int64_t now);
 
 #endif

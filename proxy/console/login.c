@@ -90,12 +90,19 @@ static void write_wrong(struct visit *visit)
 
 /* ---- wrong ---- */
 
-/* On the loop. Who has failed too often is not looked at, right or wrong. */
-static void hold_back(struct console_work *work, struct service_call *call)
+/* On the loop: not looked at, right or wrong, and told so late. */
+static void hold(struct console_work *work, struct service_call *call, const char *why)
 {
     struct login *login = work->own;
     wipe(login->password, strlen(login->password));
-    refusals_add(&login->gate->refusals, REFUSAL_AUTH_HELD, NULL, call->peer, "too many failures");
+    refusals_add(&login->gate->refusals, REFUSAL_AUTH_HELD, NULL, call->peer, why);
+    work->not_before =
+        login->began + guesses_unseen(login->gate->guesses, &login->from, login->began);
+}
+
+static void hold_back(struct console_work *work, struct service_call *call)
+{
+    hold(work, call, "too many failures");
     work->visit.status = 429;
     call->http.answer.retry_after = GUESS_DELAY_MOST;
     write_login(&work->visit, "bad",
@@ -194,8 +201,7 @@ static void check_password(struct console_work *work, struct service_call *call)
                           login->known ? login->hash : NULL, login->password, work->lane->loop,
                           on_checked, work, work->ticket))
         return;
-    wipe(login->password, strlen(login->password));
-    refusals_add(&login->gate->refusals, REFUSAL_AUTH_HELD, NULL, call->peer, "no helper is free");
+    hold(work, call, "no helper is free");
     work->visit.status = 503;
     write_login(&work->visit, "bad", N_("The gate is busy. Try again in a few seconds."));
     console_finish(work);

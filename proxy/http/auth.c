@@ -13,11 +13,14 @@
 
 #define FAILURES_MAX 3 /* on one connection; then it ends */
 
-static void hold(struct http_request *request, enum http_trouble trouble, const char *why)
+void http_request_hold(struct http_request *request, enum http_trouble trouble, const char *why)
 {
-    refusals_add(&request->lane->gate->refusals, REFUSAL_AUTH_HELD, request->session,
-                 request->client.text, why);
-    http_request_refuse(request, trouble);
+    struct gate *gate = request->lane->gate;
+    refusals_add(&gate->refusals, REFUSAL_AUTH_HELD, request->session, request->client.text, why);
+    request->right = false;
+    request->trouble = trouble;
+    http_request_wait(request, request->began + guesses_unseen(gate->guesses, &request->client.key,
+                                                               request->began));
 }
 
 static void say(struct http_request *request)
@@ -32,7 +35,7 @@ static void say(struct http_request *request)
     }
     if (request->connection->auth_failures >= FAILURES_MAX)
         request->call.answer.close = true;
-    http_request_refuse(request, TROUBLE_WRONG);
+    http_request_refuse(request, request->trouble);
 }
 
 void http_request_penalty_over(struct http_request *request)
@@ -48,6 +51,7 @@ void http_request_judged(struct http_request *request, bool right)
     struct http_connection *connection = request->connection;
     struct gate *gate = request->lane->gate;
     request->right = right;
+    request->trouble = TROUBLE_WRONG;
     int64_t delay = guesses_note(gate->guesses, &request->client.key, request->login.name,
                                  request->right, clock_monotonic());
     if (request->right && delay == 0) {
@@ -62,8 +66,7 @@ void http_request_judged(struct http_request *request, bool right)
             delay = (int64_t)connection->auth_failures * CLOCK_SECOND;
     }
     /* From when the request came, so that it shows nothing of how long the hash took. */
-    http_request_set_stage(request, STAGE_PENALTY);
-    http_connection_wake_at(connection, request->began + delay);
+    http_request_wait(request, request->began + delay);
 }
 
 /* matches: the password or the signature is right. All of an account's conditions must hold,
@@ -92,9 +95,12 @@ static void on_checked(void *lane, struct ticket ticket, bool matches)
 /* Else whoever cuts the connection in time could have passwords hashed without end. */
 void http_request_abandon_login(struct http_request *request)
 {
-    if (request->stage == STAGE_CHECKING)
-        guesses_note(request->lane->gate->guesses, &request->client.key, request->login.name, false,
-                     clock_monotonic());
+    struct gate *gate = request->lane->gate;
+    if (request->stage != STAGE_CHECKING)
+        return;
+    credentials_abandon(gate->credentials, request->lane, request->ticket);
+    guesses_note(gate->guesses, &request->client.key, request->login.name, false,
+                 clock_monotonic());
 }
 
 static void check_password(struct http_request *request)
@@ -108,7 +114,9 @@ static void check_password(struct http_request *request)
                                    request->lane->loop, on_checked, request->lane, request->ticket);
     wipe(login->password, sizeof(login->password));
     if (!taken)
-        hold(request, TROUBLE_UNCHECKED, "no helper is free");
+        http_request_hold(request, TROUBLE_UNCHECKED, "no helper is free");
+    else if (request->stage == STAGE_CHECKING)
+        http_request_watch(request, INT64_MAX);
 }
 
 static void by_peer(struct http_request *request)
@@ -139,7 +147,7 @@ void http_request_identify(struct http_request *request)
     if (!guesses_admit(request->lane->gate->guesses, &request->client.key, login->name,
                        request->began)) {
         wipe(login->password, sizeof(login->password));
-        hold(request, TROUBLE_HELD, "too many failures");
+        http_request_hold(request, TROUBLE_HELD, "too many failures");
         return;
     }
     if (login->kind == LOGIN_SIGNED)

@@ -105,6 +105,12 @@ void http_connection_wake_at(struct http_connection *connection, int64_t deadlin
     deadline_set(&connection->deadline, deadline);
 }
 
+bool http_connection_was_left(const struct http_connection *connection)
+{
+    struct pollfd peer = {.fd = bufferevent_getfd(connection->bev), .events = POLLRDHUP};
+    return poll(&peer, 1, 0) == 1;
+}
+
 void http_connection_enter(struct http_connection *connection, enum http_state state)
 {
     if ((states[connection->state].next & BIT(state)) == 0) {

@@ -180,8 +180,10 @@ struct http_request {
     service_handler *unrecorded; /* NULL: the common answer */
     struct http_stream *stream;  /* owned; NULL: there is none */
     struct http_login login;
-    bool right;         /* in PENALTY: which answer */
-    int64_t not_before; /* of a service's answer, monotonic; 0: at once */
+    bool right;                /* in PENALTY: which answer */
+    enum http_trouble trouble; /* … when it is not right */
+    int64_t not_before;        /* of a service's answer, monotonic; 0: at once */
+    int64_t due;               /* in PENALTY: when it is told, monotonic */
     int64_t began;
     size_t next;             /* the first message that was not submitted */
     size_t under;            /* … way */
@@ -236,6 +238,9 @@ struct http_connection *http_connection_of(const struct http_front *front,
 void http_connection_enter(struct http_connection *connection, enum http_state state);
 /* The timer is to fire then; while a request is being worked on. */
 void http_connection_wake_at(struct http_connection *connection, int64_t deadline);
+/* The peer closed its sending side, or more, which evhttp does not see while it awaits an answer.
+ */
+bool http_connection_was_left(const struct http_connection *connection);
 /* An answer was written: the next request, if there is one. */
 void http_connection_answered(struct http_connection *connection);
 /* What evhttp was given to send leaves at the end of this turn. */
@@ -358,6 +363,12 @@ void http_request_identify(struct http_request *request);
 void http_request_judged(struct http_request *request, bool right);
 /* The penalty is over. */
 void http_request_penalty_over(struct http_request *request);
+/* Looks now and then whether the client still waits, until then. */
+void http_request_watch(struct http_request *request, int64_t due);
+/* What is known is told then. */
+void http_request_wait(struct http_request *request, int64_t due);
+/* What was not looked at is told so late. why: for the log. */
+void http_request_hold(struct http_request *request, enum http_trouble trouble, const char *why);
 /* Nobody waits for what is being looked at: it counts as wrong. */
 void http_request_abandon_login(struct http_request *request);
 

@@ -21,6 +21,9 @@
 #define AT_ONCE      16 /* messages of one request under way */
 #define ARENA_BODIES 8  /* times the size of the body */
 
+/* Whether who is kept waiting still waits. */
+#define LOOK_EVERY CLOCK_SECOND
+
 #define BIT(stage) (1u << (stage))
 
 static const struct {
@@ -321,8 +324,35 @@ void http_request_identified(struct http_request *request)
     pump(request);
 }
 
+static void look_again(struct http_request *request)
+{
+    int64_t next = clock_monotonic() + LOOK_EVERY;
+    http_connection_wake_at(request->connection, request->due < next ? request->due : next);
+}
+
+void http_request_watch(struct http_request *request, int64_t due)
+{
+    request->due = due;
+    look_again(request);
+}
+
+void http_request_wait(struct http_request *request, int64_t due)
+{
+    http_request_set_stage(request, STAGE_PENALTY);
+    http_request_watch(request, due);
+}
+
 void http_request_timer(struct http_request *request)
 {
+    bool waits = request->stage == STAGE_PENALTY || request->stage == STAGE_CHECKING;
+    if (waits && http_connection_was_left(request->connection)) {
+        http_connection_end(request->connection, "did not wait for the answer");
+        return;
+    }
+    if (waits && clock_monotonic() < request->due) {
+        look_again(request);
+        return;
+    }
     if (request->stage == STAGE_PENALTY)
         http_request_penalty_over(request);
     if (request->stage == STAGE_STREAMING)

@@ -241,9 +241,7 @@ static void look_up(struct http_request *request, const char *text)
     struct gate *gate = request->lane->gate;
     name_login(request, text);
     if (!guesses_admit(gate->guesses, &request->client.key, request->login.name, request->began)) {
-        refusals_add(&gate->refusals, REFUSAL_AUTH_HELD, request->session, request->client.text,
-                     "too many failures");
-        http_request_refuse(request, TROUBLE_HELD);
+        http_request_hold(request, TROUBLE_HELD, "too many failures");
         return;
     }
     http_request_set_stage(request, STAGE_CHECKING);
@@ -332,8 +330,7 @@ void service_answer(struct service_call *call)
         http_request_answer(request);
         return;
     }
-    http_request_set_stage(request, STAGE_PENALTY);
-    http_connection_wake_at(request->connection, request->not_before);
+    http_request_wait(request, request->not_before);
 }
 
 void service_identified(struct service_call *call)

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "proxy/net/admission.h"
 
+#include "base/clock.h"
+#include "proxy/guesses.h"
+
 #include <string.h>
 
 bool admission_enter(struct admission *admission, unsigned most, enum refusal *refusal_out)
@@ -71,6 +74,17 @@ bool admission_partner(struct admission *admission, struct snapshot *snapshot,
     }
     name_partner(admission, snapshot, partner);
     return true;
+}
+
+bool admission_let_in(struct gate *gate, const struct config *config,
+                      const struct listener_config *listener, const struct sockaddr *address,
+                      unsigned inside)
+{
+    struct peer_key key;
+    peer_key_of(address, &key);
+    return listener->max_connections_per_address == 0 || listener_trusts(listener, address) ||
+           guesses_let_in(gate->guesses, &key, inside, clock_monotonic()) ||
+           config_account_of_peer(config, address, NULL) != NULL;
 }
 
 void admission_leave(struct admission *admission)

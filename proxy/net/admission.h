@@ -31,6 +31,12 @@ bool admission_address(struct admission *admission, const struct sockaddr *addre
  * is counted under it already stays so: only whose word it is changes. */
 bool admission_partner(struct admission *admission, struct snapshot *snapshot,
                        const struct account_config *account);
+/* Whether an address that guesses passwords may have one more connection than inside. Where many
+ * are one address (max_connections_per_address 0, a trusted balancer) and where a network has an
+ * account, always. */
+bool admission_let_in(struct gate *gate, const struct config *config,
+                      const struct listener_config *listener, const struct sockaddr *address,
+                      unsigned inside);
 /* Takes back all of it. */
 void admission_leave(struct admission *admission);
 

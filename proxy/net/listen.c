@@ -97,9 +97,10 @@ void listen_unshut(int fd)
 static void turn_away(const struct door *door, const struct listener_config *listener,
                       evutil_socket_t fd, const struct sockaddr *peer, enum refusal refusal)
 {
-    const char *busy = refusal == REFUSAL_ADDRESS
-                           ? "421 " SMTP_ADDRESS_FULL "\r\n"
-                           : "421 4.3.2 Too many connections, try again later\r\n";
+    const char *busy = refusal == REFUSAL_ADDRESS     ? "421 " SMTP_ADDRESS_FULL "\r\n"
+                       : refusal == REFUSAL_AUTH_HELD ? "421 " SMTP_GUESSER "\r\n"
+                                                      : "421 4.3.2 Too many connections, try "
+                                                        "again later\r\n";
     char text[SOCKADDR_TEXT];
     if (listener->protocol == PROTOCOL_SMTP && listener->tls != TLS_IMPLICIT) {
         /* A fresh socket takes these bytes, or the peer is gone: nothing to wait for. */
@@ -111,19 +112,24 @@ static void turn_away(const struct door *door, const struct listener_config *lis
     close(fd);
 }
 
-/* Counts the session that is to begin; false when there is no room for it. A full address is only
- * looked at here, so that its crowd takes no room from others even while it is turned away; the
- * session counts itself (smtp_client_known), for it knows better whose connection it is. */
+/* Counts the session that is to begin; false when there is no room for it. A full address, or one
+ * that guesses, is only looked at here, so that its crowd takes no room from others even while it
+ * is turned away; the session counts itself (smtp_client_known), for it knows better whose
+ * connection it is. */
 static bool enter(struct door *door, const struct listener_config *listener,
                   const struct sockaddr *peer, struct admission *admission,
                   enum refusal *refusal_out)
 {
+    struct gate *gate = door->lane->gate;
     struct peer_key key;
     peer_key_of(peer, &key);
+    unsigned inside = peers_count(gate->peers, PEER_ADDRESS, &key, sizeof(key));
     *refusal_out = REFUSAL_ADDRESS;
     if (listener->max_connections_per_address > 0 && !listener_trusts(listener, peer) &&
-        peers_count(door->lane->gate->peers, PEER_ADDRESS, &key, sizeof(key)) >=
-            listener->max_connections_per_address)
+        inside >= listener->max_connections_per_address)
+        return false;
+    *refusal_out = REFUSAL_AUTH_HELD;
+    if (!admission_let_in(gate, door->lane->snapshot->config, listener, peer, inside))
         return false;
     return admission_enter(admission, listener->max_connections, refusal_out);
 }

@@ -170,10 +170,12 @@ static void welcome(struct smpp_session *session)
 
 void esme_penalty_over(struct smpp_session *session)
 {
-    if (session->auth_right) {
+    if (session->auth_answer == AUTH_RIGHT) {
         welcome(session);
+    } else if (session->auth_answer == AUTH_HELD) {
+        turn_away(session, "too many failed binds");
     } else {
-        refuse(session, SMPP_RINVPASWD);
+        refuse(session, session->auth_answer == AUTH_BUSY ? SMPP_RBINDFAIL : SMPP_RINVPASWD);
         if (session->auth_failures >= AUTH_FAILURES_MAX)
             esme_close(session, "too many failed binds");
     }
@@ -181,6 +183,15 @@ void esme_penalty_over(struct smpp_session *session)
 }
 
 /* ---- the password ---- */
+
+/* The answer is given when the penalty is over: guessing is slow, and nobody else waits. */
+static void answer_late(struct smpp_session *session, int answer, int64_t delay)
+{
+    session->auth_answer = answer;
+    session->auth_delay = delay;
+    esme_enter(session, ESME_PENALTY);
+    esme_continue(session); /* it may have hung up, or the gate drains */
+}
 
 static void on_checked(void *lane, struct ticket ticket, bool matches)
 {
@@ -190,32 +201,55 @@ static void on_checked(void *lane, struct ticket ticket, bool matches)
     struct gate *gate = session->lane->gate;
     const struct account_config *account =
         config_account(session->snapshot->config, session->bind_name);
-    session->auth_right =
+    bool right =
         matches && is_sms(account) && account->password != NULL && admits(session, account);
-    session->auth_delay = guesses_note(gate->guesses, connection_key(session->connection),
-                                       session->bind_name, session->auth_right, clock_monotonic());
-    if (session->auth_right && session->auth_delay == 0) {
+    int64_t delay = guesses_note(gate->guesses, connection_key(session->connection),
+                                 session->bind_name, right, clock_monotonic());
+    if (right && delay == 0) {
         welcome(session);
         esme_continue(session);
         return;
     }
-    if (!session->auth_right) {
+    if (!right) {
         session->auth_failures++;
         connection_refuse(session->connection, REFUSAL_AUTH_FAILED, NULL);
-        if (session->auth_delay < (int64_t)session->auth_failures * CLOCK_SECOND)
-            session->auth_delay = (int64_t)session->auth_failures * CLOCK_SECOND;
+        if (delay < (int64_t)session->auth_failures * CLOCK_SECOND)
+            delay = (int64_t)session->auth_failures * CLOCK_SECOND;
     }
-    /* The answer is given when the penalty is over: guessing is slow, and nobody else waits. */
-    esme_enter(session, ESME_PENALTY);
-    esme_continue(session);
+    answer_late(session, right ? AUTH_RIGHT : AUTH_WRONG, delay);
 }
 
-/* Else whoever cuts the connection in time could have passwords hashed without end. */
 void esme_bind_abandoned(struct smpp_session *session)
 {
-    if (!session->ended && session->state == ESME_AUTH_CHECK)
-        guesses_note(session->lane->gate->guesses, connection_key(session->connection),
-                     session->bind_name, false, clock_monotonic());
+    struct gate *gate = session->lane->gate;
+    const struct peer_key *key = connection_key(session->connection);
+    int64_t now = clock_monotonic();
+    if (session->ended || !esme_is(session, ESME_BIT(ESME_AUTH_CHECK) | ESME_BIT(ESME_PENALTY)))
+        return;
+    /* Else whoever cuts the connection in time could have passwords hashed without end. */
+    if (session->state == ESME_AUTH_CHECK) {
+        credentials_abandon(gate->credentials, session->lane, session->ticket);
+        session->auth_delay = guesses_note(gate->guesses, key, session->bind_name, false, now);
+    }
+    guesses_fled(gate->guesses, key, session->auth_began + session->auth_delay, now);
+}
+
+bool esme_bind_waits(const struct smpp_session *session)
+{
+    int64_t now = clock_monotonic();
+    /* A peer that closed only its sending side is answered, if that is soon: where nobody has
+     * failed and while nobody guesses the helpers look at once. */
+    return session->state == ESME_AUTH_CHECK && now < session->auth_began + GUESS_DELAY_FIRST &&
+           guesses_rank(session->lane->gate->guesses, connection_key(session->connection),
+                        session->bind_name, now) <= 1;
+}
+
+/* Told late that it was not looked at. */
+static void hold(struct smpp_session *session, int answer)
+{
+    answer_late(session, answer,
+                guesses_unseen(session->lane->gate->guesses, connection_key(session->connection),
+                               session->auth_began));
 }
 
 static void check(struct smpp_session *session, const struct account_config *account,
@@ -232,7 +266,7 @@ static void check(struct smpp_session *session, const struct account_config *acc
     if (!guesses_admit(gate->guesses, connection_key(session->connection), session->bind_name,
                        session->auth_began)) {
         connection_turn_away(session->connection, REFUSAL_AUTH_HELD, "too many failures");
-        turn_away(session, "too many failed binds");
+        hold(session, AUTH_HELD);
         return;
     }
     esme_enter(session, ESME_AUTH_CHECK);
@@ -240,7 +274,7 @@ static void check(struct smpp_session *session, const struct account_config *acc
                            session->bind_name, is_sms(account) ? account->password : NULL, password,
                            session->lane->loop, on_checked, session->lane, session->ticket)) {
         connection_refuse(session->connection, REFUSAL_AUTH_HELD, "no helper is free");
-        refuse(session, SMPP_RBINDFAIL);
+        hold(session, AUTH_BUSY);
     }
 }
 

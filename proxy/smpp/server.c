@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "proxy/guesses.h"
 
 #include <stdlib.h>
 
@@ -17,7 +18,7 @@ static const struct {
     unsigned next; /* states that may follow; ESME_CLOSING may always */
 } states[ESME_STATE_COUNT] = {
     [ESME_HANDSHAKE] = {"HANDSHAKE", ESME_BIT(ESME_OPEN)},
-    [ESME_OPEN] = {"OPEN", ESME_BIT(ESME_AUTH_CHECK) | ESME_BOUND},
+    [ESME_OPEN] = {"OPEN", ESME_BIT(ESME_AUTH_CHECK) | ESME_BIT(ESME_PENALTY) | ESME_BOUND},
     [ESME_AUTH_CHECK] = {"AUTH_CHECK", ESME_BIT(ESME_OPEN) | ESME_BIT(ESME_PENALTY) | ESME_BOUND},
     [ESME_PENALTY] = {"PENALTY", ESME_BIT(ESME_OPEN) | ESME_BOUND},
     [ESME_BOUND_TX] = {"BOUND_TX", ESME_BIT(ESME_UNBINDING)},
@@ -191,8 +192,7 @@ void esme_settle(struct smpp_session *session)
         return;
     }
     /* A peer that closed only its sending side still reads: what it asked is answered. */
-    bool others = session->open > 0 || session->state == ESME_AUTH_CHECK ||
-                  session->state == ESME_PENALTY || esme_stalled(session);
+    bool others = session->open > 0 || esme_bind_waits(session) || esme_stalled(session);
     if (connection_was_hung_up(session->connection) && !others)
         esme_close(session, "closed by the peer");
     else if (session->lane->draining)
@@ -233,6 +233,8 @@ static void on_hung_up(void *arg)
     /* It will answer nothing any more. */
     session->enquire_deadline = ESME_NEVER;
     esme_receive_no_more(session);
+    if (session->state == ESME_AUTH_CHECK)
+        session->state_deadline = session->auth_began + GUESS_DELAY_FIRST;
     esme_continue(session);
 }
 

@@ -19,7 +19,7 @@ enum esme_state {
     ESME_HANDSHAKE,  /* TLS is being set up */
     ESME_OPEN,       /* waits for a bind */
     ESME_AUTH_CHECK, /* the helpers hash a password */
-    ESME_PENALTY,    /* a refused bind is answered late */
+    ESME_PENALTY,    /* a bind is answered late */
     ESME_BOUND_TX,   /* it submits */
     ESME_BOUND_RX,   /* it takes deliveries */
     ESME_BOUND_TRX,  /* both */
@@ -90,7 +90,8 @@ struct smpp_session {
     uint32_t bind_sequence;
     uint8_t bind_version;
     char bind_name[16];
-    bool auth_right; /* while in ESME_PENALTY: which answer */
+    /* While in ESME_PENALTY: which answer. */
+    enum { AUTH_WRONG, AUTH_RIGHT, AUTH_BUSY, AUTH_HELD } auth_answer;
     unsigned auth_failures;
     int64_t auth_began; /* when the password came: its answer is told no sooner than … */
     int64_t auth_delay; /* … so much later */
@@ -171,9 +172,11 @@ void esme_penalty_over(struct smpp_session *session);
 /* Between two messages: takes over the lane's configuration, if it is another one and has a place
  * for the session; else a session that is bound is `leaving`. False: it has none. */
 bool esme_adopt(struct smpp_session *session);
-/* The session ends: a password that is being looked at counts as wrong, for nobody waits to hear.
- */
+/* The session ends: a password that is being looked at counts as wrong, for nobody waits to hear,
+ * and an answer that is held back is held against who comes next. */
 void esme_bind_abandoned(struct smpp_session *session);
+/* Whether a bind is looked at and its answer comes soon. */
+bool esme_bind_waits(const struct smpp_session *session);
 
 /* ---- submit.c ---- */
 

@@ -27,17 +27,34 @@ static void welcome(struct smtp_session *session)
 
 void smtp_auth_penalty_over(struct smtp_session *session)
 {
-    if (session->auth_right) {
+    if (session->auth_answer == AUTH_RIGHT) {
         welcome(session);
         return;
     }
+    if (session->auth_answer == AUTH_HELD) {
+        smtp_reply(session, 421, SMTP_GUESSER);
+        smtp_close(session);
+        return;
+    }
     smtp_enter(session, SMTP_COMMAND);
-    smtp_reply(session, 535, "5.7.8 The name or the password is not right");
+    if (session->auth_answer == AUTH_BUSY)
+        smtp_reply(session, 454, "4.7.0 Authentication is not possible right now, try again later");
+    else
+        smtp_reply(session, 535, "5.7.8 The name or the password is not right");
     if (session->auth_failures >= AUTH_FAILURES_MAX) {
         smtp_reply(session, 421, "4.7.0 Too many failures, closing");
         smtp_close(session);
     }
     smtp_continue(session);
+}
+
+/* The answer is given when the penalty is over: guessing is slow, and nobody else waits. */
+static void answer_late(struct smtp_session *session, int answer, int64_t delay)
+{
+    session->auth_answer = answer;
+    session->auth_delay = delay;
+    smtp_enter(session, SMTP_PENALTY);
+    smtp_continue(session); /* it may have hung up, or the gate drains */
 }
 
 static void on_checked(void *lane, struct ticket ticket, bool matches)
@@ -50,32 +67,72 @@ static void on_checked(void *lane, struct ticket ticket, bool matches)
         config_account(session->snapshot->config, session->auth_name);
     /* All of an account's conditions must hold, whatever the password says. */
     const char *fingerprint = connection_fingerprint(session->connection);
-    session->auth_right =
+    bool right =
         matches && account != NULL && account->password != NULL &&
         account_admits(account, (const struct sockaddr *)connection_client(session->connection),
                        fingerprint);
-    session->auth_delay = guesses_note(gate->guesses, connection_key(session->connection),
-                                       session->auth_name, session->auth_right, clock_monotonic());
-    if (session->auth_right && session->auth_delay == 0) {
+    int64_t delay = guesses_note(gate->guesses, connection_key(session->connection),
+                                 session->auth_name, right, clock_monotonic());
+    if (right && delay == 0) {
         welcome(session);
         return;
     }
-    if (!session->auth_right) {
+    if (!right) {
         session->auth_failures++;
         connection_refuse(session->connection, REFUSAL_AUTH_FAILED, NULL);
-        if (session->auth_delay < (int64_t)session->auth_failures * CLOCK_SECOND)
-            session->auth_delay = (int64_t)session->auth_failures * CLOCK_SECOND;
+        if (delay < (int64_t)session->auth_failures * CLOCK_SECOND)
+            delay = (int64_t)session->auth_failures * CLOCK_SECOND;
     }
-    /* The answer is given when the penalty is over: guessing is slow, and nobody else waits. */
-    smtp_enter(session, SMTP_PENALTY);
+    answer_late(session, right ? AUTH_RIGHT : AUTH_WRONG, delay);
 }
 
-/* Else whoever cuts the connection in time could have passwords hashed without end. */
 void smtp_auth_abandoned(struct smtp_session *session)
 {
-    if (session->state == SMTP_AUTH_CHECK)
-        guesses_note(session->lane->gate->guesses, connection_key(session->connection),
-                     session->auth_name, false, clock_monotonic());
+    struct gate *gate = session->lane->gate;
+    const struct peer_key *key = connection_key(session->connection);
+    int64_t now = clock_monotonic();
+    /* Else whoever cuts the connection in time could have passwords hashed without end. */
+    if (session->state == SMTP_AUTH_CHECK) {
+        credentials_abandon(gate->credentials, session->lane, session->ticket);
+        session->auth_delay = guesses_note(gate->guesses, key, session->auth_name, false, now);
+    }
+    if (session->state == SMTP_AUTH_CHECK || session->state == SMTP_PENALTY)
+        guesses_fled(gate->guesses, key, session->auth_began + session->auth_delay, now);
+}
+
+int64_t smtp_auth_patience(const struct smtp_session *session)
+{
+    if (!connection_was_hung_up(session->connection))
+        return INT64_MAX;
+    int64_t now = clock_monotonic();
+    int64_t left = session->auth_began + GUESS_DELAY_FIRST - now;
+    /* A client that closed only its sending side is answered, if that is soon: where nobody has
+     * failed and while nobody guesses the helpers look at once. */
+    bool soon = guesses_rank(session->lane->gate->guesses, connection_key(session->connection),
+                             session->auth_name, now) <= 1;
+    return soon && left > 0 ? left : 0;
+}
+
+bool smtp_auth_let_go(struct smtp_session *session)
+{
+    if (!connection_was_hung_up(session->connection))
+        return false;
+    if (session->state == SMTP_AUTH_CHECK && smtp_auth_patience(session) > 0) {
+        smtp_touch(session);
+        return false;
+    }
+    if (session->state != SMTP_AUTH_CHECK && session->state != SMTP_PENALTY)
+        return false;
+    smtp_end(session, "did not wait for the answer to AUTH");
+    return true;
+}
+
+/* Told late that it was not looked at. */
+static void hold(struct smtp_session *session, int answer)
+{
+    answer_late(session, answer,
+                guesses_unseen(session->lane->gate->guesses, connection_key(session->connection),
+                               session->auth_began));
 }
 
 /* name and password: NUL-terminated. */
@@ -90,8 +147,7 @@ static void check(struct smtp_session *session, const char *name, const char *pa
     if (copy != NULL && !guesses_admit(gate->guesses, connection_key(session->connection), copy,
                                        session->auth_began)) {
         connection_turn_away(session->connection, REFUSAL_AUTH_HELD, "too many failures");
-        smtp_reply(session, 421, "4.7.0 Too many failed logins from your address, try again later");
-        smtp_close(session);
+        hold(session, AUTH_HELD);
         return;
     }
     const struct account_config *account =
@@ -102,8 +158,7 @@ static void check(struct smtp_session *session, const char *name, const char *pa
                            account != NULL ? account->password : NULL, password,
                            session->lane->loop, on_checked, session->lane, session->ticket)) {
         connection_refuse(session->connection, REFUSAL_AUTH_HELD, "no helper is free");
-        smtp_enter(session, SMTP_COMMAND);
-        smtp_reply(session, 454, "4.7.0 Authentication is not possible right now, try again later");
+        hold(session, AUTH_BUSY);
     }
 }
 

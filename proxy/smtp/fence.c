@@ -9,6 +9,7 @@
 #include "proxy/smtp/session.h"
 
 #include "base/clock.h"
+#include "proxy/net/admission.h"
 
 /* Commands between two recipients or messages. A pool that says NOOP every half minute to keep a
  * connection open is let do so for most of an hour; then it is told to come again. */
@@ -34,13 +35,27 @@ static bool turn_away(struct smtp_session *session, enum refusal refusal, const 
     return false;
 }
 
+/* It is counted already. */
+static bool is_let_in(struct smtp_session *session)
+{
+    struct gate *gate = session->lane->gate;
+    unsigned inside = peers_count(gate->peers, PEER_ADDRESS, connection_key(session->connection),
+                                  sizeof(struct peer_key)) -
+                      1;
+    return admission_let_in(gate, session->snapshot->config, session->listener,
+                            (const struct sockaddr *)connection_shown(session->connection), inside);
+}
+
 bool smtp_admit_address(struct smtp_session *session)
 {
     /* A balancer stands for all whom it has not named yet, or will not name. */
     bool balancer = smtp_is_trusted(session, connection_shown(session->connection));
     unsigned most = balancer ? 0 : session->listener->max_connections_per_address;
-    return connection_admit_address(session->connection, most) ||
-           turn_away(session, REFUSAL_ADDRESS, SMTP_ADDRESS_FULL);
+    if (!connection_admit_address(session->connection, most))
+        return turn_away(session, REFUSAL_ADDRESS, SMTP_ADDRESS_FULL);
+    /* Who comes by itself was looked at by the door. */
+    return !smtp_is_trusted(session, connection_peer(session->connection)) || is_let_in(session) ||
+           turn_away(session, REFUSAL_AUTH_HELD, SMTP_GUESSER);
 }
 
 bool smtp_admit_partner(struct smtp_session *session)

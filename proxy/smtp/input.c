@@ -225,6 +225,8 @@ void smtp_continue(struct smtp_session *session)
     update_reading(session);
     smtp_pace(session);
     connection_flush(session->connection);
+    if (smtp_auth_let_go(session))
+        return;
     if (connection_was_hung_up(session->connection) && smtp_waits_for_peer(session))
         end_for_closed_peer(session);
     else if (session->lane->draining && session->transaction == NULL &&

@@ -60,6 +60,7 @@ static int64_t patience(const struct smtp_session *session, enum smtp_state stat
         return left > 0 ? left : 0;
     }
     case SMTP_AUTH_CHECK:
+        return smtp_auth_patience(session);
     case SMTP_REFUSING:
     case SMTP_JUDGING:
     case SMTP_DRAINED:
@@ -281,6 +282,9 @@ static void on_late(void *arg)
     switch (session->state) {
     case SMTP_PENALTY:
         smtp_auth_penalty_over(session);
+        break;
+    case SMTP_AUTH_CHECK:
+        smtp_auth_let_go(session);
         break;
     case SMTP_PROXY:
     case SMTP_HANDSHAKE:

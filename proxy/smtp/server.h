@@ -15,6 +15,7 @@ struct smtp_session;
 struct smtp_session *smtp_serve(struct lane *lane, struct entrance *entrance, size_t listener,
                                 struct bufferevent *bev, const struct sockaddr *peer);
 #define SMTP_ADDRESS_FULL "4.7.0 Too many connections from your address, try again later"
+#define SMTP_GUESSER      "4.7.0 Too many failed logins from your address, try again later"
 
 /* Ends the sessions that wait for a command with 421; the others end after their transaction. */
 void smtp_drain(struct lane *lane);

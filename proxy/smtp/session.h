@@ -22,7 +22,7 @@ enum smtp_state {
     SMTP_COMMAND,    /* waits for a command; while recipients are unanswered only RCPT is taken */
     SMTP_AUTH,       /* waits for a line of an AUTH exchange */
     SMTP_AUTH_CHECK, /* the helpers hash a password */
-    SMTP_PENALTY,    /* a refused AUTH is answered late */
+    SMTP_PENALTY,    /* an AUTH is answered late */
     SMTP_TLS_FLUSH,  /* the go-ahead for STARTTLS is on its way out */
     SMTP_HANDSHAKE,  /* TLS is being set up */
     SMTP_REFUSING,   /* MAIL or DATA was refused; the rows become durable before the answer */
@@ -124,7 +124,8 @@ struct smtp_session {
     bool greeted;  /* EHLO or HELO was accepted */
     bool extended; /* by EHLO */
     bool quit_after_reply;
-    bool auth_right;    /* while in SMTP_PENALTY: which answer */
+    /* While in SMTP_PENALTY: which answer. */
+    enum { AUTH_WRONG, AUTH_RIGHT, AUTH_BUSY, AUTH_HELD } auth_answer;
     bool authenticated; /* by AUTH, not by network or certificate */
     enum { AUTH_NONE, AUTH_PLAIN, AUTH_LOGIN_NAME, AUTH_LOGIN_PASSWORD } auth_step;
     unsigned errors;  /* commands refused; too many end the session */
@@ -200,9 +201,13 @@ void smtp_run_command(struct smtp_session *session, enum smtp_verb verb, const c
 void smtp_auth_command(struct smtp_session *session, const char *arguments);
 void smtp_auth_line(struct smtp_session *session, const char *line);
 void smtp_auth_penalty_over(struct smtp_session *session);
-/* The session ends: a password that is being looked at counts as wrong, for nobody waits to hear.
- */
+/* The session ends: a password that is being looked at counts as wrong, for nobody waits to hear,
+ * and an answer that is held back is held against who comes next. */
 void smtp_auth_abandoned(struct smtp_session *session);
+/* How long the helpers are waited for; INT64_MAX: as long as they take. */
+int64_t smtp_auth_patience(const struct smtp_session *session);
+/* If the client hung up and the answer to its AUTH does not come soon, the session ends: true. */
+bool smtp_auth_let_go(struct smtp_session *session);
 
 /* ---- balancer.c ---- */
 

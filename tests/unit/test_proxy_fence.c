@@ -280,6 +280,85 @@ START_TEST(nobody_is_washed_clean)
 }
 END_TEST
 
+/* A try that is not looked at is told later and later, and what goes on trying is remembered; but
+ * it is no failure. */
+START_TEST(what_is_not_looked_at)
+{
+    struct peer_key from = key_of("192.0.2.1"), clean = key_of("192.0.2.2");
+    for (int i = 0; i < 3; i++) {
+        ck_assert_int_eq(guesses_unseen(guesses, &clean, now), CLOCK_SECOND << i);
+        ck_assert_uint_eq(guesses_rank(guesses, &clean, "acme", now), 1);
+    }
+    ck_assert_int_eq(wrong(from, "acme"), CLOCK_SECOND);
+    static const int seconds[] = {2, 4, 8, 16, 30, 30, 30, 30, 30, 30, 30, 30};
+    for (size_t i = 0; i < sizeof(seconds) / sizeof(seconds[0]); i++) {
+        ck_assert_int_eq(guesses_unseen(guesses, &from, now), seconds[i] * CLOCK_SECOND);
+        now += GUESS_FORGOTTEN - 1;
+    }
+    ck_assert_uint_eq(guesses_rank(guesses, &from, "acme", now), 2);
+    ck_assert(admits(from, "acme"));
+    now += 1;
+    ck_assert_uint_eq(guesses_rank(guesses, &from, "acme", now), 1);
+    ck_assert_int_eq(guesses_unseen(guesses, &from, now), GUESS_DELAY_FIRST);
+    ck_assert_int_eq(wrong(from, "acme"), CLOCK_SECOND);
+    ck_assert_int_eq(guesses_unseen(guesses, &from, now), 4 * CLOCK_SECOND); /* the third try */
+}
+END_TEST
+
+static bool lets_in(struct peer_key from, unsigned inside)
+{
+    return guesses_let_in(guesses, &from, inside, now);
+}
+
+START_TEST(few_connections_for_who_guesses)
+{
+    struct peer_key from = key_of("192.0.2.1"), neighbour = key_of("192.0.2.2");
+    for (int i = 0; i < 2 * GUESSES_FREE; i++) {
+        ck_assert(lets_in(neighbour, 1000)); /* who has not failed may come */
+        guesses_unseen(guesses, &neighbour, now);
+    }
+    now += GUESS_FORGOTTEN;
+    wrong(from, "acme");
+    for (int i = 0; i < GUESSES_FREE - 2; i++) {
+        ck_assert(lets_in(from, 1000));
+        guesses_unseen(guesses, &from, now);
+    }
+    ck_assert(lets_in(from, 1000));
+    wrong(from, "acme");
+    ck_assert(!lets_in(from, GUESSER_CONNECTIONS));
+    ck_assert(lets_in(from, GUESSER_CONNECTIONS - 1));
+    ck_assert(lets_in(neighbour, 1000));
+    /* None before the answer that was not waited for. */
+    guesses_fled(guesses, &from, now + 4 * CLOCK_SECOND, now);
+    guesses_fled(guesses, &from, now + 2 * CLOCK_SECOND, now);
+    now += 4 * CLOCK_SECOND - 1;
+    ck_assert(!lets_in(from, 0));
+    now += 1;
+    ck_assert(lets_in(from, 0));
+    /* Fleeing alone shuts nobody out. */
+    wrong(neighbour, "acme");
+    guesses_fled(guesses, &neighbour, now + GUESS_DELAY_MOST, now);
+    ck_assert(lets_in(neighbour, 1000));
+    now += 2 * GUESS_FORGOTTEN;
+    ck_assert(lets_in(from, 1000));
+}
+END_TEST
+
+START_TEST(where_somebody_is_at_home_all_may_come)
+{
+    struct peer_key office = key_of("192.0.2.1");
+    for (int i = 0; i < 2 * GUESSES_FREE; i++)
+        wrong(office, "acme");
+    guesses_fled(guesses, &office, now + GUESS_DELAY_MOST, now);
+    ck_assert(!lets_in(office, 0));
+    guesses_note(guesses, &office, "beta", true, now);
+    ck_assert(lets_in(office, 1000));
+    /* The guesser there is as slow as before. */
+    ck_assert(!admits(office, "acme"));
+    ck_assert_int_eq(wrong(office, "acme"), GUESS_DELAY_MOST);
+}
+END_TEST
+
 /* ---- credentials: what of it the helpers are given ---- */
 
 static struct {
@@ -502,6 +581,111 @@ START_TEST(who_has_failed_waits)
 }
 END_TEST
 
+static void await_order(const char *word)
+{
+    for (int i = 0; i < 20000 && strstr(desk.order, word) == NULL; i++) {
+        loop_turn(desk.loop);
+        usleep(1000);
+    }
+    ck_assert_msg(strstr(desk.order, word) != NULL, "%s in %s", word, desk.order);
+}
+
+static void fail_before(const char *from, int times)
+{
+    struct peer_key key = key_of(from);
+    for (int i = 0; i < times; i++)
+        guesses_note(desk.guesses, &key, "acme", false, clock_monotonic());
+}
+
+/* However free the helpers are: who has failed again and again is looked at one password at a time
+ * and seldom, and who comes meanwhile does not wait for that. */
+START_TEST(helpers_are_slow_for_guessers)
+{
+    fail_before("192.0.2.66", 2);
+    ck_assert(ask("192.0.2.66", "acme", "one"));
+    ck_assert(!ask("192.0.2.66", "acme", "more"));
+    await_order("one");
+    /* As long as this would last, but for the end. */
+    workers_rest(desk.workers, 3, 60 * CLOCK_SECOND);
+    ck_assert(ask("192.0.2.66", "acme", "two"));
+    ck_assert(ask("192.0.2.1", "acme", "clean"));
+    await_order("clean");
+    usleep(20000);
+    loop_turn(desk.loop);
+    ck_assert_str_eq(desk.order, "one clean ");
+    credentials_hurry(desk.credentials);
+    await_order("two");
+}
+END_TEST
+
+/* The rest after a wrong password is the longer the less is thought of who waits. */
+START_TEST(rests_are_longer_for_guessers)
+{
+    static struct crypt_data scratch;
+    char setting[CRYPT_GENSALT_OUTPUT_SIZE];
+    struct timespec from, to;
+    ck_assert_ptr_nonnull(
+        crypt_gensalt_rn("$y$", 5, "0123456789abcdef", 16, setting, sizeof(setting)));
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &from);
+    snprintf(desk.hash, sizeof(desk.hash), "%s", crypt_r("secret", setting, &scratch));
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &to);
+    int64_t one = (to.tv_sec - from.tv_sec) * CLOCK_SECOND + (to.tv_nsec - from.tv_nsec) / 1000;
+    int64_t began = clock_monotonic();
+    fail_before("192.0.2.66", 2);
+    ck_assert(ask("192.0.2.66", "acme", "one"));
+    await_order("one");
+    ck_assert(ask("192.0.2.66", "acme", "two"));
+    await_order("two");
+    ck_assert_int_ge(clock_monotonic() - began, 30 * one);
+}
+END_TEST
+
+/* The end of a gateway does not wait for anybody's rest. */
+START_TEST(hurry_ends_all_rests)
+{
+    workers_rest(desk.workers, 1, 3600 * CLOCK_SECOND);
+    ck_assert(check_one("192.0.2.1", "acme", desk.hash, "guess"));
+    usleep(50000);
+    loop_turn(desk.loop);
+    ck_assert_uint_eq(desk.wrong, 0);
+    credentials_hurry(desk.credentials);
+    wait_answers(1);
+    workers_rest(desk.workers, 1, 3600 * CLOCK_SECOND); /* as the wrong one does */
+    ck_assert(check_one("192.0.2.1", "acme", desk.hash, "another"));
+    wait_answers(2);
+}
+END_TEST
+
+/* Nobody waits: nothing is hashed, but for who asked the same and does wait. */
+START_TEST(nothing_is_hashed_for_nobody)
+{
+    static struct worker_job block = {.task.run = stood, .work = stand_still};
+    struct peer_key key = key_of("192.0.2.1");
+    struct ticket gone = {.slot = 1, .generation = 1}, here = {.slot = 2, .generation = 1};
+    block.home = desk.loop;
+    pthread_mutex_lock(&gate_lock);
+    ck_assert(workers_submit(desk.workers, &block));
+    ck_assert(credentials_check(desk.credentials, &key, "acme", desk.hash, "secret", desk.loop,
+                                on_checked, NULL, gone));
+    ck_assert(credentials_check(desk.credentials, &key, "beta", desk.hash, "secret", desk.loop,
+                                on_checked, NULL, gone));
+    ck_assert(credentials_check(desk.credentials, &key, "beta", desk.hash, "secret", desk.loop,
+                                on_checked, NULL, here));
+    credentials_abandon(desk.credentials, NULL, gone);
+    credentials_abandon(desk.credentials, &key, here); /* somebody else's */
+    pthread_mutex_unlock(&gate_lock);
+    wait_answers(3);
+    ck_assert_uint_eq(desk.right, 2); /* both of the same question */
+    /* What was hashed is known. */
+    ck_assert(check_one("192.0.2.1", "beta", desk.hash, "secret"));
+    ck_assert_uint_eq(desk.right, 3);
+    ck_assert(check_one("192.0.2.1", "acme", desk.hash, "secret"));
+    ck_assert_uint_eq(desk.right, 3);
+    wait_answers(5);
+    ck_assert_uint_eq(desk.right, 4);
+}
+END_TEST
+
 /* ---- the rest ---- */
 
 START_TEST(descriptors_are_shared)
@@ -679,6 +863,9 @@ Suite *fence_suite(void)
     tcase_add_test(cases, guesser_at_home);
     tcase_add_test(cases, long_and_short_names);
     tcase_add_test(cases, nobody_is_washed_clean);
+    tcase_add_test(cases, what_is_not_looked_at);
+    tcase_add_test(cases, few_connections_for_who_guesses);
+    tcase_add_test(cases, where_somebody_is_at_home_all_may_come);
     suite_add_tcase(suite, cases);
     cases = tcase_create("credentials");
     tcase_set_timeout(cases, UNIT_SECONDS);
@@ -687,6 +874,10 @@ Suite *fence_suite(void)
     tcase_add_test(cases, full_helpers_take_nothing);
     tcase_add_test(cases, who_has_failed_waits);
     tcase_add_test(cases, helpers_rest_after_guesses);
+    tcase_add_test(cases, helpers_are_slow_for_guessers);
+    tcase_add_test(cases, rests_are_longer_for_guessers);
+    tcase_add_test(cases, hurry_ends_all_rests);
+    tcase_add_test(cases, nothing_is_hashed_for_nobody);
     suite_add_tcase(suite, cases);
     return suite;
 }

@@ -353,6 +353,7 @@ START_TEST(test_too_many_wrong_passwords)
         guesses_note(stage.gate.guesses, &key, "nobody", false, clock_monotonic());
     client_open(&client, "web");
     client_say(&client, request("", MESSAGE));
+    stage_end_penalty(GUESS_DELAY_MOST - 20 * CLOCK_SECOND);
     struct answer answer = client_answer(&client);
     ck_assert_int_eq(answer.status, 429);
     ck_assert_str_eq(answer_header(&answer, "Retry-After"), "30");

@@ -259,7 +259,12 @@ START_TEST(test_wrong_token)
     for (int i = 0; i < GUESSES_FREE; i++)
         guesses_note(stage.gate.guesses, &here, "x", false, clock_monotonic());
     fake.now_of_token = 0;
-    answer = check(BEARER("octroi_nobody"), CHECK);
+    struct client client;
+    client_open(&client, "api");
+    client_say(&client, to("/v1/check", BEARER("octroi_nobody"), CHECK));
+    stage_end_penalty(GUESS_DELAY_MOST - 20 * CLOCK_SECOND);
+    answer = client_answer(&client);
+    client_close(&client);
     must_be(&answer, 429, "too-many-failures");
     ck_assert_int_eq(fake.now_of_token, 0);
     ck_assert_uint_eq(fake.rows, 0);

@@ -400,6 +400,24 @@ void stage_free(void)
     must(nftw(stage.folder, remove_one, 8, FTW_DEPTH | FTW_PHYS) == 0);
 }
 
+static struct http_connection *in_penalty(void)
+{
+    struct http_connection *connection;
+    TAILQ_FOREACH(connection, &stage.lane.http->connections, entry)
+    if (connection->request != NULL && connection->request->stage == STAGE_PENALTY)
+        return connection;
+    return NULL;
+}
+
+void stage_end_penalty(int64_t at_least)
+{
+    turn_until(in_penalty() != NULL);
+    struct http_connection *connection = in_penalty();
+    must(connection->request->due >= clock_monotonic() + at_least);
+    connection->request->due = 0;
+    http_connection_wake_at(connection, clock_monotonic());
+}
+
 void stage_forgive(void)
 {
     guesses_free(&stage.gate.guesses);

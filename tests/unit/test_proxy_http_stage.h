@@ -115,6 +115,9 @@ struct answer get(const char *path, const char *headers);
         }                                                                      \
     } while (0)
 
+/* A request is kept waiting for its answer, for so long at least from now; then not any more. */
+void stage_end_penalty(int64_t at_least);
+
 /* "Authorization: Basic …" CRLF of name and password. */
 const char *basic(const char *name, const char *password);
 

@@ -470,7 +470,7 @@ static bool do_alone(const char *word)
     else if (strcmp(word, "forget") == 0)
         forget_replies();
     else if (strcmp(word, "penalty") == 0)
-        for (int i = 0; i < 3000 && world.session->state != SMTP_PENALTY; i++) {
+        for (int i = 0; i < 20000 && world.session->state != SMTP_PENALTY; i++) {
             turn();
             usleep(1000);
         }

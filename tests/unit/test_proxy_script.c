@@ -120,6 +120,18 @@ static bool do_advance(const char *text)
     return true;
 }
 
+/* The client's address has failed so often. */
+static bool do_guessed(const char *text)
+{
+    unsigned long times = strtoul(text, NULL, 10);
+    if (times == 0 || times > 100 || world.session == NULL)
+        return false;
+    while (times-- > 0)
+        guesses_note(world.gate.guesses, connection_key(world.session->connection), "anybody",
+                     false, clock_monotonic());
+    return true;
+}
+
 bool script_event(const char *word, char *text)
 {
     if (text == NULL && strcmp(word, "drain") == 0)
@@ -138,6 +150,8 @@ bool script_event(const char *word, char *text)
         return do_journal(text);
     else if (strcmp(word, "advance") == 0)
         return do_advance(text);
+    else if (strcmp(word, "guessed") == 0)
+        return do_guessed(text);
     else
         return false;
     return true;

@@ -240,6 +240,10 @@ START_TEST(guessing_is_slow)
         guesses_note(stage.gate.guesses, &key, "acme-sms", false, clock_monotonic());
     client_connect(&client, "plain", "192.0.2.1");
     say_bind(&client, SMPP_BIND_RECEIVER, 9, "acme-sms", "secret");
+    expect_silence(&client);
+    stage_advance(&client, GUESS_DELAY_MOST - CLOCK_SECOND);
+    expect_silence(&client);
+    stage_advance(&client, CLOCK_SECOND);
     expect(&client, SMPP_RESP(SMPP_BIND_RECEIVER), SMPP_RBINDFAIL, 9);
     expect_end(&client);
     ck_assert_uint_eq(atomic_load(&stage.gate.refusals.kinds[REFUSAL_AUTH_HELD].count), 1);
@@ -275,6 +279,8 @@ START_TEST(no_helper_is_free)
     stage.no_helper = true;
     client_connect(&client, "plain", "192.0.2.1");
     say_bind(&client, SMPP_BIND_TRANSMITTER, 1, "acme-sms", "secret");
+    expect_silence(&client);
+    stage_advance(&client, GUESS_DELAY_FIRST);
     expect(&client, SMPP_RESP(SMPP_BIND_TRANSMITTER), SMPP_RBINDFAIL, 1);
     stage.no_helper = false;
     say_bind(&client, SMPP_BIND_TRANSMITTER, 2, "acme-sms", "secret");
