@@ -48,7 +48,7 @@ void __wrap_log_fields(enum log_level level, const char *event, const struct log
 /* ---- passwords, without the helpers ---- */
 
 static struct {
-    enum { AUTH_SOON, AUTH_AT_ONCE, AUTH_HOLD, AUTH_BUSY } mode;
+    enum { PASSWORDS_SOON, PASSWORDS_AT_ONCE, PASSWORDS_HOLD, PASSWORDS_BUSY } mode;
     bool waiting;
     bool matches;
     credentials_fn *answer;
@@ -70,9 +70,9 @@ bool __wrap_credentials_check(struct credentials *credentials, const struct peer
     (void)name;
     (void)home;
     bool matches = hash != NULL && strcmp(password, "secret") == 0;
-    if (passwords.mode == AUTH_BUSY || passwords.waiting)
+    if (passwords.mode == PASSWORDS_BUSY || passwords.waiting)
         return false;
-    if (passwords.mode == AUTH_AT_ONCE) {
+    if (passwords.mode == PASSWORDS_AT_ONCE) {
         answer(owner, ticket, matches);
         return true;
     }
@@ -145,7 +145,7 @@ static void client_read(void)
 
 static void turn(void)
 {
-    if (passwords.mode != AUTH_HOLD)
+    if (passwords.mode != PASSWORDS_HOLD)
         release_passwords();
     world_pump();
     client_read();
@@ -320,7 +320,7 @@ static void finish_run(void)
     world.store_hold = false;
     if (world.journal == JOURNAL_HOLD)
         world.journal = JOURNAL_LATER;
-    passwords.mode = AUTH_SOON;
+    passwords.mode = PASSWORDS_SOON;
     client.deaf = false;
     for (int i = 0; i < 40; i++) {
         world_release_lookups(i % 2 == 0);

@@ -353,8 +353,9 @@ class Limits(harness.IntegrationTest):
         wire.hello()
         wire.say(f"AUTH PLAIN {good}", 235)  # verified once
         others = load.Load(gateway.port, 4, iter(people), strangers, pause=0.02, login=good)
-        # One address each: what one address may do is tried in test_faults_clients.
-        guessers = [self.wire(gateway, source=f"127.0.0.{10 + i}") for i in range(12)]
+        # One address each: what one address may do is tried in test_faults_clients. Few: a third try has to
+        # wait until all third tries before it have had their 64th of a core.
+        guessers = [self.wire(gateway, source=f"127.0.0.{10 + i}") for i in range(3)]
         waits = [[] for _ in guessers]
 
         def guess(number, wire):
@@ -381,7 +382,7 @@ class Limits(harness.IntegrationTest):
             self.assertGreaterEqual(third, 2.99)
             self.assertTrue(each[3][1], "not closed")
         self.assertEqual((others.broken, others.other), ([], []))
-        print(f"{passed} messages passed beside 36 guesses")
+        print(f"{passed} messages passed beside nine guesses")
         self.assertGreater(passed, 50)
         self.assertNotIn(clear, gateway.log())
 
