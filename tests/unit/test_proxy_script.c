@@ -124,7 +124,7 @@ static bool do_advance(const char *text)
 static bool do_guessed(const char *text)
 {
     unsigned long times = strtoul(text, NULL, 10);
-    if (times == 0 || times > 100 || world.session == NULL)
+    if (times == 0 || times > 100 || atomic_load(&world.gate.sessions) == 0)
         return false;
     while (times-- > 0)
         guesses_note(world.gate.guesses, connection_key(world.session->connection), "anybody",
