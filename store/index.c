@@ -216,9 +216,13 @@ static enum result rebuild(struct journal_index *index, struct error *err)
     uint8_t seen_hash[SHA256_BYTES];
     uint64_t seen_rows = 0;
     close_db(index);
-    bool known = index_last_row(index->path, &seen_rows, seen_hash, NULL) == RESULT_OK;
+    struct error why = {0};
+    bool known = index_last_row(index->path, &seen_rows, seen_hash, &why) == RESULT_OK;
     log_event(LOG_LEVEL_WARN, "the journal's index is made anew", LOG_TEXT("file", index->path),
-              LOG_NUMBER("rows", known ? (int64_t)seen_rows : 0));
+              LOG_NUMBER("rows", (int64_t)seen_rows));
+    if (!known)
+        log_event(LOG_LEVEL_ERROR, "how far the journal had come cannot be read any more",
+                  LOG_TEXT("file", index->path), LOG_TEXT("reason", why.text));
     for (size_t i = 0; i < sizeof(suffixes) / sizeof(suffixes[0]); i++) {
         struct strbuf path = {0};
         strbuf_add_str(&path, index->path);

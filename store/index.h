@@ -31,8 +31,8 @@ struct journal_index {
     bool broken;  /* the file itself does not hold, as opposed to the segments */
 };
 
-/* The last row an index knows, indexed or only seen. *rows_out is 0 when there is no index, or one
- * that is of no use and will be rebuilt. */
+/* The last row an index knows, indexed or only seen, whatever its version: 0 when there is no
+ * index, or one that is damaged. */
 enum result index_last_row(const char *index_path, uint64_t *rows_out,
                            uint8_t hash_out[SHA256_BYTES], struct error *err);
 /* store/journal_verify.c: whether the index knows rows that a journal, just opened and not yet
